@@ -1,0 +1,37 @@
+"""The one owner of torch's gradient and inference modes.
+
+Hosts may call the library inside `torch.inference_mode()`. Tensors made there can never take part in a gradient, so a
+model is built outside it, and code that needs gradients says so through `differentiable`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from .errors import AttentionPromptingError
+
+
+@contextmanager
+def frozen() -> Iterator[None]:
+    """Run without recording gradients, and without making tensors that could never have one."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+@contextmanager
+def differentiable(module: torch.nn.Module | None = None, *inputs: torch.Tensor) -> Iterator[None]:
+    """Run with gradients on, after checking that `module`'s weights and `inputs` can carry them.
+
+    Raises AttentionPromptingError for weights or inputs that were made or moved inside inference mode: autograd would
+    fail on them later and elsewhere, with a message that names neither.
+    """
+    weights = () if module is None else module.named_parameters()
+    for name, tensor in [*weights, *((f"input {i}", tensor) for i, tensor in enumerate(inputs))]:
+        if tensor.is_inference():
+            raise AttentionPromptingError(
+                f"{name} was created or moved inside torch.inference_mode(), so it cannot take part in a gradient. "
+                "Build and move the model outside inference mode, and clone inputs there."
+            )
+    with torch.inference_mode(False), torch.enable_grad():
+        yield

@@ -1,0 +1,33 @@
+"""The errors a caller can act on. Each message says what happened, the value, and what to do."""
+
+
+class AttentionPromptingError(Exception):
+    """Base of everything this library raises on purpose."""
+
+
+class InvalidInput(AttentionPromptingError, ValueError):
+    """A value that cannot be used: an empty query, a NaN picture, a layer that does not exist."""
+
+
+class UnsupportedModel(AttentionPromptingError):
+    """A model this library cannot read; the message names what to use instead."""
+
+
+class ModelNotFound(AttentionPromptingError, FileNotFoundError):
+    """Weights or files that are not where they were looked for."""
+
+
+class DamagedWeights(AttentionPromptingError):
+    """A weights file that is truncated, unsafe to load, or does not belong to the model."""
+
+
+class DownloadFailed(AttentionPromptingError):
+    """A download that could not start or finish: no network, no room, not allowed."""
+
+
+class MissingPackage(AttentionPromptingError, ImportError):
+    """An optional package is not installed; the message holds the line that installs it."""
+
+
+class Cancelled(AttentionPromptingError):
+    """The caller's progress callback asked to stop."""

@@ -1,0 +1,13 @@
+"""How long work reports itself, and how it is stopped.
+
+A progress callback is called with the steps done and the steps there are, between units of work. Raising from it stops
+the work: the command line raises `Cancelled`, a host its own exception, and nothing here swallows either.
+"""
+
+from collections.abc import Callable
+
+Progress = Callable[[int, int], None]
+
+
+def ignore_progress(done: int, total: int) -> None:
+    """The default callback: work in silence."""
