@@ -1,0 +1,193 @@
+"""Pictures in and out: one loader for files, PIL pictures, arrays and tensors.
+
+The library's picture is a float32 CPU tensor [H, W, C], C = 3 or 4, values 0..1, the fourth channel the alpha.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from .errors import InvalidInput
+from .results import require_finite
+
+PictureSource = str | Path | Image.Image | np.ndarray | Tensor
+Color = tuple[float, float, float]
+
+_URL = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.\-]+://|data:)")
+# Resampling filters overshoot a little beyond 0..1; farther out lies a picture of another scale (0..255, normalised).
+_OVERSHOOT = 0.5
+_FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
+
+
+def to_picture(source: PictureSource) -> Tensor:
+    """Turn `source` into a picture: float32 [H, W, 3 or 4] on the CPU, 0..1.
+
+    source: a file's path, a PIL picture, or an array or tensor [H, W] or [H, W, 1|2|3|4] of bool, uint8, uint16 or
+    floats 0..1 (a filter's overshoot of up to 0.5 is clipped). The camera's rotation (EXIF) is applied, palettes, grey,
+    1-bit, 16-bit and CMYK become RGB, transparency stays as the fourth channel. Of a moving picture the first frame is
+    read. The result may share memory with an array or a tensor, which is never written to.
+    """
+    if isinstance(source, str | Path):
+        return _from_file(source)
+    if isinstance(source, Image.Image):
+        return _from_pil(source, "The picture")
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Tensor):
+        return _from_tensor(source)
+    raise InvalidInput(
+        f"A picture cannot be made from {type(source).__name__}. Give a path, a PIL picture, a numpy array or a tensor."
+    )
+
+
+def to_pil(picture: Tensor) -> Image.Image:
+    """Turn a picture [H, W, 3 or 4] into a PIL picture, RGB or RGBA; levels are rounded, overshoot is clipped."""
+    require_picture(picture)
+    levels = picture.detach().to("cpu", torch.float32).mul(255).round_().clamp_(0, 255).to(torch.uint8)
+    return Image.fromarray(levels.numpy())
+
+
+def flatten_alpha(picture: Tensor, background: float | Sequence[float] = 1.0) -> Tensor:
+    """Lay a picture [H, W, 3 or 4] over a plain background (a grey level 0..1 or a colour); returns [H, W, 3]."""
+    require_picture(picture)
+    if picture.shape[-1] == 3:
+        return picture
+    color = (background,) * 3 if isinstance(background, int | float) else tuple(background)
+    if len(color) != 3 or not all(0 <= level <= 1 for level in color):
+        raise InvalidInput(f"A background is one grey level or three levels between 0 and 1, not {background!r}.")
+    alpha = picture[..., 3:].clamp(0, 1)
+    behind = torch.tensor(color, dtype=picture.dtype, device=picture.device)
+    return torch.lerp(behind.expand_as(picture[..., :3]), picture[..., :3], alpha)
+
+
+def require_picture(picture: Tensor, what: str = "A picture") -> None:
+    """Raise InvalidInput unless `picture` is a finite floating tensor [H, W, 3 or 4] with at least one pixel."""
+    if not isinstance(picture, Tensor) or not picture.is_floating_point():
+        kind = picture.dtype if isinstance(picture, Tensor) else type(picture).__name__
+        raise InvalidInput(f"{what} must be a floating-point tensor [H, W, 3 or 4], not {kind}. Use to_picture first.")
+    if picture.ndim != 3 or picture.shape[-1] not in (3, 4) or 0 in picture.shape:
+        raise InvalidInput(
+            f"{what} must have the shape [H, W, 3 or 4] with at least one pixel, not {list(picture.shape)}. "
+            "Pass the pictures of a batch one at a time, channels last."
+        )
+    require_finite_quickly(picture, what)
+
+
+def require_finite_quickly(values: Tensor, what: str) -> None:
+    """As `require_finite`, in one pass and without a copy of the size of `values`."""
+    if values.numel() and not all(math.isfinite(float(bound)) for bound in torch.aminmax(values.detach())):
+        require_finite(values, what)
+
+
+def _from_file(source: str | Path) -> Tensor:
+    if isinstance(source, str) and _URL.match(source):
+        shown = source if len(source) <= 80 else source[:77] + "..."
+        raise InvalidInput(f"{shown!r} is an address, not a file. Download the picture first and pass its path.")
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise InvalidInput(f"There is no picture at {str(path)!r}. Check the path (relative to {str(Path.cwd())!r}).")
+    if not path.is_file():
+        raise InvalidInput(f"{str(path)!r} is a folder, not a picture. Pass the path of one picture.")
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return _from_pil(image, f"The picture {str(path)!r}")
+    except UnidentifiedImageError as error:
+        raise InvalidInput(f"{str(path)!r} is not a picture that Pillow can read. Save it as PNG or JPEG.") from error
+    except Image.DecompressionBombError as error:
+        raise InvalidInput(f"{str(path)!r} is too large to open safely ({error}). Make it smaller first.") from error
+    except (OSError, SyntaxError, EOFError) as error:
+        raise InvalidInput(f"{str(path)!r} cannot be read: {error}. The file may be cut short or damaged.") from error
+
+
+def _from_pil(image: Image.Image, what: str) -> Tensor:
+    if 0 in image.size:
+        raise InvalidInput(f"{what} has no pixels: its size is {image.width} x {image.height}.")
+    turned: Image.Image = ImageOps.exif_transpose(image)
+    if turned.mode.startswith("I"):
+        return _from_wide_levels(np.asarray(turned), what)
+    if turned.mode == "F":
+        return _from_array(np.asarray(turned))
+    transparent = turned.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in turned.info
+    try:
+        converted = turned.convert("RGBA" if transparent else "RGB")
+    except ValueError as error:
+        raise InvalidInput(f"{what} has the mode {turned.mode!r}, which cannot become RGB: {error}.") from error
+    return torch.from_numpy(np.array(converted)).to(torch.float32).div_(255)
+
+
+def _from_wide_levels(levels: np.ndarray, what: str) -> Tensor:
+    """Grey levels of more than 8 bits: Pillow holds 16-bit files as 16- or 32-bit integers."""
+    low, high = int(levels.min()), int(levels.max())
+    if low < 0 or high > 65535:
+        raise InvalidInput(f"{what} has integer levels from {low} to {high}; only 0 to 65535 (16 bit) are understood.")
+    return _with_channels(torch.from_numpy(levels.astype(np.float32)).div_(65535))
+
+
+def _from_array(array: np.ndarray) -> Tensor:
+    if array.dtype.kind not in "bufi" or array.dtype.hasobject:
+        raise InvalidInput(
+            f"An array of {array.dtype} is no picture. Use uint8, uint16, bool, or floats between 0 and 1."
+        )
+    if array.dtype == np.uint16:
+        return _from_wide_levels_checked(array)
+    native: Any = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.kind == "f" and native.dtype not in (np.float16, np.float32, np.float64):
+        native = native.astype(np.float64)
+    if not native.flags.writeable or any(stride < 0 for stride in native.strides):
+        native = native.copy()
+    return _from_tensor(torch.from_numpy(native))
+
+
+def _from_wide_levels_checked(array: np.ndarray) -> Tensor:
+    _require_shape(array.shape)
+    return _from_wide_levels(array, "The array")
+
+
+def _from_tensor(tensor: Tensor) -> Tensor:
+    _require_shape(tuple(tensor.shape))
+    tensor = tensor.detach()
+    if tensor.dtype == torch.bool:
+        return _with_channels(tensor.to("cpu", torch.float32))
+    if tensor.dtype in _FULL_SCALE:
+        return _with_channels(tensor.to("cpu").to(torch.float32).div_(_FULL_SCALE[tensor.dtype]))
+    if not tensor.is_floating_point():
+        raise InvalidInput(f"A picture of {tensor.dtype} has no known scale. Use uint8, uint16, bool, or floats 0..1.")
+    picture = tensor.to("cpu", torch.float32)
+    require_finite_quickly(picture, "The picture")
+    low, high = (float(bound) for bound in torch.aminmax(picture))
+    if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
+        raise InvalidInput(
+            f"The picture's values run from {low:.4g} to {high:.4g}; floating-point pictures lie between 0 and 1. "
+            "Divide 0..255 levels by 255, or undo a model's normalisation."
+        )
+    return _with_channels(picture.clamp(0, 1) if low < 0 or high > 1 else picture)
+
+
+def _require_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[-1] not in (1, 2, 3, 4)):
+        raise InvalidInput(
+            f"A picture must have the shape [H, W] or [H, W, 1 to 4], channels last, not {list(shape)}. "
+            "Pass the pictures of a batch one at a time."
+        )
+    if 0 in shape:
+        raise InvalidInput(f"The picture has no pixels: its shape is {list(shape)}.")
+
+
+def _with_channels(picture: Tensor) -> Tensor:
+    """Make grey [H, W], [H, W, 1] and grey with alpha [H, W, 2] into RGB and RGBA."""
+    if picture.ndim == 2:
+        picture = picture.unsqueeze(-1)
+    channels = picture.shape[-1]
+    if channels == 1:
+        return picture.expand(-1, -1, 3).contiguous()
+    if channels == 2:
+        return picture[..., [0, 0, 0, 1]]
+    return picture
