@@ -10,8 +10,10 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from ..errors import DownloadFailed, MissingPackage, ModelNotFound
@@ -143,9 +145,11 @@ def _download(wanted: Wanted, on_progress: Progress) -> Path:
     log.info("downloading %s: %.2f GB to %s", wanted.repo, total / 1e9, target)
     done = sum(file.size for file in files) - sum(file.size for file in open_files)
     for file in open_files:
-        _fetch(
-            wanted, repository, str(information.sha), file, lambda count, base=done: on_progress(base + count, total)
-        )
+
+        def report(count: int, base: int = done) -> None:
+            on_progress(base + count, total)
+
+        _fetch(wanted, repository, str(information.sha), file, report)
         done += file.size
     reference = repository / "refs" / (wanted.revision or "main")
     reference.parent.mkdir(parents=True, exist_ok=True)
@@ -206,23 +210,23 @@ class _CallbackStopped(BaseException):
 class _CountingFile:
     """A file that reports its length with every write: the one place to see and stop a transfer in every hub client."""
 
-    def __init__(self, stream: object, on_bytes: Callable[[int], None]) -> None:
+    def __init__(self, stream: BinaryIO, on_bytes: Callable[[int], None]) -> None:
         self._stream = stream
         self._on_bytes = on_bytes
 
     def write(self, data: bytes) -> int:
-        count: int = self._stream.write(data)  # type: ignore[attr-defined]
+        count = self._stream.write(data)
         try:
-            self._on_bytes(self._stream.tell())  # type: ignore[attr-defined]
+            self._on_bytes(self._stream.tell())
         except BaseException as reason:
             raise _CallbackStopped(reason) from reason
         return count
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
-def _hub() -> object:
+def _hub() -> Any:
     try:
         import huggingface_hub
     except ImportError as error:
@@ -230,10 +234,8 @@ def _hub() -> object:
     return huggingface_hub
 
 
-def _silent(hub: object) -> object:
+def _silent(hub: Any) -> ExitStack:
     """The hub client's own progress bar off: progress goes to the callback, nothing to the terminal."""
-    from contextlib import ExitStack
-
     stack = ExitStack()
     name = "huggingface_hub.http_get"
     if not hub.utils.are_progress_bars_disabled(name):

@@ -1,5 +1,4 @@
 import collections
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,8 @@ from pack.api_core.errors import Cancelled, DamagedWeights, DownloadFailed, Mode
 from pack.api_core.models import download
 from pack.api_core.models.download import Wanted, forbid_downloads, get_snapshot
 from pack.api_core.models.weights import weight_files
+from pack.tests.core.models.hub_stand_in import HubStandIn
 from safetensors.torch import save
-
-_spec = importlib.util.spec_from_file_location("hub_stand_in", Path(__file__).with_name("hub_stand_in.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-HubStandIn, COMMIT = _module.HubStandIn, _module.COMMIT
 
 REPO = "someone/small-model"
 WANTED = Wanted("small", REPO, size_bytes=24_000_000)
@@ -37,7 +32,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator["HubStandIn"]:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]:
     weights = save({"weight": torch.arange(6_000_000, dtype=torch.float32)})
     files = {
         "config.json": b"{}",
@@ -50,7 +45,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator["HubStandIn"]:
         yield stand_in
 
 
-def test_a_download_brings_safe_files_only_and_is_found_again_without_network(hub: "HubStandIn") -> None:
+def test_a_download_brings_safe_files_only_and_is_found_again_without_network(hub: HubStandIn) -> None:
     seen: list[tuple[int, int]] = []
     folder = get_snapshot(
         WANTED, is_complete=has_weights, allow_download=True, on_progress=lambda done, total: seen.append((done, total))
@@ -63,7 +58,7 @@ def test_a_download_brings_safe_files_only_and_is_found_again_without_network(hu
     assert len(hub.requests) == asked
 
 
-def test_the_hubs_own_client_finds_what_was_downloaded(hub: "HubStandIn", tmp_path: Path) -> None:
+def test_the_hubs_own_client_finds_what_was_downloaded(hub: HubStandIn, tmp_path: Path) -> None:
     from huggingface_hub import try_to_load_from_cache
 
     folder = get_snapshot(WANTED, is_complete=has_weights, allow_download=True)
@@ -72,7 +67,7 @@ def test_the_hubs_own_client_finds_what_was_downloaded(hub: "HubStandIn", tmp_pa
     )
 
 
-def test_a_stopped_download_goes_on_where_it_ended(hub: "HubStandIn") -> None:
+def test_a_stopped_download_goes_on_where_it_ended(hub: HubStandIn) -> None:
     def stop(done: int, total: int) -> None:
         if done > CHUNK:
             raise Cancelled("stopped by the user")
@@ -90,7 +85,7 @@ def test_a_stopped_download_goes_on_where_it_ended(hub: "HubStandIn") -> None:
 
 
 def test_a_broken_connection_is_an_error_and_the_next_try_goes_on(
-    hub: "HubStandIn", monkeypatch: pytest.MonkeyPatch
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     hub.break_off_after = 1_000_000
@@ -102,7 +97,7 @@ def test_a_broken_connection_is_an_error_and_the_next_try_goes_on(
     assert (folder / "model.safetensors").read_bytes() == hub.files["model.safetensors"]
 
 
-def test_a_wrong_checksum_is_refused(hub: "HubStandIn") -> None:
+def test_a_wrong_checksum_is_refused(hub: HubStandIn) -> None:
     hub.wrong_checksum = True
     with pytest.raises(DownloadFailed, match="checksum"):
         get_snapshot(WANTED, is_complete=has_weights, allow_download=True)
@@ -110,7 +105,7 @@ def test_a_wrong_checksum_is_refused(hub: "HubStandIn") -> None:
         get_snapshot(WANTED, is_complete=has_weights)
 
 
-def test_without_room_nothing_is_fetched(hub: "HubStandIn", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_room_nothing_is_fetched(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = collections.namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
     with pytest.raises(DownloadFailed, match="GB are free there"):
@@ -125,7 +120,7 @@ def test_without_network_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPat
         get_snapshot(WANTED, is_complete=has_weights, allow_download=True)
 
 
-def test_downloads_are_off_until_allowed(hub: "HubStandIn", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_downloads_are_off_until_allowed(hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelNotFound, match=r"Turn on allow_download.*small-model"):
         get_snapshot(WANTED, is_complete=has_weights, folders=[tmp_path / "clip"])
     forbid_downloads()
@@ -163,7 +158,7 @@ def test_half_a_folder_is_not_a_model(tmp_path: Path) -> None:
         get_snapshot(WANTED, is_complete=has_weights, folders=[tmp_path / "clip"])
 
 
-def test_file_names_of_a_repository_cannot_leave_its_folder(hub: "HubStandIn", tmp_path: Path) -> None:
+def test_file_names_of_a_repository_cannot_leave_its_folder(hub: HubStandIn, tmp_path: Path) -> None:
     hub.files["../../outside.json"] = b"{}"
     get_snapshot(WANTED, is_complete=has_weights, allow_download=True)
     assert not list(tmp_path.rglob("outside.json"))
