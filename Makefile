@@ -1,0 +1,50 @@
+# Each target makes .venv and installs what it needs first; only python3 (3.10 or newer) has to be there.
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+PYTEST_ARGS ?=
+DEMO_PICTURE := assets/scene.png
+DEMO_QUERY := where is the red star?
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types bench pack clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+demo: ## a picture and a question, on the embedded model: writes out/demo/
+	$(PYTHON) tools/setup/environment.py standalone
+	$(BIN)/python -m api_core prompt $(DEMO_PICTURE) "$(DEMO_QUERY)" -o out/demo --overwrite --save-mask --panel
+
+test: ## every test; with a ComfyUI (COMFYUI_PATH, ~/comfy/ComfyUI, or installed) also those in it
+	$(PYTHON) tools/setup/environment.py test
+	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: ## ruff: rules and formatting
+	$(PYTHON) tools/setup/environment.py dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: ## ruff: mend what it can
+	$(PYTHON) tools/setup/environment.py dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: ## mypy
+	$(PYTHON) tools/setup/environment.py dev
+	$(BIN)/mypy
+
+bench: ## the measurements of the README (minutes)
+	$(PYTHON) tools/setup/environment.py test
+	for script in tools/bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+pack: ## node.zip, as the Comfy registry gets it
+	$(PYTHON) tools/setup/environment.py test
+	$(BIN)/comfy --skip-prompt node validate
+	$(BIN)/comfy --skip-prompt node pack
+
+clean: ## remove the environment and what was built
+	rm -rf .venv build dist *.egg-info node.zip out .mypy_cache .ruff_cache .pytest_cache
