@@ -117,7 +117,8 @@ def _from_pil(image: Image.Image, what: str) -> Tensor:
         return _from_array(np.asarray(turned))
     transparent = turned.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in turned.info
     try:
-        converted = turned.convert("RGBA" if transparent else "RGB")
+        straight = turned.convert("LA") if turned.mode == "La" else turned
+        converted = straight.convert("RGBA" if transparent else "RGB")
     except ValueError as error:
         raise InvalidInput(f"{what} has the mode {turned.mode!r}, which cannot become RGB: {error}.") from error
     return torch.from_numpy(np.array(converted)).to(torch.float32).div_(255)

@@ -1,0 +1,92 @@
+"""Bringing raw maps to one scale: statistics over the valid cells of all views of a picture, one label at a time."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .errors import InvalidInput
+from .results import View, require_finite
+
+Scale = Literal["z-score", "rank", "min-max"]
+SCALES: tuple[Scale, ...] = ("z-score", "rank", "min-max")
+# A map whose values differ by less than a few float32 roundings has no information to enhance, only noise.
+_NOISE = 1e-6
+
+
+def valid_values(views: Sequence[View], what: str = "The heatmap") -> Tensor:
+    """All valid cells of all views, float64 [M, N]. Raises InvalidInput for NaN, infinity, or no valid cell."""
+    if not views:
+        raise InvalidInput(f"{what} has no view. A map needs at least one grid.")
+    values = torch.cat([view.values[:, view.valid] for view in views], 1).to(torch.float64)
+    if not values.numel():
+        raise InvalidInput(f"{what} has no valid cell in {len(views)} views, or no label; there is nothing to scale.")
+    require_finite(values, what)
+    return values
+
+
+def is_constant(values: Tensor) -> Tensor:
+    """Which rows of [M, N] hold one value only (within a few roundings): bool [M]."""
+    low, high = values.aminmax(dim=1)
+    return high - low <= _NOISE * torch.maximum(low.abs(), high.abs())
+
+
+def z_score(views: Sequence[View], signed: bool = False) -> tuple[View, ...]:
+    """(v - mean) / std with the unbiased std; a signed map keeps its own zero and is divided by its root mean square.
+
+    A constant map becomes zero everywhere; so do invalid cells.
+    """
+    values = valid_values(views)
+    if signed:
+        center, spread = torch.zeros(len(values), dtype=torch.float64), values.square().mean(1).sqrt()
+    else:
+        center = values.mean(1)
+        spread = values.std(1) if values.shape[1] > 1 else torch.zeros_like(center)
+    return affine(views, center, spread.masked_fill(is_constant(values), torch.inf))
+
+
+def min_max(views: Sequence[View], inverted: bool = False) -> tuple[View, ...]:
+    """(v - min) / (max - min), or (max - v) / (max - min); zero everywhere for a constant map and in invalid cells."""
+    values = valid_values(views)
+    low, high = values.aminmax(dim=1)
+    spread = (high - low).masked_fill(is_constant(values), torch.inf)
+    return affine(views, high, -spread) if inverted else affine(views, low, spread)
+
+
+def rank(views: Sequence[View]) -> tuple[View, ...]:
+    """Each valid cell's rank among all, 0 (least) to 1 (most), equal values sharing the mean of their ranks."""
+    values = valid_values(views)
+    ordered = values.sort(dim=1).values
+    first = torch.searchsorted(ordered, values)
+    last = torch.searchsorted(ordered, values, right=True)
+    ranks = ((first + last - 1) / 2 / max(values.shape[1] - 1, 1)).to(torch.float32)
+    result, start = [], 0
+    for view in views:
+        count = int(view.valid.sum())
+        filled = torch.zeros_like(view.values)
+        filled[:, view.valid] = ranks[:, start : start + count]
+        result.append(replace(view, values=filled))
+        start += count
+    return tuple(result)
+
+
+def rescale(views: Sequence[View], scale: str, signed: bool = False) -> tuple[View, ...]:
+    """Bring the views of one picture to `scale`: "z-score", "rank" or "min-max"."""
+    if scale == "z-score":
+        return z_score(views, signed)
+    if scale == "rank":
+        return rank(views)
+    if scale == "min-max":
+        return min_max(views)
+    raise InvalidInput(f"There is no scale {scale!r}. Choose one of {', '.join(SCALES)}.")
+
+
+def affine(views: Sequence[View], center: Tensor, spread: Tensor) -> tuple[View, ...]:
+    """(v - center) / spread per label (both [M]), computed in float64; invalid cells become zero."""
+    result = []
+    for view in views:
+        scaled = ((view.values.to(torch.float64) - center[:, None, None]) / spread[:, None, None]).to(torch.float32)
+        result.append(replace(view, values=torch.where(view.valid, scaled, 0.0)))
+    return tuple(result)
