@@ -1,0 +1,154 @@
+"""Build the shipped workflows in ComfyUI's own frontend, so that they are saved the way a user's are.
+
+    python tools/workflows/build.py --url http://127.0.0.1:8188
+
+needs a running ComfyUI with this pack, Chromium, and `pip install playwright`. Each workflow in `stories.py` is laid out
+node by node in the page, serialised by it, and written to `workflows/`. With `--run`, it is queued there as well, and
+the pictures its output nodes showed are kept for the thumbnail of the same name.
+"""
+
+import argparse
+import io
+import json
+import shutil
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+from stories import STORIES, Story
+
+ROOT = Path(__file__).resolve().parents[2]
+PACK_PREFIX = "AttnPrompt"
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+
+LAY_OUT = """
+(story) => {
+  const graph = window.app.graph;
+  graph.clear();
+  const nodes = {};
+  for (const spec of story.nodes) {
+    const node = LiteGraph.createNode(spec.type);
+    if (!node) throw new Error(`This ComfyUI has no node ${spec.type}`);
+    graph.add(node);
+    node.pos = spec.pos;
+    if (spec.title) node.title = spec.title;
+    for (const [name, value] of Object.entries(spec.values)) {
+      const widget = node.widgets?.find((w) => w.name === name);
+      if (!widget) throw new Error(`${spec.type} has no widget ${name}: ${node.widgets?.map((w) => w.name)}`);
+      widget.value = value;
+      widget.callback?.(value, window.app.canvas, node);
+    }
+    if (spec.size) node.setSize(spec.size);
+    nodes[spec.key] = node;
+  }
+  for (const [from, slot, to, input] of story.links) {
+    const out = nodes[from].outputs.findIndex((o) => o.name === slot);
+    const linked = out < 0 ? null : nodes[from].connect(out, nodes[to], input);
+    if (!linked) throw new Error(`Could not link ${from}.${slot} to ${to}.${input}`);
+  }
+  for (const box of story.groups) {
+    const group = new LiteGraph.LGraphGroup(box.title);
+    group.pos = box.pos; group.size = box.size; group.color = box.color;
+    graph.add(group);
+  }
+  return graph.serialize();
+}
+"""
+
+QUEUE = """
+async () => {
+  const prompt = await window.app.graphToPrompt();
+  const response = await fetch('/prompt', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ prompt: prompt.output, extra_data: { extra_pnginfo: { workflow: prompt.workflow } } }),
+  });
+  return await response.json();
+}
+"""
+
+
+def version() -> str:
+    """The pack's version, as `pyproject.toml` states it."""
+    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    return next(line.split('"')[1] for line in lines if line.startswith("version"))
+
+
+def clean(graph: dict[str, Any], story: Story) -> dict[str, Any]:
+    """Name each node's pack and version, keep the models to fetch, and drop what belongs to one machine."""
+    for node in graph["nodes"]:
+        properties = {"Node name for S&R": node["type"]}
+        if node["type"].startswith(PACK_PREFIX):
+            properties |= {"cnr_id": "attention-prompting", "ver": version()}
+        elif not node["type"].endswith("Note"):
+            properties |= {"cnr_id": "comfy-core", "ver": story.core_version}
+        if models := story.models.get(node["type"]):
+            properties["models"] = models
+        node["properties"] = properties
+        for slot in [*node.get("inputs", []), *node.get("outputs", [])]:
+            slot.pop("localized_name", None)
+    graph["extra"] = {"ds": {"scale": 0.8, "offset": [60, 80]}}
+    graph["revision"] = 0
+    graph["id"] = story.id
+    return graph
+
+
+def run(page: Page, url: str, timeout: int) -> dict[str, list[Image.Image]]:
+    """Queue the graph on the page; the pictures its output nodes showed, by node id."""
+    answer = page.evaluate(QUEUE)
+    if "prompt_id" not in answer or answer.get("node_errors"):
+        raise RuntimeError(f"ComfyUI refused the workflow: {json.dumps(answer, indent=1)}")
+    history: dict[str, Any] = {}
+    for _ in range(timeout * 2):
+        with urllib.request.urlopen(f"{url}/history/{answer['prompt_id']}") as response:
+            history = json.load(response).get(answer["prompt_id"], {})
+        if history:
+            break
+        page.wait_for_timeout(500)
+    if not history or history["status"]["status_str"] != "success":
+        raise RuntimeError(f"The workflow did not run: {json.dumps(history.get('status'), indent=1)}")
+    pictures: dict[str, list[Image.Image]] = {}
+    for node_id, output in history["outputs"].items():
+        for entries in output.values():
+            for entry in entries if isinstance(entries, list) else []:
+                if isinstance(entry, dict) and "filename" in entry:
+                    with urllib.request.urlopen(f"{url}/view?{urllib.parse.urlencode(entry)}") as response:
+                        pictures.setdefault(node_id, []).append(Image.open(io.BytesIO(response.read())).convert("RGB"))
+    return pictures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default="http://127.0.0.1:8188", help="a running ComfyUI with this pack")
+    parser.add_argument("--run", action="store_true", help="run those that need no download and make their thumbnails")
+    parser.add_argument("--timeout", type=int, default=120, help="seconds that one workflow may take")
+    parser.add_argument("--screenshots", type=Path, help="folder for a picture of each laid-out workflow")
+    args = parser.parse_args()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport={"width": 1800, "height": 1000})
+        page.goto(args.url)
+        page.wait_for_function(
+            "() => window.app?.graph && window.LiteGraph?.registered_node_types?.AttnPromptOverlay", timeout=60_000
+        )
+        for story in STORIES:
+            graph = clean(page.evaluate(LAY_OUT, story.layout()), story)
+            target = ROOT / "workflows" / f"{story.name}.json"
+            target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            print(f"wrote {target.name}")  # noqa: T201
+            if args.run and not story.models:
+                pictures = run(page, args.url, args.timeout)
+                thumbnail = story.thumbnail({int(key): value for key, value in pictures.items()})
+                thumbnail.save(target.with_suffix(".jpg"), quality=88)
+            if args.screenshots:
+                args.screenshots.mkdir(parents=True, exist_ok=True)
+                page.wait_for_timeout(1500)
+                page.screenshot(path=args.screenshots / f"{story.name}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
