@@ -56,12 +56,22 @@ def install(extra: str, comfyui: Path | None) -> None:
         return
     say(f"installing what '{extra}' needs" + (f" and what {comfyui} needs" if comfyui else ""))
     if comfyui:
-        # torchaudio fits one torch only: the three are chosen together, before anything else settles on a torch.
-        pip_install("torch", "torchvision", "torchaudio")
+        install_torch_with_audio()
         pip_install("-r", str(comfyui / "requirements.txt"), "-e", f"{ROOT}[{extra}]")
     else:
         pip_install("-e", f"{ROOT}[{extra}]")
     stamp.write_text(wanted)
+
+
+def install_torch_with_audio() -> None:
+    """The newest torchaudio and the torch of the same version, before anything else settles on a newer torch.
+
+    ComfyUI imports torchaudio, whose wheels name no torch but load with their own version of it only.
+    """
+    pip_install("torchaudio", "--no-deps")
+    ask = "import importlib.metadata as m; print('.'.join(m.version('torchaudio').split('+')[0].split('.')[:2]))"
+    release = subprocess.run([str(PYTHON), "-c", ask], check=True, capture_output=True, text=True).stdout.strip()
+    pip_install(f"torch=={release}.*", "torchvision")
 
 
 def prepare(extra: str) -> None:
