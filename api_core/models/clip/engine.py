@@ -1,0 +1,100 @@
+"""Running a picture tower once per mini-batch, and keeping what its readout saw."""
+
+import logging
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ...progress import Progress
+from ..capture import capturing
+from .encoding import Encoding
+from .towers import Readings, Tower
+
+logger = logging.getLogger(__name__)
+
+CPU_BATCH = 4
+DEVICE_BATCH = 32
+MEMORY_SHARE = 0.25
+ASSUMED_FREE = 2 * 1024**3
+
+
+def encode(
+    tower: Tower,
+    pixels: Tensor,
+    valid: Tensor | None,
+    layer: int,
+    *,
+    on_progress: Progress,
+    done: int,
+    total: int,
+) -> list[Encoding]:
+    """One plain forward of a mini-batch: pixels [B, 3, H, W], normalised and on the tower's device.
+
+    `on_progress` is called before every block, so that work can be stopped between two of them; done and total count
+    pictures times blocks.
+    """
+    grid = tower.grid(pixels.shape[2], pixels.shape[3])
+    batch = pixels.shape[0]
+    with capturing() as hooks, tower.readout.watch(tower.blocks, layer) as finish:
+        for index, block in enumerate(tower.blocks):
+            steps = done + index * batch
+            hooks.before(block, lambda args, kwargs, steps=steps: on_progress(steps, total))
+        features = tower.encode(pixels, valid)
+        readings = finish(features)
+    return list(_encodings(readings, features.float(), grid, layer, tower.readout.complementary))
+
+
+def _encodings(
+    readings: Readings, features: Tensor, grid: tuple[int, int], layer: int, complementary: bool
+) -> Iterator[Encoding]:
+    features = (features / features.norm(dim=-1, keepdim=True)).cpu()
+    parts = [readings.contributions.cpu(), readings.rest.cpu(), readings.patches.cpu()]
+    offsets = [None if part is None else part.cpu() for part in (readings.contribution_offset, readings.patch_offset)]
+    several = features.shape[0] > 1
+    for index in range(features.shape[0]):
+        # A row of a shared tensor would keep the whole mini-batch alive in a cache.
+        contributions, rest, patches, feature, *constants = (
+            part if part is None else (part[index].clone() if several else part[index])
+            for part in (*parts, features, *offsets)
+        )
+        yield Encoding(contributions, rest, patches, feature, grid, layer, complementary, *constants)
+
+
+def batch_size(tower: Tower, height: int, width: int, dtype: torch.dtype, device: torch.device) -> int:
+    """How many pictures go through at once: a quarter of the free memory, and no more than pays."""
+    most = CPU_BATCH if device.type == "cpu" else DEVICE_BATCH
+    fitting = int(MEMORY_SHARE * free_memory(device) / picture_bytes(tower, height, width, dtype))
+    size = max(1, min(most, fitting))
+    logger.debug("Mini-batches of %d pictures of %d x %d on %s", size, width, height, device)
+    return size
+
+
+def picture_bytes(tower: Tower, height: int, width: int, dtype: torch.dtype) -> int:
+    """About what one picture's activations take: the stem's maps, and a block's tokens with its hidden layer."""
+    rows, columns = tower.grid(height, width)
+    itemsize = torch.empty((), dtype=dtype).element_size()
+    return itemsize * (64 * height * width + 24 * rows * columns * tower.width)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a forward may use on `device` now."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type == "mps":
+        return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            available = next(line for line in lines if line.startswith("MemAvailable:"))
+        return int(available.split()[1]) * 1024
+    except (OSError, StopIteration):
+        return _free_memory_elsewhere()
+
+
+def _free_memory_elsewhere() -> int:
+    try:
+        import psutil
+    except ImportError:
+        return ASSUMED_FREE
+    return int(psutil.virtual_memory().available)

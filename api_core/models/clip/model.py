@@ -1,0 +1,206 @@
+"""A CLIP as the rest of the library sees it: pictures and texts in, encodings and features out."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ...autograd import frozen
+from ...errors import InvalidInput
+from ...progress import Progress, ignore_progress
+from . import engine
+from .encoding import Encoding
+from .picture_spec import PictureSpec
+from .texts import TextReader, merge
+from .towers import Tower
+
+Library = Literal["open_clip", "transformers"]
+
+TEXT_BATCH = 64
+REMEMBERED_TEXTS = 1024
+SECOND_TO_LAST = -2
+
+
+@dataclass(frozen=True)
+class TextTower:
+    """How texts are encoded: token ids [T, context] -> features [T, e], not normalised.
+
+    croppable: tokens after a text's end cannot change its feature (causal attention, read at the end of the text), so
+    a shorter context gives the same.
+    """
+
+    encode: Callable[[Tensor], Tensor]
+    context_length: int
+    croppable: bool
+
+
+@dataclass(eq=False)
+class ClipModel:
+    """One CLIP. `module` is the only thing that a host moves between devices; everything else follows its weights."""
+
+    name: str
+    module: nn.Module
+    spec: PictureSpec
+    tower: Tower
+    text_tower: TextTower
+    reader: TextReader
+    default_layer: int = SECOND_TO_LAST
+    _texts: "OrderedDict[tuple[str, torch.dtype], Tensor]" = field(default_factory=OrderedDict, repr=False)
+
+    @property
+    def side(self) -> int:
+        """Height and width of the pictures that it takes, in pixels."""
+        return self.tower.side
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of its maps."""
+        return self.tower.grid(self.side, self.side)
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks, of which `layer` chooses one."""
+        return len(self.tower.blocks)
+
+    @property
+    def family(self) -> str:
+        """How the tower reads its patches out."""
+        return self.tower.family
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are now."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are held in now (norms may be held in float32 beside it)."""
+        return next(weight for weight in self.module.parameters() if weight.ndim >= 2).dtype
+
+    def resolve_layer(self, layer: int | None) -> int:
+        """The index 0 … depth - 1 of a block; negative counts from the end, None is the model's default."""
+        chosen = self.default_layer if layer is None else layer
+        depth = self.depth
+        if layer is None:
+            chosen = max(chosen, -depth)
+        if not -depth <= chosen < depth:
+            raise InvalidInput(
+                f"{self.name} has no layer {chosen}; its {depth} layers are 0 to {depth - 1}, or -{depth} to -1 from "
+                "the end."
+            )
+        return chosen % depth
+
+    def encode_pictures(
+        self,
+        pixels: Tensor,
+        layer: int | None = None,
+        *,
+        valid: Tensor | None = None,
+        batch_size: int | None = None,
+        on_progress: Progress = ignore_progress,
+    ) -> list[Encoding]:
+        """Encode pictures for any number of texts: one plain forward per mini-batch.
+
+        pixels: [N, 3, side, side], 0..1, cropped or resized but not normalised; a tower of any size takes other
+        multiples of its patch. valid: bool [N, rows, columns], cells that hold picture; a tower that can leave the
+        others out of its attention does. batch_size: None follows the memory there is.
+        on_progress is called between blocks with counts of pictures times blocks; raising from it stops the work.
+        """
+        layer = self.resolve_layer(layer)
+        self._check(pixels, valid)
+        device, dtype = self.device, self.dtype
+        height, width = pixels.shape[2:]
+        size = batch_size or engine.batch_size(self.tower, height, width, dtype, device)
+        count, depth = pixels.shape[0], self.depth
+        encodings: list[Encoding] = []
+        with frozen(), torch.autocast(device.type, enabled=False):
+            for start in range(0, count, size):
+                part = self.spec.normalise(pixels[start : start + size].to(device)).to(dtype)
+                seen = None if valid is None else valid[start : start + size].to(device)
+                encodings += engine.encode(
+                    self.tower, part, seen, layer, on_progress=on_progress, done=start * depth, total=count * depth
+                )
+        on_progress(count * depth, count * depth)
+        return encodings
+
+    def encode_texts(self, texts: Sequence[str], *, cut: bool = False) -> Tensor:
+        """[T, e], unit norm, float32 on the CPU.
+
+        A text that does not fit is encoded in pieces (see `split_text`) whose features are averaged; cut: its end is
+        dropped instead, as the official code does.
+        """
+        pieces = [[self.reader.clean(text)] if cut else self.reader.split(text) for text in texts]
+        features = self._features([piece for group in pieces for piece in group])
+        parts = features.split([len(group) for group in pieces])
+        return torch.stack([part[0] if len(part) == 1 else merge(part) for part in parts]) if parts else features
+
+    def split_text(self, text: str) -> list[str]:
+        """The pieces that a text is encoded in; one when it fits."""
+        return self.reader.split(text)
+
+    def _features(self, texts: Sequence[str]) -> Tensor:
+        """[T, e] of texts that are clean; what does not fit is cut. The latest are remembered."""
+        dtype = self.dtype
+        found = {text: self._texts.get((text, dtype)) for text in texts}
+        missing = sorted((text for text, feature in found.items() if feature is None), key=len)
+        with frozen(), torch.autocast(self.device.type, enabled=False):
+            for start in range(0, len(missing), TEXT_BATCH):
+                batch = missing[start : start + TEXT_BATCH]
+                found.update(zip(batch, self._encode_ids(self.reader.ids(batch)), strict=True))
+        for text, feature in found.items():
+            self._texts[text, dtype] = feature
+            self._texts.move_to_end((text, dtype))
+        while len(self._texts) > REMEMBERED_TEXTS:
+            self._texts.popitem(last=False)
+        return torch.stack([found[text] for text in texts]) if texts else torch.empty(0, 0)
+
+    def _encode_ids(self, ids: Tensor) -> list[Tensor]:
+        if self.text_tower.croppable:
+            ids = self.reader.crop(ids)
+        features = self.text_tower.encode(ids.to(self.device)).float()
+        return list((features / features.norm(dim=-1, keepdim=True)).cpu().unbind())
+
+    def _check(self, pixels: Tensor, valid: Tensor | None) -> None:
+        side = self.side
+        fits = pixels.ndim == 4 and pixels.shape[1] == 3
+        if not fits or (not self.tower.any_size and tuple(pixels.shape[2:]) != (side, side)):
+            raise InvalidInput(
+                f"{self.name} takes pictures as [N, 3, {side}, {side}], not {list(pixels.shape)}. Resize them first."
+            )
+        if valid is not None and tuple(valid.shape) != (
+            pixels.shape[0],
+            *self.tower.grid(pixels.shape[2], pixels.shape[3]),
+        ):
+            rows, columns = self.tower.grid(pixels.shape[2], pixels.shape[3])
+            raise InvalidInput(
+                f"Valid cells must be [{pixels.shape[0]}, {rows}, {columns}] for these pictures, not "
+                f"{list(valid.shape)}."
+            )
+
+
+def build_clip(
+    module: nn.Module,
+    *,
+    library: Library,
+    name: str,
+    preprocess: PictureSpec,
+    tokenize: Any,
+    default_layer: int = SECOND_TO_LAST,
+) -> ClipModel:
+    """Make a ClipModel of a loaded open_clip or transformers model.
+
+    tokenize: the model's tokenizer, of open_clip or of transformers. Raises UnsupportedModel for a tower that cannot be
+    read, and names what to use instead.
+    """
+    if library == "open_clip":
+        from .towers import open_clip as library_spec
+    else:
+        from .towers import transformers as library_spec
+    module.eval()
+    tower = library_spec.picture_tower(module, name)
+    text_tower = library_spec.text_tower(module)
+    reader = TextReader.of(tokenize, text_tower.context_length)
+    return ClipModel(name, module, preprocess, tower, text_tower, reader, default_layer)

@@ -1,0 +1,56 @@
+"""What the engine needs to know of a picture tower; one file per way a tower reads its patches out."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What a readout found for a mini-batch, float32 on the model's device; the fields are those of `Encoding`."""
+
+    contributions: Tensor
+    rest: Tensor
+    patches: Tensor
+    contribution_offset: Tensor | None = None
+    patch_offset: Tensor | None = None
+
+
+Finish = Callable[[Tensor], Readings]
+
+
+class Readout(Protocol):
+    """How a tower turns patches into its feature, and how that is read.
+
+    `watch(blocks, layer)` attaches to the modules while the tower runs, and gives a function that makes the readings
+    from the tower's features [B, e], not normalised.
+    """
+
+    family: str
+    complementary: bool
+
+    def watch(self, blocks: Sequence[nn.Module], layer: int) -> AbstractContextManager[Finish]: ...
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A picture tower: how it is run, its blocks in order, and how it is read.
+
+    encode: pixels [B, 3, H, W], normalised, in the model's dtype, and valid [B, rows, columns] or None -> features
+    [B, e]. grid: (height, width) in pixels -> (rows, columns). width: channels of a token.
+    """
+
+    encode: Callable[[Tensor, Tensor | None], Tensor]
+    blocks: Sequence[nn.Module]
+    readout: Readout
+    grid: Callable[[int, int], tuple[int, int]]
+    side: int
+    width: int
+    any_size: bool = False
+
+    @property
+    def family(self) -> str:
+        return self.readout.family

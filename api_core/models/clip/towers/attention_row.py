@@ -1,0 +1,77 @@
+"""One row of attention: how much the readout's query looks at each token, and what it would take from there."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ...capture import AttentionCall, attention_weights, masked_softmax
+
+
+@dataclass(frozen=True)
+class Row:
+    """weights: [B, H, n], summing to 1 over n. values: [B, n, H * d], the heads side by side. Both float32."""
+
+    weights: Tensor
+    values: Tensor
+
+    @property
+    def weighted(self) -> Tensor:
+        """[B, n, H * d]: what each token gives; the sum over tokens is the attention's result before its projection."""
+        batch, heads, count = self.weights.shape
+        per_head = self.values.view(batch, count, heads, -1) * self.weights.transpose(1, 2)[..., None]
+        return per_head.flatten(2)
+
+
+@dataclass(frozen=True)
+class Projections:
+    """The weights of a multi-head attention: query, key and value, each [H * d, channels], with biases or None."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    query_bias: Tensor | None
+    value_bias: Tensor | None
+    heads: int
+
+    @classmethod
+    def of(cls, attention: nn.Module) -> "Projections":
+        """Read nn.MultiheadAttention, or a module with q_proj, k_proj and v_proj."""
+        if isinstance(attention, nn.MultiheadAttention):
+            if attention.in_proj_weight is not None:
+                query, key, value = attention.in_proj_weight.chunk(3)
+            else:
+                query, key, value = attention.q_proj_weight, attention.k_proj_weight, attention.v_proj_weight
+            biases = (None, None, None) if attention.in_proj_bias is None else attention.in_proj_bias.chunk(3)
+            return cls(query, key, value, biases[0], biases[2], attention.num_heads)
+        query, key, value = attention.q_proj, attention.k_proj, attention.v_proj
+        return cls(query.weight, key.weight, value.weight, query.bias, value.bias, attention.num_heads)
+
+    def row(self, query: Tensor, tokens: Tensor, mask: Tensor | None = None) -> Row:
+        """The row of single queries [B, channels] over tokens [B, n, channels].
+
+        The query is taken back through the key weights, so no keys are built; their bias adds the same to every score
+        and drops out of the softmax.
+        """
+        batch = tokens.shape[0]
+        tokens = tokens.float()
+        projected = nn.functional.linear(query.float(), self.query.float(), _float(self.query_bias))
+        per_head = projected.view(batch, self.heads, -1)
+        key = self.key.float().view(self.heads, per_head.shape[-1], -1)
+        pulled = torch.einsum("bhd,hdc->bhc", per_head, key) * per_head.shape[-1] ** -0.5
+        weights = masked_softmax(pulled @ tokens.transpose(1, 2), mask)
+        values = nn.functional.linear(tokens, self.value.float(), _float(self.value_bias))
+        return Row(weights, values)
+
+
+def row_of_call(call: AttentionCall, index: int = 0) -> Row:
+    """The row of query `index` of a fused attention call."""
+    mask = call.mask
+    if mask is not None:
+        mask = mask.expand(*call.query.shape[:2], call.query.shape[2], call.key.shape[2])[:, :, index]
+    weights = attention_weights(call.query[:, :, index], call.key, mask, call.scale)
+    return Row(weights, call.value.float().transpose(1, 2).flatten(2))
+
+
+def _float(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.float()

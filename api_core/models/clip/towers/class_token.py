@@ -1,0 +1,127 @@
+"""Towers that read the class token: the maps of Attention Prompting on Image (ECCV 2024, arXiv 2409.17143).
+
+With a block L, the final class token c, its norm's gain g and bias b, the projection P and the feature f:
+- contribution of token j: P^T [g * o_j] / (std(c) |f|), o_j what the class token takes from token j in block L's
+  attention, all heads, after the output projection (and after LayerScale or norms on its way to the residual stream);
+- patch: P^T [g * r_j] / (std(c) |f|), r_j the residual stream after block L.
+The norm is frozen at c. Like the official code, tokens are not centred one by one: it takes c's mean apart in equal
+parts instead, which adds the same to every token (`*_offset`), as do b and the attention's biases.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from ....errors import UnsupportedModel
+from ...capture import Hooks, capturing, first_tensor
+from ..shares import Matrix, Scale, Shares, Step, inverse_deviation, norm_gain
+from . import Finish, Readings
+from .attention_row import Projections, Row, row_of_call
+
+
+@dataclass(frozen=True)
+class BlockAttention:
+    """One block's attention: the module, how its class-token row is read, and the steps to the residual stream."""
+
+    module: nn.Module
+    steps: tuple[Step, ...]
+    fused: bool
+
+    def read(self, hooks: Hooks, use: Callable[[Row], None]) -> None:
+        """Give `use` the class token's row when the block runs.
+
+        fused: it is taken at the fused attention call (rotary embeddings, norms on queries and keys), otherwise from
+        the module's input and weights.
+        """
+        if self.fused:
+            hooks.attention(self.module, lambda call: use(row_of_call(call)))
+            return
+
+        def from_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            tokens = first_tensor(args if args else kwargs.get("hidden_states", kwargs.get("query")))
+            use(Projections.of(self.module).row(tokens[:, 0], tokens))
+
+        hooks.before(self.module, from_input)
+
+
+@dataclass(frozen=True)
+class ClassTokenReadout:
+    """attention: block -> its attention. norm: the final norm, called on [B, n, d] or [B, d].
+
+    projection: gives the matrix [d, e] after it; asked each time, because a host may move the model in between.
+    prefix: tokens before the patches, the class token first.
+    """
+
+    attention: Callable[[nn.Module], BlockAttention]
+    norm: nn.LayerNorm
+    projection: Callable[[], Tensor]
+    prefix: int = 1
+    family: str = "class token"
+    complementary: bool = True
+
+    @contextmanager
+    def watch(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finish]:
+        seen: dict[str, Any] = {}
+        block = blocks[layer]
+        attention = self.attention(block)
+        gain = norm_gain(self.norm)
+        projection = self.projection().float()
+
+        def read_row(row: Row) -> None:
+            seen["shares"] = Shares.of(row.weighted).through((*attention.steps, Scale(gain), Matrix(projection)))
+
+        def read_residual(output: Any) -> None:
+            tokens = first_tensor(output)[:, self.prefix :].float() * gain
+            seen["patches"] = tokens @ projection
+
+        def read_final(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            value = first_tensor(args if args else kwargs["input"])
+            seen["class"] = (value[:, 0] if value.ndim == 3 else value).float()
+
+        def finish(features: Tensor) -> Readings:
+            if missing := {"shares", "patches", "class"} - seen.keys():
+                raise UnsupportedModel(
+                    f"The picture tower ran without showing its {', '.join(sorted(missing))} (fused attention off, or "
+                    "a tower built differently from its kind). Use an unmodified model, such as ViT-L-14-336/openai."
+                )
+            scale = inverse_deviation(seen["class"], self.norm.eps) / features.float().norm(dim=-1)
+            shares: Shares = seen["shares"]
+            kept = shares.without_prefix(self.prefix)
+            return Readings(
+                contributions=kept.tokens * scale[:, None, None],
+                rest=kept.rest * scale[:, None],
+                patches=seen["patches"] * scale[:, None, None],
+                **self._offsets(projection, shares, seen["class"], features, len(blocks)),
+            )
+
+        with capturing() as hooks:
+            attention.read(hooks, read_row)
+            hooks.after(block, read_residual)
+            hooks.before(self.norm, read_final)
+            yield finish
+            seen.clear()
+
+    def _offsets(
+        self, projection: Tensor, shares: Shares, final: Tensor, features: Tensor, depth: int
+    ) -> dict[str, Tensor]:
+        """The official code's equal parts: of 2 * depth - 1 summands of c, and of the n tokens of the attention."""
+        summands, count = 2 * depth - 1, shares.tokens.shape[1]
+        length = features.float().norm(dim=-1, keepdim=True)
+        deviation = inverse_deviation(final, self.norm.eps)[:, None]
+        mean = final.mean(dim=-1, keepdim=True).expand_as(final) * norm_gain(self.norm) * deviation
+        bias = final.new_zeros(()) if self.norm.bias is None else self.norm.bias.float()
+        part = (bias - mean) @ projection / summands / length
+        return {
+            "contribution_offset": (part + shares.rest * deviation / length) / count,
+            "patch_offset": part,
+        }
+
+
+def multihead(block: nn.Module, *, attention: str = "attn", after: Sequence[str] = ("ls_1",)) -> BlockAttention:
+    """A block whose attention is nn.MultiheadAttention, or has q_proj, k_proj, v_proj and out_proj."""
+    module = getattr(block, attention)
+    scales = tuple(Scale(scale.gamma) for name in after if hasattr(scale := getattr(block, name, None), "gamma"))
+    return BlockAttention(module, (module.out_proj, *scales), fused=False)
