@@ -19,6 +19,8 @@ from .results import Box, View
 Fit = Literal["stretch", "letterbox", "crops", "center"]
 FITS: tuple[Fit, ...] = ("stretch", "letterbox", "crops", "center")
 INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
+# An axis of a tensor, where the first point lies on it, the step between points, and how many there are.
+_Axis = tuple[int, float, float, int]
 # Neighbouring crops share at least a quarter of their width, so that an object cut by one lies whole in the next.
 _CROP_STEP = 0.75
 _MOST_CROPS = 12
@@ -80,8 +82,12 @@ def place(grid: Tensor, box: Box, size: tuple[int, int], interpolation: str = "l
     if grid.ndim < 2 or 0 in grid.shape:
         raise InvalidInput(f"A grid must have the shape [..., h, w] with at least one cell, not {list(grid.shape)}.")
     scale_y, scale_x = grid.shape[-2] / box.height, grid.shape[-1] / box.width
-    drawn = _resample(grid.to(torch.float32), -1, -box.left * scale_x, scale_x, columns, name)
-    return _resample(drawn, -2, -box.top * scale_y, scale_y, rows, name)
+    down = (-2, -box.top * scale_y, scale_y, rows)
+    across = (-1, -box.left * scale_x, scale_x, columns)
+    drawn = grid.to(torch.float32)
+    for axis, start, step, count in _cheaper_first(grid.shape[-2:], down, across):
+        drawn = _resample(drawn, axis, start, step, count, name)
+    return drawn
 
 
 def cut(
@@ -98,10 +104,11 @@ def cut(
     _require_box(box)
     rows, columns = _require_size(size)
     name = interpolation_name(interpolation)
-    channels = picture.to(torch.float32).movedim(-1, 0)
-    step_y, step_x = box.height / rows, box.width / columns
-    seen = _resample(channels, -2, box.top, step_y, rows, name)
-    seen = _resample(seen, -1, box.left, step_x, columns, name).movedim(0, -1)
+    down = (0, box.top, box.height / rows, rows)
+    across = (1, box.left, box.width / columns, columns)
+    seen = picture.to(torch.float32)
+    for axis, start, step, count in _cheaper_first(picture.shape[:2], down, across):
+        seen = _resample(seen, axis, start, step, count, name)
     if fill is not None:
         inside = seen_cells((picture.shape[0], picture.shape[1]), box, size).unsqueeze(-1)
         seen = torch.where(inside, seen, torch.tensor(tuple(fill), dtype=torch.float32))
@@ -223,21 +230,28 @@ def _taps(cells: int, start: float, step: float, count: int, name: str) -> tuple
     return positions.long().clamp(max=cells - 1), weights / weights.sum(1, keepdim=True)
 
 
+def _cheaper_first(cells: Sequence[int], down: _Axis, across: _Axis) -> tuple[_Axis, _Axis]:
+    """The order of the two axes that leaves fewer values between them."""
+    return (down, across) if down[3] * cells[1] < cells[0] * across[3] else (across, down)
+
+
 def _resample(values: Tensor, axis: int, start: float, step: float, count: int, name: str) -> Tensor:
-    """Sample `values` along the last axis (-1) or the one before (-2) at `count` evenly spaced points."""
+    """Sample `values` along an axis at `count` points: the middles of steps from `start` on."""
     cells = values.shape[axis]
     if start == 0 and step == 1 and count == cells:
         return values
     indices, weights = _taps(cells, start, step, count, name)
     indices, weights = indices.to(values.device), weights.to(values.device, torch.float32)
     if weights.shape[1] * _CELLS_PER_TAP < cells:
-        shape = (-1, 1) if axis == -2 else (-1,)
+        shape = (-1,) + (1,) * (values.ndim - 1 - axis % values.ndim)
         result = values.index_select(axis, indices[:, 0]).mul_(weights[:, 0].view(shape))
         for tap in range(1, weights.shape[1]):
             result.addcmul_(values.index_select(axis, indices[:, tap]), weights[:, tap].view(shape))
         return result
     matrix = torch.zeros(count, cells, device=values.device).scatter_add_(1, indices, weights)
-    return matrix @ values if axis == -2 else values @ matrix.T
+    if axis == -2:
+        return matrix @ values
+    return values @ matrix.T if axis == -1 else torch.tensordot(matrix, values, ([1], [axis])).movedim(0, axis)
 
 
 def _middle(length: int, other: int, side: int) -> tuple[float, float]:

@@ -80,6 +80,24 @@ def require_picture(picture: Tensor, what: str = "A picture") -> None:
     require_finite_quickly(picture, what)
 
 
+def as_masks(mask: Tensor, what: str = "A mask") -> Tensor:
+    """Bring [H, W], [B, H, W], [B, 1, H, W] or [B, H, W, 1] to float32 [B, H, W] on the CPU, clipped to 0..1."""
+    if not isinstance(mask, Tensor) or not (mask.is_floating_point() or mask.dtype == torch.bool):
+        kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise InvalidInput(f"{what} must be a floating-point or bool tensor, not {kind}. Divide 8-bit levels by 255.")
+    shape = list(mask.shape)
+    if mask.ndim == 4 and 1 in (shape[1], shape[3]):
+        mask = mask.squeeze(1) if shape[1] == 1 else mask.squeeze(3)
+    elif mask.ndim == 2:
+        mask = mask.unsqueeze(0)
+    if mask.ndim != 3 or 0 in shape:
+        raise InvalidInput(f"{what} must have the shape [H, W], [B, H, W], [B, 1, H, W] or [B, H, W, 1], not {shape}.")
+    masks = mask.detach().to("cpu", torch.float32)
+    require_finite_quickly(masks, what)
+    low, high = (float(bound) for bound in torch.aminmax(masks))
+    return masks.clamp(0, 1) if low < 0 or high > 1 else masks
+
+
 def require_finite_quickly(values: Tensor, what: str) -> None:
     """As `require_finite`, in one pass and without a copy of the size of `values`."""
     if values.numel() and not all(math.isfinite(float(bound)) for bound in torch.aminmax(values.detach())):
