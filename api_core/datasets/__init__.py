@@ -1,0 +1,1 @@
+"""Pictures with known truth, and the cases and scores made from them."""

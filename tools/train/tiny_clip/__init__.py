@@ -1,0 +1,1 @@
+"""Training of the embedded tiny CLIP: bank of scenes, dense stage, caption and map stage, export."""
