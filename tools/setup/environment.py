@@ -100,7 +100,9 @@ def main() -> None:
     parser.add_argument("extra", choices=("standalone", "test", "dev"))
     extra = parser.parse_args().extra
     if sys.version_info < (3, 10):
-        raise SystemExit(f"[setup] Python {sys.version.split()[0]} is too old: run make with PYTHON=python3.10 or newer.")
+        raise SystemExit(
+            f"[setup] Python {sys.version.split()[0]} is too old: run make with PYTHON=python3.10 or newer."
+        )
     try:
         prepare(extra)
     except subprocess.CalledProcessError as error:
