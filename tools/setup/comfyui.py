@@ -1,8 +1,10 @@
 """Find a ComfyUI for the tests, or install one through comfy-cli where the network allows.
 
-Looked for at COMFYUI_PATH, else at ~/comfy/ComfyUI (comfy-cli's own place). An explicit COMFYUI_PATH that holds none is an
-error, never a reason to install elsewhere.
+Looked for at COMFYUI_PATH, else at ~/comfy/ComfyUI (comfy-cli's own place). An explicit COMFYUI_PATH that holds none
+is an error, never a reason to install elsewhere.
 """
+
+from __future__ import annotations
 
 import os
 import socket
@@ -51,7 +53,7 @@ def find_or_install(python: Path, say: Callable[[str], None], pip_install: Calla
 
 
 def install(folder: Path, python: Path, say: Callable[[str], None], pip_install: Callable[..., None]) -> None:
-    """The newest stable ComfyUI at `folder`: its source only, its requirements go to this project's environment later."""
+    """The newest stable ComfyUI at `folder`: its source only; its requirements go to this project's environment."""
     say(f"installing ComfyUI at {folder} through comfy-cli")
     pip_install("comfy-cli>=1.6")
     comfy = python.with_name("comfy.exe" if os.name == "nt" else "comfy")

@@ -2,10 +2,12 @@
 
     python3 tools/setup/environment.py standalone|test|dev
 
-Needs Python 3.10 or newer and nothing else. Running it again does nothing until pyproject.toml, ComfyUI's requirements or
-the Python version change. `test` looks for a ComfyUI too (see comfyui.py) and leaves the place in .venv/comfyui-path; where
-there is none the tests in it are skipped, with REQUIRE_COMFYUI=1 the command fails.
+Needs Python 3.10 or newer and nothing else. Running it again does nothing until pyproject.toml, ComfyUI's requirements
+or the Python version change. `test` looks for a ComfyUI too (see comfyui.py) and leaves the place in
+.venv/comfyui-path; where there is none the tests in it are skipped, with REQUIRE_COMFYUI=1 the command fails.
 """
+
+from __future__ import annotations  # so that a Python that is too old gets as far as saying so
 
 import argparse
 import hashlib
@@ -99,10 +101,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("extra", choices=("standalone", "test", "dev"))
     extra = parser.parse_args().extra
-    if sys.version_info < (3, 10):
-        raise SystemExit(
-            f"[setup] Python {sys.version.split()[0]} is too old: run make with PYTHON=python3.10 or newer."
-        )
+    if sys.version_info < (3, 10):  # noqa: UP036
+        version = sys.version.split()[0]
+        raise SystemExit(f"[setup] Python {version} is too old: run make with PYTHON=python3.10 or newer.")
     try:
         prepare(extra)
     except subprocess.CalledProcessError as error:
