@@ -1,8 +1,9 @@
 """What is kept of pictures a model has already looked at, so that a further query costs no further forward pass."""
 
 import hashlib
+import weakref
 from collections import OrderedDict
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -17,6 +18,9 @@ class Sized(Protocol):
     def nbytes(self) -> int: ...
 
 
+Kept = TypeVar("Kept", bound=Sized)
+
+
 def encoding_key(pixels: Tensor, *settings: object) -> str:
     """The identity of a prepared picture under `settings` (model, layer, dtype, fit …): its content, not its object.
 
@@ -27,13 +31,13 @@ def encoding_key(pixels: Tensor, *settings: object) -> str:
     return digest.hexdigest()
 
 
-class EncodingCache:
+class EncodingCache(Generic[Kept]):
     """Encodings by key, least recently used dropped first. It belongs to one model object and dies with it."""
 
     def __init__(self, most_pictures: int = MOST_PICTURES, most_bytes: int = MOST_BYTES) -> None:
         self.most_pictures = most_pictures
         self.most_bytes = most_bytes
-        self._kept: OrderedDict[str, Sized] = OrderedDict()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._nbytes = 0
 
     def __len__(self) -> int:
@@ -44,14 +48,14 @@ class EncodingCache:
         """Memory held by the encodings that are kept."""
         return self._nbytes
 
-    def get(self, key: str) -> Sized | None:
+    def get(self, key: str) -> Kept | None:
         """The encoding of that key, which is now the most recently used; None when it is not kept."""
         encoding = self._kept.get(key)
         if encoding is not None:
             self._kept.move_to_end(key)
         return encoding
 
-    def put(self, key: str, encoding: Sized) -> None:
+    def put(self, key: str, encoding: Kept) -> None:
         """Keep an encoding, and drop the least recently used ones beyond the limits."""
         self._drop(key)
         if encoding.nbytes > self.most_bytes:
@@ -70,3 +74,11 @@ class EncodingCache:
         dropped = self._kept.pop(key, None)
         if dropped is not None:
             self._nbytes -= dropped.nbytes
+
+
+_of_models: "weakref.WeakKeyDictionary[object, EncodingCache]" = weakref.WeakKeyDictionary()
+
+
+def encodings_of(model: object) -> EncodingCache:
+    """The cache of that model object; it goes when the model goes."""
+    return _of_models.setdefault(model, EncodingCache())

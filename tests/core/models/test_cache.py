@@ -1,7 +1,9 @@
+import gc
+import weakref
 from dataclasses import dataclass
 
 import torch
-from pack.api_core.models.clip.cache import EncodingCache, encoding_key
+from pack.api_core.models.clip.cache import EncodingCache, encoding_key, encodings_of
 
 
 @dataclass
@@ -51,3 +53,17 @@ def test_memory_is_bounded() -> None:
     assert cache.nbytes == 10
     cache.clear()
     assert (len(cache), cache.nbytes) == (0, 0)
+
+
+def test_a_cache_dies_with_its_model() -> None:
+    class Model:
+        pass
+
+    model, other = Model(), Model()
+    cache = encodings_of(model)
+    assert encodings_of(model) is cache
+    assert encodings_of(other) is not cache
+    gone = weakref.ref(cache)
+    del model, cache
+    gc.collect()
+    assert gone() is None

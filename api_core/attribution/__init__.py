@@ -1,0 +1,6 @@
+"""Heatmaps: which parts of a picture a model finds relevant to a text. One method per file, all of them listed here."""
+
+from .clip_heatmap import clip_heatmap
+from .methods import METHODS, list_methods
+
+__all__ = ["METHODS", "clip_heatmap", "list_methods"]

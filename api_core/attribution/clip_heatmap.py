@@ -1,0 +1,187 @@
+"""From pictures and queries to a heatmap: each picture is looked at, encoded once, and compared with every text."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import InvalidInput
+from ..geometry import FITS
+from ..models.catalog import find_clip_model
+from ..models.clip import ClipModel, Encoding
+from ..pictures import require_picture, to_picture
+from ..progress import Progress, ignore_progress
+from ..results import READINGS, Heatmap, PictureMap, Reading, View, require_finite
+from .encoding import encode_looks
+from .looking import AnyPicture, Look, count_looks, look_as_upstream, look_precisely, picture_size
+from .method import Method
+from .methods import METHODS
+from .queries import Query, read_query, spread
+
+DEFAULT_FIT = "stretch"
+# Pictures are prepared and encoded in groups of about so many squares, so that a long batch takes no more memory.
+_LOOKS_AT_ONCE = 32
+
+
+def clip_heatmap(
+    model: ClipModel,
+    pictures: Sequence[AnyPicture],
+    queries: str | Sequence[str],
+    *,
+    method: str = "decomposition",
+    layer: int | None = None,
+    reading: Reading = "precise",
+    fit: str | None = None,
+    neutral_text: str | None = None,
+    words: bool = True,
+    batch_size: int | None = None,
+    on_progress: Progress = ignore_progress,
+) -> Heatmap:
+    """Score the parts of each picture by their relevance to its query.
+
+    pictures: [H, W, 3 or 4] of 0..1, of any sizes (or PIL pictures). queries: one for all pictures, or one for each.
+    method: one of `list_methods()`. layer: the block to read, negative from the end; None is the catalog's choice for
+    the model. fit: how a picture that is not square is shown to the model: "stretch", "letterbox", "crops" (overlapping
+    squares) or "center"; None is the catalog's choice. neutral_text: subtract the map of this text, such as "a
+    picture"; the map is then signed. words: also make a map for each word of the query. batch_size: squares per forward
+    pass, None for what memory allows. on_progress: called with the squares encoded and those there are, in blocks.
+
+    The upstream reading shows the model the middle of the picture and lays the map over all of it, as the official code
+    does, and cuts long queries off; `fit` does not apply there.
+    """
+    chosen = _find_method(method)
+    asked = [read_query(query, words) for query in spread(queries, len(pictures))]
+    _check(reading, batch_size, neutral_text)
+    pictures = [_prepare(picture, reading) for picture in pictures]
+    layer = model.resolve_layer(layer)
+    features = _encode_texts(model, asked, neutral_text, reading)
+    shown, notes = _resolve_fit(model, fit, reading)
+    total = sum(count_looks(picture, shown, model.side) for picture in pictures)
+    maps: list[PictureMap] = []
+    done = 0
+    for group in _groups(pictures, shown, model.side):
+        looks = [_look(model, pictures[index], shown, reading) for index in group]
+
+        def report(steps: int, _: int, base: int = done) -> None:
+            on_progress(base + steps, total * model.depth)
+
+        flat = [look for several in looks for look in several]
+        encodings = iter(encode_looks(model, flat, layer, shown, batch_size, report))
+        done += len(flat) * model.depth
+        for index, several in zip(group, looks, strict=True):
+            query = asked[index]
+            texts = torch.stack([features[text] for text in query.texts])
+            neutral = None if neutral_text is None else features[neutral_text][None]
+            views = [(look, next(encodings)) for look in several]
+            maps.append(
+                PictureMap(
+                    size=picture_size(pictures[index]),
+                    labels=query.labels,
+                    parts=_parts(chosen, views, texts, neutral, reading),
+                    method=chosen.name,
+                    model=model.name,
+                    layer=layer,
+                    reading=reading,
+                    signed=neutral is not None,
+                    warnings=(*notes, *_warnings(model, query, reading)),
+                )
+            )
+    return Heatmap(tuple(maps))
+
+
+def _find_method(name: str) -> Method:
+    if name not in METHODS:
+        raise InvalidInput(f"There is no method {name!r}. Choose one of {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def _check(reading: Reading, batch_size: int | None, neutral_text: str | None) -> None:
+    if reading not in READINGS:
+        raise InvalidInput(f"There is no reading {reading!r}. Choose one of {', '.join(READINGS)}.")
+    if batch_size is not None and batch_size < 1:
+        raise InvalidInput(f"A batch holds at least one picture, not {batch_size}.")
+    if neutral_text is not None and not neutral_text.strip():
+        raise InvalidInput("The neutral text is empty. Leave it out (None), or give one such as 'a picture'.")
+
+
+def _prepare(picture: AnyPicture, reading: Reading) -> AnyPicture:
+    """A checked picture; a PIL picture stays one in the upstream reading, where its mode matters."""
+    if isinstance(picture, Tensor):
+        require_picture(picture)
+        return picture
+    return picture if reading == "upstream" else to_picture(picture)
+
+
+def _resolve_fit(model: ClipModel, fit: str | None, reading: Reading) -> tuple[str, tuple[str, ...]]:
+    """The fit that is used, and a warning where another was asked for."""
+    if fit is not None and fit not in FITS:
+        raise InvalidInput(f"There is no fit {fit!r}. Choose one of {', '.join(FITS)}.")
+    if reading == "upstream":
+        ignored = fit not in (None, "center")
+        note = f"the upstream reading looks at the middle of a picture only: the fit {fit!r} is not used."
+        return "center", (note,) * ignored
+    if fit is not None:
+        return fit, ()
+    entry = find_clip_model(model.name)
+    return (DEFAULT_FIT if entry is None else entry.fit), ()
+
+
+def _encode_texts(
+    model: ClipModel, asked: Sequence[Query], neutral_text: str | None, reading: Reading
+) -> dict[str, Tensor]:
+    """Each different text once: text -> unit-norm feature [e]."""
+    texts = dict.fromkeys(text for query in asked for text in query.texts)
+    if neutral_text is not None:
+        texts[neutral_text] = None
+    features = model.encode_texts(list(texts), cut=reading == "upstream")
+    return dict(zip(texts, features, strict=True))
+
+
+def _groups(pictures: Sequence[AnyPicture], fit: str, side: int) -> Iterator[list[int]]:
+    group: list[int] = []
+    looks = 0
+    for index, picture in enumerate(pictures):
+        group.append(index)
+        looks += count_looks(picture, fit, side)
+        if looks >= _LOOKS_AT_ONCE:
+            yield group
+            group, looks = [], 0
+    if group:
+        yield group
+
+
+def _look(model: ClipModel, picture: AnyPicture, fit: str, reading: Reading) -> list[Look]:
+    if reading == "upstream":
+        return [look_as_upstream(picture, model.side, model.grid)]
+    return look_precisely(picture, fit, model.side, model.grid, model.spec.interpolation, model.spec.mean)
+
+
+def _parts(
+    method: Method,
+    views: Sequence[tuple[Look, Encoding]],
+    texts: Tensor,
+    neutral: Tensor | None,
+    reading: Reading,
+) -> dict[str, tuple[View, ...]]:
+    """Part name -> one view per look, each [M, rows, columns]; less the neutral text's map where there is one."""
+    parts: dict[str, list[View]] = {}
+    for look, encoding in views:
+        plain = {} if neutral is None else method.parts(encoding, neutral, reading)
+        for name, values in method.parts(encoding, texts, reading).items():
+            scores = values - plain[name] if name in plain else values
+            require_finite(scores, f"The map of the {name} part")
+            parts.setdefault(name, []).append(View(scores, look.box, look.valid))
+    return {name: tuple(several) for name, several in parts.items()}
+
+
+def _warnings(model: ClipModel, query: Query, reading: Reading) -> tuple[str, ...]:
+    whole = query.labels[0].text
+    pieces = model.split_text(whole)
+    if len(pieces) == 1:
+        return ()
+    shown = whole if len(whole) <= 60 else whole[:57] + "..."
+    if reading == "upstream":
+        return (
+            f"the query {shown!r} is longer than {model.name} reads: its end is cut off, as the official code does.",
+        )
+    return (f"the query {shown!r} is longer than {model.name} reads: its {len(pieces)} pieces are averaged.",)

@@ -1,0 +1,99 @@
+"""How a picture is shown to a model: the rectangles it looks at, and the pixels it gets of each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..geometry import cut, seen_cells, windows
+from ..pictures import flatten_alpha, to_pil
+from ..results import Box
+
+# Beyond this the official order (resize all of it, then cut) would need gigabytes; the cut alone is resized instead.
+_LARGEST_RESIZE = 1 << 25
+
+AnyPicture = Tensor | Image.Image
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a model sees at once. pixels: [3, side, side], 0..1. box: the rectangle of the picture that the map is laid
+    over. valid: bool [rows, columns], the cells that see picture."""
+
+    pixels: Tensor
+    box: Box
+    valid: Tensor
+
+
+def picture_size(picture: AnyPicture) -> tuple[int, int]:
+    """(H, W)."""
+    if isinstance(picture, Image.Image):
+        return picture.height, picture.width
+    return picture.shape[0], picture.shape[1]
+
+
+def count_looks(picture: AnyPicture, fit: str, side: int) -> int:
+    """How many squares of a picture the model is shown."""
+    return len(windows(picture_size(picture), fit, side))
+
+
+def look_precisely(
+    picture: Tensor,
+    fit: str,
+    side: int,
+    grid: tuple[int, int],
+    interpolation: str = "bicubic",
+    fill: tuple[float, ...] = (0.5, 0.5, 0.5),
+) -> list[Look]:
+    """The views of a picture that `fit` asks for, resampled in float with antialiasing; alpha lies on white."""
+    pixels = flatten_alpha(picture)
+    size = (pixels.shape[0], pixels.shape[1])
+    looks = []
+    for box in windows(size, fit, side):
+        seen = cut(pixels, box, (side, side), interpolation, fill=fill if fit == "letterbox" else None)
+        looks.append(Look(seen.clamp_(0, 1).movedim(-1, 0).contiguous(), box, _valid_cells(size, box, grid)))
+    return looks
+
+
+def _valid_cells(size: tuple[int, int], box: Box, grid: tuple[int, int]) -> Tensor:
+    """The cells whose centre lies in the picture; of a picture thinner than a cell, the row or column nearest to it."""
+    valid = seen_cells(size, box, grid)
+    if bool(valid.any()):
+        return valid
+    rows = _nearest(size[0], box.top, box.height, grid[0])
+    columns = _nearest(size[1], box.left, box.width, grid[1])
+    return rows.unsqueeze(1) & columns.unsqueeze(0)
+
+
+def _nearest(length: int, start: float, extent: float, cells: int) -> Tensor:
+    centers = start + (torch.arange(cells, dtype=torch.float64) + 0.5) * (extent / cells)
+    distance = torch.maximum(-centers, centers - length).clamp(min=0)
+    return distance <= distance.min() + 1e-9
+
+
+def look_as_upstream(picture: AnyPicture, side: int, grid: tuple[int, int]) -> Look:
+    """The middle of a picture as the official code sees it, and the whole picture as the place of its map.
+
+    The shorter side is resized to `side` in 8 bits (bicubic, in the picture's own mode: a palette's colours are taken
+    from the nearest pixel, alpha is dropped afterwards), then the middle is cut out.
+    """
+    image = picture if isinstance(picture, Image.Image) else to_pil(picture)
+    height, width = image.height, image.width
+    short, long = min(width, height), max(width, height)
+    new_long = int(side * long / short)
+    new_width, new_height = (side, new_long) if width <= height else (new_long, side)
+    left, top = round((new_width - side) / 2.0), round((new_height - side) / 2.0)
+    if short == side:
+        seen = image.crop((left, top, left + side, top + side))
+    elif new_width * new_height <= _LARGEST_RESIZE:
+        resized = image.resize((new_width, new_height), Image.Resampling.BICUBIC)
+        seen = resized.crop((left, top, left + side, top + side))
+    else:
+        across, down = width / new_width, height / new_height
+        box = (left * across, top * down, (left + side) * across, (top + side) * down)
+        seen = image.resize((side, side), Image.Resampling.BICUBIC, box=box)
+    levels = torch.from_numpy(np.array(seen.convert("RGB"))).movedim(-1, 0)
+    valid = torch.ones(grid, dtype=torch.bool)
+    return Look(levels.to(torch.float32).div(255).contiguous(), Box(0, 0, width, height), valid)

@@ -1,0 +1,22 @@
+"""Plain likeness of each patch's own token with the text, as CLIP Surgery (arXiv 2304.05653) takes for its start.
+
+Cheap and direct. On class-token models trained on whole pictures it is often *higher on the background* (the "opposite
+visualisation" of that paper), so invert the mask there, or use the decomposition; on models whose patches were trained
+against texts, and on those that pool their patches, it lies on the object.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ..models.clip.encoding import Encoding
+from ..results import Reading
+from .method import Method
+
+
+def parts(encoding: Encoding, texts: Tensor, reading: Reading) -> Mapping[str, Tensor]:
+    """One map, `similarity`: each patch's projected token with unit-norm texts [T, e]; the same in both readings."""
+    return {"similarity": encoding.patch(texts)}
+
+
+METHOD = Method("patch similarity", parts, "How like the text each patch is by itself; not inverted.")

@@ -1,0 +1,168 @@
+"""Loading a CLIP: by its name in the catalog, from a folder, or from a file."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ...autograd import frozen
+from ...errors import InvalidInput, ModelNotFound, UnsupportedModel
+from ...progress import Progress, ignore_progress
+from ..catalog import ClipEntry, find_clip_model, list_clip_models
+from ..download import Wanted, get_snapshot
+from ..weights import WEIGHT_SUFFIXES
+from . import open_clip_source, transformers_source
+from .model import SECOND_TO_LAST, ClipModel, build_clip
+from .picture_spec import PictureSpec
+
+log = logging.getLogger(__name__)
+
+EMBEDDED = Path(__file__).resolve().parents[2] / "embedded"
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+def load_clip(
+    model: str | Path,
+    *,
+    precision: str = "auto",
+    device: str | torch.device = "auto",
+    allow_download: bool = False,
+    folders: Sequence[Path] = (),
+    on_progress: Progress = ignore_progress,
+) -> ClipModel:
+    """Load a CLIP with all its weights, outside inference mode, so that gradients can pass it later.
+
+    model: a name of the catalog (`list_clip_models()`), or the path of an open_clip folder, a transformers folder or a
+    weights file. precision: fp32, bf16, fp16, or auto: fp32 on the CPU, fp16 elsewhere. device: auto takes a GPU where
+    there is one. allow_download: get the weights of a catalog name that are not on this machine; folders: where to look
+    for them before the hub's cache. on_progress: called with the bytes downloaded and those there are.
+    """
+    place = resolve_device(device)
+    dtype = resolve_precision(precision, place)
+    entry = find_clip_model(model) if isinstance(model, str) else None
+    with frozen():
+        if entry is None:
+            loaded = _load_path(_existing(model))
+        else:
+            loaded = _load_entry(entry, allow_download, folders, on_progress)
+        loaded.module.requires_grad_(False).to(device=place, dtype=dtype)
+    log.info("loaded %s on %s as %s", loaded.name, place, str(dtype).removeprefix("torch."))
+    return loaded
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The device of that name; "auto" is CUDA, else MPS, else the CPU."""
+    if isinstance(device, torch.device):
+        return device
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise InvalidInput(f"There is no device {device!r}. Choose one of {', '.join(DEVICES)}, or cuda:1.") from error
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """The number format of that name; "auto" is fp32 on the CPU, and fp16 elsewhere.
+
+    CLIP's maps lose less in fp16 than in bf16, by about eight times.
+    """
+    if precision == "auto":
+        return torch.float32 if device.type == "cpu" else torch.float16
+    if precision not in PRECISIONS:
+        raise InvalidInput(f"There is no precision {precision!r}. Choose one of auto, {', '.join(PRECISIONS)}.")
+    return PRECISIONS[precision]
+
+
+def _existing(model: str | Path) -> Path:
+    path = Path(model).expanduser()
+    if not path.exists():
+        raise ModelNotFound(
+            f"There is no model {str(model)!r}: no file or folder of that name, nor is it in the catalog. "
+            f"The catalog holds: {', '.join(list_clip_models())}."
+        )
+    return path.resolve()
+
+
+def _load_entry(entry: ClipEntry, allow_download: bool, folders: Sequence[Path], on_progress: Progress) -> ClipModel:
+    if entry.repo is None:
+        folder = EMBEDDED / entry.architecture.replace("-", "_")
+        if not open_clip_source.is_complete(folder):
+            raise ModelNotFound(f"The embedded model {entry.name!r} is missing from {folder}. Install the pack again.")
+        return _open_clip_folder(folder, entry.name, entry)
+    file = _single_file(entry, folders)
+    if file is not None:
+        return _open_clip_file(file, entry.name, entry)
+    source = open_clip_source if entry.source == "open_clip" else transformers_source
+    if source is open_clip_source:
+        open_clip_source.require_open_clip()
+    wanted = Wanted(entry.name, entry.repo, entry.revision, source.PATTERNS, entry.size_bytes)
+    folder = get_snapshot(
+        wanted,
+        is_complete=source.is_complete,
+        folders=folders,
+        allow_download=allow_download,
+        on_progress=on_progress,
+    )
+    if source is open_clip_source:
+        return _open_clip_folder(folder, entry.name, entry)
+    return _transformers_folder(folder, entry.name, entry)
+
+
+def _single_file(entry: ClipEntry, folders: Sequence[Path]) -> Path | None:
+    """The weights of a catalog entry as one file in a model folder, called as the entry is."""
+    if entry.source != "open_clip":
+        return None
+    stem = entry.name.replace("/", "-")
+    candidates = (Path(folder) / f"{stem}{suffix}" for folder in folders for suffix in WEIGHT_SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _load_path(path: Path) -> ClipModel:
+    if path.is_file():
+        return _open_clip_file(path, path.stem, None)
+    if (path / open_clip_source.CONFIG_NAME).is_file():
+        return _open_clip_folder(path, path.name, None)
+    if (path / transformers_source.CONFIG_NAME).is_file():
+        return _transformers_folder(path, path.name, None)
+    raise UnsupportedModel(
+        f"{path} holds neither {open_clip_source.CONFIG_NAME} (open_clip) nor {transformers_source.CONFIG_NAME} "
+        "(transformers). Put the model's configuration beside its weights."
+    )
+
+
+def _open_clip_folder(folder: Path, name: str, entry: ClipEntry | None) -> ClipModel:
+    module, config, preprocess = open_clip_source.build_from_folder(folder, bool(entry and entry.quick_gelu))
+    tokenizer = open_clip_source.make_tokenizer(folder, config)
+    return _build(module, "open_clip", name, _open_clip_spec(module, preprocess), tokenizer, entry)
+
+
+def _open_clip_file(file: Path, name: str, entry: ClipEntry | None) -> ClipModel:
+    architecture = None if entry is None else (entry.architecture, entry.pretrained)
+    module, config, preprocess = open_clip_source.build_from_file(file, architecture)
+    tokenizer = open_clip_source.make_tokenizer(file.parent, config)
+    return _build(module, "open_clip", name, _open_clip_spec(module, preprocess), tokenizer, entry)
+
+
+def _open_clip_spec(module: nn.Module, preprocess: dict) -> PictureSpec:
+    size = module.visual.image_size
+    side = size[0] if isinstance(size, tuple | list) else size
+    return PictureSpec.from_open_clip(preprocess, int(side))
+
+
+def _transformers_folder(folder: Path, name: str, entry: ClipEntry | None) -> ClipModel:
+    module, preprocess = transformers_source.build_from_folder(folder, bool(entry and entry.quick_gelu))
+    spec = transformers_source.picture_spec(module, preprocess)
+    return _build(module, "transformers", name, spec, transformers_source.make_tokenizer(folder), entry)
+
+
+def _build(
+    module: nn.Module, library: str, name: str, spec: PictureSpec, tokenizer: object, entry: ClipEntry | None
+) -> ClipModel:
+    layer = SECOND_TO_LAST if entry is None else entry.layer
+    return build_clip(module, library=library, name=name, preprocess=spec, tokenize=tokenizer, default_layer=layer)
