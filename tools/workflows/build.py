@@ -2,9 +2,9 @@
 
     python tools/workflows/build.py --url http://127.0.0.1:8188
 
-needs a running ComfyUI with this pack, Chromium, and `pip install playwright`. Each workflow in `stories.py` is laid out
-node by node in the page, serialised by it, and written to `workflows/`. With `--run`, it is queued there as well, and
-the pictures its output nodes showed are kept for the thumbnail of the same name.
+needs a running ComfyUI with this pack, Chromium, and `pip install playwright`. Each workflow in `stories.py` is laid
+out node by node in the page, serialised by it, and written to `workflows/`. With `--run`, those that need no download
+are queued there as well, and the pictures that they showed become the thumbnail of the same name.
 """
 
 import argparse
@@ -138,7 +138,7 @@ def main() -> None:
             graph = clean(page.evaluate(LAY_OUT, story.layout()), story)
             target = ROOT / "workflows" / f"{story.name}.json"
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            print(f"wrote {target.name}")  # noqa: T201
+            print(f"wrote {target.name}")
             if args.run and not story.models:
                 pictures = run(page, args.url, args.timeout)
                 thumbnail = story.thumbnail({int(key): value for key, value in pictures.items()})

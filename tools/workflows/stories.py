@@ -24,7 +24,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Story:
-    """A workflow: `links` are (from node, output name, to node, input name); `models` names files to fetch by node type."""
+    """A workflow: `links` are (from node, output, to node, input); `models` are the files to fetch, by node type."""
 
     name: str
     id: str
@@ -63,3 +63,128 @@ def before_and_after(pictures: Pictures) -> Image.Image:
 
 def note(key: str, pos: tuple[int, int], size: tuple[int, int], text: str) -> Node:
     return Node(key, "MarkdownNote", pos, size, values={"text": text.strip()})
+
+
+def _chain(query: str, model: str) -> tuple[Node, ...]:
+    """From a model to the prompted picture; the picture comes from the node `picture`."""
+    return (
+        Node(
+            "clip",
+            "AttnPromptLoadCLIP",
+            (0, 0),
+            (360, 130),
+            values={"model": model, "precision": "auto", "allow_download": False},
+        ),
+        Node("heatmap", "AttnPromptCLIPHeatmap", (420, 0), (400, 300), values={"query": query}),
+        Node("mask", "AttnPromptTuneMask", (420, 360), (400, 300)),
+        Node("overlay", "AttnPromptOverlay", (880, 0), (360, 240), values={"style": "fade to grey"}),
+        Node("view", "AttnPromptView", (880, 300), (460, 400), title="Where the model looked"),
+        Node("compare", "ImageCompare", (1400, 0), (460, 420), title="Before | after"),
+        Node("save", "SaveImage", (1400, 480), (360, 340), values={"filename_prefix": "attention-prompt"}),
+    )
+
+
+LINKS = (
+    ("clip", "clip", "heatmap", "clip"),
+    ("picture", "IMAGE", "heatmap", "image"),
+    ("heatmap", "heatmap", "mask", "heatmap"),
+    ("picture", "IMAGE", "overlay", "image"),
+    ("mask", "mask", "overlay", "mask"),
+    ("picture", "IMAGE", "view", "image"),
+    ("heatmap", "heatmap", "view", "map"),
+    ("picture", "IMAGE", "compare", "image_a"),
+    ("overlay", "image", "compare", "image_b"),
+    ("overlay", "image", "save", "images"),
+)
+
+WHAT_TO_CHANGE = """
+### What to change first
+
+1. **query** (CLIP Heatmap): {query_hint}
+2. **contrast** (Smooth & Enhance Mask): -1 is the model's own. Higher means a harder edge between what matters and
+   what does not; 1 is gentle, 10 is nearly black and white.
+3. **smoothing**: 0 is the model's own. 1 shows single patches, 5 and more spread the light.
+4. **style** (Overlay Attention): *fade to grey* with level 0 is the paper's; for text or documents try a level of
+   150 to 200, or *blur*, so that the surroundings stay readable.
+5. **strength**: 1 is the full effect, 0 the untouched picture.
+
+The model encodes the picture once; after that a new query or another slider takes a moment.
+"""
+
+QUICK_START = Story(
+    name="Attention prompt - quick start",
+    id="4f6a1f0e-9d43-4c8e-9a2b-0b9c5a6f1d01",
+    nodes=(
+        Node("picture", "AttnPromptDemoScene", (0, 220), (360, 250), values={"seed": 7}),
+        *_chain("the red star", "tiny-clip"),
+        note(
+            "what",
+            (NOTE_COLUMN, 0),
+            (380, 330),
+            """
+## Attention prompting, in one picture
+
+You ask for something; **tiny-clip** says which parts of the picture matter to it; the rest is faded. Hand the faded
+picture to a vision-language model together with the question, and it looks where it should.
+
+Press **Run**. Nothing is downloaded: tiny-clip ships with the pack and knows *drawn shapes* only. For photographs open
+*Attention prompt - photographs*.
+""",
+        ),
+        note(
+            "change",
+            (NOTE_COLUMN, 370),
+            (380, 460),
+            WHAT_TO_CHANGE.format(query_hint="ask for another shape. Demo Scene's *description* says what is there."),
+        ),
+    ),
+    links=tuple(
+        ("picture", "image", to, entry) if origin == "picture" else (origin, slot, to, entry)
+        for origin, slot, to, entry in LINKS
+    ),
+    thumbnail=before_and_after,
+)
+
+PHOTOGRAPHS = Story(
+    name="Attention prompt - photographs",
+    id="4f6a1f0e-9d43-4c8e-9a2b-0b9c5a6f1d02",
+    nodes=(
+        Node("picture", "LoadImage", (0, 220), (360, 360), values={"image": "example.png"}),
+        *_chain("the eyes", "ViT-L-14-336/openai"),
+        note(
+            "what",
+            (NOTE_COLUMN, 0),
+            (380, 400),
+            """
+## Attention prompting for photographs
+
+The same chain with the paper's own model, **ViT-L-14-336** by OpenAI (1.7 GB).
+
+To fetch it once, switch on *allow_download* in **Load CLIP**: progress is shown, Stop cancels, and a later run goes on
+where it stopped. A copy you already have goes into a folder of its own in `models/clip_vision`; refresh the page and
+choose it in **Load CLIP**.
+
+**Choose your picture** in *Load Image*, write your question into *query*, and press **Run**.
+""",
+        ),
+        note(
+            "change",
+            (NOTE_COLUMN, 440),
+            (380, 460),
+            WHAT_TO_CHANGE.format(query_hint="a thing (*the dog's collar*) works better than a long question."),
+        ),
+    ),
+    links=LINKS,
+    thumbnail=before_and_after,
+    models={
+        "AttnPromptLoadCLIP": [
+            {
+                "name": "vit_large_patch14_clip_336.openai/open_clip_model.safetensors",
+                "url": "https://huggingface.co/timm/vit_large_patch14_clip_336.openai/resolve/main/open_clip_model.safetensors",
+                "directory": "clip_vision",
+            }
+        ]
+    },
+)
+
+STORIES = (QUICK_START, PHOTOGRAPHS)
