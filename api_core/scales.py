@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .errors import InvalidInput
-from .results import View, require_finite
+from .results import PictureMap, View, require_finite
 
 Scale = Literal["z-score", "rank", "min-max"]
 SCALES: tuple[Scale, ...] = ("z-score", "rank", "min-max")
@@ -90,3 +90,10 @@ def affine(views: Sequence[View], center: Tensor, spread: Tensor) -> tuple[View,
         scaled = ((view.values.to(torch.float64) - center[:, None, None]) / spread[:, None, None]).to(torch.float32)
         result.append(replace(view, values=torch.where(view.valid, scaled, 0.0)))
     return tuple(result)
+
+
+def whole_or_words(picture: PictureMap) -> list[int]:
+    """The labels a map speaks for when no words are chosen: the whole text, or all of them if it holds only words."""
+    if not picture.labels:
+        raise InvalidInput(f"The map of method {picture.method!r} has no label; it needs at least one.")
+    return [0] if picture.labels[0].role == "whole" else list(range(len(picture.labels)))

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import AttentionPromptingError, InvalidInput
 from ..geometry import interpolation_name
 from ..results import Heatmap, PictureMap
+from ..scales import whole_or_words
 from . import precise, upstream
 from .morphology import box_mean
 from .morphology import grow as grow_mask
@@ -50,7 +51,8 @@ def tune(
 
     contrast: 0 or more. smoothing: the box's width from 1 (none) on, in cells of the grid (`patches`) or of the mask
     (`pixels`, precise only); the upstream reading takes odd whole widths. words: labels of the map (any case), of which
-    the mean is taken; without words the whole text's map. threshold: 0 keeps the mask soft, else 1 where the mask
+    the mean is taken; without words the whole text's map (of a heatmap that holds
+    chosen words only, all of them). threshold: 0 keeps the mask soft, else 1 where the mask
     reaches it and 0 elsewhere. grow: pixels, negative shrinks. Steps happen in the order of the arguments, `invert`
     last. A constant map has nothing to enhance: its mask is 1 everywhere before `invert`, with a warning.
     """
@@ -88,7 +90,7 @@ def _choose(picture: PictureMap, words: Sequence[str]) -> PictureMap:
             "a mask needs at least one of each."
         )
     wanted = [word for word in ([words] if isinstance(words, str) else words) if word.strip()]
-    return picture.select(wanted) if wanted else picture.pick([0])
+    return picture.select(wanted) if wanted else picture.pick(whole_or_words(picture))
 
 
 def _require_settings(contrast: float, smoothing: float, threshold: float, grow: int, unit: str) -> None:
