@@ -5,7 +5,7 @@ shrinking, and weights that are brought back to a sum of one at the edges; only 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -14,11 +14,23 @@ import torch
 from torch import Tensor
 
 from .errors import InvalidInput
+from .kernels import INTERPOLATIONS, KERNELS, interpolation_name
 from .results import Box, View
 
 Fit = Literal["stretch", "letterbox", "crops", "center"]
+__all__ = [
+    "FITS",
+    "INTERPOLATIONS",
+    "Fit",
+    "compose",
+    "cut",
+    "interpolation_name",
+    "place",
+    "seen_cells",
+    "trim",
+    "windows",
+]
 FITS: tuple[Fit, ...] = ("stretch", "letterbox", "crops", "center")
-INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
 # An axis of a tensor, where the first point lies on it, the step between points, and how many there are.
 _Axis = tuple[int, float, float, int]
 # Neighbouring crops share at least a quarter of their width, so that an object cut by one lies whole in the next.
@@ -26,48 +38,6 @@ _CROP_STEP = 0.75
 _MOST_CROPS = 12
 # A kernel that touches few of many cells is applied tap by tap; else one matrix product is quicker.
 _CELLS_PER_TAP = 8
-
-
-def _box(x: Tensor) -> Tensor:
-    return ((x > -0.5) & (x <= 0.5)).to(x.dtype)
-
-
-def _triangle(x: Tensor) -> Tensor:
-    return (1 - x.abs()).clamp(min=0)
-
-
-def _hamming(x: Tensor) -> Tensor:
-    return torch.where(x.abs() < 1, torch.sinc(x) * (0.54 + 0.46 * torch.cos(math.pi * x)), 0.0)
-
-
-def _cubic(x: Tensor) -> Tensor:
-    x = x.abs()
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return torch.where(x < 1, near, torch.where(x < 2, far, 0.0))
-
-
-def _lanczos(x: Tensor) -> Tensor:
-    return torch.where((x >= -3) & (x < 3), torch.sinc(x) * torch.sinc(x / 3), 0.0)
-
-
-_KERNELS: dict[str, tuple[float, Callable[[Tensor], Tensor]]] = {
-    "box": (0.5, _box),
-    "bilinear": (1.0, _triangle),
-    "hamming": (1.0, _hamming),
-    "bicubic": (2.0, _cubic),
-    "lanczos": (3.0, _lanczos),
-}
-
-
-def interpolation_name(interpolation: str) -> str:
-    """The lower-case name of one of Pillow's filters, given in any case; "box" is understood beside INTERPOLATIONS."""
-    name = str(interpolation).strip().lower()
-    if name != "nearest" and name not in _KERNELS:
-        raise InvalidInput(
-            f"There is no interpolation {interpolation!r}. Choose one of {', '.join(INTERPOLATIONS)}, box."
-        )
-    return name
 
 
 def place(grid: Tensor, box: Box, size: tuple[int, int], interpolation: str = "lanczos") -> Tensor:
@@ -219,7 +189,7 @@ def _taps(cells: int, start: float, step: float, count: int, name: str) -> tuple
         steps[0] = start + step / 2
         return torch.from_numpy(np.cumsum(steps)).clamp(0, end).long().unsqueeze(1), torch.ones(count, 1)
     centers = (start + (torch.arange(count, dtype=torch.float64) + 0.5) * step).clamp(0, end)
-    support, kernel = _KERNELS[name]
+    support, kernel = KERNELS[name]
     widening = max(step, 1.0)
     reach = support * widening
     first = (centers - reach + 0.5).trunc().clamp(min=0)

@@ -88,7 +88,7 @@ def bounding_boxes(regions: Sequence[Region]) -> list[dict[str, int | float | st
 
 
 def points(regions: Sequence[Region], suppression: float = 0.0) -> list[dict[str, int]]:
-    """Each region's brightest pixel, the brightest first; those within `suppression` pixels of a brighter are left out."""
+    """Each region's brightest pixel, the brightest first, without those within `suppression` pixels of a brighter."""
     if not (math.isfinite(suppression) and suppression >= 0):
         raise InvalidInput(f"The suppression radius must be 0 pixels or more, not {suppression}.")
     kept: list[tuple[int, int]] = []
