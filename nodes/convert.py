@@ -1,0 +1,87 @@
+"""Between ComfyUI's batches and the library's pictures; the only file that knows [B, H, W, C]."""
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from ..api_core.errors import InvalidInput
+
+Value = TypeVar("Value")
+
+
+def to_pictures(image: Tensor) -> list[Tensor]:
+    """An IMAGE [B, H, W, C] (or one picture [H, W, C]) as B pictures, float32 [H, W, 3 or 4] on the CPU."""
+    batch = image.unsqueeze(0) if image.ndim == 3 else image
+    if batch.ndim != 4 or batch.shape[-1] not in (1, 3, 4) or 0 in batch.shape:
+        raise InvalidInput(
+            f"An image must be a batch of pictures [B, H, W, 3 or 4], not {list(image.shape)}. "
+            "Connect the IMAGE output of a node that loads or makes pictures."
+        )
+    batch = batch.detach().to("cpu", torch.float32)
+    if batch.shape[-1] == 1:
+        batch = batch.expand(-1, -1, -1, 3)
+    return list(batch.unbind(0))
+
+
+def to_mask_batch(mask: Tensor) -> Tensor:
+    """A MASK in any shape that packs use ([H, W], [B, H, W], [B, 1, H, W], [B, H, W, 1]) as float32 [B, H, W]."""
+    if mask.ndim == 4 and mask.shape[1] == 1:
+        batch = mask[:, 0]
+    elif mask.ndim == 4 and mask.shape[-1] == 1:
+        batch = mask[..., 0]
+    else:
+        batch = mask.unsqueeze(0) if mask.ndim == 2 else mask
+    if batch.ndim != 3 or 0 in batch.shape:
+        raise InvalidInput(f"A mask must be [B, H, W], not {list(mask.shape)}.")
+    return batch.detach().to("cpu", torch.float32)
+
+
+def to_picture_batch(image: Tensor) -> Tensor:
+    """An IMAGE as one float32 tensor [B, H, W, 3 or 4] on the CPU, not copied where it is that already."""
+    pictures = to_pictures(image)
+    if image.ndim == 4 and image.shape[-1] != 1:
+        return image.detach().to("cpu", torch.float32)
+    return torch.stack(pictures)
+
+
+def stacked(pictures: Sequence[Tensor], what: str) -> Tensor:
+    """Pictures or masks of one size as a batch."""
+    sizes = {tuple(picture.shape) for picture in pictures}
+    if len(sizes) != 1:
+        listed = ", ".join(" x ".join(map(str, size)) for size in sorted(sizes)) or "none"
+        raise InvalidInput(f"{what} of several sizes cannot leave as one batch: {listed}. Use pictures of one size.")
+    return torch.stack(list(pictures))
+
+
+def one_or_each(values: Sequence[Value], count: int) -> Sequence[Value]:
+    """`count` values: those given, or the one given again and again."""
+    return list(values) * count if len(values) == 1 else values
+
+
+def to_layer(text: str) -> int | None:
+    """The `layer` field: "auto" (or nothing) is None, else an integer; negative ones count from the end."""
+    text = text.strip().lower()
+    if text in ("", "auto"):
+        return None
+    if not re.fullmatch(r"[+-]?\d{1,6}", text):
+        raise InvalidInput(f"The layer must be auto or a whole number (negative counts from the end), not {text!r}.")
+    return int(text)
+
+
+def to_words(text: str) -> tuple[str, ...]:
+    """The `words` field: words between commas, without empty ones."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def to_color(text: str) -> tuple[float, float, float]:
+    """A colour as editors write it, "#rrggbb" or "#rgb", as red, green, blue in 0..1."""
+    digits = text.strip().removeprefix("#")
+    if re.fullmatch(r"[0-9a-fA-F]{3}", digits):
+        digits = "".join(digit * 2 for digit in digits)
+    if not re.fullmatch(r"[0-9a-fA-F]{6}", digits):
+        raise InvalidInput(f"A colour must be written as #rrggbb, for example #808080, not {text!r}.")
+    red, green, blue = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
+    return red, green, blue

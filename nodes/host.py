@@ -1,0 +1,151 @@
+"""The only file that touches ComfyUI's own modules: memory, progress, Stop, folders, messages on a node."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.utils
+import folder_paths
+import torch
+from comfy_execution.graph_utils import ExecutionBlocker
+from torch import Tensor, nn
+
+from ..api_core.autograd import frozen
+from ..api_core.models.clip import ClipModel
+from ..api_core.progress import Progress
+from .sockets import LoadedClip
+
+logger = logging.getLogger(__name__)
+
+NO_DOWNLOADS = "ATTENTION_PROMPTING_NO_DOWNLOADS"
+"""Environment variable: set to anything but 0, nothing is ever downloaded, whatever a workflow asks for."""
+
+MODEL_FOLDERS = ("clip", "clip_vision", "text_encoders", "LLM", "VLM")
+OWN_FOLDERS = ("LLM", "VLM")  # ComfyUI has no such kinds of its own; several packs share the names
+
+
+class Holder(nn.Module):
+    """Gives ComfyUI's patcher a module with a `device` it may write; transformers' models refuse that."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.device: torch.device | None = None
+
+
+def load_device() -> torch.device:
+    """Where models run. A ComfyUI that keeps no weights on the GPU cannot hold plain torch modules there."""
+    if comfy.model_management.vram_state == comfy.model_management.VRAMState.NO_VRAM:
+        return torch.device("cpu")
+    return comfy.model_management.get_torch_device()
+
+
+def offload_device() -> torch.device:
+    """Where models wait."""
+    return comfy.model_management.text_encoder_offload_device()
+
+
+def auto_precision() -> str:
+    """What "auto" means on the device that models run on."""
+    return "fp16" if comfy.model_management.should_use_fp16(load_device(), prioritize_performance=False) else "fp32"
+
+
+def hold(build: Callable[[], ClipModel]) -> LoadedClip:
+    """Build a model outside inference mode and hand its weights to ComfyUI's memory management.
+
+    A plain `ModelPatcher`: the dynamic one would force-load ordinary torch modules and not give them back.
+    """
+    with frozen():
+        model = build()
+        patcher = comfy.model_patcher.ModelPatcher(
+            Holder(model.module), load_device=load_device(), offload_device=offload_device()
+        )
+    return LoadedClip(patcher, model)
+
+
+def on_device(loaded: LoadedClip, memory_required: int) -> ClipModel:
+    """Bring a model to its device, with `memory_required` bytes beside it, and return it. Call before every use.
+
+    Nodes execute inside `torch.inference_mode()`; weights moved there become inference tensors, which no later gradient
+    can pass. So the move happens outside of it, and weights that another node had ComfyUI move are made ordinary again.
+    """
+    with frozen():
+        comfy.model_management.load_models_gpu([loaded.patcher], memory_required=memory_required, force_full_load=True)
+        _make_ordinary(loaded.model.module)
+    return loaded.model
+
+
+def _make_ordinary(module: nn.Module) -> None:
+    replaced: dict[int, Tensor] = {}  # tied weights stay tied
+    for part in module.modules():
+        for slots in (part._parameters, part._buffers):
+            for name, tensor in slots.items():
+                if tensor is None or not tensor.is_inference():
+                    continue
+                if id(tensor) not in replaced:
+                    copy = tensor.detach().clone()
+                    is_weight = isinstance(tensor, nn.Parameter)
+                    replaced[id(tensor)] = nn.Parameter(copy, requires_grad=tensor.requires_grad) if is_weight else copy
+                slots[name] = replaced[id(tensor)]
+
+
+def progress(node_id: str | None = None) -> Progress:
+    """A progress callback that moves the node's bar and stops the work when the user pressed Stop."""
+    bar = comfy.utils.ProgressBar(1, node_id=node_id)
+
+    def report(done: int, total: int) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(done, max(total, 1))
+
+    return report
+
+
+def warn(node_id: str | None, warnings: Sequence[str]) -> None:
+    """Log what a reader of a result should know and show it on the node, in both of ComfyUI's renderers."""
+    from server import PromptServer  # not at the top: it belongs to a running ComfyUI, which tests of nodes have not
+
+    for warning in warnings:
+        logger.warning(warning)
+    server = getattr(PromptServer, "instance", None)
+    if warnings and server is not None and node_id is not None:
+        server.send_progress_text("\n".join(warnings), node_id)
+
+
+def blocked(message: str) -> ExecutionBlocker:
+    """An output that stops what is connected to it, with a message; the node's other outputs work."""
+    return ExecutionBlocker(message)
+
+
+def to_intermediate(pictures: Tensor) -> Tensor:
+    """Pictures on the device and in the precision that ComfyUI passes between nodes."""
+    return pictures.to(comfy.model_management.intermediate_device(), comfy.model_management.intermediate_dtype())
+
+
+def register_model_folders() -> None:
+    """Make ComfyUI know the folders that packs share for language models, so that extra_model_paths.yaml applies."""
+    for name in OWN_FOLDERS:
+        folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
+
+
+def model_folders() -> dict[str, list[Path]]:
+    """Every folder that models are looked for in, by the kind of it, each folder once."""
+    seen: set[str] = set()
+    folders: dict[str, list[Path]] = {}
+    for name in MODEL_FOLDERS:
+        try:
+            paths = folder_paths.get_folder_paths(name)
+        except KeyError:
+            continue
+        fresh = [path for path in paths if os.path.realpath(path) not in seen]
+        seen.update(os.path.realpath(path) for path in fresh)
+        if fresh:
+            folders.setdefault(name, []).extend(Path(path) for path in fresh)
+    return folders
+
+
+def downloads_forbidden() -> bool:
+    """Whether this machine's owner ruled downloads out (see NO_DOWNLOADS)."""
+    return os.environ.get(NO_DOWNLOADS, "0").strip().lower() not in ("", "0", "false", "no")

@@ -1,0 +1,131 @@
+"""The node that makes masks of heatmaps."""
+
+from comfy_api.latest import io
+
+from ..api_core.geometry import INTERPOLATIONS
+from ..api_core.masks import tune
+from ..api_core.models.catalog import mask_defaults
+from ..api_core.results import Heatmap
+from . import convert, host, sockets
+
+MOST_CONTRAST = 50.0
+MOST_SMOOTHING = 99
+MOST_GROWTH = 512
+
+
+class TuneMask(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AttnPromptTuneMask",
+            display_name="Smooth & Enhance Mask",
+            category=sockets.CATEGORY,
+            description="Makes a mask of a heatmap: smooth, with contrast, as large as the picture; white is relevant.",
+            search_aliases=[
+                "attention prompting",
+                "heatmap to mask",
+                "smooth mask",
+                "enhance contrast",
+                "attention mask",
+            ],
+            inputs=[
+                sockets.Heatmap.Input("heatmap", tooltip="From CLIP Heatmap or Combine Heatmaps."),
+                io.Float.Input(
+                    "contrast",
+                    default=-1.0,
+                    min=-1.0,
+                    max=MOST_CONTRAST,
+                    step=0.5,
+                    tooltip=(
+                        "How sharply relevant and irrelevant part. Below 0: the model's own value; 0: a flat mask; "
+                        "1 is soft, 10 nearly black and white."
+                    ),
+                ),
+                io.Int.Input(
+                    "smoothing",
+                    default=0,
+                    min=0,
+                    max=MOST_SMOOTHING,
+                    tooltip="Side of the averaging window. 0: the model's own value; 1: none; larger is smoother.",
+                ),
+                io.Combo.Input(
+                    "interpolation",
+                    options=list(INTERPOLATIONS),
+                    default="lanczos",
+                    advanced=True,
+                    tooltip="How the patches are brought to the picture's size. nearest shows the patches themselves.",
+                ),
+                io.String.Input(
+                    "words",
+                    default="",
+                    tooltip="Words of the query, with commas between, used together. Empty: the whole query.",
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
+                    tooltip="0: a soft mask. Above: what reaches this value becomes white, the rest black.",
+                ),
+                io.Int.Input(
+                    "grow",
+                    default=0,
+                    min=-MOST_GROWTH,
+                    max=MOST_GROWTH,
+                    advanced=True,
+                    tooltip="Widens the white parts by so many pixels; below 0 narrows them.",
+                ),
+                io.Boolean.Input(
+                    "invert", default=False, advanced=True, tooltip="Swaps white and black: relevant becomes black."
+                ),
+                io.Combo.Input(
+                    "smoothing_unit",
+                    options=["patches", "pixels"],
+                    default="patches",
+                    advanced=True,
+                    tooltip="What smoothing counts: patches of the model, as in the paper, or pixels of the picture.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(
+                    "mask",
+                    display_name="mask",
+                    tooltip="One mask per picture, at the picture's size, 0 to 1; white is relevant.",
+                )
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        heatmap: Heatmap,
+        contrast: float,
+        smoothing: int,
+        interpolation: str,
+        words: str,
+        threshold: float,
+        grow: int,
+        invert: bool,
+        smoothing_unit: str = "patches",
+    ) -> io.NodeOutput:
+        own = mask_defaults(heatmap.pictures[0].model if heatmap.pictures else "")
+        tuned = tune(
+            heatmap,
+            contrast=own.contrast if contrast < 0 else contrast,
+            smoothing=own.smoothing if smoothing == 0 else smoothing,
+            interpolation=interpolation,
+            words=convert.to_words(words),
+            threshold=threshold,
+            grow=grow,
+            invert=invert,
+            smoothing_unit=smoothing_unit,
+        )
+        host.warn(cls.hidden.unique_id, tuned.warnings)
+        ui = {"text": tuned.warnings} if tuned.warnings else None
+        return io.NodeOutput(host.to_intermediate(convert.stacked(tuned.masks, "Masks")), ui=ui)
+
+
+NODES: list[type[io.ComfyNode]] = [TuneMask]

@@ -1,0 +1,122 @@
+"""The node that finds the bright parts of a mask."""
+
+import json
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..api_core.errors import InvalidInput
+from ..api_core.regions import Region, bounding_boxes, crop, crop_mask, find_regions, points
+from . import convert, host, sockets
+
+NOTHING_FOUND = "Find Regions found nothing that reaches the threshold of {}. Lower it, or look at the mask."
+NO_PICTURE = "Find Regions has no picture to cut from. Connect the pictures of the mask to its image input."
+
+
+class FindRegions(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AttnPromptFindRegions",
+            display_name="Find Regions",
+            category=sockets.CATEGORY,
+            description="Finds connected bright parts of a mask: as boxes, as points, and as crops of the picture.",
+            search_aliases=[
+                "attention prompting",
+                "mask to bbox",
+                "mask to points",
+                "crop by mask",
+                "blobs",
+                "sam points",
+            ],
+            inputs=[
+                io.Mask.Input("mask", tooltip="Where to look; white is relevant."),
+                io.Float.Input(
+                    "threshold",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="A region is a connected part of the mask that reaches this value.",
+                ),
+                io.Int.Input(
+                    "max_regions",
+                    default=4,
+                    min=1,
+                    max=100,
+                    tooltip="How many regions of each picture are kept, those with most white first.",
+                ),
+                io.Int.Input(
+                    "padding",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    tooltip="How many pixels a box is widened to each side, within the picture.",
+                ),
+                io.Image.Input(
+                    "image", optional=True, tooltip="The pictures that the mask belongs to; needed for crop only."
+                ),
+            ],
+            outputs=[
+                io.BoundingBox.Output(
+                    "bboxes",
+                    display_name="bboxes",
+                    tooltip="For each picture a list of boxes, for Draw BBoxes.",
+                ),
+                io.String.Output(
+                    "points",
+                    display_name="points",
+                    is_output_list=True,
+                    tooltip='For each picture the brightest point of its regions, as JSON: [{"x": 120, "y": 80}].',
+                ),
+                io.Image.Output(
+                    "crop",
+                    display_name="crop",
+                    is_output_list=True,
+                    tooltip="One picture per region, one after the other, as they differ in size.",
+                ),
+                io.Mask.Output(
+                    "crop_mask", display_name="crop mask", is_output_list=True, tooltip="The mask inside each crop."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, mask: Tensor, threshold: float, max_regions: int, padding: int, image: Tensor | None = None
+    ) -> io.NodeOutput:
+        masks = convert.to_mask_batch(mask)
+        found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]
+        return io.NodeOutput(
+            [bounding_boxes(regions) for regions in found],
+            [json.dumps(points(regions)) for regions in found],
+            _crops(image, masks, found, threshold),
+            _crop_masks(masks, found, threshold),
+        )
+
+
+def _crops(image: Tensor | None, masks: Tensor, found: list[tuple[Region, ...]], threshold: float) -> Any:
+    if image is None:
+        return host.blocked(NO_PICTURE)
+    pictures = convert.to_pictures(image)
+    if len(pictures) not in (1, len(masks)) or pictures[0].shape[:2] != masks.shape[1:]:
+        height, width = pictures[0].shape[:2]
+        raise InvalidInput(
+            f"Find Regions got {len(masks)} masks of {masks.shape[2]} x {masks.shape[1]} pixels and {len(pictures)} "
+            f"pictures of {width} x {height}. Connect the pictures that the mask was made of."
+        )
+    crops = [
+        host.to_intermediate(crop(picture, region)[None])
+        for picture, regions in zip(convert.one_or_each(pictures, len(masks)), found, strict=True)
+        for region in regions
+    ]
+    return crops or host.blocked(NOTHING_FOUND.format(threshold))
+
+
+def _crop_masks(masks: Tensor, found: list[tuple[Region, ...]], threshold: float) -> Any:
+    cut = [crop_mask(one, region)[None] for one, regions in zip(masks, found, strict=True) for region in regions]
+    return cut or host.blocked(NOTHING_FOUND.format(threshold))
+
+
+NODES: list[type[io.ComfyNode]] = [FindRegions]

@@ -1,0 +1,76 @@
+"""The node that shows what a model found."""
+
+import functools
+
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..api_core import overlay
+from ..api_core.errors import InvalidInput
+from ..api_core.masks import tune
+from ..api_core.models.catalog import mask_defaults
+from ..api_core.panel import side_by_side
+from ..api_core.results import Heatmap
+from . import convert, host, sockets
+
+TALLEST = 1024
+
+
+class View(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AttnPromptView",
+            display_name="View Heatmap",
+            category=sockets.CATEGORY,
+            description="Shows a heatmap or a mask as colours over its picture, beside the original.",
+            search_aliases=["attention prompting", "preview heatmap", "show attention", "visualize mask", "saliency"],
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("image", tooltip="The pictures that the map belongs to."),
+                io.MultiType.Input(
+                    "map",
+                    types=[sockets.Heatmap, io.Mask],
+                    tooltip="A heatmap, shown with its model's own contrast and smoothing, or a mask.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("image", display_name="image", tooltip="The same view as pictures, to save or compare.")
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, image: Tensor, map: Heatmap | Tensor) -> io.NodeOutput:
+        pictures = convert.to_pictures(image)
+        masks, captions, warnings = _to_masks(map)
+        if len(masks) not in (1, len(pictures)):
+            raise InvalidInput(
+                f"View Heatmap got {len(pictures)} pictures and {len(masks)} maps. "
+                "Connect the pictures that the map was made of."
+            )
+        each = functools.partial(convert.one_or_each, count=len(pictures))
+        panels = [
+            side_by_side([picture, overlay.apply(picture, mask, overlay.HeatStyle())], ("original", caption), TALLEST)
+            for picture, mask, caption in zip(pictures, each(masks), each(captions), strict=True)
+        ]
+        host.warn(cls.hidden.unique_id, warnings)
+        shown = convert.stacked(panels, "Views")
+        texts = {"text": warnings} if warnings else {}
+        return io.NodeOutput(host.to_intermediate(shown), ui={**ui.PreviewImage(shown, cls=cls).as_dict(), **texts})
+
+
+def _to_masks(shown: Heatmap | Tensor) -> tuple[list[Tensor], list[str], tuple[str, ...]]:
+    """A mask for each map, what each is called, and what to warn of."""
+    if not isinstance(shown, Heatmap):
+        masks = list(convert.to_mask_batch(shown))
+        return masks, ["mask"] * len(masks), ()
+    if not shown.pictures:
+        raise InvalidInput("The heatmap holds no picture. Connect one that was made of at least one.")
+    own = mask_defaults(shown.pictures[0].model)
+    tuned = tune(shown, contrast=own.contrast, smoothing=own.smoothing)
+    captions = [picture.labels[0].text for picture in shown.pictures]
+    return list(tuned.masks), captions, (*shown.warnings, *tuned.warnings)
+
+
+NODES: list[type[io.ComfyNode]] = [View]

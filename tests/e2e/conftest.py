@@ -1,0 +1,50 @@
+"""One ComfyUI server for all end-to-end tests, and the line that says whether there was one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pack.tests.e2e import server as servers
+from pack.tests.tiny import tiny_clip_folder
+from PIL import Image
+
+_outcome: dict[str, str] = {}
+
+TINY = "clip_vision/tiny"
+DEEP = "clip_vision/deep"
+
+
+@pytest.fixture(scope="session")
+def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+    """A running ComfyUI with this pack, two tiny random models and a picture of 96 x 64 in its folders."""
+    reason = servers.why_not()
+    if reason is not None:
+        _outcome["line"] = f"NOT RUN: {reason}"
+        pytest.skip(_outcome["line"])
+    base = tmp_path_factory.mktemp("comfyui")
+    make_models(base / "models" / "clip_vision")
+    make_picture(base / "input" / "picture.png")
+    with servers.started(base, log=base / "server.log") as server:
+        home = servers.find_comfyui()
+        assert home is not None
+        _outcome["line"] = f"ran in ComfyUI {servers.comfyui_version(home)}"
+        yield server
+
+
+def make_models(folder: Path) -> None:
+    """A quick model, and one with so many blocks that a heatmap of a large batch takes a while."""
+    tiny_clip_folder(folder / "tiny")
+    tiny_clip_folder(folder / "deep", vision={"layers": 24, "width": 256, "head_width": 32, "patch_size": 4})
+
+
+def make_picture(path: Path) -> None:
+    """A picture with a red square in a grey field."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.new("RGB", (96, 64), (90, 90, 90))
+    picture.paste((250, 20, 20), (60, 10, 84, 34))
+    picture.save(path)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if "line" in _outcome:
+        terminalreporter.write_line(f"End-to-end tests: {_outcome['line']}")

@@ -1,0 +1,68 @@
+"""API prompts for the end-to-end tests."""
+
+from typing import Any
+
+Graph = dict[str, dict[str, Any]]
+
+
+def node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    """One node of an API prompt; a dot in an input's name is written as two underscores."""
+    return {"class_type": class_type, "inputs": {name.replace("__", "."): value for name, value in inputs.items()}}
+
+
+def pictures(
+    count: int = 1, height: int = 48, width: int = 64, channels: int = 3, nan: bool = False, seed: int = 0
+) -> dict[str, Any]:
+    """The test's own node that draws pictures."""
+    return node("ProbePictures", count=count, height=height, width=width, channels=channels, nan=nan, seed=seed)
+
+
+def load_clip(model: Any, precision: str = "fp32") -> dict[str, Any]:
+    return node("AttnPromptLoadCLIP", model=model, precision=precision, allow_download=False)
+
+
+def heatmap(clip: str, image: str, query: str = "red square", **other: Any) -> dict[str, Any]:
+    settings = {"method": "decomposition", "layer": "auto", "reading": "precise", "fit": "auto", **other}
+    return node("AttnPromptCLIPHeatmap", clip=[clip, 0], image=[image, 0], query=query, **settings)
+
+
+def tune(source: str, **other: Any) -> dict[str, Any]:
+    settings = {
+        "contrast": -1.0,
+        "smoothing": 0,
+        "interpolation": "lanczos",
+        "words": "",
+        "threshold": 0.0,
+        "grow": 0,
+        "invert": False,
+        "smoothing_unit": "patches",
+        **other,
+    }
+    return node("AttnPromptTuneMask", heatmap=[source, 0], **settings)
+
+
+def overlay(image: str, mask: str, **style: Any) -> dict[str, Any]:
+    style = style or {"style": "fade to grey", "style__level": 0, "style__rounding": "none"}
+    return node("AttnPromptOverlay", image=[image, 0], mask=[mask, 0], strength=1.0, **style)
+
+
+def view(image: str, source: str) -> dict[str, Any]:
+    return node("AttnPromptView", image=[image, 0], map=[source, 0])
+
+
+def find_regions(mask: str, **other: Any) -> dict[str, Any]:
+    settings = {"threshold": 0.5, "max_regions": 4, "padding": 0, **other}
+    return node("AttnPromptFindRegions", mask=[mask, 0], **settings)
+
+
+def quick_start(model: str, picture: str = "picture.png", query: str = "red square") -> Graph:
+    """Load a picture, ask, tune, fade, and look at it."""
+    return {
+        "picture": node("LoadImage", image=picture),
+        "clip": load_clip(model),
+        "heatmap": heatmap("clip", "picture", query),
+        "mask": tune("heatmap"),
+        "overlay": overlay("picture", "mask"),
+        "view": view("picture", "heatmap"),
+        "save": node("SaveImage", images=["overlay", 0], filename_prefix="prompted"),
+    }

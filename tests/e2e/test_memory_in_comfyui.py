@@ -1,0 +1,125 @@
+"""Stop, ComfyUI's memory management and the import of the pack, in a real server."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pack.tests.e2e import prompts
+from pack.tests.e2e import server as servers
+from pack.tests.e2e.conftest import DEEP, TINY, make_picture
+from pack.tests.e2e.server import Server
+
+pytestmark = pytest.mark.host
+
+FREE = {"unload_models": True, "free_memory": True}
+BENCHMARK = servers.ROOT / "tools" / "benchmarks" / "host_memory.py"
+
+
+def wait_for(condition, seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_stop_ends_a_long_heatmap_within_a_second(comfyui: Server) -> None:
+    graph = {
+        "pictures": prompts.pictures(400),
+        "clip": prompts.load_clip(DEEP),
+        "heatmap": prompts.heatmap("clip", "pictures"),
+        "mask": prompts.tune("heatmap"),
+        "shown": prompts.node("MaskPreview", mask=["mask", 0]),
+    }
+    run = comfyui.run(graph, stop_when=lambda run: any(node == "heatmap" for node, _, _ in run.progress))
+    assert run.ending == "execution_interrupted"
+    assert "mask" not in run.executed
+    assert run.seconds_to_stop is not None
+    assert run.seconds_to_stop < 1.0
+    after = comfyui.run(prompts.quick_start(TINY, query="after the stop"))
+    assert after.ending == "execution_success"
+
+
+@pytest.mark.parametrize("through_host", [True, False])
+def test_gradients_survive_a_move_inside_inference_mode(comfyui: Server, through_host: bool) -> None:
+    """Decision 5: without `host.on_device` the same model cannot have a gradient, with it it can."""
+    graph = {
+        "clip": prompts.load_clip(TINY),
+        "gradient": prompts.node("ProbeGradient", clip=["clip", 0], through_host=through_host),
+    }
+    comfyui.post("/free", FREE)
+    run = comfyui.run(graph)
+    assert run.ending == "execution_success", run.error
+    moved, outcome = run.outputs["gradient"]["text"]
+    assert moved == "moved_badly=True"
+    assert (outcome == "gradient=True") == through_host, outcome
+
+
+def test_two_loaders_share_one_model_and_freeing_ends_it(comfyui: Server) -> None:
+    comfyui.post("/free", FREE)
+    assert wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0)
+    graph = {
+        "clip": prompts.load_clip(TINY, "fp32"),
+        "other": {**prompts.load_clip(TINY, "fp32"), "_meta": {"title": "another loader"}},
+        "remember": prompts.node("ProbeRemember", clip=["clip", 0], other=["other", 0]),
+    }
+    graph["other"]["inputs"]["allow_download"] = True  # so that ComfyUI's cache does not take the two for one
+    run = comfyui.run(graph)
+    assert run.ending == "execution_success", run.error
+    assert "shared=True" in run.outputs["remember"]["text"]
+    assert "inference=True" in run.outputs["remember"]["text"], "nodes no longer run in inference mode: revisit host"
+    assert comfyui.get("/probe/memory")["alive"] == 1
+    comfyui.post("/free", FREE)
+    assert wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0), "the model outlived the node cache"
+
+
+def test_import_is_quick_and_light(comfyui: Server) -> None:
+    """Beyond what ComfyUI itself imports: under 0.2 s, without the model libraries and without the network."""
+    home = servers.find_comfyui()
+    script = Path(__file__).with_name("measure_import.py")
+    command = [sys.executable, str(script), str(home), str(servers.ROOT)]
+    runs = [json.loads(subprocess.check_output(command, cwd=comfyui.base)) for _ in range(3)]
+    assert all(run["nodes"] == 8 for run in runs)
+    assert all(run["new_heavy"] == [] for run in runs)
+    assert min(run["seconds"] for run in runs) < 0.2, runs
+
+
+def test_downloads_can_be_ruled_out(tmp_path: Path) -> None:
+    reason = servers.why_not()
+    if reason is not None:
+        pytest.skip(f"NOT RUN: {reason}")
+    make_picture(tmp_path / "input" / "picture.png")
+    graph = prompts.quick_start("ViT-B-32/openai")
+    graph["clip"]["inputs"]["allow_download"] = True
+    options = {"ATTENTION_PROMPTING_NO_DOWNLOADS": "1", "HF_HUB_OFFLINE": "0"}
+    with servers.started(tmp_path, log=tmp_path / "server.log", environment=options) as server:
+        run = server.run(graph)
+    assert run.ending == "execution_error"
+    assert "ATTENTION_PROMPTING_NO_DOWNLOADS" in run.message
+
+
+@pytest.mark.slow
+def test_freeing_gives_the_memory_of_a_large_model_back(tmp_path: Path) -> None:
+    report = run_benchmark(tmp_path, "free")
+    assert report["model_bytes"] >= 1_000_000_000
+    assert report["alive_after"] == 0
+    assert report["given_back"] >= 0.9 * report["model_bytes"], report
+
+
+@pytest.mark.slow
+def test_queued_runs_do_not_grow(tmp_path: Path) -> None:
+    """A shortened form of the benchmark; the bar itself is for 200 runs."""
+    report = run_benchmark(tmp_path, "runs", "--runs", "80", "--settle", "30")
+    assert report["bytes_per_run"] < 100_000, report
+
+
+def run_benchmark(folder: Path, *arguments: str) -> dict[str, float]:
+    reason = servers.why_not()
+    if reason is not None:
+        pytest.skip(f"NOT RUN: {reason}")
+    command = [sys.executable, str(BENCHMARK), *arguments, "--folder", str(folder)]
+    return json.loads(subprocess.check_output(command))

@@ -1,0 +1,203 @@
+"""Every node through a real ComfyUI, asked the way a client asks: API prompts, node ids that ran, messages, history."""
+
+import io
+import json
+import urllib.parse
+from typing import Any
+
+import pytest
+from pack.tests.e2e import prompts
+from pack.tests.e2e.conftest import TINY
+from pack.tests.e2e.server import Run, Server
+from PIL import Image
+
+pytestmark = pytest.mark.host
+
+STYLES: list[dict[str, Any]] = [
+    {"style": "fade to grey", "style__level": 128, "style__rounding": "truncate"},
+    {"style": "fade to colour", "style__colour": "#00ff00"},
+    {"style": "blur", "style__radius": 4.0},
+    {"style": "desaturate"},
+    {"style": "heat colours", "style__colormap": "turbo", "style__opacity": 0.5},
+    {"style": "outline", "style__colour": "#ff0000", "style__width": 2, "style__threshold": 0.5},
+]
+
+
+def assert_ran(run: Run, *nodes: str) -> None:
+    assert run.ending == "execution_success", run.refused or run.error
+    assert not run.error
+    assert set(nodes) <= set(run.executed), f"did not run: {set(nodes) - set(run.executed)}"
+
+
+def saved_pictures(server: Server, run: Run, node: str) -> list[Image.Image]:
+    """The pictures that an output node wrote."""
+    return [
+        Image.open(io.BytesIO(server.get_bytes(f"/view?{urllib.parse.urlencode(shown)}")))
+        for shown in run.outputs[node]["images"]
+    ]
+
+
+def test_nodes_are_offered_with_help_and_a_list_of_models(comfyui: Server) -> None:
+    known = comfyui.get("/object_info")
+    own = {name for name in known if name.startswith("AttnPrompt")}
+    assert own == {
+        "AttnPromptLoadCLIP",
+        "AttnPromptCLIPHeatmap",
+        "AttnPromptTuneMask",
+        "AttnPromptOverlay",
+        "AttnPromptCombineHeatmaps",
+        "AttnPromptFindRegions",
+        "AttnPromptView",
+        "AttnPromptDemoScene",
+    }
+    options = known["AttnPromptLoadCLIP"]["input"]["required"]["model"][1]["options"]
+    assert options[0] == "tiny-clip"
+    assert TINY in options
+    for name in own:
+        help_page = comfyui.get_bytes(f"/extensions/attention-prompting/docs/{name}.md").decode()
+        assert help_page.startswith("# ")
+
+
+def test_quick_start(comfyui: Server) -> None:
+    run = comfyui.run(prompts.quick_start(TINY))
+    assert_ran(run, "picture", "clip", "heatmap", "mask", "overlay", "view", "save")
+    (saved,) = saved_pictures(comfyui, run, "save")
+    assert saved.size == (96, 64)
+    original = Image.open(comfyui.base / "input" / "picture.png")
+    darker = [a <= b + 1 for a, b in zip(saved.convert("L").tobytes(), original.convert("L").tobytes(), strict=True)]
+    assert all(darker), "fading to black made a pixel brighter"
+    assert len(set(saved.convert("L").tobytes())) > 20, "the mask did nothing"
+    assert len(saved_pictures(comfyui, run, "view")) == 1
+    assert run.progress, "no progress was reported"
+
+
+def test_same_prompt_again_runs_nothing(comfyui: Server) -> None:
+    prompt = prompts.quick_start(TINY, query="a second look")
+    assert_ran(comfyui.run(prompt), "heatmap", "save")
+    again = comfyui.run(prompt)
+    assert again.ending == "execution_success"
+    assert not {"clip", "heatmap", "mask", "overlay"} & set(again.executed)
+    assert set(again.cached) >= {"clip", "heatmap", "mask", "overlay"}
+
+
+def test_another_query_runs_only_what_depends_on_it(comfyui: Server) -> None:
+    assert_ran(comfyui.run(prompts.quick_start(TINY, query="a third")), "heatmap")
+    run = comfyui.run(prompts.quick_start(TINY, query="a fourth"))
+    assert_ran(run, "heatmap", "mask", "overlay", "view", "save")
+    assert {"clip", "picture"} <= set(run.cached)
+
+
+def test_batch_of_three_goes_through_every_node(comfyui: Server) -> None:
+    graph = {
+        "pictures": prompts.pictures(3),
+        "clip": prompts.load_clip(TINY),
+        "red": prompts.heatmap("clip", "pictures", "red square"),
+        "blue": prompts.heatmap("clip", "pictures", "blue circle", neutral_text="a photo"),
+        "both": prompts.node(
+            "AttnPromptCombineHeatmaps",
+            mode="contrast",
+            scale="z-score",
+            heatmaps__heatmap0=["red", 0],
+            heatmaps__heatmap1=["blue", 0],
+        ),
+        "mask": prompts.tune("both"),
+        "regions": prompts.find_regions("mask", image=["pictures", 0]),
+        "boxes drawn": prompts.node("PreviewAny", source=["regions", 0]),
+        "points": prompts.node("PreviewAny", source=["regions", 1]),
+        "crops": prompts.node("PreviewImage", images=["regions", 2]),
+        "crop masks": prompts.node("MaskPreview", mask=["regions", 3]),
+        "masks": prompts.node("MaskPreview", mask=["mask", 0]),
+        "overlay": prompts.overlay("pictures", "mask"),
+        "save": prompts.node("SaveImage", images=["overlay", 0], filename_prefix="three"),
+        "view": prompts.view("pictures", "both"),
+        "view mask": prompts.view("pictures", "mask"),
+    }
+    run = comfyui.run(graph)
+    assert_ran(run, *graph)
+    for name in ("masks", "save", "view", "view mask"):
+        assert len(run.outputs[name]["images"]) == 3, name
+    assert len({picture.tobytes() for picture in saved_pictures(comfyui, run, "save")}) == 3
+    points = [json.loads(text) for text in run.outputs["points"]["text"]]
+    assert len(points) == 3
+    assert all(0 <= point["x"] < 64 and 0 <= point["y"] < 48 for found in points for point in found)
+    boxes = json.loads(run.outputs["boxes drawn"]["text"][0])
+    assert [len(found) for found in boxes] == [len(found) for found in points]
+    assert len(run.outputs["crops"]["images"]) == sum(len(found) for found in boxes)
+    assert len(run.outputs["crop masks"]["images"]) == len(run.outputs["crops"]["images"])
+
+
+def test_boxes_and_points_fit_the_host_s_own_nodes(comfyui: Server) -> None:
+    graph = {
+        "pictures": prompts.pictures(2),
+        "clip": prompts.load_clip(TINY),
+        "heatmap": prompts.heatmap("clip", "pictures"),
+        "mask": prompts.tune("heatmap"),
+        "regions": prompts.find_regions("mask"),
+        "drawn": prompts.node("DrawBBoxes", image=["pictures", 0], bboxes=["regions", 0]),
+        "shown": prompts.node("PreviewImage", images=["drawn", 0]),
+    }
+    run = comfyui.run(graph)
+    assert_ran(run, *graph)
+    assert len(run.outputs["shown"]["images"]) == 2
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style["style"])
+def test_overlay_styles(comfyui: Server, style: dict[str, Any]) -> None:
+    graph = prompts.quick_start(TINY, query="styles")
+    graph["overlay"] = prompts.overlay("picture", "mask", **style)
+    run = comfyui.run(graph)
+    assert_ran(run, "overlay", "save")
+    assert saved_pictures(comfyui, run, "save")[0].size == (96, 64)
+
+
+def test_pictures_with_alpha_keep_it(comfyui: Server) -> None:
+    graph = {
+        "pictures": prompts.pictures(2, channels=4),
+        "clip": prompts.load_clip(TINY),
+        "heatmap": prompts.heatmap("clip", "pictures"),
+        "mask": prompts.tune("heatmap"),
+        "overlay": prompts.overlay("pictures", "mask"),
+        "save": prompts.node("SaveImage", images=["overlay", 0], filename_prefix="alpha"),
+        "view": prompts.view("pictures", "heatmap"),
+    }
+    run = comfyui.run(graph)
+    assert_ran(run, *graph)
+    assert [picture.mode for picture in saved_pictures(comfyui, run, "save")] == ["RGBA", "RGBA"]
+
+
+def test_crops_without_a_picture_are_stopped_and_the_rest_works(comfyui: Server) -> None:
+    graph = prompts.quick_start(TINY, query="no picture for crops")
+    graph["regions"] = prompts.find_regions("mask")
+    graph["points"] = prompts.node("PreviewAny", source=["regions", 1])
+    graph["crops"] = prompts.node("PreviewImage", images=["regions", 2])
+    run = comfyui.run(graph)
+    assert run.ending == "execution_success"
+    assert "points" in run.outputs
+    assert "crops" not in run.outputs
+    assert "connect" in run.message.lower()
+    assert "image" in run.message
+
+
+def test_a_batch_without_regions_stops_only_the_crops(comfyui: Server) -> None:
+    graph = {
+        "pictures": prompts.pictures(2),
+        "mask": prompts.node("SolidMask", value=0.0, width=64, height=48),
+        "regions": prompts.find_regions("mask", image=["pictures", 0]),
+        "boxes": prompts.node("PreviewAny", source=["regions", 0]),
+        "crops": prompts.node("PreviewImage", images=["regions", 2]),
+    }
+    run = comfyui.run(graph)
+    assert run.ending == "execution_success"
+    assert all(found == [] for found in json.loads(run.outputs["boxes"]["text"][0]))
+    assert "crops" not in run.outputs
+    assert "threshold" in run.message
+
+
+def test_flat_heatmap_warns_on_the_node(comfyui: Server) -> None:
+    graph = prompts.quick_start(TINY, query="flat")
+    graph["mask"] = prompts.tune("heatmap", contrast=0.0)
+    graph["shown"] = prompts.node("MaskPreview", mask=["mask", 0])
+    run = comfyui.run(graph)
+    assert_ran(run, "mask")
+    assert any("contrast 0" in text for text in run.texts), "no warning was sent to the node"
+    assert "contrast 0" in run.outputs["mask"]["text"][0]

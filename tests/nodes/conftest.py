@@ -1,0 +1,115 @@
+"""The nodes without a server: on the double of ComfyUI, or in a process of its own on the real one.
+
+`test_double.py` runs this folder a second time with ATTENTION_PROMPTING_TEST_HOST=real wherever a ComfyUI is found.
+"""
+
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pack.tests import comfy_double
+from pack.tests.e2e.server import find_comfyui
+from pack.tests.tiny import tiny_clip_folder
+
+HOST_VARIABLE = "ATTENTION_PROMPTING_TEST_HOST"
+ON_REAL_HOST = os.environ.get(HOST_VARIABLE) == "real"
+TINY = "clip_vision/tiny"
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The host's models folder, with a tiny random model in it."""
+    folder = tmp_path_factory.mktemp("models")
+    tiny_clip_folder(folder / "clip_vision" / "tiny")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nodes(models: Path) -> Iterator[Any]:
+    """The pack's `nodes` package on the host of this run, its folders registered as ComfyUI does it."""
+    remove = use_real_host(models) if ON_REAL_HOST else comfy_double.install(models)
+    try:
+        package = importlib.import_module("pack.nodes")
+        asyncio.run(package.create_extension().on_load())
+        yield package
+    finally:
+        remove()
+
+
+def use_real_host(models: Path) -> Callable[[], None]:
+    """Make the real ComfyUI importable, on the CPU, with its model folders elsewhere."""
+    home = find_comfyui()
+    assert home is not None, "There is no ComfyUI to run on."
+    sys.path.insert(0, str(home))
+    from comfy.cli_args import args
+
+    args.cpu = True
+    import folder_paths
+
+    folder_paths.models_dir = str(models)
+    folder_paths.folder_names_and_paths["clip_vision"] = ([str(models / "clip_vision")], {".safetensors"})
+    folder_paths.folder_names_and_paths["text_encoders"] = ([str(models / "text_encoders")], {".safetensors"})
+    return lambda: sys.path.remove(str(home))
+
+
+@pytest.fixture(scope="session")
+def classes(nodes: Any) -> dict[str, Any]:
+    """Every node of the pack by its id."""
+    found = asyncio.run(nodes.create_extension().get_node_list())
+    return {node.define_schema().node_id: node for node in found}
+
+
+@pytest.fixture
+def run(classes: dict[str, Any]) -> Run:
+    """Execute a node as ComfyUI does: on a clone with hidden values, inside inference mode."""
+    io = importlib.import_module("comfy_api.latest").io
+
+    def execute(node_id: str, **inputs: Any) -> Any:
+        clone = classes[node_id].PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.unique_id: "1"}})
+        with torch.inference_mode():
+            return clone.execute(**inputs)
+
+    return execute
+
+
+@pytest.fixture
+def clip(run: Run) -> Any:
+    """A loaded tiny model, as it travels on its socket."""
+    (loaded,) = run("AttnPromptLoadCLIP", model=TINY, precision="fp32", allow_download=False).args
+    return loaded
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    """Three pictures of 40 x 56 with a red square at another place in each."""
+    pictures = torch.rand(3, 40, 56, 3, generator=torch.Generator().manual_seed(1)) * 0.3
+    for i, picture in enumerate(pictures):
+        picture[4 + 6 * i : 18 + 6 * i, 8 + 10 * i : 24 + 10 * i, 0] = 1.0
+    return pictures
+
+
+HEATMAP = {"method": "decomposition", "layer": "auto", "reading": "precise", "fit": "auto"}
+MASK = {
+    "contrast": -1.0,
+    "smoothing": 0,
+    "interpolation": "lanczos",
+    "words": "",
+    "threshold": 0.0,
+    "grow": 0,
+    "invert": False,
+}
+REGIONS = {"threshold": 0.5, "max_regions": 4, "padding": 0}
+
+
+@pytest.fixture
+def heatmap(run: Run, clip: Any, image: torch.Tensor) -> Any:
+    """A heatmap of the three pictures."""
+    return run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **HEATMAP).args[0]

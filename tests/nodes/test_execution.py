@@ -1,0 +1,231 @@
+"""What the nodes do with what they are given, model and all, without a server."""
+
+import gc
+import importlib
+import json
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from pack.api_core.errors import InvalidInput, ModelNotFound
+from pack.tests.nodes.conftest import HEATMAP, MASK, REGIONS, TINY, Run
+
+Image = torch.Tensor
+
+
+def test_a_batch_keeps_every_picture(run: Run, clip: Any, heatmap: Any, image: Image) -> None:
+    assert len(heatmap) == 3
+    assert {picture.size for picture in heatmap.pictures} == {(40, 56)}
+    (mask,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
+    assert mask.shape == (3, 40, 56)
+    assert mask.dtype == torch.float32
+    assert 0 <= float(mask.min()) < float(mask.max()) <= 1
+    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
+    assert drawn.shape == image.shape
+    assert torch.allclose(drawn, image * mask[..., None], atol=1e-5)
+
+
+def test_batch_of_three_is_three_single_runs(run: Run, clip: Any, heatmap: Any, image: Image) -> None:
+    for number in range(3):
+        single = run(
+            "AttnPromptCLIPHeatmap", clip=clip, image=image[number : number + 1], query="red square", **HEATMAP
+        )
+        for name, views in single.args[0].pictures[0].parts.items():
+            batched = heatmap.pictures[number].parts[name]
+            for one, many in zip(views, batched, strict=True):
+                assert torch.allclose(one.values, many.values, atol=1e-5)
+
+
+def test_own_values_are_the_catalogs(run: Run, heatmap: Any) -> None:
+    (own,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
+    (given,) = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "contrast": 1.0, "smoothing": 3}).args
+    assert torch.equal(own, given)
+
+
+def test_words_choose_maps(run: Run, heatmap: Any) -> None:
+    whole, red, square = (
+        run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "words": words}).args[0]
+        for words in ("", "red", " Square ")
+    )
+    assert not torch.equal(whole, red)
+    assert not torch.equal(red, square)
+
+
+def test_flat_map_warns(run: Run, heatmap: Any, caplog: pytest.LogCaptureFixture) -> None:
+    result = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "contrast": 0.0, "smoothing": 1})
+    assert torch.equal(result.args[0], torch.ones(3, 40, 56)) or "contrast 0" not in caplog.text
+    if "contrast 0" in caplog.text:
+        assert any("contrast 0" in text for text in result.ui["text"])
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        {"style": "fade to grey", "level": 255, "rounding": "truncate"},
+        {"style": "fade to colour", "colour": "#00ff00"},
+        {"style": "blur", "radius": 3.0},
+        {"style": "desaturate"},
+        {"style": "heat colours", "colormap": "turbo", "opacity": 0.4, "weighted": True},
+        {"style": "outline", "colour": "#ff0000", "width": 2, "threshold": 0.5},
+    ],
+    ids=lambda style: style["style"],
+)
+def test_every_style_changes_the_picture(run: Run, image: Image, style: dict[str, Any]) -> None:
+    mask = torch.zeros(1, 40, 56)
+    mask[:, 10:20, 10:20] = 1
+    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style=style).args
+    assert drawn.shape == image.shape
+    assert not torch.allclose(drawn, image)
+    (same,) = run("AttnPromptOverlay", image=image, mask=mask, strength=0.0, style=style).args
+    assert torch.equal(same, image)
+
+
+@pytest.mark.parametrize("style", [None, {}, {"style": "glitter"}])
+def test_unknown_style_is_named(run: Run, image: Image, style: Any) -> None:
+    with pytest.raises(InvalidInput, match="outline"):
+        run("AttnPromptOverlay", image=image, mask=torch.ones(1, 40, 56), strength=1.0, style=style)
+
+
+def test_combining_needs_heatmaps(run: Run, heatmap: Any) -> None:
+    sources = {"heatmap0": heatmap, "heatmap1": heatmap}
+    (combined,) = run("AttnPromptCombineHeatmaps", mode="mean", scale="z-score", heatmaps=sources).args
+    assert len(combined) == 3
+    with pytest.raises(InvalidInput, match="nothing to combine"):
+        run("AttnPromptCombineHeatmaps", mode="mean", scale="z-score", heatmaps={})
+
+
+def two_squares() -> torch.Tensor:
+    mask = torch.zeros(2, 40, 56)
+    mask[0, 5:10, 5:10] = 0.9
+    mask[0, 20:35, 30:50] = 0.8
+    return mask
+
+
+def test_regions_of_a_batch(run: Run) -> None:
+    image = torch.rand(2, 40, 56, 3)
+    bboxes, points, crops, crop_masks = run("AttnPromptFindRegions", mask=two_squares(), image=image, **REGIONS).args
+    assert [len(found) for found in bboxes] == [2, 0]
+    first = bboxes[0][0]
+    assert (first["x"], first["y"], first["width"], first["height"]) == (30, 20, 20, 15)
+    assert all(isinstance(first[name], int) for name in ("x", "y", "width", "height"))
+    assert [len(json.loads(text)) for text in points] == [2, 0]
+    assert set(json.loads(points[0])[0]) == {"x", "y"}
+    assert [tuple(crop.shape) for crop in crops] == [(1, 15, 20, 3), (1, 5, 5, 3)]
+    assert torch.equal(crops[0], image[:1, 20:35, 30:50])
+    assert [tuple(mask.shape) for mask in crop_masks] == [(1, 15, 20), (1, 5, 5)]
+
+
+def test_regions_without_a_picture_block_the_crop_only(run: Run) -> None:
+    bboxes, points, crop, crop_mask = run("AttnPromptFindRegions", mask=two_squares(), **REGIONS).args
+    assert [len(found) for found in bboxes] == [2, 0]
+    assert len(points) == 2
+    assert "image" in crop.message
+    assert [tuple(mask.shape) for mask in crop_mask] == [(1, 15, 20), (1, 5, 5)]
+
+
+def test_nothing_found_blocks_both_crops(run: Run) -> None:
+    image, mask = torch.rand(2, 40, 56, 3), torch.zeros(2, 40, 56)
+    bboxes, points, crop, crop_mask = run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS).args
+    assert bboxes == [[], []]
+    assert [json.loads(text) for text in points] == [[], []]
+    assert "threshold" in crop.message
+    assert "threshold" in crop_mask.message
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "mask"])
+def test_view_shows_every_picture(run: Run, heatmap: Any, image: Image, kind: str) -> None:
+    shown = heatmap if kind == "heatmap" else torch.rand(3, 40, 56)
+    result = run("AttnPromptView", image=image, map=shown)
+    (panel,) = result.args
+    assert panel.shape[0] == 3
+    assert panel.shape[2] >= 2 * 56
+    ui = result.ui if isinstance(result.ui, dict) else result.ui.as_dict()
+    assert len(ui["images"]) == 3
+
+
+def test_view_refuses_another_batch(run: Run, heatmap: Any, image: Image) -> None:
+    with pytest.raises(InvalidInput, match="2"):
+        run("AttnPromptView", image=image[:2], map=heatmap)
+
+
+class TestLoading:
+    def test_two_loaders_share_a_model(self, run: Run, clip: Any) -> None:
+        (again,) = run("AttnPromptLoadCLIP", model=TINY, precision="fp32", allow_download=True).args
+        assert again is clip
+        (other,) = run("AttnPromptLoadCLIP", model=TINY, precision="bf16", allow_download=False).args
+        assert other.model.module is not clip.model.module
+
+    def test_model_dies_with_its_socket(self, run: Run) -> None:
+        (loaded,) = run("AttnPromptLoadCLIP", model=TINY, precision="fp16", allow_download=False).args
+        module = weakref.ref(loaded.model.module)
+        del loaded
+        gc.collect()
+        assert module() is None
+
+    @pytest.mark.parametrize("name", ["someone/else", "clip_vision/../tiny", "/etc", "", "https://example.org/x"])
+    def test_other_names_are_refused(self, run: Run, name: str) -> None:
+        with pytest.raises(InvalidInput, match="Load CLIP"):
+            run("AttnPromptLoadCLIP", model=name, precision="fp32", allow_download=True)
+
+    def test_downloads_are_off_unless_asked_for(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        with pytest.raises(ModelNotFound, match="allow_download"):
+            run("AttnPromptLoadCLIP", model="ViT-B-32/openai", precision="fp32", allow_download=False)
+
+    def test_replaced_files_are_another_model(self, classes: Any, models: Any) -> None:
+        node = classes["AttnPromptLoadCLIP"]
+        before = node.fingerprint_inputs(model=TINY)
+        weights = models / "clip_vision" / "tiny" / "open_clip_model.safetensors"
+        weights.touch()
+        assert node.fingerprint_inputs(model=TINY) != before
+        assert node.fingerprint_inputs(model="tiny-clip") == node.fingerprint_inputs(model="tiny-clip")
+
+
+class TestOnDevice:
+    def test_weights_moved_inside_inference_mode_are_made_ordinary(self, run: Run, clip: Any, nodes: Any) -> None:
+        from pack.nodes import host
+
+        with torch.inference_mode():
+            clip.model.module.to(torch.float64)
+            assert all(weight.is_inference() for weight in clip.model.module.parameters())
+            host.on_device(clip, 0)
+        pixels = torch.rand(1, 3, clip.model.side, clip.model.side, dtype=torch.float64, requires_grad=True)
+        (gradient,) = torch.autograd.grad(clip.model.module.encode_image(pixels).sum(), pixels)
+        assert gradient.abs().sum() > 0
+        clip.model.module.to(torch.float32)
+
+    def test_tied_weights_stay_tied(self, nodes: Any) -> None:
+        from pack.nodes import host
+
+        first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+        second.weight = first.weight
+        both = torch.nn.Sequential(first, second)
+        with torch.inference_mode():
+            both.to(torch.float64)
+        host._make_ordinary(both)
+        assert first.weight is second.weight
+        assert not first.weight.is_inference()
+
+    def test_stop_ends_a_heatmap(self, run: Run, clip: Any, image: Image) -> None:
+        management = importlib.import_module("comfy.model_management")
+        management.interrupt_current_processing(True)
+        fresh = image.flip(1) * 0.5  # not encoded before
+        with pytest.raises(management.InterruptProcessingException):
+            run("AttnPromptCLIPHeatmap", clip=clip, image=fresh, query="red square", **HEATMAP)
+        run("AttnPromptCLIPHeatmap", clip=clip, image=fresh, query="red square", **HEATMAP)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"query": " "}, "query"), ({"layer": "99"}, "99"), ({"layer": "x"}, "whole number"), ({"fit": "wide"}, "wide")],
+)
+def test_mistakes_on_the_heatmap_node(run: Run, clip: Any, image: Image, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        run("AttnPromptCLIPHeatmap", **{"clip": clip, "image": image, "query": "red", **HEATMAP, **changes})
+
+
+def test_picture_with_nan_is_refused(run: Run, clip: Any, image: Image) -> None:
+    image[1, 0, 0, 0] = float("nan")
+    with pytest.raises(InvalidInput, match="NaN"):
+        run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP)

@@ -1,0 +1,77 @@
+"""Ids, inputs, their order and types are a promise to saved workflows; every node explains itself.
+
+After a change that keeps the promise (something appended), renew the snapshot with ATTENTION_PROMPTING_UPDATE=1.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pack.tests.nodes.describe import all_inputs, describe
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SNAPSHOT = HERE / "schemas.json"
+NODES = (
+    "AttnPromptLoadCLIP",
+    "AttnPromptCLIPHeatmap",
+    "AttnPromptCombineHeatmaps",
+    "AttnPromptTuneMask",
+    "AttnPromptOverlay",
+    "AttnPromptFindRegions",
+    "AttnPromptView",
+    "AttnPromptDemoScene",
+)
+
+
+def test_schemas_are_as_promised(classes: dict[str, Any]) -> None:
+    found = json.loads(json.dumps({name: describe(node.define_schema()) for name, node in classes.items()}))
+    if os.environ.get("ATTENTION_PROMPTING_UPDATE") == "1":
+        SNAPSHOT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    assert found == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+def test_these_are_the_nodes(classes: dict[str, Any]) -> None:
+    assert tuple(classes) == NODES
+
+
+@pytest.mark.parametrize("name", NODES)
+class TestNode:
+    def test_explains_itself(self, classes: dict[str, Any], name: str) -> None:
+        schema = classes[name].define_schema()
+        assert schema.category == "attention prompting"
+        assert len(schema.description) > 20
+        assert "attention prompting" in schema.search_aliases
+        for part in (*all_inputs(schema), *schema.outputs):
+            assert part.tooltip, f"{part.id} has no tooltip"
+            assert part.tooltip.endswith("."), f"{part.id}: {part.tooltip}"
+
+    def test_defaults_are_offered(self, classes: dict[str, Any], name: str) -> None:
+        for given in all_inputs(classes[name].define_schema()):
+            default = getattr(given, "default", None)
+            if default is not None and getattr(given, "min", None) is not None:
+                assert given.min <= default <= given.max, given.id
+            if default is not None and getattr(given, "options", None) is not None:
+                assert default in given.options, given.id
+
+    def test_has_a_help_page_with_every_input(self, classes: dict[str, Any], name: str) -> None:
+        page = (ROOT / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
+        schema = classes[name].define_schema()
+        assert page.startswith(f"# {schema.display_name}\n")
+        for heading in ("## When to use it", "## Inputs", "## Output", "## Common mistakes"):
+            assert heading in page
+        for part in (*schema.inputs, *schema.outputs):
+            name_shown = re.escape(part.display_name or part.id)
+            assert re.search(rf"(\*\*|[|] |, |`){name_shown}(\*\*|,| [|]|`)", page), f"{part.id} is not explained"
+
+    def test_dynamic_input_is_last(self, classes: dict[str, Any], name: str) -> None:
+        kinds = [given.get_io_type() for given in classes[name].define_schema().inputs]
+        assert not any(kind.startswith("COMFY_DYNAMIC") for kind in kinds[:-1])
+
+
+def test_every_help_page_belongs_to_a_node() -> None:
+    pages = {page.stem for page in (ROOT / "web" / "docs").glob("*.md")}
+    assert pages == set(NODES)

@@ -1,0 +1,133 @@
+"""Memory of a real ComfyUI with this pack: is a freed model given back, and do many runs leave anything behind?
+
+    python tools/benchmarks/host_memory.py free      # a random ViT-L (1.2 GB) is loaded, used, freed
+    python tools/benchmarks/host_memory.py runs      # 200 queued runs with changing queries
+
+Needs a ComfyUI at COMFYUI_PATH or ~/comfy/ComfyUI and its packages in this Python. Prints one line of JSON.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+LARGE = {"layers": 24, "width": 1024, "head_width": 64, "image_size": 224, "patch_size": 14}
+FREE = {"unload_models": True, "free_memory": True}
+
+
+def load_tests() -> tuple[ModuleType, ModuleType, ModuleType]:
+    """The modules of the end-to-end tests that start servers, build prompts and make models."""
+    spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    if spec is None:
+        raise FileNotFoundError(f"There is no pack at {ROOT}.")
+    sys.modules["pack"] = importlib.util.module_from_spec(spec)
+    names = ("pack.tests.e2e.server", "pack.tests.e2e.prompts", "pack.tests.tiny")
+    server, prompts, tiny = (importlib.import_module(name) for name in names)
+    return server, prompts, tiny
+
+
+def settle(server: Any, seconds: float = 12.0) -> dict[str, Any]:
+    """Wait until the server's resident memory stands still, and return what it says of itself."""
+    before = server.get("/probe/memory")
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        time.sleep(1.0)
+        now = server.get("/probe/memory")
+        if abs(now["resident"] - before["resident"]) < 1_000_000:
+            return now
+        before = now
+    return before
+
+
+def graph(prompts: ModuleType, model: str, query: str) -> dict[str, Any]:
+    """A whole job whose pictures are only shown, and a node that remembers the model."""
+    return {
+        "pictures": prompts.pictures(1, 64, 96),
+        "clip": prompts.load_clip(model),
+        "heatmap": prompts.heatmap("clip", "pictures", query),
+        "mask": prompts.tune("heatmap"),
+        "overlay": prompts.overlay("pictures", "mask"),
+        "view": prompts.view("overlay", "mask"),
+        "remember": prompts.node("ProbeRemember", clip=["clip", 0]),
+    }
+
+
+def require_success(run: Any) -> Any:
+    if run.ending != "execution_success":
+        raise RuntimeError(f"The prompt ended with {run.ending}: {run.message or run.refused}")
+    return run
+
+
+def measure_free(folder: Path, options: tuple[str, ...]) -> dict[str, Any]:
+    """What of a large model's memory returns to the system when the user frees it."""
+    servers, prompts, tiny = load_tests()
+    models = folder / "models" / "clip_vision"
+    tiny.tiny_clip_folder(models / "tiny")
+    tiny.tiny_clip_folder(models / "large", vision=LARGE)
+    with servers.started(folder, log=folder / "server.log", options=options) as server:
+        require_success(server.run(graph(prompts, "clip_vision/tiny", "imports everything")))
+        server.post("/free", FREE)
+        empty = settle(server)
+        run = require_success(server.run(graph(prompts, "clip_vision/large", "a red square")))
+        model_bytes = int(next(text for text in run.outputs["remember"]["text"] if "bytes" in text).split("=")[1])
+        loaded = settle(server)
+        server.post("/free", FREE)
+        freed = settle(server)
+    return {
+        "model_bytes": model_bytes,
+        "resident_empty": empty["resident"],
+        "resident_loaded": loaded["resident"],
+        "resident_freed": freed["resident"],
+        "given_back": loaded["resident"] - freed["resident"],
+        "share_given_back": round((loaded["resident"] - freed["resident"]) / model_bytes, 4),
+        "alive_after": freed["alive"],
+    }
+
+
+def measure_runs(folder: Path, runs: int, settling: int, options: tuple[str, ...]) -> dict[str, Any]:
+    """The slope of resident memory over runs, the first `settling` of them left out."""
+    servers, prompts, tiny = load_tests()
+    tiny.tiny_clip_folder(folder / "models" / "clip_vision" / "tiny")
+    resident = []
+    with servers.started(folder, log=folder / "server.log", options=options) as server:
+        for number in range(runs):
+            work = graph(prompts, "clip_vision/tiny", f"red square number {number}")
+            del work["remember"]
+            require_success(server.run(work))
+            resident.append(server.get("/probe/memory")["resident"])
+    kept = np.asarray(resident[settling:], dtype=np.float64)
+    slope, _ = np.polyfit(np.arange(len(kept)), kept, 1)
+    return {"runs": runs, "fitted": len(kept), "bytes_per_run": round(float(slope)), "resident_last": resident[-1]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["free", "runs"])
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--settle", type=int, default=50, help="runs at the start that are not fitted")
+    parser.add_argument("--folder", type=Path, help="where the server keeps its files (default: a temporary folder)")
+    parser.add_argument(
+        "--cache", choices=["classic", "default"], default="classic", help="default keeps older runs' results in memory"
+    )
+    given = parser.parse_args()
+    options = ("--cache-classic",) if given.cache == "classic" else ()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
+        if given.what == "free":
+            report = measure_free(folder, options)
+        else:
+            report = measure_runs(folder, given.runs, given.settle, options)
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+if __name__ == "__main__":
+    main()
