@@ -1,0 +1,75 @@
+"""The command line: `python -m api_core`, or `attention-prompting` where the package is installed.
+
+Exit codes: 0 everything done; 1 some pictures failed, each named on stderr; 2 nothing could be done as asked (usage, a
+missing file or model); 130 interrupted. Files are written whole or not at all.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from ..errors import AttentionPromptingError
+from .terminal import complain, one_line
+
+DONE, SOME_FAILED, NOT_AS_ASKED, INTERRUPTED = 0, 1, 2, 130
+
+COMMANDS = {
+    "prompt": "prompt pictures with a question: what does not matter to it fades",
+    "models": "list the models known by name, what each weighs, and whether it is here",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Raises SystemExit only for argparse's own usage errors and --help."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = given[0] if given and given[0] in COMMANDS else None
+    if name is None:
+        _overview().parse_args(given)
+        _overview().print_help()
+        return NOT_AS_ASKED
+    command = importlib.import_module(f".{name}", __name__)  # only now, so that --help does not wait for torch
+    parser = argparse.ArgumentParser(prog=f"{_program()} {name}", description=command.__doc__)
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+    command.add_options(parser)
+    options = parser.parse_args(given[1:])
+    try:
+        return SOME_FAILED if command.run(options) else DONE
+    except KeyboardInterrupt:
+        complain("interrupted; what was finished is complete, nothing is half-written")
+        return INTERRUPTED
+    except AttentionPromptingError as error:
+        if options.debug:
+            traceback.print_exc()
+        complain(f"error: {one_line(error)}")
+        return NOT_AS_ASKED
+    except Exception as error:
+        if options.debug:
+            raise
+        complain(f"error: {type(error).__name__}: {one_line(error)} (unexpected; --debug shows where)")
+        return SOME_FAILED
+
+
+def run() -> None:
+    """The entry point of the `attention-prompting` script."""
+    sys.exit(main())
+
+
+def _program() -> str:
+    called = os.path.basename(sys.argv[0])
+    return "python -m api_core" if called in ("__main__.py", "-m", "-c", "") else called
+
+
+def _overview() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_program(),
+        description="Ask a picture a question and fade out what does not matter to it.",
+        epilog="Exit codes: 0 done, 1 some pictures failed, 2 not possible as asked, 130 interrupted. "
+        f"`{_program()} COMMAND --help` lists a command's options.",
+    )
+    choices = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for name, summary in COMMANDS.items():
+        choices.add_parser(name, help=summary, add_help=False)
+    return parser

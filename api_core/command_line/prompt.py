@@ -1,0 +1,154 @@
+"""Prompt pictures with a question: what does not matter to it fades.
+
+Writes PNG (or what -o ends with) under the picture's own stem. One bad picture in a folder does not stop the others.
+"""
+
+import argparse
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..attribution import clip_heatmap
+from ..errors import AttentionPromptingError, InvalidInput, ModelNotFound
+from ..masks import tune
+from ..models.catalog import mask_defaults
+from ..models.clip import ClipModel
+from ..models.clip.load import load_clip
+from ..overlay import Style, apply
+from ..panel import panel
+from ..pictures import flatten_alpha, to_picture, to_pil
+from ..results import Heatmap
+from .files import Job, find_pictures, plan, refuse_collisions, write_all
+from .options import add_prompt_options as add_options
+from .options import chosen_style
+from .terminal import ProgressBar, one_line, say
+
+__all__ = ["add_options", "run"]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prompt every picture; returns how many failed. Raises before any work where nothing could be done as asked."""
+    if not options.query.strip():
+        raise InvalidInput("The query is empty. Say what to look for, such as 'where is the red star?'.")
+    style = chosen_style(options)
+    sources = find_pictures(options.picture)
+    wanted = {"mask": options.save_mask, "heatmap": options.save_heatmap, "panel": options.panel}
+    jobs = plan(sources, options.out, **wanted)
+    refuse_collisions(jobs, options.overwrite)
+    model = load_model(options)
+    model.resolve_layer(options.layer)
+    failed = 0
+    with ProgressBar("prompting", shown=len(jobs) > 1) as bar:
+        for done, job in enumerate(jobs):
+            bar(done, len(jobs))
+            try:
+                warnings = prompt_one(model, job, style, options)
+            except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
+                failed += 1
+                known = isinstance(error, AttentionPromptingError)
+                kind = "" if known else f"{type(error).__name__}: "
+                bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
+                if options.debug:
+                    bar.note(traceback.format_exc())
+                continue
+            for warning in warnings:
+                bar.note(f"warning: {job.source}: {' '.join(warning.split())}")
+            with bar.aside():
+                say(str(job.picture))
+    if len(jobs) > 1:
+        say(f"{len(jobs) - failed} of {len(jobs)} pictures prompted" + (f", {failed} failed" if failed else ""))
+    return failed
+
+
+def load_model(options: argparse.Namespace) -> ClipModel:
+    try:
+        with ProgressBar("downloading") as bar:
+            return load_clip(
+                options.model,
+                precision=options.precision,
+                device=options.device,
+                allow_download=options.allow_download,
+                on_progress=bar,
+            )
+    except ModelNotFound as error:  # the library speaks of its argument, this user of an option
+        raise ModelNotFound(str(error).replace("Turn on allow_download", "Add --allow-download")) from error
+
+
+def prompt_one(model: ClipModel, job: Job, style: Style, options: argparse.Namespace) -> tuple[str, ...]:
+    """Do one picture and write its files; returns the warnings."""
+    picture = to_picture(job.source)
+    heatmap = clip_heatmap(
+        model,
+        [picture],
+        options.query,
+        method=options.method,
+        layer=options.layer,
+        reading=options.reading,
+        fit=options.fit,
+        neutral_text=options.neutral,
+        words=bool(options.words),
+    )
+    defaults = mask_defaults(model.name)
+    tuned = tune(
+        heatmap,
+        contrast=defaults.contrast if options.contrast is None else options.contrast,
+        smoothing=defaults.smoothing if options.smoothing is None else options.smoothing,
+        interpolation=options.interpolation,
+        words=options.words,
+        threshold=options.threshold,
+        grow=options.grow,
+        invert=options.invert,
+    )
+    mask = tuned.masks[0]
+    prompted = apply(picture, mask, style, options.strength)
+    writers: list[tuple[Path, Callable[[Path], None]]] = [(job.picture, partial(save_picture, prompted, job.picture))]
+    if job.mask:
+        writers.append((job.mask, partial(save_mask, mask)))
+    if job.heatmap:
+        writers.append((job.heatmap, partial(save_heatmap, heatmap)))
+    if job.panel:
+        beside = panel(picture, mask, prompted, captions=("original", options.query, "prompted"))
+        writers.append((job.panel, partial(save_picture, beside, job.panel)))
+    write_all(writers)
+    return tuple(dict.fromkeys((*heatmap.warnings, *tuned.warnings)))
+
+
+def save_picture(picture: Tensor, target: Path, path: Path) -> None:
+    """Write `picture` to `path` in the format of `target`'s ending; JPEG has no transparency and gets white."""
+    kind = Image.registered_extensions()[target.suffix.lower()]
+    to_pil(flatten_alpha(picture) if kind == "JPEG" else picture).save(path, format=kind, **SAVING.get(kind, {}))
+
+
+SAVING = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+
+
+def save_mask(mask: Tensor, path: Path) -> None:
+    """Write a mask [H, W] as an 8-bit grey PNG, white = relevant."""
+    Image.fromarray(mask.mul(255).round().to(torch.uint8).numpy()).save(path, format="PNG")
+
+
+def save_heatmap(heatmap: Heatmap, path: Path) -> None:
+    """Write the raw map of one picture: for each view `<part>.<i>.values` [M, h, w], `.box`, `.valid`; the labels."""
+    picture = heatmap.pictures[0]
+    arrays: dict[str, np.ndarray] = {
+        "size": np.array(picture.size),
+        "labels": np.array([label.text for label in picture.labels]),
+        "model": np.array(picture.model),
+        "method": np.array(picture.method),
+        "reading": np.array(picture.reading),
+        "layer": np.array(-1 if picture.layer is None else picture.layer),
+    }
+    for name, views in picture.parts.items():
+        for index, view in enumerate(views):
+            box = view.box
+            arrays[f"{name}.{index}.values"] = view.values.numpy()
+            arrays[f"{name}.{index}.box"] = np.array([box.left, box.top, box.right, box.bottom])
+            arrays[f"{name}.{index}.valid"] = view.valid.numpy()
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)

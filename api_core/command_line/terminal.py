@@ -1,0 +1,77 @@
+"""What the command line says: results on stdout, everything else on stderr, a progress bar where somebody watches."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+BAR_WIDTH = 24
+
+
+def say(line: str) -> None:
+    """One line on stdout: what was asked for."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def complain(line: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message without line breaks; its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class ProgressBar:
+    """A bar on stderr, drawn only on a terminal; a context manager, and a progress callback of the library."""
+
+    def __init__(self, what: str, shown: bool = True) -> None:
+        self.what = what
+        self.shown = shown and sys.stderr.isatty()
+        self.started = time.monotonic()
+        self.line = ""
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._draw("")
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` steps are done."""
+        if not total:
+            return
+        filled = BAR_WIDTH * min(done, total) // total
+        elapsed = time.monotonic() - self.started
+        left = f", {_clock(elapsed / done * (total - done))} left" if 0 < done < total else ""
+        self._draw(f"{self.what} [{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {100 * done // total} %{left}")
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bar away while other lines are written."""
+        shown = self.line
+        self._draw("")
+        yield
+        self._draw(shown)
+
+    def note(self, line: str) -> None:
+        """Write one line to stderr without tearing the bar."""
+        with self.aside():
+            complain(line)
+
+    def _draw(self, line: str) -> None:
+        if self.shown and line != self.line:
+            sys.stderr.write("\r" + line.ljust(len(self.line)) + ("" if line else "\r"))
+            sys.stderr.flush()
+        self.line = line
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

@@ -1,0 +1,206 @@
+"""The whole command on a tiny random model: files, messages, exit codes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pack.api_core.command_line import main
+from pack.tests.tiny import tiny_clip_folder
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[3]
+QUERY = "the red circle"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_clip_folder(tmp_path_factory.mktemp("model") / "tiny"))
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    return make_picture(tmp_path / "in" / "scene.png")
+
+
+def make_picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (60, 40)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    levels = np.random.default_rng(3).integers(0, 256, (size[1], size[0], len(mode)), dtype=np.uint8)
+    Image.fromarray(levels).save(path)
+    return path
+
+
+def prompt(source: Path, out: Path, model: str, *options: str, query: str = QUERY) -> int:
+    return main(["prompt", str(source), query, "-o", str(out), "--model", model, "--device", "cpu", *options])
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_one_picture_becomes_a_prompted_one_of_its_size(
+    picture: Path, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prompt(picture, tmp_path / "out", model) == 0
+    assert names(tmp_path / "out") == ["scene.png"]
+    before, after = np.asarray(Image.open(picture)), np.asarray(Image.open(tmp_path / "out" / "scene.png"))
+    assert after.shape == before.shape
+    assert (after <= before).all()
+    assert (after < before).any()
+    written = capsys.readouterr()
+    assert written.out.strip() == str(tmp_path / "out" / "scene.png")
+
+
+def test_all_results_are_written_and_belong_together(picture: Path, tmp_path: Path, model: str) -> None:
+    options = ("--save-mask", "--save-heatmap", "--panel", "--words", "red", "--color", "255")
+    assert prompt(picture, tmp_path / "out", model, *options) == 0
+    assert names(tmp_path / "out") == ["scene.heatmap.npz", "scene.mask.png", "scene.panel.png", "scene.png"]
+    mask = np.asarray(Image.open(tmp_path / "out" / "scene.mask.png")).astype(float)
+    before = np.asarray(Image.open(picture)).astype(float)
+    after = np.asarray(Image.open(tmp_path / "out" / "scene.png")).astype(float)
+    share = mask[..., None] / 255
+    assert mask.shape == (40, 60)
+    assert np.abs(before * share + 255 * (1 - share) - after).max() <= 1.5
+    with np.load(tmp_path / "out" / "scene.heatmap.npz") as heatmap:
+        assert tuple(heatmap["size"]) == (40, 60)
+        assert heatmap["labels"].tolist() == [QUERY, "the", "red", "circle"]
+        assert heatmap["class_token.0.values"].shape == (4, 6, 6)
+        assert np.isfinite(heatmap["patch.0.values"]).all()
+    panel = Image.open(tmp_path / "out" / "scene.panel.png")
+    assert panel.width >= 120
+
+
+def test_an_inverted_mask_is_the_complement(picture: Path, tmp_path: Path, model: str) -> None:
+    assert prompt(picture, tmp_path / "a", model, "--save-mask") == 0
+    assert prompt(picture, tmp_path / "b", model, "--save-mask", "--invert") == 0
+    plain, inverted = (np.asarray(Image.open(tmp_path / x / "scene.mask.png")).astype(int) for x in "ab")
+    assert np.abs(plain + inverted - 255).max() <= 1
+
+
+def test_one_bad_picture_does_not_stop_the_others(
+    picture: Path, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (picture.parent / "broken.png").write_bytes(b"not a picture")
+    make_picture(picture.parent / "zebra.jpg", size=(33, 50))
+    assert prompt(picture.parent, tmp_path / "out", model) == 1
+    assert names(tmp_path / "out") == ["scene.png", "zebra.png"]
+    written = capsys.readouterr()
+    failures = [line for line in written.err.splitlines() if line.startswith("failed:")]
+    assert len(failures) == 1
+    assert "broken.png" in failures[0]
+    assert "Traceback" not in written.err
+    assert "2 of 3 pictures prompted, 1 failed" in written.out
+
+
+def test_debug_shows_where_a_picture_failed(
+    picture: Path, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (picture.parent / "broken.png").write_bytes(b"not a picture")
+    assert prompt(picture.parent, tmp_path / "out", model, "--debug") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_transparency_is_kept_and_jpeg_lies_on_white(tmp_path: Path, model: str) -> None:
+    picture = make_picture(tmp_path / "clear.png", mode="RGBA")
+    assert prompt(picture, tmp_path / "out", model, "--strength", "0") == 0
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "clear.png")), np.asarray(Image.open(picture)))
+    assert prompt(picture, tmp_path / "out" / "clear.jpg", model) == 0
+    assert Image.open(tmp_path / "out" / "clear.jpg").mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("options", "query", "said"),
+    [
+        ((), "  ", "The query is empty"),
+        (("--layer", "99"), QUERY, "layer"),
+        (("--radius", "3"), QUERY, "--radius belongs to --style blur"),
+        (("--model", "no/such-model"), QUERY, "no/such-model"),
+        (("--device", "abacus"), QUERY, "abacus"),
+    ],
+)
+def test_what_cannot_be_done_as_asked_is_one_line_and_code_2(
+    picture: Path,
+    tmp_path: Path,
+    model: str,
+    options: tuple[str, ...],
+    query: str,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert prompt(picture, tmp_path / "out", model, *options, query=query) == 2
+    written = capsys.readouterr()
+    assert written.err.startswith("error: ")
+    assert said in written.err
+    assert len(written.err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_picture_an_input_as_result_and_an_old_result_are_refused(
+    picture: Path, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = picture.read_bytes()
+    assert prompt(tmp_path / "missing.png", tmp_path / "out", model) == 2
+    assert prompt(picture, picture.parent, model, "--overwrite") == 2
+    assert prompt(picture, tmp_path / "out", model) == 0
+    assert prompt(picture, tmp_path / "out", model) == 2
+    assert prompt(picture, tmp_path / "out", model, "--overwrite") == 0
+    assert picture.read_bytes() == before
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_a_catalog_model_that_is_not_here_says_how_to_get_it(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))
+    assert prompt(picture, tmp_path / "out", "ViT-B-32") == 2
+    assert "--allow-download" in capsys.readouterr().err
+
+
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    listed = capsys.readouterr().out
+    assert "prompt" in listed
+    assert "models" in listed
+
+
+def test_the_models_are_listed_with_their_whereabouts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))
+    assert main(["models", "--notes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("tiny-clip ") and "embedded" in line for line in lines)
+    assert any(line.startswith("ViT-L-14-336/openai ") and "to download" in line and "1.7 GB" in line for line in lines)
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys\nsys.argv = ['x', '--help']\nfrom api_core.command_line import main\n"
+    code += "try:\n main()\nexcept SystemExit as end:\n print(end.code, 'torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.stdout.splitlines()[-1] == "0 False"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process group")
+def test_ctrl_c_leaves_whole_files_only(tmp_path: Path, model: str) -> None:
+    for index in range(300):
+        make_picture(tmp_path / "in" / f"{index:03}.png")
+    command = [sys.executable, "-m", "api_core", "prompt", str(tmp_path / "in"), QUERY]
+    command += ["-o", str(tmp_path / "out"), "--model", model, "--device", "cpu", "--save-mask"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out" / "001.png").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "interrupted" in errors
+    written = sorted((tmp_path / "out").iterdir())
+    assert 0 < len(written) < 600
+    assert not [path for path in written if path.name.startswith(".")]
+    for path in written:
+        Image.open(path).load()
