@@ -1,7 +1,7 @@
 """A CLIP as the rest of the library sees it: pictures and texts in, encodings and features out."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from ...progress import Progress, ignore_progress
 from . import engine
 from .encoding import Encoding
 from .picture_spec import PictureSpec
+from .text_tower import TextTower
 from .texts import TextReader, merge
 from .towers import Tower
 
@@ -22,19 +23,6 @@ Library = Literal["open_clip", "transformers"]
 TEXT_BATCH = 64
 REMEMBERED_TEXTS = 1024
 SECOND_TO_LAST = -2
-
-
-@dataclass(frozen=True)
-class TextTower:
-    """How texts are encoded: token ids [T, context] -> features [T, e], not normalised.
-
-    croppable: tokens after a text's end cannot change its feature (causal attention, read at the end of the text), so
-    a shorter context gives the same.
-    """
-
-    encode: Callable[[Tensor], Tensor]
-    context_length: int
-    croppable: bool
 
 
 @dataclass(eq=False)
@@ -165,8 +153,7 @@ class ClipModel:
 
     def _check(self, pixels: Tensor, valid: Tensor | None) -> None:
         side = self.side
-        fits = pixels.ndim == 4 and pixels.shape[1] == 3
-        if not fits or (not self.tower.any_size and tuple(pixels.shape[2:]) != (side, side)):
+        if pixels.ndim != 4 or pixels.shape[1] != 3 or not self.tower.takes(*pixels.shape[2:]):
             raise InvalidInput(
                 f"{self.name} takes pictures as [N, 3, {side}, {side}], not {list(pixels.shape)}. Resize them first."
             )

@@ -92,6 +92,8 @@ def inverse_deviation(total: Tensor, eps: float) -> Tensor:
 
 def in_float32(step: Step, value: Tensor) -> Tensor:
     """What the step makes of float32 vectors [..., d], computed in float32 whatever its weights are held in."""
+    if isinstance(step, nn.Identity | nn.Dropout | nn.Flatten):
+        return value
     if isinstance(step, Scale):
         return value * step.gain.float()
     if isinstance(step, Matrix):
@@ -105,6 +107,6 @@ def in_float32(step: Step, value: Tensor) -> Tensor:
 def jacobian(step: Step, at: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     """The step's value at vectors [B, d], and its derivative there along directions [B, n, d]: [B, e], [B, n, e]."""
     value = in_float32(step, at)
-    point = at[:, None].expand_as(directions)
+    point = at[:, None].expand_as(directions).contiguous()
     _, change = jvp(lambda vectors: in_float32(step, vectors), (point,), (directions,))
     return value, change

@@ -48,7 +48,8 @@ class TextReader:
                 if inner is None
                 else inner.all_special_tokens
             )
-            return cls(tokenizer, context_length, clean=tokenizer.clean_fn, specials=specials)
+            length = min(context_length, tokenizer.context_length or context_length)
+            return cls(tokenizer, length, clean=tokenizer.clean_fn, specials=specials)
         if hasattr(tokenizer, "all_special_tokens"):
             return cls(padded(tokenizer), context_length, specials=tokenizer.all_special_tokens)
         return cls(tokenizer, context_length)

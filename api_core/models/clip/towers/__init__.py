@@ -40,7 +40,8 @@ class Tower:
     """A picture tower: how it is run, its blocks in order, and how it is read.
 
     encode: pixels [B, 3, H, W], normalised, in the model's dtype, and valid [B, rows, columns] or None -> features
-    [B, e]. grid: (height, width) in pixels -> (rows, columns). width: channels of a token.
+    [B, e]. grid: (height, width) in pixels -> (rows, columns). side: of its square pictures, in pixels. width: channels
+    of a token. patch: its side when the tower takes any rectangle of whole patches, as many as the square.
     """
 
     encode: Callable[[Tensor, Tensor | None], Tensor]
@@ -49,7 +50,15 @@ class Tower:
     grid: Callable[[int, int], tuple[int, int]]
     side: int
     width: int
-    any_size: bool = False
+    patch: int | None = None
+
+    def takes(self, height: int, width: int) -> bool:
+        """Whether pictures of this size go in."""
+        if self.patch is None:
+            return height == width == self.side
+        rows, columns = self.grid(height, width)
+        whole = height % self.patch == 0 and width % self.patch == 0
+        return whole and 0 < rows * columns <= (self.side // self.patch) ** 2
 
     @property
     def family(self) -> str:

@@ -60,8 +60,11 @@ class Projections:
         key = self.key.float().view(self.heads, per_head.shape[-1], -1)
         pulled = torch.einsum("bhd,hdc->bhc", per_head, key) * per_head.shape[-1] ** -0.5
         weights = masked_softmax(pulled @ tokens.transpose(1, 2), mask)
-        values = nn.functional.linear(tokens, self.value.float(), _float(self.value_bias))
-        return Row(weights, values)
+        return Row(weights, self.values(tokens))
+
+    def values(self, tokens: Tensor) -> Tensor:
+        """[B, n, H * d] of float32 tokens [B, n, channels]."""
+        return nn.functional.linear(tokens, self.value.float(), _float(self.value_bias))
 
 
 def row_of_call(call: AttentionCall, index: int = 0) -> Row:

@@ -7,28 +7,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ....errors import UnsupportedModel
 from ...capture import first_tensor
-from ..model import TextTower
-from ..shares import Scale
-from . import Tower
+from ..shares import Matrix, Scale
+from ..text_tower import TextTower
+from . import Readout, Tower
+from .attention_pool import AttentionPoolReadout, mean_token_pool, multihead_pool
+from .average_pool import AveragePoolReadout
 from .class_token import BlockAttention, ClassTokenReadout, multihead
+from .refusal import unsupported
+from .timm import timm_tower
 
 
 def picture_tower(module: nn.Module, name: str) -> Tower:
     """The picture tower of an open_clip model, or UnsupportedModel with what to use instead."""
     visual = module.visual
+    if hasattr(visual, "trunk"):
+        return timm_tower(visual, name)
+    if hasattr(visual, "attnpool"):
+        return _resnet(visual, name)
     if hasattr(visual, "transformer") and hasattr(visual, "ln_post"):
         return _vision_transformer(visual, name)
     raise unsupported(name, type(visual).__name__)
-
-
-def unsupported(name: str, what: str) -> UnsupportedModel:
-    """The error for a tower whose maps are not defined."""
-    return UnsupportedModel(
-        f"{name} has a picture tower that cannot be read for a heatmap: {what}. Use a model with a class-token ViT, "
-        "such as ViT-L-14-336/openai or ViT-B-16/openai."
-    )
 
 
 def _vision_transformer(visual: nn.Module, name: str) -> Tower:
@@ -38,17 +37,49 @@ def _vision_transformer(visual: nn.Module, name: str) -> Tower:
         raise unsupported(name, "its blocks take tokens before pictures (an open_clip older than 2.24 built it)")
     if getattr(blocks[0].attn, "logit_scale", None) is not None:
         raise unsupported(name, "scaled cosine attention, which open_clip itself cannot run")
-    if visual.attn_pool is not None or visual.pool_type != "tok":
-        raise unsupported(name, f"a ViT with pool type {visual.pool_type!r}")
-    readout = ClassTokenReadout(_block_attention, visual.ln_post, projection=lambda: visual.proj)
     patch_height, patch_width = visual.patch_size
     return Tower(
         encode=lambda pixels, valid: first_tensor(visual(pixels)),
         blocks=blocks,
-        readout=readout,
+        readout=_readout(visual, name),
         grid=lambda height, width: (height // patch_height, width // patch_width),
         side=visual.image_size[0],
         width=visual.conv1.out_channels,
+    )
+
+
+def _readout(visual: nn.Module, name: str) -> Readout:
+    if visual.attn_pool is not None:
+        if visual.attn_pool_contrastive is not None or visual.pool_type != "tok":
+            raise unsupported(name, f"a CoCa pool of type {visual.attn_pool_type or visual.pool_type!r}")
+        attention = visual.attn_pool.attn
+        return AttentionPoolReadout(
+            multihead_pool(attention, visual.attn_pool.ln_k),
+            steps=lambda: (attention.out_proj, visual.ln_post, Matrix(visual.proj)),
+            deep=True,
+        )
+    if visual.pool_type == "tok":
+        return ClassTokenReadout(_block_attention, visual.ln_post, projection=lambda: visual.proj)
+    if visual.pool_type == "avg" and visual.final_ln_after_pool:
+        return AveragePoolReadout(visual.transformer, lambda: (visual.ln_post, Matrix(visual.proj)), prefix=1)
+    if visual.pool_type == "avg":
+        return AveragePoolReadout(visual.ln_post, lambda: (Matrix(visual.proj),), prefix=1)
+    raise unsupported(name, f"a ViT pooled by {visual.pool_type!r}")
+
+
+def _resnet(visual: nn.Module, name: str) -> Tower:
+    """CLIP's own ResNet, with an attention pool at its end."""
+    pool = visual.attnpool
+    if pool is None:
+        raise unsupported(name, "a ResNet without its attention pool")
+    stages = (visual.layer1, visual.layer2, visual.layer3, visual.layer4)
+    return Tower(
+        encode=lambda pixels, valid: visual(pixels),
+        blocks=[block for stage in stages for block in stage],
+        readout=AttentionPoolReadout(mean_token_pool(pool), steps=lambda: (pool.c_proj,)),
+        grid=lambda height, width: (height // 32, width // 32),
+        side=visual.image_size if isinstance(visual.image_size, int) else visual.image_size[0],
+        width=pool.c_proj.in_features,
     )
 
 
@@ -75,13 +106,14 @@ def text_tower(module: nn.Module) -> TextTower:
         and getattr(text, "text_pool_type", getattr(text, "pool_type", "")) in ("argmax", "eos")
         and hasattr(text, "token_embedding")
     )
+    context = getattr(text, "context_length", module.context_length)
     if croppable:
-        return TextTower(partial(_encode_causal, text), module.context_length, croppable=True)
-    return TextTower(lambda ids: first_tensor(text(ids)), _context_length(module), croppable=False)
+        return TextTower(partial(_encode_causal, text), int(context), croppable=True)
 
+    def encode(ids: Tensor) -> Tensor:
+        return first_tensor(module.encode_text(ids) if text is module else text(ids))
 
-def _context_length(module: nn.Module) -> int:
-    return int(module.context_length)
+    return TextTower(encode, int(context), croppable=False)
 
 
 def _encode_causal(text: Any, ids: Tensor) -> Tensor:
