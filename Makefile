@@ -35,7 +35,9 @@ format: ## ruff: mend what it can
 
 types: ## mypy
 	$(PYTHON) tools/setup/environment.py dev
-	$(BIN)/mypy
+	mkdir -p build/types && ln -sfn ../.. build/types/attention_prompting
+	cd build/types && "$(CURDIR)/$(BIN)/mypy" --config-file attention_prompting/pyproject.toml \
+		attention_prompting/api_core attention_prompting/nodes
 
 bench: ## the measurements of the README (minutes)
 	$(PYTHON) tools/setup/environment.py test

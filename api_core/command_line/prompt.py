@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,7 +126,7 @@ def save_picture(picture: Tensor, target: Path, path: Path) -> None:
     to_pil(flatten_alpha(picture) if kind == "JPEG" else picture).save(path, format=kind, **SAVING.get(kind, {}))
 
 
-SAVING = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+SAVING: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 
 
 def save_mask(mask: Tensor, path: Path) -> None:
