@@ -149,12 +149,12 @@ def _star(u: np.ndarray, v: np.ndarray, points: int, inner: float) -> np.ndarray
 
 def _heart(u: np.ndarray, v: np.ndarray, a: float, b: float) -> np.ndarray:
     p = np.abs(u)
-    if b < 0.5:  # two discs over a wedge
-        r = np.float32(0.46 + 0.06 * a)
-        discs = np.sqrt((p - np.float32(0.44)) ** 2 + (v + np.float32(0.36)) ** 2) - r
-        slope = np.float32(0.98 + 0.1 * a)
-        wedge = np.maximum((p * slope + v - np.float32(0.9)) / np.hypot(slope, 1), -v - np.float32(0.3))
-        return np.minimum(discs, wedge)
+    if b < 0.5:  # two half discs on a square that stands on its corner
+        x, y = p * np.float32(0.58 + 0.09 * a), np.float32(0.56) - np.float32(0.62) * v
+        discs = np.hypot(x - np.float32(0.25), y - np.float32(0.75)) - np.float32(0.3536)
+        along = np.maximum(x + y, 0) / 2
+        edge = np.minimum(np.hypot(x, y - 1), np.hypot(x - along, y - along)) * np.sign(x - y)
+        return np.where(x + y > 1, discs, edge) / np.float32(0.62)
     lift = np.float32(0.55 + 0.2 * a)
     return np.sqrt(u * u + (v + np.float32(0.12) + lift * (np.sqrt(p) - np.float32(0.4))) ** 2) - np.float32(0.84)
 

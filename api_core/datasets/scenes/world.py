@@ -28,14 +28,14 @@ ASPECTS = (1.0, 4 / 3, 3 / 4, 3 / 2, 2 / 3, 1.6, 1 / 1.6)
 
 # hue in degrees, saturation, value: the ranges people call by that name (CSS brown, nearly red, lies outside)
 _HSV = {
-    "red": ((-9, 7), (0.75, 1.0), (0.68, 1.0)),
+    "red": ((-13, 7), (0.75, 1.0), (0.68, 1.0)),
     "green": ((92, 155), (0.5, 1.0), (0.42, 1.0)),
     "blue": ((205, 245), (0.6, 1.0), (0.5, 1.0)),
     "yellow": ((48, 63), (0.7, 1.0), (0.85, 1.0)),
-    "orange": ((20, 38), (0.8, 1.0), (0.88, 1.0)),
+    "orange": ((20, 39.5), (0.8, 1.0), (0.88, 1.0)),
     "purple": ((264, 300), (0.5, 1.0), (0.42, 0.85)),
     "pink": ((318, 351), (0.24, 0.62), (0.9, 1.0)),
-    "brown": ((14, 33), (0.55, 0.88), (0.3, 0.57)),
+    "brown": ((14, 33), (0.55, 0.88), (0.3, 0.63)),
     "white": ((0, 360), (0.0, 0.06), (0.92, 1.0)),
     "black": ((0, 360), (0.0, 0.5), (0.0, 0.11)),
 }
@@ -98,7 +98,7 @@ class SceneOptions:
     objects: tuple[int, int] = (1, 6)
     colours: tuple[str, ...] = COLOURS
     shapes: tuple[str, ...] = SHAPES
-    radius: tuple[float, float] = (0.058, 0.185)
+    radius: tuple[float, float] = (0.055, 0.2)
     aspects: tuple[float, ...] = ASPECTS
     square_share: float = 0.5
     grounds: tuple[str, ...] | None = None

@@ -2,8 +2,8 @@
 
 As in real CLIPs, the patch map is positive at the last layer and inverted at the second to last, where the method
 looks by default. Losses: exact truth of every text for every picture (sigmoid, as SigLIP); patch cosines of the last
-layer; the class token's shares at both layers; the inverted patch map and the method's own merge (contrast 1,
-kernel 3) at the second to last.
+layer; the class token's shares at both layers; the inverted patch map and the method's own merge (contrasts 1 and
+8, kernel 3) at the second to last.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class MapScales(nn.Module):
         super().__init__()
         self.dense_scale = nn.Parameter(torch.full((2,), math.log(12.0)))
         self.dense_bias = nn.Parameter(torch.tensor([-5.0, -5.0]))
-        self.sharpness = nn.Parameter(torch.tensor([10.0, 10.0, 1.0]).log())
+        self.sharpness = nn.Parameter(torch.tensor([10.0, 10.0, 1.0, 1.0]).log())
 
 
 def encode_texts(model: open_clip.CLIP, tokens: Tensor) -> Tensor:
@@ -93,13 +93,14 @@ def map_losses(model: open_clip.CLIP, scales: MapScales, batch: Batch, texts: Te
         "guide": linear_map(visual, out.shares[last].float(), words)[picture, :, text],
         "guide2": linear_map(visual, out.shares[last - 1].float(), words)[picture, :, text],
         "patch2": linear_map(visual, out.tokens[last - 1].float(), words)[picture, :, text],
+        "patch": linear_map(visual, out.tokens[last].float(), words)[picture, :, text],
     }
     for index, (name, row) in enumerate(rows.items()):
         sign = -1.0 if name == "patch2" else 1.0
         losses[name] = distribution_loss(sign * row * scales.sharpness[index].exp(), wanted)
     grid = batch.cover.shape[-1]
-    merged = merge(rows["guide2"], rows["patch2"], grid)
-    losses["merge"] = distribution_loss(14.0 * merged, wanted)
+    merged = [merge(rows["guide2"], rows["patch2"], grid, contrast) for contrast in (1.0, 8.0)]
+    losses["merge"] = torch.stack([distribution_loss(14.0 * each, wanted) for each in merged]).mean()
     return losses
 
 
@@ -152,6 +153,7 @@ def train_maps(
         "guide": settings.guide_weight,
         "guide2": settings.guide_weight,
         "patch2": settings.guide_weight / 2,
+        "patch": settings.guide_weight / 2,
         "merge": settings.merge_weight,
     }
     started = marked = time.monotonic()

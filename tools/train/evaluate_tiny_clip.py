@@ -1,0 +1,184 @@
+"""The table of the tiny CLIP's model card, through the library's own path (load_clip, clip_heatmap, tune).
+
+    python -m tools.train.evaluate_tiny_clip [--model tiny-clip] [--scenes 350] [--out FOLDER]
+
+Test scenes (seed stream and backgrounds of their own) with 3 to 5 objects; one question "a {colour} {shape}" for every
+object that those two words tell from the others. Intervals are 95 %, by picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from api_core.attribution import clip_heatmap
+from api_core.datasets.localisation import LocalisationScore, mean_with_interval, prior_map, score_map
+from api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
+from api_core.datasets.scenes.captions import CONCEPTS, with_article
+from api_core.datasets.scenes.draw import blur
+from api_core.datasets.scenes.foreign import draw_foreign_scene
+from api_core.geometry import place
+from api_core.masks import tune
+from api_core.models.catalog import mask_defaults
+from api_core.models.clip.load import load_clip
+from api_core.results import PictureMap
+
+SIZES = (128, 224, 320, 448, 640)
+PAIRS = CONCEPTS[:60]
+
+
+@dataclass(frozen=True)
+class Case:
+    picture: np.ndarray
+    boxes: np.ndarray
+    questions: tuple[tuple[str, int], ...]
+
+
+def own_cases(count: int, first: int = 0) -> Iterator[Case]:
+    options = SceneOptions(objects=(3, 5))
+    numbers = itertools.count(first)
+    for _ in range(count):
+        while True:
+            number = next(numbers)
+            scene = make_scene(number, "test", options)
+            size = SIZES[number % len(SIZES)]
+            drawn = draw_scene(scene, round(size * scene.height), round(size * scene.width))
+            small = (drawn.boxes[:, 2:] - drawn.boxes[:, :2]).min() < 0.03 * size
+            if not small and len(scene.objects) >= 3:
+                break
+        found = ((c, c.found_in(scene)) for c in PAIRS)
+        questions = tuple((with_article(c.phrase), who[0]) for c, who in found if len(who) == 1)
+        yield Case(drawn.picture, drawn.boxes, questions)
+
+
+def foreign_cases(count: int) -> Iterator[Case]:
+    numbers = itertools.count()
+    for _ in range(count):
+        scene = next(s for s in map(draw_foreign_scene, numbers) if len(s.boxes) >= 3)
+        found = ((c, scene.found(c)) for c in PAIRS)
+        yield Case(scene.picture, scene.boxes, tuple((with_article(c.phrase), w[0]) for c, w in found if len(w) == 1))
+
+
+def _noisy(picture: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(int(picture.sum()) % 2**32)
+    return picture + rng.normal(0, 0.06, picture.shape).astype(np.float32)
+
+
+CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "as drawn": lambda p: p,
+    "brightness -40 %": lambda p: 0.6 * p,
+    "brightness +40 %": lambda p: 1.4 * p,
+    "contrast -40 %": lambda p: (p - p.mean()) * 0.6 + p.mean(),
+    "contrast +40 %": lambda p: (p - p.mean()) * 1.4 + p.mean(),
+    "blur (1 % of the side)": lambda p: blur(p, 0.008 * (p.shape[0] * p.shape[1]) ** 0.5),
+    "noise (sigma 0.06)": _noisy,
+}
+
+
+def raw_part(chosen: PictureMap, part: str) -> np.ndarray:
+    """One raw part of a map at the picture's size, bilinear."""
+    (view,) = chosen.parts[part]
+    return place(view.values[:1], view.box, chosen.size, "bilinear")[0].numpy()
+
+
+def maps_of(model: object, case: Case, layer: int, fit: str) -> Iterator[tuple[str, int, np.ndarray]]:
+    """(name of the map, object asked for, map [H, W]) at one layer; the merge at contrasts 1, 5 and 10."""
+    picture = torch.from_numpy(case.picture)
+    for text, wanted in case.questions:
+        heatmap = clip_heatmap(model, [picture], text, layer=layer, fit=fit, words=False)  # type: ignore[arg-type]
+        yield "class token", wanted, raw_part(heatmap.pictures[0], "class_token")
+        patch = raw_part(heatmap.pictures[0], "patch")
+        yield "patch", wanted, patch
+        yield "patch, inverted", wanted, -patch
+        for contrast in (1, 5, 10):
+            (mask,) = tune(heatmap, contrast=contrast, smoothing=3).masks
+            yield f"merge, contrast {contrast}", wanted, mask.numpy()
+
+
+class Tally:
+    def __init__(self) -> None:
+        self.scores: dict[str, list[LocalisationScore]] = {}
+        self.cases: dict[str, list[int]] = {}
+
+    def add(self, name: str, case: int, score: LocalisationScore) -> None:
+        self.scores.setdefault(name, []).append(score)
+        self.cases.setdefault(name, []).append(case)
+
+    def row(self, name: str) -> dict[str, tuple[float, float] | int]:
+        columns = ("pointing", "energy", "first")
+        cells = {c: mean_with_interval([getattr(s, c) for s in self.scores[name]], self.cases[name]) for c in columns}
+        return {**cells, "n": len(self.scores[name])}
+
+
+def priors(cases: list[Case]) -> Tally:
+    rng, tally = np.random.default_rng(0), Tally()
+    for index, case in enumerate(cases):
+        for (_, wanted), kind in itertools.product(case.questions, ("centre", "random", "random box")):
+            heat = prior_map(kind, case.picture.shape[:2], case.boxes[wanted], rng)
+            tally.add(kind, index, score_map(heat, case.boxes, wanted))
+    return tally
+
+
+def evaluate(model: object, cases: list[Case], layers: list[int], change: str, fit: str) -> Tally:
+    tally = Tally()
+    for index, case in enumerate(cases):
+        altered = np.clip(CHANGES[change](case.picture), 0, 1).astype(np.float32)
+        changed = Case(altered, case.boxes, case.questions)
+        for layer in layers:
+            for name, wanted, heat in maps_of(model, changed, layer, fit):
+                tally.add(f"{name} | {layer}", index, score_map(heat, case.boxes, wanted))
+    return tally
+
+
+def print_table(title: str, rows: dict[str, dict]) -> None:
+    out = [f"\n{title}\n| map | layer | pointing | ranked first | energy | n |", "|---|---|---|---|---|---|"]
+    for name, row in rows.items():
+        cells = [f"{row[c][0]:.3f} ± {row[c][1]:.3f}" for c in ("pointing", "first", "energy")]
+        map_name, _, layer = name.partition(" | ")
+        out.append(f"| {map_name} | {layer} | {' | '.join(cells)} | {row['n']} |")
+    sys.stdout.write("\n".join(out) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="tiny-clip", help="a name of the catalog, or a folder")
+    parser.add_argument("--scenes", type=int, default=350)
+    parser.add_argument("--fit", default="stretch")
+    parser.add_argument("--quick", action="store_true", help="the last two layers on clean pictures only")
+    parser.add_argument("--out", type=Path, help="also write results.json there")
+    options = parser.parse_args()
+    model = load_clip(options.model, device="cpu")
+    depth, results = model.depth, {}
+    cases = list(own_cases(options.scenes))
+    foreign = list(foreign_cases(options.scenes))
+    last_two = [depth - 2, depth - 1]
+    plan = [("test scenes", cases, last_two if options.quick else list(range(depth)), "as drawn")]
+    plan.append(("second drawing routine", foreign, last_two, "as drawn"))
+    if not options.quick:
+        plan += [(f"test scenes, {change}", cases[: options.scenes // 2], last_two, change) for change in CHANGES]
+        plan += [(f"second routine, {change}", foreign[: options.scenes // 2], last_two, change) for change in CHANGES]
+    sys.stdout.write(f"{model.name}, catalog defaults {mask_defaults(model.name)}, fit {options.fit}\n")
+    for title, chosen in (("priors, test scenes", cases), ("priors, second routine", foreign)):
+        tally = priors(chosen)
+        results[title] = {name: tally.row(name) for name in tally.scores}
+        print_table(title, results[title])
+    for title, chosen, layers, change in plan:
+        tally = evaluate(model, chosen, layers, change, options.fit)
+        results[title] = {name: tally.row(name) for name in tally.scores}
+        print_table(title, results[title])
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
