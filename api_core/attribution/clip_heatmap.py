@@ -50,11 +50,14 @@ def clip_heatmap(
     does, and cuts long queries off; `fit` does not apply there.
     """
     chosen = _find_method(method)
+    if not len(pictures):
+        raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
     asked = [read_query(query, words) for query in spread(queries, len(pictures))]
     _check(reading, batch_size, neutral_text)
     pictures = [_prepare(picture, reading) for picture in pictures]
     layer = model.resolve_layer(layer)
     features = _encode_texts(model, asked, neutral_text, reading)
+    lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in asked}}
     shown, notes = _resolve_fit(model, fit, reading)
     total = sum(count_looks(picture, shown, model.side) for picture in pictures)
     maps: list[PictureMap] = []
@@ -83,7 +86,7 @@ def clip_heatmap(
                     layer=layer,
                     reading=reading,
                     signed=neutral is not None,
-                    warnings=(*notes, *_warnings(model, query, reading)),
+                    warnings=(*notes, *lengths[query.texts[0]]),
                 )
             )
     return Heatmap(tuple(maps))
@@ -174,14 +177,10 @@ def _parts(
     return {name: tuple(several) for name, several in parts.items()}
 
 
-def _warnings(model: ClipModel, query: Query, reading: Reading) -> tuple[str, ...]:
-    whole = query.labels[0].text
-    pieces = model.split_text(whole)
+def _warn_of_length(model: ClipModel, query: str, reading: Reading) -> tuple[str, ...]:
+    pieces = model.split_text(query)
     if len(pieces) == 1:
         return ()
-    shown = whole if len(whole) <= 60 else whole[:57] + "..."
-    if reading == "upstream":
-        return (
-            f"the query {shown!r} is longer than {model.name} reads: its end is cut off, as the official code does.",
-        )
-    return (f"the query {shown!r} is longer than {model.name} reads: its {len(pieces)} pieces are averaged.",)
+    shown = query if len(query) <= 60 else query[:57] + "..."
+    done = f"its {len(pieces)} pieces are averaged" if reading == "precise" else "its end is cut off, as upstream"
+    return (f"the query {shown!r} is longer than {model.name} reads: {done}.",)

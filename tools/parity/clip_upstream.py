@@ -128,7 +128,7 @@ def pick_kept(official: dict, layer: int, count: int) -> dict:
     for index in range(count):
         for part in ("class_token", "patch"):
             kept[f"{layer}_{part}_{index}"] = official[f"{part}_{index}"]
-        for number, setting in enumerate(cases.kept_settings(index)):
+        for number, setting in enumerate(cases.kept_settings(index, layer)):
             kept[f"{layer}_prompted_{index}_{number}"] = official[f"prompted_{index}_{everything.index(setting)}"]
     return kept
 

@@ -43,7 +43,7 @@ def load_clip(
     place = resolve_device(device)
     dtype = resolve_precision(precision, place)
     entry = find_clip_model(model) if isinstance(model, str) else None
-    with frozen():
+    with frozen(), torch.random.fork_rng(devices=[]):
         if entry is None:
             loaded = _load_path(_existing(model))
         else:

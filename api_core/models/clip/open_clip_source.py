@@ -3,8 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +131,7 @@ def _shaped_like(open_clip: Any, state: Mapping[str, Tensor], path: Path) -> str
             continue
         if "hf_model_name" in text or "timm_model_name" in config["vision_cfg"]:
             continue
-        with _no_random_weights():
+        with _NoRandomWeights():
             module = _new_module(config, device="meta")
         if {key: tuple(value.shape) for key, value in module.state_dict().items()} == shapes:
             fitting.append(name)
@@ -151,7 +150,7 @@ def _shaped_like(open_clip: Any, state: Mapping[str, Tensor], path: Path) -> str
 
 def _build(model_config: Mapping[str, Any], weights: Path) -> nn.Module:
     open_clip = require_open_clip()
-    with _no_random_weights():
+    with _NoRandomWeights():
         module = _new_module(model_config)
     if weights.suffix == ".safetensors":
         check_safetensors(weights)
@@ -209,14 +208,9 @@ def _new_module(model_config: Mapping[str, Any], device: str = "cpu") -> nn.Modu
         ) from error
 
 
-@contextmanager
-def _no_random_weights() -> Iterator[None]:
-    """Leave out the random start that loading overwrites: it takes seconds and moves torch's global random state."""
-    with _SkipRandom():
-        yield
+class _NoRandomWeights(TorchFunctionMode):
+    """Leaves out the random start that loading overwrites: it takes seconds."""
 
-
-class _SkipRandom(TorchFunctionMode):
     _skipped = frozenset({"normal_", "uniform_", "trunc_normal_", "erfinv_", "kaiming_uniform_", "xavier_uniform_"})
 
     def __torch_function__(self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:

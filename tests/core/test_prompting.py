@@ -1,0 +1,157 @@
+import gc
+import inspect
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pack.api_core import prompting
+from pack.api_core.errors import InvalidInput
+from pack.api_core.masks import tune
+from pack.api_core.models.clip.load import load_clip
+from pack.api_core.overlay import HeatStyle
+from pack.api_core.pictures import to_picture
+from pack.api_core.prompting import clip_api, prompt_picture, release
+from pack.tests.tiny import tiny_clip_folder
+from PIL import Image
+
+pytest.importorskip("open_clip")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_clip_folder(tmp_path_factory.mktemp("models") / "small")
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    release()
+    yield
+    release()
+
+
+def image(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
+    generator = np.random.default_rng(seed)
+    return Image.fromarray(generator.integers(0, 256, (height, width, 3), dtype=np.uint8)).convert(mode)
+
+
+def test_the_published_signature_still_fits() -> None:
+    names = list(inspect.signature(clip_api).parameters)[:9]
+    assert names == [
+        "images",
+        "queries",
+        "model_name",
+        "batch_size",
+        "layer_index",
+        "enhance_coe",
+        "kernel_size",
+        "interpolate_method_name",
+        "grayscale",
+    ]
+
+
+@pytest.mark.parametrize("reading", ["precise", "upstream"])
+def test_pictures_come_back_as_rgb_of_their_sizes(folder: Path, tmp_path: Path, reading: str) -> None:
+    image(50, 30).save(tmp_path / "one.png")
+    sources = [
+        tmp_path / "one.png",
+        str(tmp_path / "one.png"),
+        image(20, 70, "L"),
+        image(33, 33, "RGBA"),
+        image(9, 9, "P"),
+    ]
+    prompted = clip_api(sources, "the red circle", folder, 8, 2, 5, 3, "BICUBIC", 200, reading=reading)
+    assert [one.size for one in prompted] == [(50, 30), (50, 30), (20, 70), (33, 33), (9, 9)]
+    assert {one.mode for one in prompted} == {"RGB"}
+    assert prompted[0].tobytes() == prompted[1].tobytes()
+
+
+def test_one_picture_may_come_without_a_list(folder: Path) -> None:
+    single = clip_api(image(20, 20), "red", folder)
+    assert single[0].tobytes() == clip_api([image(20, 20)], ["red"], folder)[0].tobytes()
+    assert clip_api([], "red", folder) == []
+
+
+def test_upstream_is_the_official_blend_of_the_official_mask(folder: Path) -> None:
+    from pack.api_core.attribution import clip_heatmap
+
+    source = image(60, 40)
+    heatmap = clip_heatmap(load_clip(folder), [source], "red", reading="upstream", words=False)
+    mask = (
+        tune(heatmap, contrast=5, smoothing=3, interpolation="LANCZOS").masks[0].numpy().astype(np.float64)[..., None]
+    )
+    expected = np.trunc(np.asarray(source) * mask + (1 - mask) * 100)
+    prompted = clip_api(source, "red", folder, enhance_coe=5, kernel_size=3, grayscale=100, reading="upstream")
+    assert np.abs(np.asarray(prompted[0], dtype=np.float64) - expected).max() <= 1
+
+
+def test_upstream_ignores_the_camera_s_rotation_and_precise_does_not(folder: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image(50, 30).save(tmp_path / "turned.jpg", exif=exif)
+    assert clip_api(tmp_path / "turned.jpg", "red", folder, reading="upstream")[0].size == (50, 30)
+    assert clip_api(tmp_path / "turned.jpg", "red", folder)[0].size == (30, 50)
+
+
+def test_batches_do_not_change_the_result(folder: Path) -> None:
+    sources = [image(30, 40, seed=seed) for seed in range(5)]
+    one_by_one = [clip_api(source, "red", folder)[0] for source in sources]
+    release()
+    together = clip_api(sources, "red", folder, batch_size=2)
+    for one, other in zip(one_by_one, together, strict=True):
+        assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).max() <= 1
+
+
+def test_the_model_is_kept_until_released(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[object] = []
+
+    def load(*arguments: object, **options: object) -> object:
+        loads.append(arguments)
+        return load_clip(*arguments, **options)
+
+    monkeypatch.setattr(prompting, "load_clip", load)
+    clip_api(image(20, 20), "red", folder)
+    clip_api(image(20, 20), "blue", folder)
+    prompt_picture(image(20, 20), "blue", model=folder)
+    assert len(loads) == 1
+    gone = weakref.ref(prompting._kept[1].module)
+    release()
+    gc.collect()
+    assert gone() is None
+    clip_api(image(20, 20), "red", folder)
+    clip_api(image(20, 20), "red", folder, precision="bf16")
+    assert len(loads) == 3
+
+
+def test_prompt_picture_gives_the_picture_and_how_it_came_about(folder: Path) -> None:
+    source = to_picture(image(60, 40))
+    result = prompt_picture(source, "the red circle", model=load_clip(folder), contrast=2, smoothing=1)
+    assert result.picture.shape == (40, 60, 3)
+    assert result.mask.shape == (40, 60)
+    assert torch.allclose(result.picture, source * result.mask.unsqueeze(-1), atol=1e-6)
+    assert result.to_pil().size == (60, 40)
+    assert result.heatmap.pictures[0].labels[0].text == "the red circle"
+    word = prompt_picture(source, "the red circle", model=load_clip(folder), words=["red"])
+    assert not torch.equal(word.mask, result.mask)
+    heat = prompt_picture(source, "the red circle", model=load_clip(folder), style=HeatStyle())
+    assert not torch.equal(heat.picture, result.picture)
+
+
+def test_a_picture_of_one_colour_says_so(folder: Path) -> None:
+    result = prompt_picture(torch.zeros(1, 1, 3), "red", model=folder)
+    assert torch.isfinite(result.picture).all()
+
+
+def test_what_cannot_be_read(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("no picture")
+    for reading in ("precise", "upstream"):
+        with pytest.raises(InvalidInput, match="nowhere"):
+            clip_api("nowhere.png", "red", folder, reading=reading)
+        with pytest.raises(InvalidInput, match=r"note\.txt"):
+            clip_api(tmp_path / "note.txt", "red", folder, reading=reading)
+        with pytest.raises(InvalidInput, match="empty"):
+            clip_api(image(9, 9), " ", folder, reading=reading)
+    with pytest.raises(InvalidInput, match="256"):
+        clip_api(image(9, 9), "red", folder, grayscale=256)
