@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...autograd import frozen
 from ...errors import InvalidInput
 
 
@@ -65,7 +66,7 @@ class Encoding:
 
     def _map(self, tokens: Tensor, text: Tensor, offset: Tensor | None) -> Tensor:
         text = self._checked(text)
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        with frozen(), torch.autocast("cpu", enabled=False):
             values = text @ tokens.T
             if offset is not None:
                 values = values + (text @ offset)[:, None]

@@ -121,9 +121,12 @@ class ClipModel:
         dropped instead, as the official code does.
         """
         pieces = [[self.reader.clean(text)] if cut else self.reader.split(text) for text in texts]
-        features = self._features([piece for group in pieces for piece in group])
-        parts = features.split([len(group) for group in pieces])
-        return torch.stack([part[0] if len(part) == 1 else merge(part) for part in parts]) if parts else features
+        if not pieces:
+            raise InvalidInput("There is no text to encode. Write what to look for in the picture.")
+        with frozen(), torch.autocast(self.device.type, enabled=False):
+            features = self._features([piece for group in pieces for piece in group])
+            parts = features.split([len(group) for group in pieces])
+            return torch.stack([part[0] if len(part) == 1 else merge(part) for part in parts])
 
     def split_text(self, text: str) -> list[str]:
         """The pieces that a text is encoded in; one when it fits."""
@@ -134,16 +137,15 @@ class ClipModel:
         dtype = self.dtype
         found = {text: self._texts.get((text, dtype)) for text in texts}
         missing = sorted((text for text, feature in found.items() if feature is None), key=len)
-        with frozen(), torch.autocast(self.device.type, enabled=False):
-            for start in range(0, len(missing), TEXT_BATCH):
-                batch = missing[start : start + TEXT_BATCH]
-                found.update(zip(batch, self._encode_ids(self.reader.ids(batch)), strict=True))
+        for start in range(0, len(missing), TEXT_BATCH):
+            batch = missing[start : start + TEXT_BATCH]
+            found.update(zip(batch, self._encode_ids(self.reader.ids(batch)), strict=True))
         for text, feature in found.items():
             self._texts[text, dtype] = feature
             self._texts.move_to_end((text, dtype))
         while len(self._texts) > REMEMBERED_TEXTS:
             self._texts.popitem(last=False)
-        return torch.stack([found[text] for text in texts]) if texts else torch.empty(0, 0)
+        return torch.stack([found[text] for text in texts])
 
     def _encode_ids(self, ids: Tensor) -> list[Tensor]:
         if self.text_tower.croppable:
