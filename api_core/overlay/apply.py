@@ -10,8 +10,9 @@ from ..results import Box
 from .layers import layer
 from .styles import FadeStyle, Style
 
-# Pixels drawn at once: small enough for the processor's cache, so that each value is fetched from memory once.
-_STRIP_PIXELS = 1 << 18
+# Pixels drawn at once: their temporaries stay in the processor's cache, and below the size (128 KiB) from which the C
+# library asks the system for fresh memory each time; several times quicker than larger strips.
+_STRIP_PIXELS = 1 << 12
 # A float within this of a whole level came from 8 bits; the official code calculates with the whole level.
 _SAME_LEVEL = 1e-3
 

@@ -21,6 +21,8 @@ _LUMA = (0.2126, 0.7152, 0.0722)
 _DIRECT_BLUR = 3.0
 # The deviation, in cells of the small picture, that making it smaller and larger again adds by itself.
 _RESIZE_BLUR = 0.6
+# Rows worked out at once where a row needs those around it.
+_BLOCK_ROWS = 128
 
 
 def layer(style: Style, colors: Tensor, mask: Tensor) -> Layer:
@@ -58,11 +60,25 @@ def _outline(style: OutlineStyle, mask: Tensor) -> Layer:
     outwards = math.ceil(style.width / 2)
     inwards = style.width - outwards
 
-    def rows(first: int, last: int) -> tuple[Tensor, Tensor]:
+    def line(first: int, last: int) -> Tensor:
         start = max(first - style.width, 0)
         region = (mask[start : last + style.width] >= style.threshold).to(torch.float32)
-        line = grow(region, outwards) - grow(region, -inwards)
-        return color, line[first - start : last - start]
+        edge = grow(region, outwards) - grow(region, -inwards)
+        return edge[first - start : last - start]
+
+    rows = _in_blocks(line, len(mask))
+    return lambda first, last: (color, rows(first, last))
+
+
+def _in_blocks(compute: Callable[[int, int], Tensor], height: int) -> Callable[[int, int], Tensor]:
+    """Serve strips, asked for from top to bottom, out of blocks of many rows."""
+    held: list[tuple[int, Tensor]] = []
+
+    def rows(first: int, last: int) -> Tensor:
+        if not held or not held[0][0] <= first <= last <= held[0][0] + len(held[0][1]):
+            held[:] = [(first, compute(first, min(first + max(_BLOCK_ROWS, last - first), height)))]
+        start, block = held[0]
+        return block[first - start : last - start]
 
     return rows
 
@@ -78,7 +94,7 @@ def _blur(colors: Tensor, radius: float) -> Callable[[int, int], Tensor]:
             strip = _gaussian(colors[start : last + reach], radius)
             return strip[first - start : last - start]
 
-        return direct
+        return _in_blocks(direct, height)
     whole = Box(0, 0, width, height)
     factor = radius / 1.5
     small_size = max(1, round(height / factor)), max(1, round(width / factor))
@@ -91,7 +107,7 @@ def _blur(colors: Tensor, radius: float) -> Callable[[int, int], Tensor]:
         window = Box(0, -first, width, height - first)
         return place(small, window, (last - first, width), "bicubic").movedim(0, -1)
 
-    return enlarged
+    return _in_blocks(enlarged, height)
 
 
 def _remaining(radius: float, factor: float) -> float:
