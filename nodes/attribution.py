@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..api_core.attribution import clip_heatmap, list_methods
+from ..api_core.attribution import METHODS, clip_heatmap
 from ..api_core.combine import COMBINE_MODES, combine
 from ..api_core.errors import InvalidInput
 from ..api_core.geometry import FITS
@@ -38,13 +38,10 @@ class CLIPHeatmap(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "method",
-                    options=list_methods(),
+                    options=list(METHODS),
                     default="decomposition",
                     advanced=True,
-                    tooltip=(
-                        "decomposition: the paper's, what each patch adds to the picture's likeness to the query. "
-                        "similarity: how alike each patch and the query are."
-                    ),
+                    tooltip=" ".join(f"{method.name}: {method.describes}" for method in METHODS.values()),
                 ),
                 io.String.Input(
                     "layer",

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 NO_DOWNLOADS = "ATTENTION_PROMPTING_NO_DOWNLOADS"
 """Environment variable: set to anything but 0, nothing is ever downloaded, whatever a workflow asks for."""
 
-MODEL_FOLDERS = ("clip", "clip_vision", "text_encoders", "LLM", "VLM")
+MODEL_FOLDERS = ("clip_vision", "text_encoders", "clip", "LLM", "VLM")  # "clip" is the old name of text_encoders
 OWN_FOLDERS = ("LLM", "VLM")  # ComfyUI has no such kinds of its own; several packs share the names
 
 

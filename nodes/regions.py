@@ -1,7 +1,7 @@
 """The node that finds the bright parts of a mask."""
 
 import json
-from typing import Any
+from collections.abc import Sequence
 
 from comfy_api.latest import io
 from torch import Tensor
@@ -55,7 +55,9 @@ class FindRegions(io.ComfyNode):
                     tooltip="How many pixels a box is widened to each side, within the picture.",
                 ),
                 io.Image.Input(
-                    "image", optional=True, tooltip="The pictures that the mask belongs to; needed for crop only."
+                    "image",
+                    optional=True,
+                    tooltip="The pictures that the mask belongs to; needed for crop. One mask may serve all.",
                 ),
             ],
             outputs=[
@@ -86,37 +88,42 @@ class FindRegions(io.ComfyNode):
     def execute(
         cls, mask: Tensor, threshold: float, max_regions: int, padding: int, image: Tensor | None = None
     ) -> io.NodeOutput:
-        masks = convert.to_mask_batch(mask)
+        masks = list(convert.to_mask_batch(mask))
+        pictures = None if image is None else convert.to_pictures(image)
+        count = _count(masks, pictures)
         found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]
+        masks, found = convert.one_or_each(masks, count), convert.one_or_each(found, count)
+        cut = [crop_mask(one, region)[None] for one, regions in zip(masks, found, strict=True) for region in regions]
+        nothing = host.blocked(NOTHING_FOUND.format(threshold))
         return io.NodeOutput(
             [bounding_boxes(regions) for regions in found],
             [json.dumps(points(regions)) for regions in found],
-            _crops(image, masks, found, threshold),
-            _crop_masks(masks, found, threshold),
+            host.blocked(NO_PICTURE) if pictures is None else _crops(pictures, found) or nothing,
+            cut or nothing,
         )
 
 
-def _crops(image: Tensor | None, masks: Tensor, found: list[tuple[Region, ...]], threshold: float) -> Any:
-    if image is None:
-        return host.blocked(NO_PICTURE)
-    pictures = convert.to_pictures(image)
-    if len(pictures) not in (1, len(masks)) or pictures[0].shape[:2] != masks.shape[1:]:
-        height, width = pictures[0].shape[:2]
-        raise InvalidInput(
-            f"Find Regions got {len(masks)} masks of {masks.shape[2]} x {masks.shape[1]} pixels and {len(pictures)} "
-            f"pictures of {width} x {height}. Connect the pictures that the mask was made of."
-        )
-    crops = [
+def _crops(pictures: Sequence[Tensor], found: Sequence[tuple[Region, ...]]) -> list[Tensor]:
+    return [
         host.to_intermediate(crop(picture, region)[None])
-        for picture, regions in zip(convert.one_or_each(pictures, len(masks)), found, strict=True)
+        for picture, regions in zip(convert.one_or_each(pictures, len(found)), found, strict=True)
         for region in regions
     ]
-    return crops or host.blocked(NOTHING_FOUND.format(threshold))
 
 
-def _crop_masks(masks: Tensor, found: list[tuple[Region, ...]], threshold: float) -> Any:
-    cut = [crop_mask(one, region)[None] for one, regions in zip(masks, found, strict=True) for region in regions]
-    return cut or host.blocked(NOTHING_FOUND.format(threshold))
+def _count(masks: Sequence[Tensor], pictures: Sequence[Tensor] | None) -> int:
+    """How many pictures there are: as many as masks, or one of either serves all of the other."""
+    if pictures is None:
+        return len(masks)
+    count = max(len(masks), len(pictures))
+    sizes_differ = pictures[0].shape[:2] != masks[0].shape
+    if sizes_differ or not {len(masks), len(pictures)} <= {1, count}:
+        (rows, columns), (height, width) = masks[0].shape, pictures[0].shape[:2]
+        raise InvalidInput(
+            f"Find Regions got masks and pictures that do not go together: {len(masks)} of {columns} x {rows} pixels, "
+            f"and {len(pictures)} of {width} x {height}. Connect the pictures that the mask was made of."
+        )
+    return count
 
 
 NODES: list[type[io.ComfyNode]] = [FindRegions]

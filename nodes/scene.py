@@ -15,7 +15,7 @@ class DemoScene(io.ComfyNode):
             display_name="Demo Scene",
             category=sockets.CATEGORY,
             description=(
-                "Draws a picture of coloured shapes, the world that the embedded demo models know. "
+                "Draws a picture of coloured shapes, the world that the embedded demo model knows. "
                 "Try queries such as 'the red star' on it before you turn to photographs."
             ),
             search_aliases=["attention prompting", "test picture", "example image", "shapes"],

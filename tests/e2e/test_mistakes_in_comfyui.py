@@ -15,7 +15,7 @@ def assert_readable(run: Run, node: str, *words: str) -> None:
     assert run.error["node_id"] == node
     for word in words:
         assert word.lower() in run.message.lower(), run.message
-    assert len(run.message) < 600
+    assert len(run.message) < 1000
     assert len(run.message.splitlines()) == 1, run.message
 
 

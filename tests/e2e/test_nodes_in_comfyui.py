@@ -18,7 +18,7 @@ STYLES: list[dict[str, Any]] = [
     {"style": "fade to colour", "style__colour": "#00ff00"},
     {"style": "blur", "style__radius": 4.0},
     {"style": "desaturate"},
-    {"style": "heat colours", "style__colormap": "turbo", "style__opacity": 0.5},
+    {"style": "heat colours", "style__colormap": "turbo", "style__opacity": 0.5, "style__weighted": True},
     {"style": "outline", "style__colour": "#ff0000", "style__width": 2, "style__threshold": 0.5},
 ]
 
@@ -26,7 +26,9 @@ STYLES: list[dict[str, Any]] = [
 def assert_ran(run: Run, *nodes: str) -> None:
     assert run.ending == "execution_success", run.refused or run.error
     assert not run.error
-    assert set(nodes) <= set(run.executed), f"did not run: {set(nodes) - set(run.executed)}"
+    # ComfyUI takes a prompt whose outputs are partly invalid, and leaves those out without a word.
+    missing = set(nodes) - set(run.executed) - set(run.cached)
+    assert not missing, f"did not run: {missing}"
 
 
 def saved_pictures(server: Server, run: Run, node: str) -> list[Image.Image]:
@@ -59,8 +61,9 @@ def test_nodes_are_offered_with_help_and_a_list_of_models(comfyui: Server) -> No
 
 
 def test_quick_start(comfyui: Server) -> None:
-    run = comfyui.run(prompts.quick_start(TINY))
+    run = comfyui.run(prompts.quick_start(TINY, query="the red square"))
     assert_ran(run, "picture", "clip", "heatmap", "mask", "overlay", "view", "save")
+    assert {"heatmap", "mask", "overlay", "view", "save"} <= set(run.executed)
     (saved,) = saved_pictures(comfyui, run, "save")
     assert saved.size == (96, 64)
     original = Image.open(comfyui.base / "input" / "picture.png")
@@ -195,6 +198,7 @@ def test_a_batch_without_regions_stops_only_the_crops(comfyui: Server) -> None:
 
 def test_flat_heatmap_warns_on_the_node(comfyui: Server) -> None:
     graph = prompts.quick_start(TINY, query="flat")
+    graph["heatmap"]["inputs"]["method"] = "patch similarity"
     graph["mask"] = prompts.tune("heatmap", contrast=0.0)
     graph["shown"] = prompts.node("MaskPreview", mask=["mask", 0])
     run = comfyui.run(graph)

@@ -52,11 +52,13 @@ def test_words_choose_maps(run: Run, heatmap: Any) -> None:
     assert not torch.equal(red, square)
 
 
-def test_flat_map_warns(run: Run, heatmap: Any, caplog: pytest.LogCaptureFixture) -> None:
-    result = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "contrast": 0.0, "smoothing": 1})
-    assert torch.equal(result.args[0], torch.ones(3, 40, 56)) or "contrast 0" not in caplog.text
-    if "contrast 0" in caplog.text:
-        assert any("contrast 0" in text for text in result.ui["text"])
+def test_flat_map_warns(run: Run, clip: Any, image: Image, caplog: pytest.LogCaptureFixture) -> None:
+    settings = {**HEATMAP, "method": "patch similarity"}
+    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **settings).args
+    result = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "contrast": 0.0})
+    assert torch.equal(result.args[0], torch.ones(3, 40, 56))
+    assert any("contrast 0" in text for text in result.ui["text"])
+    assert "contrast 0" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,16 @@ def test_regions_without_a_picture_block_the_crop_only(run: Run) -> None:
     assert len(points) == 2
     assert "image" in crop.message
     assert [tuple(mask.shape) for mask in crop_mask] == [(1, 15, 20), (1, 5, 5)]
+
+
+def test_one_mask_serves_all_pictures(run: Run) -> None:
+    image = torch.rand(3, 40, 56, 3)
+    bboxes, points, crops, _ = run("AttnPromptFindRegions", mask=two_squares()[:1], image=image, **REGIONS).args
+    assert [len(found) for found in bboxes] == [2, 2, 2]
+    assert len(points) == 3
+    assert torch.equal(crops[2], image[1:2, 20:35, 30:50])
+    with pytest.raises(InvalidInput, match="2 of 56 x 40"):
+        run("AttnPromptFindRegions", mask=two_squares(), image=image, **REGIONS)
 
 
 def test_nothing_found_blocks_both_crops(run: Run) -> None:
