@@ -92,7 +92,9 @@ def _blended(colors: Tensor, behind: Tensor, keep: Tensor) -> Tensor:
 
 def _truncated(colors: Tensor, behind: Tensor, cover: Tensor, strength: float) -> Tensor:
     """The blend on whole levels in float64, cut down to whole levels, as the official code has it."""
-    alpha = 1 - strength * (1 - _levels(1 - cover) / 255).unsqueeze(-1)
+    alpha = (_levels(1 - cover) / 255).unsqueeze(-1)
+    if strength < 1:
+        alpha = 1 - strength * (1 - alpha)
     drawn = _levels(colors) * alpha + (1 - alpha) * _levels(behind)
     return drawn.clamp_(0, 255).trunc_().div_(255).to(torch.float32)
 

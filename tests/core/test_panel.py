@@ -1,0 +1,28 @@
+"""Pictures side by side."""
+
+import pytest
+import torch
+from pack.api_core.errors import InvalidInput
+from pack.api_core.overlay import HeatStyle, apply
+from pack.api_core.panel import panel, side_by_side
+
+
+def test_the_panel_holds_all_three_below_their_captions():
+    picture, mask, prompted = torch.zeros(200, 80, 3), torch.ones(200, 80), torch.ones(200, 80, 4)
+    drawn = panel(picture, mask, prompted)
+    assert drawn.shape == (220, 3 * 80 + 2 * 4, 3)
+    assert bool((drawn[20:, :80] == 0).all())
+    torch.testing.assert_close(drawn[20:, 84:164], apply(picture, mask, HeatStyle()), atol=1 / 255, rtol=0)
+    assert float(drawn[:20, :80].min()) < 0.5
+
+
+def test_pictures_of_other_sizes_become_as_high_as_the_first():
+    drawn = side_by_side([torch.zeros(40, 20, 3), torch.zeros(80, 20, 3)], ["a", "b" * 200], max_height=20)
+    assert drawn.shape == (40, 10 + 4 + 5, 3)
+
+
+def test_refusals():
+    with pytest.raises(InvalidInput, match="1 pictures and 2 captions"):
+        side_by_side([torch.zeros(4, 4, 3)], ["a", "b"])
+    with pytest.raises(InvalidInput, match="at least 1 pixel high, not 0"):
+        side_by_side([torch.zeros(4, 4, 3)], ["a"], 0)
