@@ -1,7 +1,8 @@
 """Running a picture tower once per mini-batch, and keeping what its readout saw."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,11 +39,14 @@ def encode(
     batch = pixels.shape[0]
     with capturing() as hooks, tower.readout.watch(tower.blocks, layer) as finish:
         for index, block in enumerate(tower.blocks):
-            steps = done + index * batch
-            hooks.before(block, lambda args, kwargs, steps=steps: on_progress(steps, total))
+            hooks.before(block, _reporter(on_progress, done + index * batch, total))
         features = tower.encode(pixels, valid)
         readings = finish(features)
     return list(_encodings(readings, features.float(), grid, layer, tower.readout.complementary))
+
+
+def _reporter(on_progress: Progress, done: int, total: int) -> Callable[[Any, Any], None]:
+    return lambda args, kwargs: on_progress(done, total)
 
 
 def _encodings(
@@ -51,13 +55,14 @@ def _encodings(
     features = (features / features.norm(dim=-1, keepdim=True)).cpu()
     parts = [readings.contributions.cpu(), readings.rest.cpu(), readings.patches.cpu()]
     offsets = [None if part is None else part.cpu() for part in (readings.contribution_offset, readings.patch_offset)]
-    several = features.shape[0] > 1
-    for index in range(features.shape[0]):
+
+    def one(part: Tensor, index: int) -> Tensor:
         # A row of a shared tensor would keep the whole mini-batch alive in a cache.
-        contributions, rest, patches, feature, *constants = (
-            part if part is None else (part[index].clone() if several else part[index])
-            for part in (*parts, features, *offsets)
-        )
+        return part[index].clone() if len(part) > 1 else part[index]
+
+    for index in range(len(features)):
+        contributions, rest, patches, feature = (one(part, index) for part in (*parts, features))
+        constants = [None if part is None else one(part, index) for part in offsets]
         yield Encoding(contributions, rest, patches, feature, grid, layer, complementary, *constants)
 
 

@@ -16,7 +16,7 @@ from .encoding import Encoding
 from .picture_spec import PictureSpec
 from .text_tower import TextTower
 from .texts import TextReader, merge
-from .towers import Tower
+from .towers import Tower, open_clip, transformers
 
 Library = Literal["open_clip", "transformers"]
 
@@ -135,8 +135,8 @@ class ClipModel:
     def _features(self, texts: Sequence[str]) -> Tensor:
         """[T, e] of texts that are clean; what does not fit is cut. The latest are remembered."""
         dtype = self.dtype
-        found = {text: self._texts.get((text, dtype)) for text in texts}
-        missing = sorted((text for text, feature in found.items() if feature is None), key=len)
+        found = {text: self._texts[text, dtype] for text in texts if (text, dtype) in self._texts}
+        missing = sorted(set(texts) - found.keys(), key=lambda text: (len(text), text))
         for start in range(0, len(missing), TEXT_BATCH):
             batch = missing[start : start + TEXT_BATCH]
             found.update(zip(batch, self._encode_ids(self.reader.ids(batch)), strict=True))
@@ -184,12 +184,9 @@ def build_clip(
     tokenize: the model's tokenizer, of open_clip or of transformers. Raises UnsupportedModel for a tower that cannot be
     read, and names what to use instead.
     """
-    if library == "open_clip":
-        from .towers import open_clip as library_spec
-    else:
-        from .towers import transformers as library_spec
+    known: Any = open_clip if library == "open_clip" else transformers
     module.eval()
-    tower = library_spec.picture_tower(module, name)
-    text_tower = library_spec.text_tower(module)
+    tower = known.picture_tower(module, name)
+    text_tower = known.text_tower(module)
     reader = TextReader.of(tokenize, text_tower.context_length)
     return ClipModel(name, module, preprocess, tower, text_tower, reader, default_layer)

@@ -108,5 +108,4 @@ def jacobian(step: Step, at: Tensor, directions: Tensor) -> tuple[Tensor, Tensor
     """The step's value at vectors [B, d], and its derivative there along directions [B, n, d]: [B, e], [B, n, e]."""
     value = in_float32(step, at)
     point = at[:, None].expand_as(directions).contiguous()
-    _, change = jvp(lambda vectors: in_float32(step, vectors), (point,), (directions,))
-    return value, change
+    return value, jvp(lambda vectors: in_float32(step, vectors), (point,), (directions,))[1]

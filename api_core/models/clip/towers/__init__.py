@@ -29,8 +29,11 @@ class Readout(Protocol):
     from the tower's features [B, e], not normalised.
     """
 
-    family: str
-    complementary: bool
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def complementary(self) -> bool: ...
 
     def watch(self, blocks: Sequence[nn.Module], layer: int) -> AbstractContextManager[Finish]: ...
 

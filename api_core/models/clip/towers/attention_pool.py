@@ -51,7 +51,7 @@ def multihead_pool(attention: nn.MultiheadAttention, norm: nn.LayerNorm | None =
     return Pool(read, values)
 
 
-def latent_pool(pool: nn.Module) -> Pool:
+def latent_pool(pool: Any) -> Pool:
     """timm's AttentionPoolLatent, read at its fused attention call (it may norm queries and keys)."""
 
     def values(tokens: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def latent_pool(pool: nn.Module) -> Pool:
     return Pool(lambda hooks, use: hooks.attention(pool, lambda call: use(row_of_call(call))), values)
 
 
-def mean_token_pool(pool: nn.Module) -> Pool:
+def mean_token_pool(pool: Any) -> Pool:
     """The attention pool of CLIP's ResNets: the mean over the map asks, and is asked as the first token too."""
 
     def read(hooks: Hooks, use: Callable[[Row], None]) -> None:

@@ -1,6 +1,7 @@
 """One row of attention: how much the readout's query looks at each token, and what it would take from there."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class Projections:
     heads: int
 
     @classmethod
-    def of(cls, attention: nn.Module) -> "Projections":
+    def of(cls, attention: Any) -> "Projections":
         """Read nn.MultiheadAttention, or a module with q_proj, k_proj and v_proj."""
         if isinstance(attention, nn.MultiheadAttention):
             if attention.in_proj_weight is not None:

@@ -120,8 +120,9 @@ class ClassTokenReadout:
         }
 
 
-def multihead(block: nn.Module, *, attention: str = "attn", after: Sequence[str] = ("ls_1",)) -> BlockAttention:
+def multihead(block: nn.Module, *, attention: str = "attn") -> BlockAttention:
     """A block whose attention is nn.MultiheadAttention, or has q_proj, k_proj, v_proj and out_proj."""
     module = getattr(block, attention)
-    scales = tuple(Scale(scale.gamma) for name in after if hasattr(scale := getattr(block, name, None), "gamma"))
-    return BlockAttention(module, (module.out_proj, *scales), fused=False)
+    gamma = getattr(getattr(block, "ls_1", None), "gamma", None)
+    scale = () if gamma is None else (Scale(gamma),)
+    return BlockAttention(module, (module.out_proj, *scale), fused=False)

@@ -59,7 +59,7 @@ class MapHeadReadout:
             shift = row.weighted - (mean.unflatten(2, (heads.shape[2], -1)) * heads).flatten(2)
             pooled = in_float32(self.out, mean)
             directions = Shares.of(shift[:, -seen["count"] :]).through([self.out]).tokens
-            _, turned = jvp(self._feature, (pooled.expand_as(directions).contiguous(),), (directions,))
+            turned = jvp(self._feature, (pooled.expand_as(directions).contiguous(),), (directions,))[1]
             seen["contributions"] = turned
 
         def read_block(output: Any) -> None:

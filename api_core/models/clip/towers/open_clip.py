@@ -18,7 +18,7 @@ from .refusal import unsupported
 from .timm import timm_tower
 
 
-def picture_tower(module: nn.Module, name: str) -> Tower:
+def picture_tower(module: Any, name: str) -> Tower:
     """The picture tower of an open_clip model, or UnsupportedModel with what to use instead."""
     visual = module.visual
     if hasattr(visual, "trunk"):
@@ -30,7 +30,7 @@ def picture_tower(module: nn.Module, name: str) -> Tower:
     raise unsupported(name, type(visual).__name__)
 
 
-def _vision_transformer(visual: nn.Module, name: str) -> Tower:
+def _vision_transformer(visual: Any, name: str) -> Tower:
     """open_clip's own ViT."""
     blocks = list(visual.transformer.resblocks)
     if not getattr(visual.transformer, "batch_first", True):
@@ -48,7 +48,7 @@ def _vision_transformer(visual: nn.Module, name: str) -> Tower:
     )
 
 
-def _readout(visual: nn.Module, name: str) -> Readout:
+def _readout(visual: Any, name: str) -> Readout:
     if visual.attn_pool is not None:
         if visual.attn_pool_contrastive is not None or visual.pool_type != "tok":
             raise unsupported(name, f"a CoCa pool of type {visual.attn_pool_type or visual.pool_type!r}")
@@ -67,7 +67,7 @@ def _readout(visual: nn.Module, name: str) -> Readout:
     raise unsupported(name, f"a ViT pooled by {visual.pool_type!r}")
 
 
-def _resnet(visual: nn.Module, name: str) -> Tower:
+def _resnet(visual: Any, name: str) -> Tower:
     """CLIP's own ResNet, with an attention pool at its end."""
     pool = visual.attnpool
     if pool is None:
@@ -83,7 +83,7 @@ def _resnet(visual: nn.Module, name: str) -> Tower:
     )
 
 
-def _block_attention(block: nn.Module) -> BlockAttention:
+def _block_attention(block: Any) -> BlockAttention:
     """open_clip's blocks: nn.MultiheadAttention, or its own with norms on queries, keys, heads' output and result."""
     if isinstance(block.attn, nn.MultiheadAttention):
         return multihead(block)
@@ -97,7 +97,7 @@ def _block_attention(block: nn.Module) -> BlockAttention:
     return BlockAttention(attention, tuple(steps), fused=True)
 
 
-def text_tower(module: nn.Module) -> TextTower:
+def text_tower(module: Any) -> TextTower:
     """The text tower of an open_clip model."""
     text = getattr(module, "text", module)
     croppable = (
@@ -123,7 +123,7 @@ def _encode_causal(text: Any, ids: Tensor) -> Tensor:
     tokens = text.token_embedding(ids).to(dtype) + text.positional_embedding[:length].to(dtype)
     tokens = text.ln_final(text.transformer(tokens, attn_mask=text.attn_mask[:length, :length]))
     if getattr(text, "text_pool_type", getattr(text, "pool_type", "")) == "eos":
-        end = (ids == getattr(text, "text_eos_id", getattr(text, "eos_id", None))).int().argmax(dim=-1)
+        end = ids.eq(getattr(text, "text_eos_id", getattr(text, "eos_id", -1))).int().argmax(dim=-1)
     else:
         end = ids.argmax(dim=-1)
     pooled = tokens[torch.arange(ids.shape[0], device=ids.device), end]

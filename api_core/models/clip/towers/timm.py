@@ -1,6 +1,7 @@
 """timm's trunks, as open_clip wraps them."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from .refusal import unsupported
 _BLOCKS = ("Block", "EvaBlock", "EvaBlockPostNorm", "RelPosBlock")
 
 
-def timm_tower(visual: nn.Module, name: str) -> Tower:
+def timm_tower(visual: Any, name: str) -> Tower:
     """open_clip's TimmModel: a trunk, and a head that is a projection, an MLP or nothing."""
     trunk = visual.trunk
     if hasattr(visual.head, "pool"):
@@ -39,7 +40,7 @@ def timm_tower(visual: nn.Module, name: str) -> Tower:
     )
 
 
-def _transformer_readout(trunk: nn.Module, head: nn.Module, name: str) -> Readout:
+def _transformer_readout(trunk: Any, head: Any, name: str) -> Readout:
     kind = type(trunk.blocks[0]).__name__
     if kind not in _BLOCKS:
         raise unsupported(name, f"blocks of timm's {kind}")
@@ -70,14 +71,14 @@ def _transformer_readout(trunk: nn.Module, head: nn.Module, name: str) -> Readou
 
 def _projection(after: tuple[nn.Module, ...], name: str) -> Callable[[], Tensor]:
     """The matrix after the class token; a bias beside it is the same for every token and belongs to none."""
-    steps = [step for step in after if not isinstance(step, nn.Identity | nn.Dropout)]
+    steps: list[Any] = [step for step in after if not isinstance(step, nn.Identity | nn.Dropout)]
     if len(steps) != 1 or not isinstance(steps[0], nn.Linear):
         kinds = ", ".join(type(step).__name__ for step in steps) or "nothing"
         raise unsupported(name, f"a class token followed by {kinds} instead of one projection")
     return lambda: steps[0].weight.T
 
 
-def _block_attention(block: nn.Module) -> BlockAttention:
+def _block_attention(block: Any) -> BlockAttention:
     """timm's blocks: attention, an inner norm (EVA-02), projection, then a norm (post-norm EVA) or LayerScale."""
     attention = block.attn
     steps: list[Step] = [attention.norm] if hasattr(attention, "norm") else []
@@ -92,7 +93,7 @@ def _block_attention(block: nn.Module) -> BlockAttention:
     return BlockAttention(attention, tuple(steps), fused=True)
 
 
-def _feature_map_readout(trunk: nn.Module, head: nn.Module, name: str) -> Readout:
+def _feature_map_readout(trunk: Any, head: Any, name: str) -> Readout:
     """ConvNeXt (norm after the mean), Swin (norm before it, channels last), FastViT (a last convolution before it)."""
     kind = type(trunk).__name__
     if kind == "ConvNeXt":
@@ -105,6 +106,6 @@ def _feature_map_readout(trunk: nn.Module, head: nn.Module, name: str) -> Readou
     raise unsupported(name, f"timm's {kind}")
 
 
-def _stage_blocks(trunk: nn.Module) -> list[nn.Module]:
+def _stage_blocks(trunk: Any) -> list[nn.Module]:
     stages = trunk.stages if hasattr(trunk, "stages") else trunk.layers
     return [block for stage in stages for block in stage.blocks]

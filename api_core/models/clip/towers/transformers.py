@@ -13,7 +13,7 @@ from .map_head import MapHeadReadout, ResidualMlp
 from .refusal import unsupported
 
 
-def picture_tower(module: nn.Module, name: str) -> Tower:
+def picture_tower(module: Any, name: str) -> Tower:
     """The picture tower of a transformers model, or UnsupportedModel with what to use instead."""
     vision = getattr(module, "vision_model", None)
     vision = getattr(vision, "vision_model", vision)
@@ -23,10 +23,10 @@ def picture_tower(module: nn.Module, name: str) -> Tower:
         return _class_token_tower(module, vision)
     if getattr(vision, "head", None) is None:
         raise unsupported(name, "a SigLIP without its pooling head")
-    return _map_head_tower(vision)
+    return _map_head_tower(module, vision)
 
 
-def _class_token_tower(module: nn.Module, vision: nn.Module) -> Tower:
+def _class_token_tower(module: Any, vision: Any) -> Tower:
     readout = ClassTokenReadout(
         lambda block: multihead(block, attention="self_attn"),
         vision.post_layernorm,
@@ -34,7 +34,7 @@ def _class_token_tower(module: nn.Module, vision: nn.Module) -> Tower:
     )
     patch = vision.config.patch_size
     return Tower(
-        encode=lambda pixels, valid: module.visual_projection(vision(pixel_values=pixels).pooler_output),
+        encode=lambda pixels, valid: _pooled(module.get_image_features(pixel_values=pixels)),
         blocks=list(vision.encoder.layers),
         readout=readout,
         grid=lambda height, width: (height // patch, width // patch),
@@ -43,7 +43,7 @@ def _class_token_tower(module: nn.Module, vision: nn.Module) -> Tower:
     )
 
 
-def _map_head_tower(vision: nn.Module) -> Tower:
+def _map_head_tower(module: Any, vision: Any) -> Tower:
     head = vision.head
     readout = MapHeadReadout(
         multihead_pool(head.attention),
@@ -56,9 +56,8 @@ def _map_head_tower(vision: nn.Module) -> Tower:
     side = patch * round(vision.config.num_patches**0.5) if natural else vision.config.image_size
 
     def encode(pixels: Tensor, valid: Tensor | None) -> Tensor:
-        if natural:
-            return vision(**patchified(pixels, valid, patch)).pooler_output
-        return vision(pixel_values=pixels).pooler_output
+        inputs = patchified(pixels, valid, patch) if natural else {"pixel_values": pixels}
+        return _pooled(module.get_image_features(**inputs))
 
     return Tower(
         encode=encode,
@@ -87,7 +86,7 @@ def patchified(pixels: Tensor, valid: Tensor | None, patch: int) -> dict[str, Te
     }
 
 
-def text_tower(module: nn.Module) -> TextTower:
+def text_tower(module: Any) -> TextTower:
     """The text tower of a transformers model. CLIP's is causal; SigLIP's reads the end of the padded context."""
 
     def encode(ids: Tensor) -> Tensor:
