@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,10 +29,13 @@ from api_core.datasets.scenes.foreign import draw_foreign_scene
 from api_core.geometry import place
 from api_core.masks import tune
 from api_core.models.catalog import mask_defaults
+from api_core.models.clip import ClipModel
 from api_core.models.clip.load import load_clip
 from api_core.results import PictureMap
 
+Row = dict[str, Any]
 SIZES = (128, 224, 320, 448, 640)
+WORDINGS = ("{}", "the {}", "Where is the {}?", "find the {}", "Is there a {} in the picture?")
 PAIRS = CONCEPTS[:60]
 
 
@@ -89,11 +93,11 @@ def raw_part(chosen: PictureMap, part: str) -> np.ndarray:
     return place(view.values[:1], view.box, chosen.size, "bilinear")[0].numpy()
 
 
-def maps_of(model: object, case: Case, layer: int, fit: str) -> Iterator[tuple[str, int, np.ndarray]]:
+def maps_of(model: ClipModel, case: Case, layer: int, fit: str) -> Iterator[tuple[str, int, np.ndarray]]:
     """(name of the map, object asked for, map [H, W]) at one layer; the merge at contrasts 1, 5 and 10."""
     picture = torch.from_numpy(case.picture)
     for text, wanted in case.questions:
-        heatmap = clip_heatmap(model, [picture], text, layer=layer, fit=fit, words=False)  # type: ignore[arg-type]
+        heatmap = clip_heatmap(model, [picture], text, layer=layer, fit=fit, words=False)
         yield "class token", wanted, raw_part(heatmap.pictures[0], "class_token")
         patch = raw_part(heatmap.pictures[0], "patch")
         yield "patch", wanted, patch
@@ -101,6 +105,15 @@ def maps_of(model: object, case: Case, layer: int, fit: str) -> Iterator[tuple[s
         for contrast in (1, 5, 10):
             (mask,) = tune(heatmap, contrast=contrast, smoothing=3).masks
             yield f"merge, contrast {contrast}", wanted, mask.numpy()
+
+
+def default_masks(model: ClipModel, case: Case) -> Iterator[tuple[int, np.ndarray]]:
+    """(object asked for, mask [H, W]) with every setting left to the pack, as the nodes and `clip_api` do."""
+    defaults = mask_defaults("tiny-clip")
+    for text, wanted in case.questions:
+        heatmap = clip_heatmap(model, [torch.from_numpy(case.picture)], text)
+        (mask,) = tune(heatmap, contrast=defaults.contrast, smoothing=defaults.smoothing).masks
+        yield wanted, mask.numpy()
 
 
 class Tally:
@@ -112,7 +125,7 @@ class Tally:
         self.scores.setdefault(name, []).append(score)
         self.cases.setdefault(name, []).append(case)
 
-    def row(self, name: str) -> dict[str, tuple[float, float] | int]:
+    def row(self, name: str) -> Row:
         columns = ("pointing", "energy", "first")
         cells = {c: mean_with_interval([getattr(s, c) for s in self.scores[name]], self.cases[name]) for c in columns}
         return {**cells, "n": len(self.scores[name])}
@@ -127,7 +140,7 @@ def priors(cases: list[Case]) -> Tally:
     return tally
 
 
-def evaluate(model: object, cases: list[Case], layers: list[int], change: str, fit: str) -> Tally:
+def evaluate(model: ClipModel, cases: list[Case], layers: list[int], change: str, fit: str) -> Tally:
     tally = Tally()
     for index, case in enumerate(cases):
         altered = np.clip(CHANGES[change](case.picture), 0, 1).astype(np.float32)
@@ -138,7 +151,23 @@ def evaluate(model: object, cases: list[Case], layers: list[int], change: str, f
     return tally
 
 
-def print_table(title: str, rows: dict[str, dict]) -> None:
+def evaluate_defaults(model: ClipModel, cases: list[Case]) -> Tally:
+    tally = Tally()
+    for index, case in enumerate(cases):
+        for wanted, heat in default_masks(model, case):
+            tally.add("the pack's defaults", index, score_map(heat, case.boxes, wanted))
+    return tally
+
+
+def reworded(cases: list[Case], wording: str) -> list[Case]:
+    """The same cases asked for in other words: {} stands for "red star"."""
+    return [
+        Case(c.picture, c.boxes, tuple((wording.format(text.split(" ", 1)[1]), who) for text, who in c.questions))
+        for c in cases
+    ]
+
+
+def print_table(title: str, rows: dict[str, Row]) -> None:
     out = [f"\n{title}\n| map | layer | pointing | ranked first | energy | n |", "|---|---|---|---|---|---|"]
     for name, row in rows.items():
         cells = [f"{row[c][0]:.3f} ± {row[c][1]:.3f}" for c in ("pointing", "first", "energy")]
@@ -157,7 +186,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write results.json there")
     options = parser.parse_args()
     model = load_clip(options.model, device="cpu")
-    depth, results = model.depth, {}
+    depth = model.depth
+    results: dict[str, dict[str, Row]] = {}
     cases = list(own_cases(options.scenes))
     foreign = list(foreign_cases(options.scenes))
     last_two = [depth - 2, depth - 1]
@@ -171,6 +201,14 @@ def main() -> None:
         tally = priors(chosen)
         results[title] = {name: tally.row(name) for name in tally.scores}
         print_table(title, results[title])
+    asked = {"a {}": "", **{wording: f', asked as "{wording}"' for wording in WORDINGS}}
+    for wording, note in list(asked.items())[: 1 if options.quick else None]:
+        for title, chosen in (("test scenes", cases), ("second routine", foreign)):
+            part = chosen if wording == "a {}" else chosen[: options.scenes // 3]
+            tally = evaluate_defaults(model, reworded(part, wording))
+            name = f"{title}, the pack's defaults{note}"
+            results[name] = {key: tally.row(key) for key in tally.scores}
+            print_table(name, results[name])
     for title, chosen, layers, change in plan:
         tally = evaluate(model, chosen, layers, change, options.fit)
         results[title] = {name: tally.row(name) for name in tally.scores}

@@ -35,17 +35,16 @@ def draw_scene(scene: Scene, height: int, width: int) -> DrawnScene:
         texture_seed = rng.random(4)
         if scene.shadow:
             _draw_shadow(canvas, scene, item)
-        window, distance, u, v = _distance(item, scene, height, width, margin=1.0)
-        if distance is None:
+        place = _window(item, scene, height, width, margin=1.0)
+        if place is None:
             continue
-        cover = np.clip(0.5 - distance, 0, 1)
-        paint = _paint(
-            item, distance, u, v, texture_seed, item.radius * min(height / scene.height, width / scene.width)
-        )
-        patch = canvas[window]
+        cover = np.clip(0.5 - place.distance, 0, 1)
+        paint = _paint(item, place, texture_seed, item.radius * min(height / scene.height, width / scene.width))
+        patch = canvas[place.pixels]
         patch += cover[..., None] * (paint - patch)
-        masks[(slice(0, index), *window)] *= 1 - cover
-        masks[(index, *window)] = cover
+        for hidden in masks[:index]:
+            hidden[place.pixels] *= 1 - cover
+        masks[index][place.pixels] = cover
     if scene.blur:
         canvas = blur(canvas, scene.blur * math.sqrt(height * width))
     if scene.noise:
@@ -78,30 +77,35 @@ def blur(picture: np.ndarray, sigma: float) -> np.ndarray:
     return picture
 
 
-def _distance(
-    item: SceneObject, scene: Scene, height: int, width: int, margin: float, shift: tuple[float, float] = (0.0, 0.0)
-) -> tuple[tuple[slice, slice], np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """The object's window of the canvas; there, its signed distance in pixels (negative inside), local coordinates."""
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Part of the canvas; there, the signed distance to an object in pixels (negative inside) and local coordinates."""
+
+    pixels: tuple[slice, slice]
+    distance: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+
+
+def _window(
+    item: SceneObject, scene: Scene, height: int, width: int, margin: float, shift: float = 0.0
+) -> _Window | None:
+    """The canvas around an object moved by `shift` (world units, right and down); None if that lies outside."""
     per_x, per_y = width / scene.width, height / scene.height
-    cx, cy = (item.x + shift[0]) * per_x, (item.y + shift[1]) * per_y
+    cx, cy = (item.x + shift) * per_x, (item.y + shift) * per_y
     reach_x, reach_y = 1.3 * item.radius * per_x + margin, 1.3 * item.radius * per_y + margin
     x0, x1 = max(0, int(cx - reach_x)), min(width, int(cx + reach_x) + 2)
     y0, y1 = max(0, int(cy - reach_y)), min(height, int(cy + reach_y) + 2)
-    window = (slice(y0, y1), slice(x0, x1))
     if x0 >= x1 or y0 >= y1:
-        return window, None, None, None
+        return None
     x = (np.arange(x0, x1, dtype=np.float32) + np.float32(0.5 - cx)) / np.float32(per_x * item.radius)
     y = (np.arange(y0, y1, dtype=np.float32) + np.float32(0.5 - cy)) / np.float32(per_y * item.radius)
     cos, sin = math.cos(item.rotation), math.sin(item.rotation)
     stretch = np.float32(math.sqrt(item.squeeze))
     u = (np.float32(cos) * x[None] + np.float32(sin) * y[:, None]) / stretch
     v = (np.float32(-sin) * x[None] + np.float32(cos) * y[:, None]) * stretch
-    return (
-        window,
-        shape_distance(item.shape, u, v, item.form) * np.float32(item.radius * math.sqrt(per_x * per_y)),
-        u,
-        v,
-    )
+    distance = shape_distance(item.shape, u, v, item.form) * np.float32(item.radius * math.sqrt(per_x * per_y))
+    return _Window((slice(y0, y1), slice(x0, x1)), distance, u, v)
 
 
 def shape_distance(shape: str, u: np.ndarray, v: np.ndarray, form: tuple[float, float]) -> np.ndarray:
@@ -159,10 +163,9 @@ def _heart(u: np.ndarray, v: np.ndarray, a: float, b: float) -> np.ndarray:
     return np.sqrt(u * u + (v + np.float32(0.12) + lift * (np.sqrt(p) - np.float32(0.4))) ** 2) - np.float32(0.84)
 
 
-def _paint(
-    item: SceneObject, distance: np.ndarray, u: np.ndarray, v: np.ndarray, seed: np.ndarray, pixels: float
-) -> np.ndarray:
+def _paint(item: SceneObject, place: _Window, seed: np.ndarray, pixels: float) -> np.ndarray:
     """The object's own colour at every pixel of its window [h, w, 3]; `pixels` is its radius in pixels."""
+    u, v, distance = place.u, place.v, place.distance
     base = np.array(item.rgb, np.float32)
     turn = 2 * math.pi * float(seed[0])
     along = np.float32(math.cos(turn)) * u + np.float32(math.sin(turn)) * v
@@ -196,9 +199,10 @@ def _draw_shadow(canvas: np.ndarray, scene: Scene, item: SceneObject) -> None:
     height, width = canvas.shape[:2]
     offset = 0.22 * item.radius
     soft = 0.25 * item.radius * min(height / scene.height, width / scene.width) + 1
-    window, distance, _, _ = _distance(item, scene, height, width, margin=soft, shift=(offset, offset))
-    if distance is not None:
-        canvas[window] *= 1 - np.float32(scene.shadow) * np.clip(0.5 - distance / np.float32(soft), 0, 1)[..., None]
+    place = _window(item, scene, height, width, margin=soft, shift=offset)
+    if place is not None:
+        shade = np.float32(scene.shadow) * np.clip(0.5 - place.distance / np.float32(soft), 0, 1)
+        canvas[place.pixels] *= 1 - shade[..., None]
 
 
 def _draw_clutter(canvas: np.ndarray, scene: Scene, rng: np.random.Generator) -> None:

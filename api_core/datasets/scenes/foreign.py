@@ -57,7 +57,9 @@ def draw_foreign_scene(number: int, objects: tuple[int, int] = (3, 5)) -> Foreig
         width, height = lot.randint(300, 800), lot.randint(300, 800)
     paper = ImageColor.getrgb(lot.choice(_PAPERS))
     image = _paper(lot, width, height, paper)
-    colours, shapes, boxes = [], [], []
+    colours: list[str] = []
+    shapes: list[str] = []
+    boxes: list[tuple[float, ...]] = []
     for _ in range(lot.randint(*objects)):
         colour, shape = lot.choice(COLOURS), lot.choice(SHAPES)
         if shapes and lot.random() < 0.45:

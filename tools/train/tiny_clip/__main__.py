@@ -54,8 +54,8 @@ def main() -> None:
     merges = options.work / "merges.txt.gz"
     model = build_network(options.layers, write_merges(merges))
     if not (options.work / "maps.pt").exists():
-        settings = DenseSettings(images=options.dense_images)
-        train_dense(model, bank, held_out, options.work, settings, options.seed)
+        dense = DenseSettings(images=options.dense_images)
+        train_dense(model, bank, held_out, options.work, dense, options.seed)
     tokenizer = open_tokenizer(merges)
     settings = MapSettings(images=options.map_images)
     train_maps(model, tokenizer, bank, draw_held_out(250), options.work, settings, options.seed)

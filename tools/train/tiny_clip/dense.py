@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ FOREGROUND, BACKGROUND = 0.3, 0.04
 
 @dataclass
 class DenseSettings:
-    images: int = 90_000
+    images: int = 110_000
     batch: int = 96
     piece: int = 8
     rate: float = 3e-3
@@ -56,7 +57,7 @@ def patch_targets(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     return colour, shape, inside.float() + 0.25 * outside.float()
 
 
-def dense_loss(visual: nn.Module, heads: DenseHeads, batch: Batch) -> tuple[Tensor, float, float]:
+def dense_loss(visual: Any, heads: DenseHeads, batch: Batch) -> tuple[Tensor, float, float]:
     """Loss, and the share of foreground patches whose colour and shape are right at the last layer."""
     out = forward(visual, batch.pixels, heads.layers, batch.corner)
     colour, shape, weight = patch_targets(batch)
@@ -76,7 +77,7 @@ def dense_loss(visual: nn.Module, heads: DenseHeads, batch: Batch) -> tuple[Tens
     return loss, right[0], right[1]
 
 
-def train_dense(model: nn.Module, bank: Bank, held_out: Bank, folder: Path, settings: DenseSettings, seed: int) -> None:
+def train_dense(model: Any, bank: Bank, held_out: Bank, folder: Path, settings: DenseSettings, seed: int) -> None:
     """Run stage 1 to its end, from `folder`/dense.pt if a former run was stopped."""
     layers = len(model.visual.transformer.resblocks)
     heads = DenseHeads((layers - 2, layers - 1))

@@ -27,7 +27,9 @@ class HeldOut:
 
 
 def draw_held_out(count: int, stream: str = "development", first: int = 100_000) -> HeldOut:
-    pixels, boxes, questions = [], [], []
+    pixels: list[Tensor] = []
+    boxes: list[np.ndarray] = []
+    questions: list[tuple[int, int, int]] = []
     for number in range(first, first + count):
         scene = make_scene(number, stream)
         drawn = draw_scene(scene, SIDE, SIDE)

@@ -40,7 +40,7 @@ class MapSettings:
     whole_weight: float = 1.0
     dense_weight: float = 2.0
     guide_weight: float = 1.0
-    merge_weight: float = 1.0
+    merge_weight: float = 2.0
     report_every: int = 60
 
 
@@ -100,7 +100,8 @@ def map_losses(model: open_clip.CLIP, scales: MapScales, batch: Batch, texts: Te
         losses[name] = distribution_loss(sign * row * scales.sharpness[index].exp(), wanted)
     grid = batch.cover.shape[-1]
     merged = [merge(rows["guide2"], rows["patch2"], grid, contrast) for contrast in (1.0, 8.0)]
-    losses["merge"] = torch.stack([distribution_loss(14.0 * each, wanted) for each in merged]).mean()
+    losses["merge"] = torch.stack([distribution_loss(20.0 * each, wanted) for each in merged]).mean()
+    losses["mask"] = torch.stack([mask_loss(each, target[picture, :, text], grid) for each in merged]).mean()
     return losses
 
 
@@ -114,6 +115,15 @@ def balanced(each: Tensor, positive: Tensor, weight: Tensor | None = None) -> Te
 def distribution_loss(scores: Tensor, wanted: Tensor) -> Tensor:
     """Divergence of softmax(scores) from `wanted` [P, N]."""
     return F.kl_div(scores.log_softmax(1), wanted, reduction="batchmean")
+
+
+def mask_loss(merged: Tensor, cover: Tensor, grid: int) -> Tensor:
+    """Squared distance of the finished mask from the object, smoothed as the mask is; [P, N] both."""
+    low, high = merged.amin(1, keepdim=True), merged.amax(1, keepdim=True)
+    padded = F.pad(cover.unflatten(1, (1, grid, grid)), [1] * 4, mode="replicate")
+    smooth = F.avg_pool2d(padded, 3, stride=1).flatten(1)
+    smooth = smooth / smooth.amax(1, keepdim=True)
+    return 10 * ((0.2 + smooth) * ((merged - low) / (high - low + 1e-6) - smooth) ** 2).mean()
 
 
 def merge(shares: Tensor, patches: Tensor, grid: int, contrast: float = 1.0, kernel: int = 3) -> Tensor:
@@ -155,9 +165,11 @@ def train_maps(
         "patch2": settings.guide_weight / 2,
         "patch": settings.guide_weight / 2,
         "merge": settings.merge_weight,
+        "mask": settings.merge_weight / 4,
     }
     started = marked = time.monotonic()
-    at_start, means = seen, {}
+    at_start = seen
+    means: dict[str, float] = {}
     while seen < settings.images:
         rng, noise = np.random.default_rng([seed, 2, seen]), torch.Generator().manual_seed(seed * 7919 + seen + 1)
         batch = whole_pictures(bank, order.take(settings.batch))

@@ -76,7 +76,7 @@ class Forward:
     shares: dict[int, Tensor]
 
 
-def forward(visual: nn.Module, pixels: Tensor, wanted: tuple[int, ...], corner: Tensor | None = None) -> Forward:
+def forward(visual: Any, pixels: Tensor, wanted: tuple[int, ...], corner: Tensor | None = None) -> Forward:
     """Run the vision tower on pixels [B, 3, h, w] (0..1), h = w a multiple of the patch up to the model's side.
 
     A smaller square is a piece of a whole picture: `corner` [B, 2] (row, column) says where its positions start.
@@ -98,12 +98,12 @@ def forward(visual: nn.Module, pixels: Tensor, wanted: tuple[int, ...], corner: 
     tokens, shares = {}, {}
     for number, block in enumerate(visual.transformer.resblocks):
         x, share = _block(block, x, number in wanted)
-        if number in wanted:
+        if share is not None:
             tokens[number], shares[number] = x[:, 1:], share[:, 1:]
     return Forward(visual.ln_post(x[:, 0]) @ visual.proj, tokens, shares)
 
 
-def _block(block: nn.Module, x: Tensor, with_shares: bool) -> tuple[Tensor, Tensor | None]:
+def _block(block: Any, x: Tensor, with_shares: bool) -> tuple[Tensor, Tensor | None]:
     attention = block.attn
     heads = attention.num_heads
     qkv = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)
@@ -118,11 +118,11 @@ def _block(block: nn.Module, x: Tensor, with_shares: bool) -> tuple[Tensor, Tens
     return x + block.mlp(block.ln_2(x)), shares
 
 
-def linear_map(visual: nn.Module, vectors: Tensor, texts: Tensor) -> Tensor:
+def linear_map(visual: Any, vectors: Tensor, texts: Tensor) -> Tensor:
     """The paper's linearised projection: vectors [B, N, C], unit texts [T, E] to scores [B, N, T], less a constant."""
     return (vectors * visual.ln_post.weight) @ (visual.proj @ texts.T)
 
 
-def cosine_map(visual: nn.Module, tokens: Tensor, texts: Tensor) -> Tensor:
+def cosine_map(visual: Any, tokens: Tensor, texts: Tensor) -> Tensor:
     """Cosine of each patch token (through `ln_post` and the projection) and each text: [B, N, T]."""
     return F.normalize(visual.ln_post(tokens).float() @ visual.proj, dim=-1) @ texts.T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,7 +11,8 @@ from torch import nn
 
 class Optimiser:
     def __init__(self, modules: Iterable[tuple[str, nn.Parameter]], rate: float, weight_decay: float = 0.02) -> None:
-        matrices, rest = [], []
+        matrices: list[nn.Parameter] = []
+        rest: list[nn.Parameter] = []
         for name, parameter in modules:
             in_block = "resblocks" in name and parameter.ndim == 2
             (matrices if in_block else rest).append(parameter)
@@ -31,10 +33,10 @@ class Optimiser:
             part.step()
             part.zero_grad(set_to_none=True)
 
-    def state(self) -> list[dict]:
+    def state(self) -> list[dict[str, Any]]:
         return [part.state_dict() for part in self.parts]
 
-    def restore(self, state: list[dict]) -> None:
+    def restore(self, state: list[dict[str, Any]]) -> None:
         for part, saved in zip(self.parts, state, strict=True):
             part.load_state_dict(saved)
 

@@ -20,7 +20,7 @@ from .network import CONTEXT
 def find_merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
     """Classic byte-pair training (the most frequent pair first) until each word is one symbol."""
     spelled = {word: [*word[:-1], word[-1] + "</w>"] for word in words}
-    merges = []
+    merges: list[tuple[str, str]] = []
     while True:
         pairs = Counter(pair for parts in spelled.values() for pair in pairwise(parts))
         if not pairs:
