@@ -119,7 +119,7 @@ def _on_one_grid(maps: Sequence[tuple[View, ...]], size: tuple[int, int]) -> lis
     columns = min(size[1], math.ceil(max(view.grid[1] / view.box.width for view in views) * size[1] - 1e-6))
     whole, seen = Box(0, 0, size[1], size[0]), torch.ones(rows, columns, dtype=torch.bool)
     scale_y, scale_x = rows / size[0], columns / size[1]
-    drawn = []
+    drawn: list[tuple[View, ...]] = []
     for own in maps:
         scaled = [
             replace(

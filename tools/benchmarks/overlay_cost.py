@@ -7,6 +7,7 @@ take, each measured in a process of its own. The bar: at most half the time and 
 """
 
 import argparse
+import importlib
 import importlib.util
 import multiprocessing
 import resource
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -25,17 +27,17 @@ COLOR = (0.2, 0.3, 0.4)
 PACKAGE = "attention_prompting_core"
 
 
-def load_overlay() -> object:
+def load_overlay() -> ModuleType:
     """The library from this checkout, without the repository's root on the path (its `nodes` would hide ComfyUI's)."""
     if PACKAGE not in sys.modules:
         folder = ROOT / "api_core"
         spec = importlib.util.spec_from_file_location(
             PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
         )
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[PACKAGE] = module
-        if (folder / "__init__.py").exists():
-            spec.loader.exec_module(module)
+        if spec is None or spec.loader is None:
+            raise SystemExit(f"There is no library at {folder}.")
+        sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[PACKAGE])
     return importlib.import_module(f"{PACKAGE}.overlay")
 
 
@@ -55,7 +57,7 @@ def numpy_blend(picture: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
     return picture.numpy().astype(np.float64) * weight + (1 - weight) * np.array(COLOR)
 
 
-WAYS: dict[str, Callable] = {"ours": ours, "float64 numpy": numpy_blend}
+WAYS: dict[str, Callable[[torch.Tensor, torch.Tensor], object]] = {"ours": ours, "float64 numpy": numpy_blend}
 
 
 def peak_megabytes() -> float:
