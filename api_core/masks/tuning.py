@@ -100,7 +100,7 @@ def _require_settings(contrast: float, smoothing: float, threshold: float, grow:
         raise InvalidInput(f"The smoothing width must be 1 (none) or more, not {smoothing}.")
     if not 0 <= threshold <= 1:
         raise InvalidInput(f"The threshold must lie between 0 (soft mask) and 1, not {threshold}.")
-    if isinstance(grow, float) and not grow.is_integer():
+    if grow != int(grow):
         raise InvalidInput(f"The mask can grow by whole pixels only, not {grow}.")
     if unit not in ("patches", "pixels"):
         raise InvalidInput(f"There is no smoothing unit {unit!r}. Choose patches or pixels.")

@@ -70,14 +70,19 @@ def _draw(source: Tensor, mask: Tensor, style: Style, strength: float, target: T
     for first in range(0, height, rows):
         last = min(first + rows, height)
         behind, cover = laid(first, last)
-        strip = source[first:last, :, :3]
-        if rounding == "truncate":
-            drawn = _truncated(strip, behind, cover, strength)
-        else:
-            drawn = _blended(strip, behind, cover.mul(strength).neg_().add_(1))
-            if rounding == "round":
-                drawn.mul_(255).round_().clamp_(0, 255).div_(255)
-        target[first:last, :, :3] = drawn
+        for left in range(0, width, _STRIP_PIXELS):
+            piece = slice(left, left + _STRIP_PIXELS)
+            below = behind if behind.ndim == 1 else behind[:, piece]
+            target[first:last, piece, :3] = _drawn(
+                source[first:last, piece, :3], below, cover[:, piece], strength, rounding
+            )
+
+
+def _drawn(colors: Tensor, behind: Tensor, cover: Tensor, strength: float, rounding: str) -> Tensor:
+    if rounding == "truncate":
+        return _truncated(colors, behind, cover, strength)
+    drawn = _blended(colors, behind, cover.mul(strength).neg_().add_(1))
+    return drawn.mul_(255).round_().clamp_(0, 255).div_(255) if rounding == "round" else drawn
 
 
 def _blended(colors: Tensor, behind: Tensor, keep: Tensor) -> Tensor:
