@@ -15,15 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..attribution import clip_heatmap
 from ..errors import AttentionPromptingError, InvalidInput, ModelNotFound
-from ..masks import tune
-from ..models.catalog import mask_defaults
 from ..models.clip import ClipModel
 from ..models.clip.load import load_clip
-from ..overlay import Style, apply
+from ..overlay import Style
 from ..panel import panel
 from ..pictures import flatten_alpha, to_picture, to_pil
+from ..prompting import prompt_picture
 from ..results import Heatmap
 from .files import Job, find_pictures, plan, refuse_collisions, write_all
 from .options import add_prompt_options as add_options
@@ -84,40 +82,37 @@ def load_model(options: argparse.Namespace) -> ClipModel:
 def prompt_one(model: ClipModel, job: Job, style: Style, options: argparse.Namespace) -> tuple[str, ...]:
     """Do one picture and write its files; returns the warnings."""
     picture = to_picture(job.source)
-    heatmap = clip_heatmap(
-        model,
-        [picture],
+    done = prompt_picture(
+        picture,
         options.query,
+        model=model,
         method=options.method,
         layer=options.layer,
-        reading=options.reading,
-        fit=options.fit,
-        neutral_text=options.neutral,
-        words=bool(options.words),
-    )
-    defaults = mask_defaults(model.name)
-    tuned = tune(
-        heatmap,
-        contrast=defaults.contrast if options.contrast is None else options.contrast,
-        smoothing=defaults.smoothing if options.smoothing is None else options.smoothing,
+        contrast=options.contrast,
+        smoothing=options.smoothing,
         interpolation=options.interpolation,
         words=options.words,
         threshold=options.threshold,
         grow=options.grow,
         invert=options.invert,
+        style=style,
+        strength=options.strength,
+        reading=options.reading,
+        fit=options.fit,
+        neutral_text=options.neutral,
     )
-    mask = tuned.masks[0]
-    prompted = apply(picture, mask, style, options.strength)
-    writers: list[tuple[Path, Callable[[Path], None]]] = [(job.picture, partial(save_picture, prompted, job.picture))]
+    writers: list[tuple[Path, Callable[[Path], None]]] = [
+        (job.picture, partial(save_picture, done.picture, job.picture))
+    ]
     if job.mask:
-        writers.append((job.mask, partial(save_mask, mask)))
+        writers.append((job.mask, partial(save_mask, done.mask)))
     if job.heatmap:
-        writers.append((job.heatmap, partial(save_heatmap, heatmap)))
+        writers.append((job.heatmap, partial(save_heatmap, done.heatmap)))
     if job.panel:
-        beside = panel(picture, mask, prompted, captions=("original", options.query, "prompted"))
+        beside = panel(picture, done.mask, done.picture, captions=("original", options.query, "prompted"))
         writers.append((job.panel, partial(save_picture, beside, job.panel)))
     write_all(writers)
-    return tuple(dict.fromkeys((*heatmap.warnings, *tuned.warnings)))
+    return tuple(dict.fromkeys(done.warnings))
 
 
 def save_picture(picture: Tensor, target: Path, path: Path) -> None:
