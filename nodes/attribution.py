@@ -7,7 +7,7 @@ from ..api_core.attribution import METHODS, clip_heatmap
 from ..api_core.combine import COMBINE_MODES, combine
 from ..api_core.errors import InvalidInput
 from ..api_core.geometry import FITS
-from ..api_core.results import READINGS, Heatmap
+from ..api_core.results import READINGS, Heatmap, Reading
 from ..api_core.scales import SCALES
 from . import clip_models, convert, host, sockets
 
@@ -101,7 +101,7 @@ class CLIPHeatmap(io.ComfyNode):
         query: str,
         method: str,
         layer: str,
-        reading: str,
+        reading: Reading,
         fit: str,
         neutral_text: str = "",
     ) -> io.NodeOutput:

@@ -56,9 +56,9 @@ def stacked(pictures: Sequence[Tensor], what: str) -> Tensor:
     return torch.stack(list(pictures))
 
 
-def one_or_each(values: Sequence[Value], count: int) -> Sequence[Value]:
+def one_or_each(values: Sequence[Value], count: int) -> list[Value]:
     """`count` values: those given, or the one given again and again."""
-    return list(values) * count if len(values) == 1 else values
+    return list(values) * (count if len(values) == 1 else 1)
 
 
 def to_layer(text: str) -> int | None:

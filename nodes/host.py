@@ -1,9 +1,15 @@
 """The only file that touches ComfyUI's own modules: memory, progress, Stop, folders, messages on a node."""
 
+import contextlib
+import ctypes
 import logging
 import os
+import sys
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import comfy.model_management
 import comfy.model_patcher
@@ -24,6 +30,7 @@ NO_DOWNLOADS = "ATTENTION_PROMPTING_NO_DOWNLOADS"
 """Environment variable: set to anything but 0, nothing is ever downloaded, whatever a workflow asks for."""
 
 MODEL_FOLDERS = ("clip_vision", "text_encoders", "clip", "LLM", "VLM")  # "clip" is the old name of text_encoders
+TRIM_SECONDS = 1.0
 OWN_FOLDERS = ("LLM", "VLM")  # ComfyUI has no such kinds of its own; several packs share the names
 
 
@@ -60,9 +67,9 @@ def hold(build: Callable[[], ClipModel]) -> LoadedClip:
     """
     with frozen():
         model = build()
-        patcher = comfy.model_patcher.ModelPatcher(
-            Holder(model.module), load_device=load_device(), offload_device=offload_device()
-        )
+        holder = Holder(model.module)
+        patcher = comfy.model_patcher.ModelPatcher(holder, load_device=load_device(), offload_device=offload_device())
+    weakref.finalize(holder, _return_memory_soon).atexit = False
     return LoadedClip(patcher, model)
 
 
@@ -78,9 +85,27 @@ def on_device(loaded: LoadedClip, memory_required: int) -> ClipModel:
     return loaded.model
 
 
+def _return_memory_soon() -> None:
+    """Have the C library give freed weights back to the system, once they are freed.
+
+    glibc returns large blocks at once only until one was freed; then it keeps blocks of that size for itself, and of a
+    second model nearly all of its memory would stay with the process.
+    """
+    timer = threading.Timer(TRIM_SECONDS, _return_memory)
+    timer.daemon = True
+    timer.start()
+
+
+def _return_memory() -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such function
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def _make_ordinary(module: nn.Module) -> None:
-    replaced: dict[int, Tensor] = {}  # tied weights stay tied
+    replaced: dict[int, Any] = {}  # tied weights stay tied
     for part in module.modules():
+        slots: dict[str, Any]
         for slots in (part._parameters, part._buffers):
             for name, tensor in slots.items():
                 if tensor is None or not tensor.is_inference():

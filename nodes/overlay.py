@@ -15,13 +15,14 @@ from ..api_core.overlay import (
     FadeStyle,
     HeatStyle,
     OutlineStyle,
+    Rounding,
     Style,
     apply,
 )
 from . import convert, host, sockets
 
 
-def _fade_to_grey(level: int = 0, rounding: str = "none") -> Style:
+def _fade_to_grey(level: int = 0, rounding: Rounding = "none") -> Style:
     return FadeStyle(color=(level / 255,) * 3, rounding=rounding)
 
 

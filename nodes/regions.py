@@ -92,8 +92,9 @@ class FindRegions(io.ComfyNode):
         pictures = None if image is None else convert.to_pictures(image)
         count = _count(masks, pictures)
         found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]
-        masks, found = convert.one_or_each(masks, count), convert.one_or_each(found, count)
-        cut = [crop_mask(one, region)[None] for one, regions in zip(masks, found, strict=True) for region in regions]
+        found = convert.one_or_each(found, count)
+        pairs = zip(convert.one_or_each(masks, count), found, strict=True)
+        cut = [crop_mask(one, region)[None] for one, regions in pairs for region in regions]
         nothing = host.blocked(NOTHING_FOUND.format(threshold))
         return io.NodeOutput(
             [bounding_boxes(regions) for regions in found],

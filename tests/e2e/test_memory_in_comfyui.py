@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pack.tests.e2e import prompts
@@ -110,7 +111,7 @@ def test_freeing_gives_the_memory_of_a_large_model_back(tmp_path: Path) -> None:
     report = run_benchmark(tmp_path, "free")
     assert report["model_bytes"] >= 1_000_000_000
     assert report["alive_after"] == 0
-    assert report["given_back"] >= 0.9 * report["model_bytes"], report
+    assert min(report["share_given_back"]) >= 0.9, report
 
 
 @pytest.mark.slow
@@ -120,7 +121,7 @@ def test_queued_runs_do_not_grow(tmp_path: Path) -> None:
     assert report["bytes_per_run"] < 100_000, report
 
 
-def run_benchmark(folder: Path, *arguments: str) -> dict[str, float]:
+def run_benchmark(folder: Path, *arguments: str) -> dict[str, Any]:
     reason = servers.why_not()
     if reason is not None:
         pytest.skip(f"NOT RUN: {reason}")
