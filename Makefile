@@ -41,7 +41,10 @@ types: ## mypy
 
 bench: ## the measurements of the README (minutes)
 	$(PYTHON) tools/setup/environment.py test
-	for script in tools/bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	$(BIN)/python tools/benchmarks/clip_cost.py all --model ViT-L-14-336
+	$(BIN)/python tools/benchmarks/overlay_cost.py
+	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/host_memory.py free
+	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/host_memory.py runs
 
 pack: ## node.zip, as the Comfy registry gets it
 	$(PYTHON) tools/setup/environment.py test
