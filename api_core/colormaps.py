@@ -50,4 +50,4 @@ def colormap(name: str) -> Tensor:
 
 def colorize(values: Tensor, table: Tensor) -> Tensor:
     """Colours [..., 3] for `values` [...] between 0 and 1 (others are clipped), from a `colormap` table."""
-    return table[values.clamp(0, 1).mul(len(table) - 1).round_().long()]
+    return table[values.clamp(0, 1).mul_(len(table) - 1).add_(0.5).long()]
