@@ -111,9 +111,10 @@ def main() -> int:
                 result = compare(official, ours, index)
                 print(f"layer {layer}, {case.width} x {case.height} {case.mode}: {result}")
                 worst_map, worst_level = max(worst_map, result.maps), max(worst_level, result.levels)
-            kept.update(pick_kept(official, layer, len(chosen)))
+            if options.keep and not options.big:
+                kept.update(pick_kept(official, layer, len(chosen)))
     print(f"worst: maps {worst_map:.2g} (bar {MAP_BAR:g}), prompted {worst_level:g} levels (bar {LEVEL_BAR})")
-    if options.keep and not options.big:
+    if kept:
         FIXTURE.parent.mkdir(exist_ok=True)
         np.savez_compressed(FIXTURE.with_suffix(".npz"), **kept)
         about = {"repository": "github.com/yu-rp/apiprompting", "commit": commit_of(options.checkout, options.commit)}

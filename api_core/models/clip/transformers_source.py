@@ -14,9 +14,10 @@ from .quick_gelu import needs_quick_gelu, published_names
 
 CONFIG_NAME = "config.json"
 _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # PIL's numbers
-CLASSES = {"clip": "CLIPModel", "siglip": "SiglipModel", "siglip2": "Siglip2Model"}
+CLASSES = {"clip": "CLIPModel", "metaclip_2": "MetaClip2Model", "siglip": "SiglipModel", "siglip2": "Siglip2Model"}
 """`model_type` of a configuration -> the class that is built."""
 
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
 PATTERNS = (
     "config.json",
     "model*.safetensors",
@@ -79,11 +80,12 @@ def build_from_folder(folder: Path, force_quick_gelu: bool = False) -> tuple[nn.
             use_safetensors=True,
             attn_implementation="sdpa",
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported below, in words
         )
     except (RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise DamagedWeights(f"{folder} cannot be loaded as {name}: {reason}") from error
-    wrong = [*report.get("missing_keys", ()), *report.get("mismatched_keys", ())]
+    wrong = [*report.get("missing_keys", ()), *(entry[0] for entry in report.get("mismatched_keys", ()))]
     if wrong:
         raise DamagedWeights(
             f"The weights in {folder} do not belong to its configuration: {len(wrong)} tensors are missing or of "
@@ -106,14 +108,17 @@ def make_tokenizer(folder: Path) -> Any:
     """The tokenizer that lies beside a transformers model's weights."""
     from transformers import AutoTokenizer
 
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):  # newer versions make an empty one
+        raise ModelNotFound(f"{folder} lacks the model's tokenizer. Put its tokenizer.json beside its weights.")
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelNotFound(
-            f"{folder} lacks the model's tokenizer ({reason}). Put tokenizer.json and tokenizer_config.json beside its "
-            "weights."
+            f"The tokenizer in {folder} cannot be read ({reason}). Get its tokenizer files again."
         ) from error
+    tokenizer.padding_side = "right"  # what every CLIP and SigLIP was trained with; Gemma's own default is left
+    return tokenizer
 
 
 def picture_spec(module: Any, preprocess: Mapping[str, Any]) -> PictureSpec:
