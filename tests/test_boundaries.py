@@ -26,14 +26,15 @@ RANKS = {
     "kernels": 0,
     "geometry": 0,
     "pictures": 0,
+    "morphology": 0,
+    "components": 0,
+    "colormaps": 0,
     "masks": 1,
     "combine": 1,
-    "components": 1,
-    "colormaps": 1,
+    "regions": 1,
+    "overlay": 1,
     "models.catalog": 1,
-    "overlay": 1.5,  # draws with masks and colours
-    "regions": 1.5,
-    "panel": 1.7,  # a picture of the others' results
+    "panel": 2,  # shows what rank 1 made
     "models": 2,
     "embedded": 2,
     "attribution": 3,

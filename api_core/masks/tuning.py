@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ..errors import AttentionPromptingError, InvalidInput
 from ..geometry import interpolation_name
+from ..morphology import box_mean
+from ..morphology import grow as grow_mask
 from ..results import Heatmap, PictureMap
 from ..scales import whole_or_words
 from . import precise, upstream
-from .morphology import box_mean
-from .morphology import grow as grow_mask
 
 SmoothingUnit = Literal["patches", "pixels"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..colormaps import colorize, colormap
 from ..errors import InvalidInput
 from ..geometry import cut, place
-from ..masks.morphology import grow
+from ..morphology import grow
 from ..results import Box
 from .styles import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, Style
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pack.api_core.errors import InvalidInput
 from pack.api_core.masks import tune
-from pack.api_core.masks.morphology import box_mean, grow
+from pack.api_core.morphology import box_mean, grow
 from pack.api_core.results import READINGS, Box, Heatmap, Label, PictureMap, View
 from PIL import Image
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..errors import InvalidInput
+from .errors import InvalidInput
 
 GROW_SHAPES = ("round", "square")
 # Values worked on at once where float64 sums are needed: 2M of them are 16 MB.

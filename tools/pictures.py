@@ -1,0 +1,102 @@
+"""Make the pictures of the README from the embedded model: python tools/pictures.py
+
+Run from the repository's root. The scene of `assets/scene.png` is drawn as well, so that all of them can be made anew.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from api_core import clip_heatmap, load_clip, overlay, tune
+from api_core.combine import combine
+from api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
+from api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle
+from api_core.panel import panel, side_by_side
+from api_core.pictures import to_picture, to_pil
+from api_core.regions import bounding_boxes, crop, find_regions
+
+ASSETS = Path("assets")
+SCENE = 739
+SIZE = (512, 768)
+QUERY = "where is the red star?"
+OTHER = "the yellow cross"
+MODEL = "tiny-clip"
+HEIGHT = 220
+
+
+def save(name: str, picture: Tensor) -> None:
+    to_pil(picture).convert("RGB").save(ASSETS / name, quality=88)
+
+
+def row(name: str, pictures: list[Tensor], captions: list[str]) -> None:
+    save(name, side_by_side(pictures, captions, HEIGHT))
+
+
+def heat(picture: Tensor, mask: Tensor) -> Tensor:
+    return overlay.apply(picture, mask, HeatStyle(opacity=0.6))
+
+
+def as_picture(mask: Tensor) -> Tensor:
+    return mask.unsqueeze(-1).expand(-1, -1, 3)
+
+
+def draw_the_scene() -> Tensor:
+    options = SceneOptions(objects=(5, 5), aspects=(SIZE[1] / SIZE[0],), square_share=0, overlap=0, clutter=0, spoil=0)
+    drawn = draw_scene(make_scene(SCENE, "development", options), *SIZE)
+    to_pil(torch.as_tensor(np.ascontiguousarray(drawn.picture))).save(ASSETS / "scene.png", optimize=True)
+    return to_picture(ASSETS / "scene.png")
+
+
+def main() -> None:
+    ASSETS.mkdir(exist_ok=True)
+    picture = draw_the_scene()
+    model = load_clip(MODEL)
+
+    def mask_of(query: str, contrast: float = 1.0, smoothing: float = 3.0, **settings: object) -> Tensor:
+        heatmap = clip_heatmap(model, [picture], query)
+        return tune(heatmap, contrast=contrast, smoothing=smoothing, **settings).masks[0]
+
+    mask = mask_of(QUERY)
+    prompted = overlay.apply(picture, mask, FadeStyle())
+    save("panel.jpg", panel(picture, mask, prompted, captions=("original", QUERY, "prompted"), max_height=360))
+    row(
+        "node-heatmap.jpg",
+        [heat(picture, mask_of(query)) for query in ("the red star", "star", "the pink star")],
+        ["the red star", "star", "the pink star"],
+    )
+    settings = [{}, {"contrast": 5.0}, {"smoothing": 1.0}, {"threshold": 0.6}]
+    row(
+        "node-mask.jpg",
+        [as_picture(mask_of(QUERY, **setting)) for setting in settings],
+        ["as is", "contrast 5", "smoothing 1", "threshold 0.6"],
+    )
+    styles = {
+        "fade to black": FadeStyle(),
+        "fade to 200": FadeStyle.grey(200),
+        "blur": BlurStyle(),
+        "desaturate": DesaturateStyle(),
+        "heat": HeatStyle(),
+        "outline": OutlineStyle(width=6),
+    }
+    row("node-overlay.jpg", [overlay.apply(picture, mask, style) for style in styles.values()], list(styles))
+    both = combine([clip_heatmap(model, [picture], query) for query in (QUERY, OTHER)], "max")
+    joined = tune(both, contrast=1, smoothing=3).masks[0]
+    row(
+        "node-combine.jpg",
+        [heat(picture, mask), heat(picture, mask_of(OTHER)), heat(picture, joined)],
+        ["the red star", OTHER, "max of both"],
+    )
+    regions = find_regions(mask, threshold=0.6, max_regions=3)
+    crops = [crop(picture, box) for box in bounding_boxes(regions)]
+    row(
+        "node-regions.jpg",
+        [overlay.apply(picture, (mask >= 0.6).float(), OutlineStyle(width=6)), *crops],
+        ["regions", *(str(number) for number in range(1, len(crops) + 1))],
+    )
+    row("node-view.jpg", [picture, heat(picture, mask)], ["original", QUERY])
+
+
+if __name__ == "__main__":
+    main()
