@@ -1,6 +1,7 @@
 """From pictures and queries to a heatmap: each picture is looked at, encoded once, and compared with every text."""
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -156,7 +157,7 @@ def _groups(pictures: Sequence[AnyPicture], fit: str, side: int) -> Iterator[lis
 def _look(model: ClipModel, picture: AnyPicture, fit: str, reading: Reading) -> list[Look]:
     if reading == "upstream":
         return [look_as_upstream(picture, model.side, model.grid)]
-    return look_precisely(picture, fit, model.side, model.grid, model.spec.interpolation, model.spec.mean)
+    return look_precisely(cast(Tensor, picture), fit, model.side, model.grid, model.spec.interpolation, model.spec.mean)
 
 
 def _parts(

@@ -3,7 +3,7 @@
 import hashlib
 import weakref
 from collections import OrderedDict
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -76,9 +76,9 @@ class EncodingCache(Generic[Kept]):
             self._nbytes -= dropped.nbytes
 
 
-_of_models: "weakref.WeakKeyDictionary[object, EncodingCache]" = weakref.WeakKeyDictionary()
+_of_models: "weakref.WeakKeyDictionary[object, EncodingCache[Any]]" = weakref.WeakKeyDictionary()
 
 
-def encodings_of(model: object) -> EncodingCache:
+def encodings_of(model: object) -> EncodingCache[Any]:
     """The cache of that model object; it goes when the model goes."""
     return _of_models.setdefault(model, EncodingCache())

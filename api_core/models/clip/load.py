@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +15,7 @@ from ..catalog import ClipEntry, find_clip_model, list_clip_models
 from ..download import Wanted, get_snapshot
 from ..weights import WEIGHT_SUFFIXES
 from . import open_clip_source, transformers_source
-from .model import SECOND_TO_LAST, ClipModel, build_clip
+from .model import SECOND_TO_LAST, ClipModel, Library, build_clip
 from .picture_spec import PictureSpec
 
 log = logging.getLogger(__name__)
@@ -149,7 +150,7 @@ def _open_clip_file(file: Path, name: str, entry: ClipEntry | None) -> ClipModel
     return _build(module, "open_clip", name, _open_clip_spec(module, preprocess), tokenizer, entry)
 
 
-def _open_clip_spec(module: nn.Module, preprocess: dict) -> PictureSpec:
+def _open_clip_spec(module: Any, preprocess: dict[str, Any]) -> PictureSpec:
     size = module.visual.image_size
     side = size[0] if isinstance(size, tuple | list) else size
     return PictureSpec.from_open_clip(preprocess, int(side))
@@ -162,7 +163,7 @@ def _transformers_folder(folder: Path, name: str, entry: ClipEntry | None) -> Cl
 
 
 def _build(
-    module: nn.Module, library: str, name: str, spec: PictureSpec, tokenizer: object, entry: ClipEntry | None
+    module: nn.Module, library: Library, name: str, spec: PictureSpec, tokenizer: object, entry: ClipEntry | None
 ) -> ClipModel:
     layer = SECOND_TO_LAST if entry is None else entry.layer
     return build_clip(module, library=library, name=name, preprocess=spec, tokenize=tokenizer, default_layer=layer)

@@ -132,7 +132,7 @@ def picture_spec(module: Any, preprocess: Mapping[str, Any]) -> PictureSpec:
         side=int(side),
         mean=_triple(preprocess.get("image_mean"), (0.5,) * 3 if siglip else OPENAI_MEAN),
         std=_triple(preprocess.get("image_std"), (0.5,) * 3 if siglip else OPENAI_STD),
-        interpolation=_FILTERS.get(preprocess.get("resample"), "bicubic"),
+        interpolation=_FILTERS.get(preprocess.get("resample", 3), "bicubic"),
         resize_mode="squash" if siglip else "shortest",
     )
 
