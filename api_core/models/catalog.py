@@ -147,7 +147,7 @@ CLIP_MODELS: tuple[ClipEntry, ...] = (
         pretrained="dfn2b_s39b",
         size_bytes=1_710_466_052,
         licence="Apple, see the repository",
-        note="Better zero-shot than ViT-L-14/openai.",
+        note="Better zero-shot than ViT-L-14/openai. If its maker offers pickles only, fetch its folder by hand.",
     ),
     ClipEntry(
         "ViT-H-14/laion2b_s32b_b79k",
@@ -167,7 +167,7 @@ CLIP_MODELS: tuple[ClipEntry, ...] = (
         pretrained="dfn5b",
         size_bytes=3_946_859_524,
         licence="Apple, see the repository",
-        note="Large and fine: 27 x 27 patches.",
+        note="Large, fine: 27 x 27 patches. If its maker offers pickles only, fetch its folder by hand.",
         quick_gelu=True,
     ),
     ClipEntry(
