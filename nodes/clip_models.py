@@ -5,7 +5,6 @@ looked up again when the node runs, because values that arrive over a link were 
 """
 
 import json
-import logging
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,6 @@ from ..api_core.models.download import forbid_downloads
 from ..api_core.progress import Progress
 from . import host
 from .sockets import LoadedClip
-
-logger = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 CLIP_FAMILIES = ("clip", "siglip", "siglip2")  # `model_type` in a transformers configuration
@@ -57,7 +54,6 @@ def get_clip(name: str, precision: str, allow_download: bool, on_progress: Progr
     if loaded is None:
         loaded = host.hold(lambda: _load(source, precision, allow_download, on_progress))
         _loaded[key] = loaded
-        logger.info("Loaded %s as %s", name, precision)
     return loaded
 
 

@@ -34,8 +34,11 @@ TRIM_SECONDS = 1.0
 OWN_FOLDERS = ("LLM", "VLM")  # ComfyUI has no such kinds of its own; several packs share the names
 
 
-class Holder(nn.Module):
-    """Gives ComfyUI's patcher a module with a `device` it may write; transformers' models refuse that."""
+class AttentionPromptingModel(nn.Module):
+    """Gives ComfyUI's patcher a module with a `device` it may write; transformers' models refuse that.
+
+    Its name is what ComfyUI's log shows when it loads and unloads.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -67,7 +70,7 @@ def hold(build: Callable[[], ClipModel]) -> LoadedClip:
     """
     with frozen():
         model = build()
-        holder = Holder(model.module)
+        holder = AttentionPromptingModel(model.module)
         patcher = comfy.model_patcher.ModelPatcher(holder, load_device=load_device(), offload_device=offload_device())
     weakref.finalize(holder, _return_memory_soon).atexit = False
     return LoadedClip(patcher, model)

@@ -185,7 +185,7 @@ def started(base: Path, *, log: Path, options: tuple[str, ...] = (), environment
         (base / name).mkdir(parents=True, exist_ok=True)
     pack = base / "custom_nodes" / PACK_FOLDER
     if not pack.exists():
-        pack.symlink_to(ROOT, target_is_directory=True)
+        _link(pack, ROOT)
     probe = base / "custom_nodes" / PROBE.name
     probe.write_bytes(PROBE.read_bytes())
     port = _free_port()
@@ -221,6 +221,16 @@ def _wait_until_ready(server: Server, log: Path) -> None:
         time.sleep(0.3)
     tail = log.read_text(encoding="utf-8", errors="replace")[-4000:]
     raise RuntimeError(f"ComfyUI did not start within {START_SECONDS:.0f} s:\n{tail}")
+
+
+def _link(link: Path, target: Path) -> None:
+    """A link to a folder, of the kind that needs no rights."""
+    if sys.platform == "win32":
+        import _winapi
+
+        _winapi.CreateJunction(str(target), str(link))
+    else:
+        link.symlink_to(target, target_is_directory=True)
 
 
 def _free_port() -> int:

@@ -74,6 +74,17 @@ def test_quick_start(comfyui: Server) -> None:
     assert run.progress, "no progress was reported"
 
 
+def test_quick_start_with_what_ships(comfyui: Server) -> None:
+    """The embedded model on a drawn scene: no file, no download."""
+    graph = prompts.quick_start("tiny-clip", query="star")
+    graph["picture"] = prompts.node("AttnPromptDemoScene", width=256, height=192, objects=3, seed=7)
+    graph["description"] = prompts.node("PreviewAny", source=["picture", 1])
+    run = comfyui.run(graph)
+    assert_ran(run, *graph)
+    assert saved_pictures(comfyui, run, "save")[0].size == (256, 192)
+    assert run.outputs["description"]["text"][0]
+
+
 def test_same_prompt_again_runs_nothing(comfyui: Server) -> None:
     prompt = prompts.quick_start(TINY, query="a second look")
     assert_ran(comfyui.run(prompt), "heatmap", "save")

@@ -241,3 +241,32 @@ def test_picture_with_nan_is_refused(run: Run, clip: Any, image: Image) -> None:
     image[1, 0, 0, 0] = float("nan")
     with pytest.raises(InvalidInput, match="NaN"):
         run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP)
+
+
+def letters(texts: list[str], context_length: int) -> torch.Tensor:
+    """A toy tokenizer: a letter, a token; 1 pads and ends."""
+    rows = [[2 + ord(letter) % 50 for letter in text][: context_length - 1] for text in texts]
+    return torch.tensor([row + [1] * (context_length - len(row)) for row in rows])
+
+
+def test_towers_that_need_gradients_work_inside_inference_mode(run: Run, nodes: Any, image: Image) -> None:
+    """SigLIP's heads are read through a Jacobian, while nodes execute where autograd is off."""
+    transformers = pytest.importorskip("transformers")
+    from pack.api_core.models.clip import PictureSpec, build_clip
+    from pack.nodes import host
+    from pack.tests.tiny import randomise
+
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.SiglipConfig(
+        vision_config={**sizes, "image_size": 32, "patch_size": 8},
+        text_config={**sizes, "vocab_size": 64, "max_position_embeddings": 16, "projection_size": 32},
+    )
+    module = randomise(transformers.SiglipModel(config), seed=3).requires_grad_(False)
+    model = build_clip(module, library="transformers", name="tiny siglip", preprocess=PictureSpec(32), tokenize=letters)
+    loaded = host.hold(lambda: model)
+    with torch.inference_mode():
+        module.to(torch.float64)  # as another node's request for memory would
+        module.to(torch.float32)
+    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=loaded, image=image, query="red square", **HEATMAP).args
+    assert len(heatmap) == 3
+    assert all(view.values.std() > 0 for parts in heatmap.pictures[0].parts.values() for view in parts)
