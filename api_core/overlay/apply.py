@@ -96,11 +96,12 @@ def _blended(colors: Tensor, behind: Tensor, keep: Tensor) -> Tensor:
 
 
 def _truncated(colors: Tensor, behind: Tensor, cover: Tensor, strength: float) -> Tensor:
-    """The blend on whole levels in float64, cut down to whole levels, as the official code has it."""
-    alpha = (_levels(1 - cover) / 255).unsqueeze(-1)
+    """The blend on whole levels, cut down to whole levels, in the official code's mix of precisions."""
+    alpha = (_levels(1 - cover) / 255).to(torch.float32).unsqueeze(-1)
     if strength < 1:
         alpha = 1 - strength * (1 - alpha)
-    drawn = _levels(colors) * alpha + (1 - alpha) * _levels(behind)
+    kept = (_levels(colors).to(torch.float32) * alpha).to(torch.float64)
+    drawn = kept + (1 - alpha).to(torch.float64) * _levels(behind)
     return drawn.clamp_(0, 255).to(torch.int32).to(torch.float64).div_(255).to(torch.float32)
 
 

@@ -39,8 +39,9 @@ def test_fade_is_the_papers_blend():
 def test_truncation_is_the_official_blend_on_eight_bits(grey):
     generator = np.random.default_rng(0)
     levels, mask = (generator.integers(0, 256, shape, dtype=np.uint8) for shape in ((64, 64, 3), (64, 64)))
-    alpha = mask[..., None] / 255
-    expected = (levels * alpha + (1 - alpha) * grey).astype(np.uint8)
+    alpha = (mask[..., None] / 255).astype(np.float32)
+    kept = (levels.astype(np.float32) * alpha).astype(np.float64)
+    expected = (kept + (1 - alpha).astype(np.float64) * grey).astype(np.uint8)
     style = FadeStyle.grey(grey, "truncate")
     drawn = apply(torch.from_numpy(levels).float() / 255, torch.from_numpy(mask).float() / 255, style)
     assert np.array_equal((drawn * 255).round().numpy(), expected)

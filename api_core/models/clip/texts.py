@@ -83,7 +83,7 @@ class TextReader:
         """The text in pieces that each fit, at ends of sentences where there are any, else between words."""
         pieces: list[str] = []
         rest = self.clean(text)
-        while not self.fits(rest):
+        while rest and not self.fits(rest):
             head, rest = self._first_piece(rest)
             pieces.append(head)
         return [*pieces, rest] if rest else pieces
