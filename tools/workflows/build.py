@@ -4,7 +4,8 @@
 
 needs a running ComfyUI with this pack, Chromium, and `pip install playwright`. Each workflow in `stories.py` is laid
 out node by node in the page, serialised by it, and written to `workflows/`. With `--run`, those that need no download
-are queued there as well, and the pictures that they showed become the thumbnail of the same name.
+are queued there as well, and the pictures that they showed become the thumbnail of the same name; the thumbnail of the
+others shows the graph.
 """
 
 import argparse
@@ -58,15 +59,30 @@ LAY_OUT = """
 }
 """
 
-QUEUE = """
+RUN = """
 async () => {
-  const prompt = await window.app.graphToPrompt();
-  const response = await fetch('/prompt', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ prompt: prompt.output, extra_data: { extra_pnginfo: { workflow: prompt.workflow } } }),
-  });
-  return await response.json();
+  const newest = async () => Object.keys(await (await fetch('/history?max_items=1')).json())[0];
+  const before = await newest();
+  if (!(await window.app.queuePrompt(0))) throw new Error('ComfyUI refused the workflow');
+  for (;;) {
+    const id = await newest();
+    if (id && id !== before) return id;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+}
+"""
+
+SHOW_WHOLE = """
+() => {
+  const { canvas, graph } = window.app;
+  const boxes = graph.nodes.map((node) => node.boundingRect);
+  const left = Math.min(...boxes.map((b) => b[0])), top = Math.min(...boxes.map((b) => b[1]));
+  const right = Math.max(...boxes.map((b) => b[0] + b[2])), bottom = Math.max(...boxes.map((b) => b[1] + b[3]));
+  const { clientWidth, clientHeight } = canvas.canvas;
+  const scale = Math.min((clientWidth - 120) / (right - left), (clientHeight - 110) / (bottom - top));
+  canvas.ds.scale = scale;
+  canvas.ds.offset = [90 / scale - left, 80 / scale - top];
+  canvas.setDirty(true, true);
 }
 """
 
@@ -90,46 +106,46 @@ def clean(graph: dict[str, Any], story: Story) -> dict[str, Any]:
         node["properties"] = properties
         for slot in [*node.get("inputs", []), *node.get("outputs", [])]:
             slot.pop("localized_name", None)
-    graph["extra"] = {"ds": {"scale": 0.8, "offset": [60, 80]}}
+    graph["extra"] = {"ds": {"scale": 0.7, "offset": [480, 120]}}
     graph["revision"] = 0
     graph["id"] = story.id
     return graph
 
 
-def run(page: Page, url: str, timeout: int) -> dict[str, list[Image.Image]]:
-    """Queue the graph on the page; the pictures its output nodes showed, by node id."""
-    answer = page.evaluate(QUEUE)
-    if "prompt_id" not in answer or answer.get("node_errors"):
-        raise RuntimeError(f"ComfyUI refused the workflow: {json.dumps(answer, indent=1)}")
-    history: dict[str, Any] = {}
-    for _ in range(timeout * 2):
-        with urllib.request.urlopen(f"{url}/history/{answer['prompt_id']}") as response:
-            history = json.load(response).get(answer["prompt_id"], {})
-        if history:
-            break
-        page.wait_for_timeout(500)
-    if not history or history["status"]["status_str"] != "success":
-        raise RuntimeError(f"The workflow did not run: {json.dumps(history.get('status'), indent=1)}")
+def run(page: Page, url: str, graph: dict[str, Any]) -> dict[str, list[Image.Image]]:
+    """Press Run; the pictures that the output nodes showed, by the nodes' titles."""
+    titles = {str(node["id"]): node.get("title", node["type"]) for node in graph["nodes"]}
+    prompt_id = page.evaluate(RUN)
+    with urllib.request.urlopen(f"{url}/history/{prompt_id}") as response:
+        history = json.load(response)[prompt_id]
+    if history["status"]["status_str"] != "success":
+        raise RuntimeError(f"The workflow did not run: {json.dumps(history['status'], indent=1)}")
     pictures: dict[str, list[Image.Image]] = {}
     for node_id, output in history["outputs"].items():
-        for entries in output.values():
-            for entry in entries if isinstance(entries, list) else []:
-                if isinstance(entry, dict) and "filename" in entry:
-                    with urllib.request.urlopen(f"{url}/view?{urllib.parse.urlencode(entry)}") as response:
-                        pictures.setdefault(node_id, []).append(Image.open(io.BytesIO(response.read())).convert("RGB"))
+        shown = [entry for entries in output.values() for entry in entries if isinstance(entry, dict)]
+        for entry in shown:
+            with urllib.request.urlopen(f"{url}/view?{urllib.parse.urlencode(entry)}") as response:
+                picture = Image.open(io.BytesIO(response.read())).convert("RGB")
+            pictures.setdefault(titles[node_id], []).append(picture)
     return pictures
+
+
+def graph_picture(page: Page) -> Image.Image:
+    """The laid-out graph, for a workflow whose model cannot be had here."""
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop((70, 60, 1890, 700))
+    picture.thumbnail((640, 640), Image.Resampling.LANCZOS)
+    return picture
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8188", help="a running ComfyUI with this pack")
-    parser.add_argument("--run", action="store_true", help="run those that need no download and make their thumbnails")
-    parser.add_argument("--timeout", type=int, default=120, help="seconds that one workflow may take")
+    parser.add_argument("--run", action="store_true", help="run those that need no download, and make thumbnails")
     parser.add_argument("--screenshots", type=Path, help="folder for a picture of each laid-out workflow")
     args = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport={"width": 1800, "height": 1000})
+        page = browser.new_page(viewport={"width": 1900, "height": 950})
         page.goto(args.url)
         page.wait_for_function(
             "() => window.app?.graph && window.LiteGraph?.registered_node_types?.AttnPromptOverlay", timeout=60_000
@@ -139,13 +155,14 @@ def main() -> None:
             target = ROOT / "workflows" / f"{story.name}.json"
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             print(f"wrote {target.name}")
-            if args.run and not story.models:
-                pictures = run(page, args.url, args.timeout)
-                thumbnail = story.thumbnail({int(key): value for key, value in pictures.items()})
-                thumbnail.save(target.with_suffix(".jpg"), quality=88)
+            page.evaluate(SHOW_WHOLE)
+            if args.run:
+                shown = None if story.models else run(page, args.url, graph)
+                page.wait_for_timeout(2500)
+                picture = story.thumbnail(shown) if shown else graph_picture(page)
+                picture.save(target.with_suffix(".jpg"), quality=88)
             if args.screenshots:
                 args.screenshots.mkdir(parents=True, exist_ok=True)
-                page.wait_for_timeout(1500)
                 page.screenshot(path=args.screenshots / f"{story.name}.png")
         browser.close()
 

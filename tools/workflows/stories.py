@@ -6,7 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-Pictures = Mapping[int, list[Image.Image]]
+Pictures = Mapping[str, list[Image.Image]]
+BEFORE, AFTER = "The picture", "The prompted picture"
 NOTE_COLUMN = -420
 
 
@@ -52,8 +53,8 @@ class Story:
 
 
 def before_and_after(pictures: Pictures) -> Image.Image:
-    """The two pictures that the compare node showed, split down the middle, 4:3."""
-    before, after = next(shown for shown in pictures.values() if len(shown) == 2)
+    """The picture on the left, the prompted picture on the right of a split down its middle."""
+    before, after = pictures[BEFORE][0], pictures[AFTER][0]
     joined = before.copy()
     half = before.width // 2
     joined.paste(after.crop((half, 0, after.width, after.height)), (half, 0))
@@ -76,11 +77,11 @@ def _chain(query: str, model: str) -> tuple[Node, ...]:
             values={"model": model, "precision": "auto", "allow_download": False},
         ),
         Node("heatmap", "AttnPromptCLIPHeatmap", (420, 0), (400, 300), values={"query": query}),
-        Node("mask", "AttnPromptTuneMask", (420, 360), (400, 300)),
-        Node("overlay", "AttnPromptOverlay", (880, 0), (360, 240), values={"style": "fade to grey"}),
-        Node("view", "AttnPromptView", (880, 300), (460, 400), title="Where the model looked"),
-        Node("compare", "ImageCompare", (1400, 0), (460, 420), title="Before | after"),
-        Node("save", "SaveImage", (1400, 480), (360, 340), values={"filename_prefix": "attention-prompt"}),
+        Node("mask", "AttnPromptTuneMask", (420, 360), (400, 240)),
+        Node("overlay", "AttnPromptOverlay", (880, 0), (460, 160), values={"style": "fade to grey"}),
+        Node("view", "AttnPromptView", (880, 220), (460, 300), title="Where the model looked"),
+        Node("before", "PreviewImage", (1400, 0), (420, 320), title=BEFORE),
+        Node("save", "SaveImage", (1400, 380), (420, 340), title=AFTER, values={"filename_prefix": "attention-prompt"}),
     )
 
 
@@ -92,8 +93,7 @@ LINKS = (
     ("mask", "mask", "overlay", "mask"),
     ("picture", "IMAGE", "view", "image"),
     ("heatmap", "heatmap", "view", "map"),
-    ("picture", "IMAGE", "compare", "image_a"),
-    ("overlay", "image", "compare", "image_b"),
+    ("picture", "IMAGE", "before", "images"),
     ("overlay", "image", "save", "images"),
 )
 
@@ -115,12 +115,19 @@ QUICK_START = Story(
     name="Attention prompt - quick start",
     id="4f6a1f0e-9d43-4c8e-9a2b-0b9c5a6f1d01",
     nodes=(
-        Node("picture", "AttnPromptDemoScene", (0, 220), (360, 250), values={"seed": 7}),
+        Node(
+            "picture",
+            "AttnPromptDemoScene",
+            (0, 200),
+            (360, 210),
+            values={"seed": 739, "control_after_generate": "fixed"},
+        ),
+        Node("there", "PreviewAny", (0, 460), (360, 160), title="What is in the scene"),
         *_chain("the red star", "tiny-clip"),
         note(
             "what",
             (NOTE_COLUMN, 0),
-            (380, 330),
+            (380, 230),
             """
 ## Attention prompting, in one picture
 
@@ -133,14 +140,14 @@ Press **Run**. Nothing is downloaded: tiny-clip ships with the pack and knows *d
         ),
         note(
             "change",
-            (NOTE_COLUMN, 370),
-            (380, 460),
+            (NOTE_COLUMN, 290),
+            (380, 340),
             WHAT_TO_CHANGE.format(query_hint="ask for another shape. Demo Scene's *description* says what is there."),
         ),
     ),
     links=tuple(
-        ("picture", "image", to, entry) if origin == "picture" else (origin, slot, to, entry)
-        for origin, slot, to, entry in LINKS
+        (origin, {"IMAGE": "image"}.get(slot, slot), to, entry)
+        for origin, slot, to, entry in (*LINKS, ("picture", "description", "there", "source"))
     ),
     thumbnail=before_and_after,
 )
@@ -154,7 +161,7 @@ PHOTOGRAPHS = Story(
         note(
             "what",
             (NOTE_COLUMN, 0),
-            (380, 400),
+            (380, 280),
             """
 ## Attention prompting for photographs
 
@@ -169,8 +176,8 @@ choose it in **Load CLIP**.
         ),
         note(
             "change",
-            (NOTE_COLUMN, 440),
-            (380, 460),
+            (NOTE_COLUMN, 340),
+            (380, 340),
             WHAT_TO_CHANGE.format(query_hint="a thing (*the dog's collar*) works better than a long question."),
         ),
     ),
