@@ -14,7 +14,7 @@ from api_core.datasets.scenes import draw_scene, make_scene
 from api_core.datasets.scenes.captions import CONCEPTS
 
 from .bank import SIDE
-from .network import cosine_map, forward, linear_map
+from .network import forward, linear_map
 
 
 @dataclass
@@ -65,7 +65,7 @@ def quick_scores(
         low = linear_map(visual, shares[last - 1][one], text)[..., 0]
         patch = linear_map(visual, tokens[last - 1][one], text)[..., 0]
         maps["cls-1"].append(linear_map(visual, shares[last][one], text)[..., 0])
-        maps["patch-1"].append(cosine_map(visual, tokens[last][one], text)[..., 0])
+        maps["patch-1"].append(linear_map(visual, tokens[last][one], text)[..., 0])
         maps["cls-2"].append(low)
         maps["-patch-2"].append(-patch)
         maps["merge"].append(merge(low, patch, visual.grid_size[0]))

@@ -165,7 +165,7 @@ def train_maps(
         "patch2": settings.guide_weight / 2,
         "patch": settings.guide_weight / 2,
         "merge": settings.merge_weight,
-        "mask": settings.merge_weight / 4,
+        "mask": settings.merge_weight / 2,
     }
     started = marked = time.monotonic()
     at_start = seen
