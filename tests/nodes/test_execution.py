@@ -37,6 +37,19 @@ def test_batch_of_three_is_three_single_runs(run: Run, clip: Any, heatmap: Any, 
                 assert torch.allclose(one.values, many.values, atol=1e-5)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2048), (2048, 1), (3, 500)])
+def test_odd_sizes_go_all_the_way(run: Run, clip: Any, height: int, width: int) -> None:
+    image = torch.rand(2, height, width, 3, generator=torch.Generator().manual_seed(2))
+    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP).args
+    (mask,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
+    assert mask.shape == (2, height, width)
+    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
+    assert drawn.shape == image.shape
+    assert torch.isfinite(drawn).all()
+    assert len(run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS).args[0]) == 2
+    assert run("AttnPromptView", image=image, map=heatmap).args[0].shape[0] == 2
+
+
 def test_own_values_are_the_catalogs(run: Run, heatmap: Any) -> None:
     (own,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
     (given,) = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "contrast": 1.0, "smoothing": 3}).args
