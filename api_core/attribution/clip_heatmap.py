@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..errors import InvalidInput
 from ..geometry import FITS
-from ..models.catalog import find_clip_model
+from ..models.catalog import DEFAULT_FIT, find_clip_model
 from ..models.clip import ClipModel, Encoding
 from ..pictures import require_picture, to_picture
 from ..progress import Progress, ignore_progress
@@ -19,7 +19,6 @@ from .method import Method
 from .methods import METHODS
 from .queries import Query, read_query, spread
 
-DEFAULT_FIT = "stretch"
 # Pictures are prepared and encoded in groups of about so many squares, so that a long batch takes no more memory.
 _LOOKS_AT_ONCE = 32
 

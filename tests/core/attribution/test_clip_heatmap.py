@@ -6,6 +6,8 @@ import pytest
 import torch
 from pack.api_core.attribution import METHODS, clip_heatmap, list_methods
 from pack.api_core.errors import Cancelled, InvalidInput
+from pack.api_core.geometry import windows
+from pack.api_core.models.catalog import DEFAULT_FIT
 from pack.api_core.models.clip import ClipModel
 from pack.api_core.models.clip.cache import encodings_of
 from pack.api_core.models.clip.load import load_clip
@@ -116,10 +118,10 @@ def counting(model: ClipModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_a_picture_is_encoded_once(model: ClipModel, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = counting(model, monkeypatch)
-    clip_heatmap(model, [*PICTURES, PICTURES[0]], "red")
-    clip_heatmap(model, [one.clone() for one in PICTURES], "blue")
+    clip_heatmap(model, [*PICTURES, PICTURES[0]], "red", fit="stretch")
+    clip_heatmap(model, [one.clone() for one in PICTURES], "blue", fit="stretch")
     assert counts == [len(PICTURES)]
-    clip_heatmap(model, PICTURES, "blue", layer=0)
+    clip_heatmap(model, PICTURES, "blue", fit="stretch", layer=0)
     assert counts == [len(PICTURES)] * 2
 
 
@@ -226,7 +228,8 @@ def test_progress_counts_to_the_end_and_stops_when_asked(model: ClipModel) -> No
     seen: list[tuple[int, int]] = []
     clip_heatmap(model, PICTURES, "red", on_progress=lambda done, total: seen.append((done, total)))
     assert seen == sorted(seen)
-    assert seen[-1] == (len(PICTURES) * model.depth,) * 2
+    looks = sum(len(windows(size, DEFAULT_FIT, model.side)) for size in SIZES)
+    assert seen[-1] == (looks * model.depth,) * 2
     again: list[tuple[int, int]] = []
     clip_heatmap(model, PICTURES, "blue", on_progress=lambda done, total: again.append((done, total)))
     assert again[-1] == seen[-1]
