@@ -14,9 +14,11 @@ million may be off by more than a level (a resizing filter's overshoot makes two
 import argparse
 import importlib.util
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +40,7 @@ def load_pack() -> None:
 
 load_pack()
 
-from pack.api_core.models.clip import PictureSpec, build_clip  # noqa: E402
+from pack.api_core.models.clip import ClipModel, PictureSpec, build_clip  # noqa: E402
 from pack.tests.core.fixtures import official_clip_cases as cases  # noqa: E402
 from pack.tests.core.fixtures.official_clip_compare import compare, our_outputs  # noqa: E402
 
@@ -115,6 +117,12 @@ def main() -> int:
                 print(f"layer {layer}, {case.width} x {case.height} {case.mode}: {result}")
                 worst_map, worst_level = max(worst_map, result.maps), max(worst_level, result.levels)
                 beyond, values = beyond + result.beyond, values + result.values
+            seconds, megabytes = official["cost_0"]
+            own = own_seconds(model, chosen[0].query)
+            print(
+                f"layer {layer}, the maps of one picture: official {seconds:.2f} s and {megabytes:.0f} MB, "
+                f"this pack {own:.2f} s, ratio {seconds / own:.0f}"
+            )
             if options.keep and not options.big:
                 kept.update(pick_kept(official, layer, len(chosen)))
     print(f"worst: maps {worst_map:.2g} (bar {MAP_BAR:g}), prompted {worst_level:g} levels")
@@ -125,6 +133,19 @@ def main() -> int:
         about = {"repository": "github.com/yu-rp/apiprompting", "commit": commit_of(options.checkout, options.commit)}
         FIXTURE.with_suffix(".json").write_text(json.dumps(about, indent=2) + "\n")
     return int(worst_map > MAP_BAR or beyond > BEYOND_ONE_LEVEL_BAR * values)
+
+
+def own_seconds(model: ClipModel, query: str) -> float:
+    """The time of one picture's two maps and its text, the median of three."""
+    pixels = torch.rand(1, 3, model.side, model.side)
+    taken = []
+    for number in range(4):  # the first warms up
+        start = time.perf_counter()
+        features = model.encode_texts([f"{query} {number}"])
+        (encoding,) = model.encode_pictures(pixels)
+        encoding.class_token(features), encoding.patch(features)
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken[1:])
 
 
 def pick_kept(official: dict, layer: int, count: int) -> dict:

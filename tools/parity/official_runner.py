@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,8 +71,17 @@ def _try_import() -> types.ModuleType | None:
     return main
 
 
+def resident(field: str) -> float:
+    """VmRSS or VmHWM of this process in MB (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+
 def run(checkout: Path, job: dict, out: Path) -> None:
-    """Build the model of `job`, make the maps and the prompted pictures, write them to `out` as .npz."""
+    """Build the model of `job`, make the maps and the prompted pictures, write them to `out` as .npz.
+
+    `cost_N` holds the seconds of picture N's maps and the memory in MB that they took at most.
+    """
     torch.set_num_threads(1)
     official = import_official(checkout)
     from clip_prs.utils import factory
@@ -92,10 +102,15 @@ def run(checkout: Path, job: dict, out: Path) -> None:
             with Image.open(picture) as image:
                 image.load()
                 images = [image]
+            before = resident("VmRSS")
+            Path("/proc/self/clear_refs").write_text("5")  # the highest so far is forgotten
+            start = time.perf_counter()
             with torch.no_grad():
                 images, class_map, patch_map = official.gen_mask(
                     model, hook, preprocess, "cpu", tokenizer, images, [query]
                 )
+            cost = (time.perf_counter() - start, resident("VmHWM") - before)
+            results[f"cost_{index}"] = np.array(cost)
             results[f"class_token_{index}"] = class_map[0].float().numpy()
             results[f"patch_{index}"] = patch_map[0].float().numpy()
             for number, (contrast, smoothing, interpolation, grey) in enumerate(job["settings"][index]):
