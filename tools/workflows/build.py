@@ -55,7 +55,7 @@ LAY_OUT = """
     group.pos = box.pos; group.size = box.size; group.color = box.color;
     graph.add(group);
   }
-  return graph.serialize();
+  return JSON.stringify(graph.serialize());  // text, so that what is undefined is left out, and not saved as null
 }
 """
 
@@ -151,7 +151,7 @@ def main() -> None:
             "() => window.app?.graph && window.LiteGraph?.registered_node_types?.AttnPromptOverlay", timeout=60_000
         )
         for story in STORIES:
-            graph = clean(page.evaluate(LAY_OUT, story.layout()), story)
+            graph = clean(json.loads(page.evaluate(LAY_OUT, story.layout())), story)
             target = ROOT / "workflows" / f"{story.name}.json"
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             print(f"wrote {target.name}")
