@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 from ..errors import AttentionPromptingError
+from .options import ADD_OPTIONS
 from .terminal import complain, one_line
 
 DONE, SOME_FAILED, NOT_AS_ASKED, INTERRUPTED = 0, 1, 2, 130
@@ -30,12 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _overview().parse_args(given)
         _overview().print_help()
         return NOT_AS_ASKED
-    command = importlib.import_module(f".{name}", __name__)  # only now, so that --help does not wait for torch
-    parser = argparse.ArgumentParser(prog=f"{_program()} {name}", description=command.__doc__)
+    parser = argparse.ArgumentParser(prog=f"{_program()} {name}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
-    command.add_options(parser)
+    ADD_OPTIONS[name](parser)
     options = parser.parse_args(given[1:])
     try:
+        command = importlib.import_module(f".{name}", __name__)  # only now, so that --help does not wait for torch
         return SOME_FAILED if command.run(options) else DONE
     except KeyboardInterrupt:
         complain("interrupted; what was finished is complete, nothing is half-written")

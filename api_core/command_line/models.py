@@ -5,12 +5,8 @@ import argparse
 from ..errors import AttentionPromptingError
 from ..models.catalog import CLIP_MODELS, ClipEntry
 from ..models.clip import open_clip_source, transformers_source
-from ..models.download import Wanted, find_in_cache
+from ..models.local_files import Wanted, find_in_cache
 from .terminal import say
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--notes", action="store_true", help="also say what each model is good for")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,38 +1,41 @@
-"""The options of `prompt`, each checked as it is read, with choices taken from the library's own registries."""
+"""The options of the commands, each checked as it is read.
+
+The choices stand here as plain words, because reading the library's own registries imports torch, for which `--help`
+would wait; a test holds them against the registries.
+"""
 
 import argparse
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..attribution import list_methods
-from ..colormaps import COLORMAPS
 from ..errors import InvalidInput
-from ..geometry import FITS, INTERPOLATIONS
 from ..models.catalog import EMBEDDED_CLIP
-from ..overlay import ROUNDINGS, BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, Style
-from ..results import READINGS
 
-STYLES: dict[str, type[Style]] = {
-    "fade": FadeStyle,
-    "blur": BlurStyle,
-    "desaturate": DesaturateStyle,
-    "heat": HeatStyle,
-    "outline": OutlineStyle,
-}
-# Where the option's name differs from the field's: these two would read as options of the mask.
-STYLE_OPTION_NAMES = {"threshold": "line_threshold", "width": "line_width"}
+if TYPE_CHECKING:
+    from ..overlay import Style
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+METHODS = ("decomposition", "patch similarity")
+READINGS = ("precise", "upstream")
+FITS = ("stretch", "letterbox", "crops", "center")
+INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
+ROUNDINGS = ("none", "round", "truncate")
+COLORMAPS = ("viridis", "magma", "inferno", "turbo", "jet", "coldhot")
+STYLES = ("fade", "blur", "desaturate", "heat", "outline")
+# Where the option's name differs from the field's: these two would read as options of the mask.
+STYLE_OPTION_NAMES = {"threshold": "line_threshold", "width": "line_width"}
 
 
 class _Help(argparse.HelpFormatter):
     """Says an option's default where it has one that says something."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if not action.help or action.required or "(default:" in action.help or action.default in (None, False, ()):
+        silent = action.default in (None, False, (), argparse.SUPPRESS) or action.required
+        if not action.help or not action.option_strings or silent or "(default:" in action.help:
             return action.help
-        return f"{action.help} (default: %(default)s)" if action.option_strings else action.help
+        return f"{action.help} (default: %(default)s)"
 
 
 def number(
@@ -73,7 +76,16 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def add_models_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = "List the models known by name, what each weighs, and whether it is here."
+    parser.add_argument("--notes", action="store_true", help="also say what each model is good for")
+
+
 def add_prompt_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Prompt pictures with a question: what does not matter to it fades. Writes PNG (or what -o ends with) under "
+        "the picture's own stem. One bad picture in a folder does not stop the others."
+    )
     parser.formatter_class = _Help
     parser.usage = "%(prog)s PICTURE QUERY -o OUT [options]"
     parser.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file, or a folder of them")
@@ -93,7 +105,7 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--allow-download", action="store_true", help="fetch weights that are not on this machine")
 
     heatmap = parser.add_argument_group("heatmap")
-    heatmap.add_argument("--method", choices=list_methods(), default=list_methods()[0], help="how relevance is found")
+    heatmap.add_argument("--method", choices=METHODS, default=METHODS[0], help="how relevance is found")
     heatmap.add_argument("--layer", type=int, help="block that is read, negative from the end (default: the model's)")
     heatmap.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
     heatmap.add_argument("--fit", choices=FITS, help="how a picture that is not square is shown (default: the model's)")
@@ -109,7 +121,7 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     mask.add_argument("--invert", action="store_true", help="what matters becomes what does not")
 
     overlay = parser.add_argument_group("overlay")
-    overlay.add_argument("--style", choices=tuple(STYLES), default="fade", help="what happens to what does not matter")
+    overlay.add_argument("--style", choices=STYLES, default="fade", help="what happens to what does not matter")
     overlay.add_argument("--strength", type=number(0, 1), default=1.0, help="0 leaves the picture as it is")
     overlay.add_argument("--color", type=color, metavar="COLOR", help="fade, outline: 0 to 255 or #rrggbb")
     overlay.add_argument("--rounding", choices=ROUNDINGS, help="fade: truncate is the paper's code's")
@@ -121,20 +133,32 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     overlay.add_argument("--line-threshold", type=number(0, 1), help="outline: the mask's value along the line")
 
 
-def chosen_style(options: argparse.Namespace) -> Style:
+ADD_OPTIONS = {"prompt": add_prompt_options, "models": add_models_options}
+"""Command -> what gives its parser the options."""
+
+
+def style_classes() -> "dict[str, type[Style]]":
+    """The styles by the names of `--style`."""
+    from ..overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle
+
+    return dict(zip(STYLES, (FadeStyle, BlurStyle, DesaturateStyle, HeatStyle, OutlineStyle), strict=True))
+
+
+def chosen_style(options: argparse.Namespace) -> "Style":
     """The style with the values given for it. Raises InvalidInput for a value that belongs to another style."""
-    names = {name for style in STYLES.values() for name in field_names(style)}
+    styles = style_classes()
+    names = {name for style in styles.values() for name in field_names(style)}
     given = {name: getattr(options, STYLE_OPTION_NAMES.get(name, name)) for name in sorted(names)}
     given = {name: value for name, value in given.items() if value is not None}
-    style = STYLES[options.style]
+    style = styles[options.style]
     own = field_names(style)
     for name in given:
         if name not in own:
             flag = "--" + STYLE_OPTION_NAMES.get(name, name).replace("_", "-")
-            users = [key for key, other in STYLES.items() if name in field_names(other)]
+            users = [key for key, other in styles.items() if name in field_names(other)]
             raise InvalidInput(f"{flag} belongs to --style {' or '.join(users)}, not to --style {options.style}.")
     return style(**given)
 
 
-def field_names(style: type[Style]) -> set[str]:
+def field_names(style: "type[Style]") -> set[str]:
     return {field.name for field in dataclasses.fields(style)}

@@ -24,11 +24,8 @@ from ..pictures import flatten_alpha, to_picture, to_pil
 from ..prompting import prompt_picture
 from ..results import Heatmap
 from .files import Job, find_pictures, plan, refuse_collisions, write_all
-from .options import add_prompt_options as add_options
 from .options import chosen_style
 from .terminal import ProgressBar, one_line, say
-
-__all__ = ["add_options", "run"]
 
 
 def run(options: argparse.Namespace) -> int:

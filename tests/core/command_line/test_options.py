@@ -1,17 +1,36 @@
 import argparse
 import re
 from collections.abc import Sequence
+from typing import get_args
 
 import pytest
-from pack.api_core.command_line.options import STYLES, add_prompt_options, chosen_style
+from pack.api_core.attribution import list_methods
+from pack.api_core.colormaps import COLORMAPS
+from pack.api_core.command_line import COMMANDS, options
+from pack.api_core.command_line.options import add_prompt_options, chosen_style, style_classes
 from pack.api_core.errors import InvalidInput
-from pack.api_core.overlay import BlurStyle, FadeStyle, HeatStyle, OutlineStyle
+from pack.api_core.geometry import FITS, INTERPOLATIONS
+from pack.api_core.models.clip.load import PRECISIONS
+from pack.api_core.overlay import ROUNDINGS, BlurStyle, FadeStyle, HeatStyle, OutlineStyle, Style
+from pack.api_core.results import READINGS
 
 
 def parse(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     add_prompt_options(parser)
     return parser.parse_args(["picture.png", "a query", "-o", "out", *arguments])
+
+
+def test_the_choices_are_those_of_the_library() -> None:
+    assert list(options.METHODS) == list_methods()
+    assert options.READINGS == READINGS
+    assert options.FITS == FITS
+    assert options.INTERPOLATIONS == INTERPOLATIONS
+    assert options.ROUNDINGS == ROUNDINGS
+    assert options.COLORMAPS == COLORMAPS
+    assert ("auto", *PRECISIONS) == options.PRECISIONS
+    assert set(options.style_classes().values()) == set(get_args(Style))
+    assert set(options.ADD_OPTIONS) == set(COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +65,7 @@ def test_a_value_of_another_style_is_an_error_not_ignored(arguments: Sequence[st
 
 
 def test_every_style_can_be_chosen_as_it_comes() -> None:
-    for name, style in STYLES.items():
+    for name, style in style_classes().items():
         assert chosen_style(parse("--style", name)) == style()
 
 
