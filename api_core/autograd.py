@@ -1,4 +1,4 @@
-"""The one owner of torch's gradient and inference modes.
+"""The one owner of torch's modes: gradients, inference, autocast.
 
 Hosts may call the library inside `torch.inference_mode()`. Tensors made there can never take part in a gradient, so a
 model is built outside it, and code that needs gradients says so through `differentiable`.
@@ -16,6 +16,13 @@ from .errors import AttentionPromptingError
 def frozen() -> Iterator[None]:
     """Run without recording gradients, and without making tensors that could never have one."""
     with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+@contextmanager
+def without_autocast(device_type: str = "cpu") -> Iterator[None]:
+    """Run in the number formats that tensors have: a host's autocast is for its models, not for maps and masks."""
+    with torch.autocast(device_type, enabled=False):
         yield
 
 

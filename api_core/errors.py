@@ -25,6 +25,10 @@ class DownloadFailed(AttentionPromptingError):
     """A download that could not start or finish: no network, no room, not allowed."""
 
 
+class NotEnoughMemory(AttentionPromptingError, MemoryError):
+    """A model that does not fit into the memory of its device, even at the least work at once."""
+
+
 class MissingPackage(AttentionPromptingError, ImportError):
     """An optional package is not installed; the message holds the line that installs it."""
 

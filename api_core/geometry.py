@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .autograd import without_autocast
 from .errors import InvalidInput
 from .kernels import INTERPOLATIONS, KERNELS, interpolation_name
 from .results import Box, View
@@ -219,9 +220,10 @@ def _resample(values: Tensor, axis: int, start: float, step: float, count: int, 
             result.addcmul_(values.index_select(axis, indices[:, tap]), weights[:, tap].view(shape))
         return result
     matrix = torch.zeros(count, cells, device=values.device).scatter_add_(1, indices, weights)
-    if axis == -2:
-        return matrix @ values
-    return values @ matrix.T if axis == -1 else torch.tensordot(matrix, values, ([1], [axis])).movedim(0, axis)
+    with without_autocast(values.device.type):
+        if axis == -2:
+            return matrix @ values
+        return values @ matrix.T if axis == -1 else torch.tensordot(matrix, values, ([1], [axis])).movedim(0, axis)
 
 
 def _middle(length: int, other: int, side: int) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..autograd import without_autocast
 from ..errors import InvalidInput
 from ..results import PictureMap, require_finite
 from .precise import TWO_PARTS, informative_labels, nothing_left
@@ -74,4 +75,5 @@ def _enhance(values: Tensor, contrast: float) -> Tensor:
 def _box_filter(values: Tensor, width: int) -> Tensor:
     kernel = torch.full((1, 1, width, width), 1 / width**2)
     padded = torch.nn.functional.pad(values.unsqueeze(1), (width // 2,) * 4, mode="replicate")
-    return torch.nn.functional.conv2d(padded, kernel).squeeze(1)
+    with without_autocast():
+        return torch.nn.functional.conv2d(padded, kernel).squeeze(1)

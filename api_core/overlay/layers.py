@@ -7,6 +7,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from ..autograd import without_autocast
 from ..colormaps import colorize, colormap
 from ..errors import InvalidInput
 from ..geometry import cut, place
@@ -34,14 +35,23 @@ def layer(style: Style, colors: Tensor, mask: Tensor) -> Layer:
         blurred = _blur(colors, style.radius)
         return lambda first, last: (blurred(first, last), 1 - mask[first:last])
     if isinstance(style, DesaturateStyle):
-        luma = torch.tensor(_LUMA)
-        return lambda first, last: ((colors[first:last] @ luma).unsqueeze(-1), 1 - mask[first:last])
+        return _desaturate(colors, mask)
     if isinstance(style, HeatStyle):
         return _heat(style, mask)
     if isinstance(style, OutlineStyle):
         return _outline(style, mask)
     names = ", ".join(kind.__name__ for kind in get_args(Style))
     raise InvalidInput(f"{style!r} is no overlay style. Use one of {names}.")
+
+
+def _desaturate(colors: Tensor, mask: Tensor) -> Layer:
+    luma = torch.tensor(_LUMA)
+
+    def rows(first: int, last: int) -> tuple[Tensor, Tensor]:
+        with without_autocast():
+            return (colors[first:last] @ luma).unsqueeze(-1), 1 - mask[first:last]
+
+    return rows
 
 
 def _heat(style: HeatStyle, mask: Tensor) -> Layer:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...autograd import frozen
+from ...autograd import frozen, without_autocast
 from ...errors import InvalidInput
 
 
@@ -50,7 +50,8 @@ class Encoding:
 
     def similarity(self, text: Tensor) -> Tensor:
         """Cosine of the whole picture with unit-norm texts [T, e]: [T]."""
-        return self._checked(text) @ self.feature
+        with frozen(), without_autocast():
+            return self._checked(text) @ self.feature
 
     @property
     def completes(self) -> Tensor:
@@ -66,7 +67,7 @@ class Encoding:
 
     def _map(self, tokens: Tensor, text: Tensor, offset: Tensor | None) -> Tensor:
         text = self._checked(text)
-        with frozen(), torch.autocast("cpu", enabled=False):
+        with frozen(), without_autocast():
             values = text @ tokens.T
             if offset is not None:
                 values = values + (text @ offset)[:, None]

@@ -82,6 +82,14 @@ def picture_bytes(tower: Tower, height: int, width: int, dtype: torch.dtype) -> 
     return itemsize * (64 * height * width + 24 * rows * columns * tower.width)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device's memory ran out; MPS and the CPU say so in a plain RuntimeError."""
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+        return True
+    message = str(error).casefold()
+    return isinstance(error, RuntimeError) and ("out of memory" in message or "can't allocate memory" in message)
+
+
 def free_memory(device: torch.device) -> int:
     """Bytes that a forward may use on `device` now."""
     if device.type == "cuda":

@@ -1,5 +1,6 @@
 """A CLIP as the rest of the library sees it: pictures and texts in, encodings and features out."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ...autograd import frozen
-from ...errors import InvalidInput
+from ...autograd import frozen, without_autocast
+from ...errors import InvalidInput, NotEnoughMemory
 from ...progress import Progress, ignore_progress
 from . import engine
 from .encoding import Encoding
@@ -17,6 +18,8 @@ from .picture_spec import PictureSpec
 from .text_tower import TextTower
 from .texts import TextReader, merge
 from .towers import Tower, open_clip, transformers
+
+log = logging.getLogger(__name__)
 
 Library = Literal["open_clip", "transformers"]
 
@@ -94,7 +97,8 @@ class ClipModel:
 
         pixels: [N, 3, side, side], 0..1, cropped or resized but not normalised; a tower of any size takes other
         multiples of its patch. valid: bool [N, rows, columns], cells that hold picture; a tower that can leave the
-        others out of its attention does. batch_size: None follows the memory there is.
+        others out of its attention does. batch_size: None follows the memory there is; where it runs out all the same,
+        fewer pictures go through at once, and NotEnoughMemory is raised when one alone is too many.
         on_progress is called between blocks with counts of pictures times blocks; raising from it stops the work.
         """
         layer = self.resolve_layer(layer)
@@ -104,13 +108,19 @@ class ClipModel:
         size = batch_size or engine.batch_size(self.tower, height, width, dtype, device)
         count, depth = pixels.shape[0], self.depth
         encodings: list[Encoding] = []
-        with frozen(), torch.autocast(device.type, enabled=False):
-            for start in range(0, count, size):
-                part = self.spec.normalise(pixels[start : start + size].to(device)).to(dtype)
-                seen = None if valid is None else valid[start : start + size].to(device)
-                encodings += engine.encode(
-                    self.tower, part, seen, layer, on_progress=on_progress, done=start * depth, total=count * depth
-                )
+        while (start := len(encodings)) < count:
+            size = min(size, count - start)
+            try:
+                with frozen(), without_autocast(device.type):
+                    part = self.spec.normalise(pixels[start : start + size].to(device)).to(dtype)
+                    seen = None if valid is None else valid[start : start + size].to(device)
+                    encodings += engine.encode(
+                        self.tower, part, seen, layer, on_progress=on_progress, done=start * depth, total=count * depth
+                    )
+            except (RuntimeError, MemoryError) as error:
+                if not engine.is_out_of_memory(error):
+                    raise
+                size = self._smaller_batch(size, error)
         on_progress(count * depth, count * depth)
         return encodings
 
@@ -123,7 +133,7 @@ class ClipModel:
         pieces = [[self.reader.clean(text)] if cut else self.reader.split(text) for text in texts]
         if not pieces:
             raise InvalidInput("There is no text to encode. Write what to look for in the picture.")
-        with frozen(), torch.autocast(self.device.type, enabled=False):
+        with frozen(), without_autocast(self.device.type):
             features = self._features([piece for group in pieces for piece in group])
             parts = features.split([len(group) for group in pieces])
             return torch.stack([part[0] if len(part) == 1 else merge(part) for part in parts])
@@ -152,6 +162,16 @@ class ClipModel:
             ids = self.reader.crop(ids)
         features = self.text_tower.encode(ids.to(self.device)).float()
         return list((features / features.norm(dim=-1, keepdim=True)).cpu().unbind())
+
+    def _smaller_batch(self, size: int, error: BaseException) -> int:
+        if size == 1:
+            reason = " ".join(str(error).split())[:200]
+            raise NotEnoughMemory(
+                f"{self.name} ran out of memory on {self.device} with a single picture ({reason}). Free some (other "
+                "models, other programs), load it with precision fp16, choose a smaller model, or run it on the CPU."
+            ) from error
+        log.warning("%s ran out of memory with %d pictures at once; trying %d", self.name, size, size // 2)
+        return size // 2
 
     def _check(self, pixels: Tensor, valid: Tensor | None) -> None:
         side = self.side

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pack.api_core.errors import Cancelled, InvalidInput
+from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory
 from pack.api_core.models.clip import ClipModel, Encoding, PictureSpec, build_clip, engine
 from pack.tests.tiny import tiny_clip_module, tiny_tokenizer
 from torch import nn
@@ -170,6 +170,7 @@ def test_autocast_of_a_host_does_not_reach_the_maps(model: ClipModel) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         found = model.encode_pictures(pixels(1))[0]
         torch.testing.assert_close(found.class_token(text), wanted.class_token(text))
+        assert torch.equal(found.similarity(text), wanted.similarity(text))
 
 
 def test_mini_batches_follow_the_memory(model: ClipModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +182,45 @@ def test_mini_batches_follow_the_memory(model: ClipModel, monkeypatch: pytest.Mo
     assert sizes == [1, 2, 3, engine.CPU_BATCH]
     monkeypatch.undo()
     assert engine.free_memory(torch.device("cpu")) > 0
+
+
+@pytest.mark.parametrize(
+    "error", [torch.cuda.OutOfMemoryError("CUDA out of memory."), RuntimeError("MPS backend out of memory")]
+)
+def test_when_memory_runs_out_fewer_pictures_go_through_at_once(
+    error: RuntimeError, model: ClipModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = model.encode_pictures(pixels(7), batch_size=1)
+    most, tried = 2, []
+    original = engine.encode
+
+    def encode(tower: object, part: torch.Tensor, *rest: object, **more: object) -> list[Encoding]:
+        tried.append(len(part))
+        if len(part) > most:
+            raise error
+        return original(tower, part, *rest, **more)
+
+    monkeypatch.setattr(engine, "encode", encode)
+    found = model.encode_pictures(pixels(7), batch_size=8)
+    assert tried == [7, 3, 1, 1, 1, 1, 1, 1, 1]
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.contributions, other.contributions, rtol=0, atol=1e-6)
+    most = 0
+    with pytest.raises(NotEnoughMemory, match=r"tiny ran out of memory on cpu with a single picture.*fp16"):
+        model.encode_pictures(pixels(3))
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(model: ClipModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def encode(tower: object, part: torch.Tensor, *rest: object, **more: object) -> list[Encoding]:
+        tried.append(len(part))
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(engine, "encode", encode)
+    with pytest.raises(RuntimeError, match="mat1"):
+        model.encode_pictures(pixels(3), batch_size=3)
+    assert tried == [3]
 
 
 @pytest.fixture
