@@ -302,3 +302,54 @@ def test_refuses_a_trunk_of_unknown_make(tmp_path: Path) -> None:
     module.visual = Strange()
     with pytest.raises(UnsupportedModel, match="Strange"):
         model_of(module, 48, tmp_path)
+
+
+def test_a_tower_that_shows_nothing_is_refused_in_words(tmp_path: Path) -> None:
+    model = model_of(tiny_clip_module(vision={"qk_norm": True}), 48, tmp_path)
+    attention = model.tower.blocks[2].attn
+    attention.forward = lambda x, **rest: x
+    with pytest.raises(UnsupportedModel, match=r"without showing its attention.*ViT-L-14-336"):
+        model.encode_pictures(torch.rand(1, 3, 48, 48))
+
+
+@pytest.mark.parametrize("name", ["vit_base_patch16_siglip_224", "eva02_base_patch16_clip_224"])
+def test_timm_towers_built_without_fused_attention_are_read_too(
+    name: str, shrink: Callable[..., None], tmp_path: Path
+) -> None:
+    shrink(**TINY_VIT, img_size=96)
+    pool, projection = ("map", "none") if "siglip" in name else ("token", "linear")
+    fused = with_timm(name, pool, 96, timm_proj=projection)
+    plain = with_timm(name, pool, 96, timm_proj=projection)
+    for part in plain.modules():
+        if hasattr(part, "fused_attn"):
+            part.fused_attn = False
+    pixels = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(4))
+    wanted, found = (model_of(module, 96, tmp_path).encode_pictures(pixels)[0] for module in (fused, plain))
+    torch.testing.assert_close(found.contributions, wanted.contributions, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.patches, wanted.patches, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("family", ["class token", "layer scale and norms", "CoCa", "average pool", "MAP head"])
+def test_half_precision_weights_give_the_same_maps_on_the_cpu(
+    family: str, dtype: torch.dtype, shrink: Callable[..., None], tmp_path: Path
+) -> None:
+    if family == "MAP head":
+        shrink(**TINY_VIT, img_size=96)
+        model = model_of(with_timm("vit_base_patch16_siglip_224", "map", 96, timm_proj="none"), 96, tmp_path)
+    else:
+        vision = {
+            "class token": {},
+            "layer scale and norms": NATIVE["everything"],
+            "CoCa": {"attentional_pool": True, "attn_pooler_heads": 4},
+            "average pool": {"pool_type": "avg"},
+        }[family]
+        model = model_of(tiny_clip_module(vision=vision), 48, tmp_path)
+    pixels = torch.rand(1, 3, model.side, model.side, generator=torch.Generator().manual_seed(4))
+    exact = model.encode_pictures(pixels)[0]
+    model.module.to(dtype)
+    rough = model.encode_pictures(pixels)[0]
+    for name in ("contributions", "patches"):
+        wanted, found = getattr(exact, name).flatten(), getattr(rough, name).flatten()
+        assert found.dtype == torch.float32
+        assert torch.corrcoef(torch.stack([wanted, found]))[0, 1] > (0.98 if dtype == torch.bfloat16 else 0.999)

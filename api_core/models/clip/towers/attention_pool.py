@@ -18,6 +18,7 @@ from ...capture import Hooks, capturing
 from ..shares import Shares, Step, in_float32
 from . import Finish, Readings
 from .attention_row import Projections, Row, row_of_call
+from .refusal import require_seen
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class AttentionPoolReadout:
         steps = self.steps()
 
         def read_row(row: Row) -> None:
-            seen["shares"] = Shares.of(row.weighted).through(steps).without_prefix(self.prefix)
+            seen["attention"] = Shares.of(row.weighted).through(steps).without_prefix(self.prefix)
             seen.setdefault("patches", alone(row.values[:, self.prefix :], steps))
 
         def read_block(output: Any) -> None:
@@ -105,8 +106,9 @@ class AttentionPoolReadout:
             seen["patches"] = alone(self.pool.values(tokens[:, self.prefix :]), steps)
 
         def finish(features: Tensor) -> Readings:
+            require_seen(seen, "attention", "patches")
             length = features.float().norm(dim=-1, keepdim=True)
-            shares: Shares = seen["shares"]
+            shares: Shares = seen["attention"]
             return Readings(shares.tokens / length[:, None], shares.rest / length, seen["patches"])
 
         with capturing() as hooks:

@@ -17,6 +17,7 @@ from ...capture import capturing, first_tensor
 from ..shares import Shares, Step
 from . import Finish, Readings
 from .attention_pool import alone
+from .refusal import require_seen
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class AveragePoolReadout:
             seen["tokens"] = self._tokens(first_tensor(output)).float()
 
         def finish(features: Tensor) -> Readings:
+            require_seen(seen, "tokens")
             tokens = seen["tokens"]
             steps = self.steps()
             shares = Shares.of(tokens / tokens.shape[1]).through(steps)

@@ -15,11 +15,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ....errors import UnsupportedModel
 from ...capture import Hooks, capturing, first_tensor
 from ..shares import Matrix, Scale, Shares, Step, inverse_deviation, norm_gain
 from . import Finish, Readings
 from .attention_row import Projections, Row, row_of_call
+from .refusal import require_seen
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ClassTokenReadout:
         projection = self.projection().float()
 
         def read_row(row: Row) -> None:
-            seen["shares"] = Shares.of(row.weighted).through((*attention.steps, Scale(gain), Matrix(projection)))
+            seen["attention"] = Shares.of(row.weighted).through((*attention.steps, Scale(gain), Matrix(projection)))
 
         def read_residual(output: Any) -> None:
             tokens = first_tensor(output)[:, self.prefix :].float() * gain
@@ -79,22 +79,18 @@ class ClassTokenReadout:
 
         def read_final(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             value = first_tensor(args if args else kwargs["input"])
-            seen["class"] = (value[:, 0] if value.ndim == 3 else value).float()
+            seen["class token"] = (value[:, 0] if value.ndim == 3 else value).float()
 
         def finish(features: Tensor) -> Readings:
-            if missing := {"shares", "patches", "class"} - seen.keys():
-                raise UnsupportedModel(
-                    f"The picture tower ran without showing its {', '.join(sorted(missing))} (fused attention off, or "
-                    "a tower built differently from its kind). Use an unmodified model, such as ViT-L-14-336/openai."
-                )
-            scale = inverse_deviation(seen["class"], self.norm.eps) / features.float().norm(dim=-1)
-            shares: Shares = seen["shares"]
+            require_seen(seen, "attention", "patches", "class token")
+            scale = inverse_deviation(seen["class token"], self.norm.eps) / features.float().norm(dim=-1)
+            shares: Shares = seen["attention"]
             kept = shares.without_prefix(self.prefix)
             return Readings(
                 contributions=kept.tokens * scale[:, None, None],
                 rest=kept.rest * scale[:, None],
                 patches=seen["patches"] * scale[:, None, None],
-                **self._offsets(projection, shares, seen["class"], features, len(blocks)),
+                **self._offsets(projection, shares, seen["class token"], features, len(blocks)),
             )
 
         with capturing() as hooks:

@@ -20,6 +20,7 @@ from ..shares import Shares, Step, in_float32
 from . import Finish, Readings
 from .attention_pool import Pool
 from .attention_row import Row
+from .refusal import require_seen
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class MapHeadReadout:
             seen["patches"] = self._feature(in_float32(self.out, self.pool.values(tokens)))
 
         def finish(features: Tensor) -> Readings:
+            require_seen(seen, "contributions", "patches")
             feature = nn.functional.normalize(features.float(), dim=-1)
             contributions: Tensor = seen["contributions"]
             return Readings(contributions, feature - contributions.sum(dim=1), seen["patches"])

@@ -51,7 +51,7 @@ def _transformer_readout(trunk: Any, head: Any, name: str) -> Readout:
         if type(pool).__name__ != "AttentionPoolLatent" or pool.pos_embed is not None or pool.pool != "token":
             raise unsupported(name, f"an attention pool of timm's {type(pool).__name__} that is not a plain MAP head")
         return MapHeadReadout(
-            latent_pool(pool),
+            latent_pool(_fused(pool)),
             trunk.norm,
             pool.proj,
             ResidualMlp(pool.norm, pool.mlp),
@@ -80,7 +80,7 @@ def _projection(after: tuple[nn.Module, ...], name: str) -> Callable[[], Tensor]
 
 def _block_attention(block: Any) -> BlockAttention:
     """timm's blocks: attention, an inner norm (EVA-02), projection, then a norm (post-norm EVA) or LayerScale."""
-    attention = block.attn
+    attention = _fused(block.attn)
     steps: list[Step] = [attention.norm] if hasattr(attention, "norm") else []
     steps.append(attention.proj)
     if type(block).__name__ == "EvaBlockPostNorm":
@@ -91,6 +91,13 @@ def _block_attention(block: Any) -> BlockAttention:
     if gamma is not None:
         steps.append(Scale(gamma))
     return BlockAttention(attention, tuple(steps), fused=True)
+
+
+def _fused(attention: Any) -> Any:
+    """The attention with its fused kernel on: TIMM_FUSED_ATTN=0 builds it off, but only the fused call can be read."""
+    if getattr(attention, "fused_attn", True) is False:
+        attention.fused_attn = True
+    return attention
 
 
 def _feature_map_readout(trunk: Any, head: Any, name: str) -> Readout:
