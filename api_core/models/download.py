@@ -4,6 +4,7 @@ Only safetensors, JSON and text are ever fetched. Files land in the hub's own ca
 symbolic links), so other programs find them. A download that breaks off, or is stopped, goes on where it ended.
 """
 
+import errno
 import fnmatch
 import hashlib
 import logging
@@ -18,67 +19,30 @@ from urllib.parse import urlsplit
 
 from ..errors import DownloadFailed, MissingPackage, ModelNotFound
 from ..progress import Progress, ignore_progress
+from .local_files import SAFE_PATTERNS, Wanted, cache_folder, find_in_cache, find_in_folders
 
 log = logging.getLogger(__name__)
 
-SAFE_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt")
-
 _SPARE_BYTES = 500_000_000
-_forbidden = False
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
+_forbidden_by: str | None = None
 
 
-def forbid_downloads(forbidden: bool = True) -> None:
-    """Refuse every download of this process from now on, whatever a caller allows."""
-    global _forbidden
-    _forbidden = forbidden
+def forbid_downloads(forbidden: bool = True, by: str = "a setting") -> None:
+    """Refuse every download of this process from now on, whatever a caller allows; `by` is what the error blames."""
+    global _forbidden_by
+    _forbidden_by = by if forbidden else None
 
 
 def downloads_forbidden() -> bool:
     """Whether this process refuses downloads: it was told to, or HF_HUB_OFFLINE is set."""
-    return _forbidden or _offline()
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A model's files on the hub: `patterns` of file names in `repo` at `revision` (None: its main branch)."""
-
-    name: str
-    repo: str
-    revision: str | None = None
-    patterns: tuple[str, ...] = SAFE_PATTERNS
-    size_bytes: int = 0
+    return _forbidden_by is not None or _offline()
 
 
 @dataclass(frozen=True)
 class RemoteFile:
     name: str
     size: int
-
-
-def find_in_folders(wanted: Wanted, folders: Sequence[Path], is_complete: Callable[[Path], bool]) -> Path | None:
-    """The model's own folder in one of the model folders, under the repository's name or the catalog's."""
-    organisation, _, short = wanted.repo.rpartition("/")
-    names = (short, f"{organisation}/{short}", f"{organisation}--{short}", wanted.name.replace("/", "-"))
-    for folder in folders:
-        for name in names:
-            candidate = Path(folder) / name
-            if candidate.is_dir() and is_complete(candidate):
-                return candidate
-    return None
-
-
-def find_in_cache(wanted: Wanted, is_complete: Callable[[Path], bool]) -> Path | None:
-    """The model's snapshot in the hub's cache, without touching the network."""
-    repository = _cache_folder(wanted.repo)
-    snapshots = repository / "snapshots"
-    if not snapshots.is_dir():
-        return None
-    reference = repository / "refs" / (wanted.revision or "main")
-    commit = reference.read_text(encoding="ascii").strip() if reference.is_file() else wanted.revision
-    candidates = [] if commit is None else [snapshots / commit]
-    if wanted.revision is None:
-        candidates += sorted(snapshots.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    return next((path for path in candidates if path.is_dir() and is_complete(path)), None)
 
 
 def get_snapshot(
@@ -95,7 +59,12 @@ def get_snapshot(
     on_progress: called with the bytes there are so far and in all; raising from it stops the download, keeping what
     has arrived. Raises ModelNotFound where a download is needed and not allowed, DownloadFailed where it fails.
     """
-    found = find_in_folders(wanted, folders, is_complete) or find_in_cache(wanted, is_complete)
+    found = find_in_folders(wanted, folders, is_complete)
+    try:
+        found = found or find_in_cache(wanted, is_complete)
+    except ModelNotFound:  # shards are missing, as a download leaves that another program broke off
+        if not allow_download:
+            raise
     if found is not None:
         return found
     _require_permission(wanted, folders, allow_download)
@@ -110,13 +79,15 @@ def get_snapshot(
 
 def _require_permission(wanted: Wanted, folders: Sequence[Path], allow_download: bool) -> None:
     size = f" ({wanted.size_bytes / 1e9:.1f} GB)" if wanted.size_bytes else ""
-    places = ", ".join(str(Path(folder) / wanted.repo.rpartition("/")[2]) for folder in folders)
-    by_hand = f"put the files of {wanted.repo} ({', '.join(wanted.patterns)}) into {places or 'a folder, and name it'}"
+    short = wanted.repo.rpartition("/")[2]
+    others = " (any of the model folders will do)" if len(folders) > 1 else ""
+    place = f"{Path(folders[0]) / short}{others}" if folders else "a folder, and name that"
+    by_hand = f"put the files of {wanted.repo} into {place}"
     missing = f"The weights of {wanted.name!r}{size} are not on this machine"
     if not allow_download:
         raise ModelNotFound(f"{missing}. Turn on allow_download to get them from {wanted.repo}, or {by_hand}.")
-    if _forbidden:
-        raise DownloadFailed(f"{missing}, and downloads are forbidden by a setting. Change it, or {by_hand}.")
+    if _forbidden_by is not None:
+        raise DownloadFailed(f"{missing}, and downloads are forbidden by {_forbidden_by}. Change it, or {by_hand}.")
     if _offline():
         raise DownloadFailed(f"{missing}, and HF_HUB_OFFLINE is set. Unset it, or {by_hand}.")
 
@@ -136,7 +107,7 @@ def _download(wanted: Wanted, on_progress: Progress) -> Path:
     ]
     if not files:
         raise DownloadFailed(f"{wanted.repo} holds none of {', '.join(wanted.patterns)}. Choose another model.")
-    repository = _cache_folder(wanted.repo)
+    repository = cache_folder(wanted.repo)
     target = repository / "snapshots" / str(information.sha)
     open_files = [file for file in files if not _is_whole(target / file.name, file.size)]
     total = sum(file.size for file in files)
@@ -171,9 +142,9 @@ def _fetch(wanted: Wanted, repository: Path, commit: str, file: RemoteFile, on_b
 
     part = _part(repository, commit, file)
     target = repository / "snapshots" / commit / file.name
-    part.parent.mkdir(parents=True, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         url = hub.hf_hub_url(wanted.repo, file.name, revision=commit, endpoint=_endpoint())
         remote = hub.get_hf_file_metadata(url)
         location = remote.location or url
@@ -191,6 +162,11 @@ def _fetch(wanted: Wanted, repository: Path, commit: str, file: RemoteFile, on_b
     except _CallbackStopped as stopped:
         raise stopped.reason from None
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            raise DownloadFailed(
+                f"{wanted.name!r} cannot be written to {repository}: {error.strerror}. Make room there and allow "
+                "writing, or set HF_HOME to another disk."
+            ) from error
         raise DownloadFailed(_no_network(wanted, error)) from error
     digest = (remote.etag or "").strip('"')
     if len(digest) == 64 and _sha256(part) != digest:
@@ -252,13 +228,6 @@ def _endpoint() -> str:
 
 def _offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").strip().upper() in {"1", "ON", "YES", "TRUE"}
-
-
-def _cache_folder(repo: str) -> Path:
-    """The repository's folder in the hub's cache, which is found without the hub's client installed."""
-    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
-    cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
-    return Path(os.path.expandvars(cache)).expanduser() / ("models--" + repo.replace("/", "--"))
 
 
 def _part(repository: Path, commit: str, file: RemoteFile) -> Path:

@@ -12,7 +12,8 @@ from ...autograd import frozen
 from ...errors import InvalidInput, ModelNotFound, UnsupportedModel
 from ...progress import Progress, ignore_progress
 from ..catalog import ClipEntry, find_clip_model, list_clip_models
-from ..download import Wanted, get_snapshot
+from ..download import get_snapshot
+from ..local_files import Wanted
 from ..weights import WEIGHT_SUFFIXES
 from . import open_clip_source, transformers_source
 from .model import SECOND_TO_LAST, ClipModel, Library, build_clip
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "embedded"
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
 def load_clip(
@@ -55,17 +55,30 @@ def load_clip(
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """The device of that name; "auto" is CUDA, else MPS, else the CPU."""
-    if isinstance(device, torch.device):
-        return device
+    """The device of that name; "auto" is CUDA, else MPS, else the CPU. A kind that only a host knows is taken as is."""
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    counts = _device_counts()
     try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise InvalidInput(f"There is no device {device!r}. Choose one of {', '.join(DEVICES)}, or cuda:1.") from error
+        place = torch.device(device)
+    except RuntimeError:
+        place = None
+    if place is not None and (place.index or 0) < counts.get(place.type, 0):
+        return place
+    if isinstance(device, torch.device) and device.type not in counts:
+        return device
+    here = [f"{kind}:{index}" if count > 1 else kind for kind, count in counts.items() for index in range(count)]
+    raise InvalidInput(
+        f"This machine has no device {str(device)!r} that torch can use. Choose auto, {', '.join(here)}."
+    )
+
+
+def _device_counts() -> dict[str, int]:
+    """How many devices of each kind torch finds here."""
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return {"cuda": cuda, "mps": int(torch.backends.mps.is_available()), "cpu": 1}
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:

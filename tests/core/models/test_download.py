@@ -1,4 +1,5 @@
 import collections
+import errno
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,11 +128,52 @@ def test_downloads_are_off_until_allowed(hub: HubStandIn, tmp_path: Path, monkey
     assert download.downloads_forbidden()
     with pytest.raises(DownloadFailed, match="forbidden by a setting"):
         get_snapshot(WANTED, is_complete=has_weights, allow_download=True)
+    forbid_downloads(by="the environment variable NO_MODELS")
+    with pytest.raises(DownloadFailed, match="forbidden by the environment variable NO_MODELS"):
+        get_snapshot(WANTED, is_complete=has_weights, allow_download=True)
     forbid_downloads(False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DownloadFailed, match="HF_HUB_OFFLINE"):
         get_snapshot(WANTED, is_complete=has_weights, allow_download=True)
     assert hub.requests == []
+
+
+def test_what_to_do_is_said_in_few_words(tmp_path: Path) -> None:
+    folders = [Path("/models") / kind for kind in ("LLM", "VLM", "clip", "clip_vision", "text_encoders")]
+    with pytest.raises(ModelNotFound) as error:
+        get_snapshot(WANTED, is_complete=has_weights, folders=folders)
+    assert str(Path("/models/LLM/small-model")) in str(error.value)
+    assert "VLM" not in str(error.value)
+    assert len(str(error.value)) < 300
+
+
+def test_a_cache_that_cannot_be_written_is_not_called_the_network(
+    hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").mkdir()
+    original = Path.mkdir
+
+    def refuse(self: Path, *arguments: object, **options: object) -> None:
+        if tmp_path in self.parents:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(DownloadFailed, match=r"cannot be written to .*No space left on device.*HF_HOME"):
+        get_snapshot(WANTED, is_complete=has_weights, allow_download=True)
+
+
+def test_shards_that_another_program_left_out_are_fetched(hub: HubStandIn, tmp_path: Path) -> None:
+    hub.files.clear()
+    hub.files["model.safetensors.index.json"] = b'{"weight_map": {"a": "a.safetensors", "b": "b.safetensors"}}'
+    hub.files["a.safetensors"] = save({"a": torch.zeros(3)})
+    hub.files["b.safetensors"] = save({"b": torch.zeros(3)})
+    folder = get_snapshot(WANTED, is_complete=has_weights, allow_download=True)
+    (folder / "b.safetensors").unlink()
+    with pytest.raises(ModelNotFound, match=r"missing: b\.safetensors"):
+        get_snapshot(WANTED, is_complete=has_weights)
+    assert get_snapshot(WANTED, is_complete=has_weights, allow_download=True) == folder
+    assert (folder / "b.safetensors").read_bytes() == hub.files["b.safetensors"]
 
 
 @pytest.mark.parametrize("place", ["small-model", "someone/small-model", "someone--small-model", "small"])

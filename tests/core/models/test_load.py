@@ -75,10 +75,27 @@ def test_auto_takes_a_gpu_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert resolve_device("auto").type == expected
-    with pytest.raises(InvalidInput, match="toaster"):
-        resolve_device("toaster")
+    there = {True: "cuda:0, cuda:1, ", False: ""}[cuda] + {True: "mps, ", False: ""}[mps] + "cpu"
+    for wrong in ("toaster", "cuda:2", "meta"):
+        with pytest.raises(InvalidInput, match=f"no device '{wrong}'.*Choose auto, {there}[.]$"):
+            resolve_device(wrong)
+    assert resolve_device("cpu").type == "cpu"
+    if cuda:
+        assert resolve_device("cuda:1") == torch.device("cuda:1")
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for device in ("cuda", torch.device("cuda:0"), "mps"):
+        with pytest.raises(InvalidInput, match="Choose auto, cpu"):
+            load_clip(folder, device=device)
+    assert resolve_device(torch.device("privateuseone:0")).type == "privateuseone"
 
 
 def test_a_name_that_is_nothing_says_what_there_is(tmp_path: Path) -> None:
