@@ -5,7 +5,8 @@ The library's picture is a float32 CPU tensor [H, W, C], C = 3 or 4, values 0..1
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def to_picture(source: PictureSource) -> Tensor:
     read. The result may share memory with an array or a tensor, which is never written to.
     """
     if isinstance(source, str | Path):
-        return _from_file(source)
+        with open_image(source) as image:
+            return _from_pil(image, f"The picture {str(source)!r}")
     if isinstance(source, Image.Image):
         return _from_pil(source, "The picture")
     if isinstance(source, np.ndarray):
@@ -45,6 +47,34 @@ def to_picture(source: PictureSource) -> Tensor:
     raise InvalidInput(
         f"A picture cannot be made from {type(source).__name__}. Give a path, a PIL picture, a numpy array or a tensor."
     )
+
+
+@contextmanager
+def open_image(source: str | Path) -> Iterator[Image.Image]:
+    """The file's picture as Pillow reads it, loaded, in its own mode and not turned; InvalidInput where it cannot."""
+    if isinstance(source, str) and _URL.match(source):
+        raise InvalidInput(f"{_shown(source)} is an address, not a file. Download the picture first and pass its path.")
+    path = Path(source).expanduser()
+    try:
+        if path.is_dir():
+            raise InvalidInput(f"{str(path)!r} is a folder, not a picture. Pass the path of one picture.")
+        with Image.open(path) as image:
+            image.load()
+            yield image
+    except FileNotFoundError as error:
+        where = f"(relative to {str(Path.cwd())!r})"
+        raise InvalidInput(f"There is no picture at {_shown(path)}. Check the path {where}.") from error
+    except UnidentifiedImageError as error:
+        raise InvalidInput(f"{str(path)!r} is not a picture that Pillow can read. Save it as PNG or JPEG.") from error
+    except Image.DecompressionBombError as error:
+        raise InvalidInput(f"{str(path)!r} is too large to open safely ({error}). Make it smaller first.") from error
+    except (OSError, SyntaxError, EOFError) as error:
+        raise InvalidInput(f"{_shown(path)} cannot be read: {error}. The file may be cut short or damaged.") from error
+
+
+def _shown(source: str | Path) -> str:
+    text = str(source)
+    return repr(text if len(text) <= 200 else text[:197] + "...")
 
 
 def to_pil(picture: Tensor) -> Image.Image:
@@ -102,27 +132,6 @@ def require_finite_quickly(values: Tensor, what: str) -> None:
     """As `require_finite`, in one pass and without a copy of the size of `values`."""
     if values.numel() and not all(math.isfinite(float(bound)) for bound in torch.aminmax(values.detach())):
         require_finite(values, what)
-
-
-def _from_file(source: str | Path) -> Tensor:
-    if isinstance(source, str) and _URL.match(source):
-        shown = source if len(source) <= 80 else source[:77] + "..."
-        raise InvalidInput(f"{shown!r} is an address, not a file. Download the picture first and pass its path.")
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise InvalidInput(f"There is no picture at {str(path)!r}. Check the path (relative to {str(Path.cwd())!r}).")
-    if not path.is_file():
-        raise InvalidInput(f"{str(path)!r} is a folder, not a picture. Pass the path of one picture.")
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return _from_pil(image, f"The picture {str(path)!r}")
-    except UnidentifiedImageError as error:
-        raise InvalidInput(f"{str(path)!r} is not a picture that Pillow can read. Save it as PNG or JPEG.") from error
-    except Image.DecompressionBombError as error:
-        raise InvalidInput(f"{str(path)!r} is too large to open safely ({error}). Make it smaller first.") from error
-    except (OSError, SyntaxError, EOFError) as error:
-        raise InvalidInput(f"{str(path)!r} cannot be read: {error}. The file may be cut short or damaged.") from error
 
 
 def _from_pil(image: Image.Image, what: str) -> Tensor:

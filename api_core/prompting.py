@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from .attribution import clip_heatmap
-from .errors import InvalidInput
 from .masks import tune
 from .models.catalog import EMBEDDED_CLIP, mask_defaults
 from .models.clip import ClipModel
 from .models.clip.load import load_clip
 from .overlay import FadeStyle, Style, apply
-from .pictures import PictureSource, flatten_alpha, to_picture, to_pil
+from .pictures import PictureSource, flatten_alpha, open_image, to_picture, to_pil
 from .progress import Progress, ignore_progress
 from .results import Heatmap, Reading
 
@@ -171,14 +170,8 @@ def _open_raw(source: AnyImage) -> Image.Image:
     """A picture as the official code opens it: not turned by its EXIF, in its own mode."""
     if isinstance(source, Image.Image):
         return source
-    try:
-        with Image.open(source) as image:
-            image.load()
-            return image.copy()
-    except FileNotFoundError as error:
-        raise InvalidInput(f"There is no picture at {str(source)!r}. Check the path.") from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise InvalidInput(f"{str(source)!r} cannot be read as a picture: {error}") from error
+    with open_image(source) as image:
+        return image.copy()
 
 
 def _to_rgb(picture: Tensor | Image.Image) -> Tensor:

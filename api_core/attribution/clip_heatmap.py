@@ -112,6 +112,8 @@ def _prepare(picture: AnyPicture, reading: Reading) -> AnyPicture:
     if isinstance(picture, Tensor):
         require_picture(picture)
         return picture
+    if 0 in picture.size:
+        raise InvalidInput(f"A picture has no pixels: its size is {picture.width} x {picture.height}.")
     return picture if reading == "upstream" else to_picture(picture)
 
 

@@ -11,7 +11,7 @@ from pack.api_core import prompting
 from pack.api_core.errors import InvalidInput
 from pack.api_core.masks import tune
 from pack.api_core.models.clip.load import load_clip
-from pack.api_core.overlay import HeatStyle
+from pack.api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, Style
 from pack.api_core.pictures import to_picture
 from pack.api_core.prompting import clip_api, prompt_picture, release
 from pack.tests.tiny import tiny_clip_folder
@@ -139,18 +139,80 @@ def test_prompt_picture_gives_the_picture_and_how_it_came_about(folder: Path) ->
     assert not torch.equal(heat.picture, result.picture)
 
 
-def test_a_picture_of_one_colour_says_so(folder: Path) -> None:
-    result = prompt_picture(torch.zeros(1, 1, 3), "red", model=folder)
-    assert torch.isfinite(result.picture).all()
+@pytest.mark.parametrize("reading", ["precise", "upstream"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 16384), (16384, 1)])
+def test_pictures_of_extreme_sizes_become_prompted_ones(folder: Path, size: tuple[int, int], reading: str) -> None:
+    for colors in (torch.zeros(*size, 3), torch.rand(*size, 3)):
+        result = prompt_picture(colors, "red", model=folder, reading=reading)
+        assert result.picture.shape == (*size, 3)
+        assert bool(torch.isfinite(result.picture).all())
+        assert 0 <= float(result.mask.min()) <= float(result.mask.max()) <= 1
+        assert result.warnings == ()
+
+
+def test_a_map_that_says_nothing_leaves_the_picture_and_says_so(folder: Path) -> None:
+    model = load_clip(folder)
+    with torch.no_grad():  # a tower that puts the same of everything everywhere
+        for weight in model.module.visual.parameters():
+            weight.zero_()
+        model.module.visual.ln_post.bias.fill_(1)
+        model.module.visual.proj.fill_(0.1)
+    source = to_picture(image(40, 40))
+    result = prompt_picture(source, "red", model=model)
+    assert torch.equal(result.picture, source)
+    assert "same everywhere" in result.warnings[0]
+
+
+@pytest.mark.parametrize("reading", ["precise", "upstream"])
+@pytest.mark.parametrize("style", [FadeStyle(), BlurStyle(2.0), DesaturateStyle(), HeatStyle(), OutlineStyle()])
+def test_what_a_caller_has_switched_on_changes_nothing(folder: Path, style: Style, reading: str) -> None:
+    """Autocast, inference mode and a seed belong to the caller: they neither reach the result nor are touched by it."""
+    source = to_picture(image(64, 40))
+
+    def prompt() -> torch.Tensor:
+        return prompt_picture(source, "the red circle", model=load_clip(folder), style=style, reading=reading).picture
+
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    wanted = prompt()
+    assert torch.equal(torch.get_rng_state(), before)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(prompt(), wanted)
+    with torch.inference_mode():
+        assert torch.equal(prompt(), wanted)
+    torch.manual_seed(6)
+    assert torch.equal(prompt(), wanted)
+
+
+def test_a_second_time_gives_the_same_whatever_came_between(folder: Path) -> None:
+    model = load_clip(folder)
+    source = to_picture(image(64, 40))
+    first = prompt_picture(source, "the red circle", model=model)
+    prompt_picture(source, "a blue square", model=model)
+    prompt_picture(to_picture(image(40, 64, seed=1)), "the red circle", model=model)
+    assert torch.equal(prompt_picture(source, "the red circle", model=model).picture, first.picture)
 
 
 def test_what_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("no picture")
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:500])
     for reading in ("precise", "upstream"):
         with pytest.raises(InvalidInput, match="nowhere"):
             clip_api("nowhere.png", "red", folder, reading=reading)
         with pytest.raises(InvalidInput, match=r"note\.txt"):
             clip_api(tmp_path / "note.txt", "red", folder, reading=reading)
+        with pytest.raises(InvalidInput, match=r"cut\.png.*cut short or damaged"):
+            clip_api(tmp_path / "cut.png", "red", folder, reading=reading)
+        with pytest.raises(InvalidInput, match="is a folder"):
+            clip_api(tmp_path, "red", folder, reading=reading)
+        with pytest.raises(InvalidInput, match="is an address"):
+            clip_api("https://example.org/a.png", "red", folder, reading=reading)
+        with pytest.raises(InvalidInput, match="cannot be read"):
+            clip_api("x" * 5000, "red", folder, reading=reading)
+        with pytest.raises(InvalidInput, match="no pixels"):
+            clip_api(Image.new("RGB", (0, 4)), "red", folder, reading=reading)
         with pytest.raises(InvalidInput, match="empty"):
             clip_api(image(9, 9), " ", folder, reading=reading)
     with pytest.raises(InvalidInput, match="256"):
