@@ -56,8 +56,8 @@ def open_image(source: str | Path) -> Iterator[Image.Image]:
         raise InvalidInput(f"{_shown(source)} is an address, not a file. Download the picture first and pass its path.")
     path = Path(source).expanduser()
     try:
-        if path.is_dir():
-            raise InvalidInput(f"{str(path)!r} is a folder, not a picture. Pass the path of one picture.")
+        if path.exists() and not path.is_file():
+            raise InvalidInput(f"{str(path)!r} is a folder or a device. Pass the path of one picture.")
         with Image.open(path) as image:
             image.load()
             yield image

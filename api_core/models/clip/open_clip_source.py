@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel
+from ..local_files import Wanted, find_in_cache
 from ..weights import PICKLE_SUFFIXES, check_safetensors, read_state_dict, weight_files
 from .quick_gelu import needs_quick_gelu, published_names, with_quick_gelu
 
@@ -151,7 +152,7 @@ def _shaped_like(open_clip: Any, state: Mapping[str, Tensor], path: Path) -> str
 def _build(model_config: Mapping[str, Any], weights: Path) -> nn.Module:
     open_clip = require_open_clip()
     with _NoRandomWeights():
-        module = _new_module(model_config)
+        module = _new_module(_with_local_text_tower(model_config, weights.parent))
     if weights.suffix == ".safetensors":
         check_safetensors(weights)
     else:
@@ -163,6 +164,26 @@ def _build(model_config: Mapping[str, Any], weights: Path) -> nn.Module:
         reason = " ".join(str(error).split())[:300]
         raise DamagedWeights(f"{weights} does not belong to the model it was taken for: {reason}") from error
     return module.eval().requires_grad_(False)
+
+
+def _with_local_text_tower(model_config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The configuration, its transformers text tower named by a folder here: open_clip would ask the hub for it."""
+    text = model_config["text_cfg"]
+    name = text.get("hf_model_name")
+    if not name:
+        return dict(model_config)
+    own = folder / name.rpartition("/")[2]
+    found = own if _has_config(own) else find_in_cache(Wanted(name, name), _has_config)
+    if found is None:
+        raise ModelNotFound(
+            f"This model's text tower is described by {name}, which is not on this machine. Put config.json of {name} "
+            f"into {own}."
+        )
+    return {**model_config, "text_cfg": {**text, "hf_model_name": str(found)}}
+
+
+def _has_config(folder: Path) -> bool:
+    return (folder / "config.json").is_file()
 
 
 def _check_shapes(module: nn.Module, weights: Path) -> None:

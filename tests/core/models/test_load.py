@@ -127,6 +127,50 @@ def test_cut_short(folder: Path) -> None:
         load_clip(folder)
 
 
+def test_a_pickle_cut_short(folder: Path) -> None:
+    state = load_file(weights_of(folder))
+    weights_of(folder).unlink()
+    path = folder / "open_clip_pytorch_model.bin"
+    torch.save(state, path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(DamagedWeights, match="it is cut short"):
+        load_clip(folder)
+
+
+def test_a_text_tower_of_transformers_is_never_asked_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import open_clip
+
+    transformers = pytest.importorskip("transformers")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    asked: list[str] = []
+    original = transformers.AutoConfig.from_pretrained
+
+    def from_pretrained(name: str, *rest: object, **more: object) -> object:
+        asked.append(name)
+        return original(name, *rest, **more)
+
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", from_pretrained)
+    text = {"hf_model_name": "someone/tiny-bert", "hf_model_pretrained": False, "hf_pooler_type": "mean_pooler"}
+    folder = tiny_clip_folder(tmp_path / "model")
+    path = folder / "open_clip_config.json"
+    config = json.loads(path.read_text())
+    config["model_cfg"]["text_cfg"] = {"context_length": 24, **text}
+    path.write_text(json.dumps(config))
+    with pytest.raises(ModelNotFound, match=r"config\.json of someone/tiny-bert into .*tiny-bert"):
+        load_clip(folder)
+    assert asked == []
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    transformers.BertConfig(vocab_size=1024, **sizes).save_pretrained(folder / "tiny-bert")
+    local = {**config["model_cfg"]["text_cfg"], "hf_model_name": str(folder / "tiny-bert")}
+    whole = open_clip.CustomTextCLIP(**{**config["model_cfg"], "text_cfg": local})
+    save_file({name: value.contiguous() for name, value in whole.state_dict().items()}, weights_of(folder))
+    model = load_clip(folder)
+    assert model.encode_texts(["red"]).shape == (1, 32)
+    assert {str(folder / "tiny-bert")} == set(asked)
+
+
 def test_missing_weights_and_missing_tensors(folder: Path) -> None:
     state = load_file(weights_of(folder))
     state.pop("visual.proj")
