@@ -11,7 +11,18 @@ from torch import Tensor
 from .errors import InvalidInput
 from .geometry import compose
 from .results import Box, Heatmap, Label, PictureMap, View
-from .scales import SCALES, is_constant, min_max, rescale, valid_values, whole_or_words, z_score
+from .scales import (
+    SCALES,
+    TWO_PARTS,
+    is_constant,
+    min_max,
+    only_part,
+    rescale,
+    soft_or,
+    valid_values,
+    whole_or_words,
+    z_score,
+)
 
 CombineMode = Literal["mean", "max", "product", "contrast"]
 COMBINE_MODES: tuple[CombineMode, ...] = ("mean", "max", "product", "contrast")
@@ -86,20 +97,11 @@ def _combine_pictures(maps: Sequence[PictureMap], mode: str, scale: str, index: 
 
 def _one_part(picture: PictureMap) -> tuple[View, ...]:
     picture = picture.pick(whole_or_words(picture))
-    if set(picture.parts) == {"class_token", "patch"}:
-        queried = z_score(picture.parts["class_token"], picture.signed)
-        content = min_max(picture.parts["patch"], inverted=True)
-        if [view.values.shape for view in queried] != [view.values.shape for view in content]:
-            raise InvalidInput("The parts class_token and patch of a heatmap have different grids; they cannot merge.")
-        sigmoids = [torch.sigmoid(view.values) for view in queried]
-        return tuple(
-            replace(view, values=a + view.values - a * view.values) for a, view in zip(sigmoids, content, strict=True)
-        )
-    if len(picture.parts) != 1:
-        raise InvalidInput(
-            f"Heatmaps of one part, or of class_token and patch, can be combined, not of {sorted(picture.parts)}."
-        )
-    return next(iter(picture.parts.values()))
+    if set(picture.parts) == TWO_PARTS:
+        scored = z_score(picture.parts["class_token"], picture.signed)
+        queried = [replace(view, values=torch.sigmoid(view.values)) for view in scored]
+        return soft_or(queried, min_max(picture.parts["patch"], inverted=True))
+    return only_part(picture.parts)
 
 
 def _mean_of_labels(views: tuple[View, ...]) -> tuple[View, ...]:

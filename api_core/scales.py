@@ -1,8 +1,11 @@
-"""Bringing raw maps to one scale: statistics over the valid cells of all views of a picture, one label at a time."""
+"""Bringing raw maps to one scale, and two parts of a map together.
 
-from collections.abc import Sequence
+Statistics run over the valid cells of all views of a picture, one label at a time.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,6 +13,7 @@ from torch import Tensor
 from .errors import InvalidInput
 from .results import PictureMap, View, require_finite
 
+Part = TypeVar("Part")
 Scale = Literal["z-score", "rank", "min-max"]
 SCALES: tuple[Scale, ...] = ("z-score", "rank", "min-max")
 # A map whose values differ by less than a few float32 roundings has no information to enhance, only noise.
@@ -90,6 +94,28 @@ def affine(views: Sequence[View], center: Tensor, spread: Tensor) -> tuple[View,
         scaled = ((view.values.to(torch.float64) - center[:, None, None]) / spread[:, None, None]).to(torch.float32)
         result.append(replace(view, values=torch.where(view.valid, scaled, 0.0)))
     return tuple(result)
+
+
+TWO_PARTS = frozenset({"class_token", "patch"})
+"""The parts of the paper's CLIP map."""
+
+
+def soft_or(queried: Sequence[View], content: Sequence[View]) -> tuple[View, ...]:
+    """a + b - a b cell by cell: what either of the two parts of the paper's CLIP map, both 0..1, holds to matter."""
+    if [view.values.shape for view in queried] != [view.values.shape for view in content]:
+        raise InvalidInput("The parts class_token and patch of a heatmap have different grids and cannot be merged.")
+    return tuple(
+        replace(a, values=a.values + b.values - a.values * b.values) for a, b in zip(queried, content, strict=True)
+    )
+
+
+def only_part(parts: Mapping[str, Part]) -> Part:
+    """The one part of a map that has no more; InvalidInput for parts that nothing says how to merge."""
+    if len(parts) != 1:
+        raise InvalidInput(
+            f"Heatmaps of one part, or of class_token and patch, can be used here, not of {', '.join(sorted(parts))}."
+        )
+    return next(iter(parts.values()))
 
 
 def whole_or_words(picture: PictureMap) -> list[int]:

@@ -6,13 +6,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..errors import InvalidInput
 from ..geometry import compose, trim
 from ..results import PictureMap, View
-from ..scales import is_constant, min_max, valid_values, z_score
+from ..scales import TWO_PARTS, is_constant, min_max, only_part, soft_or, valid_values, z_score
 
 LEFT_AS_IT_IS = "the mask is 1 everywhere and leaves the picture as it is."
-TWO_PARTS = {"class_token", "patch"}
 
 
 def mask(
@@ -59,18 +57,8 @@ def _merge(parts: dict[str, tuple[View, ...]], contrast: float, smoothing: float
     if set(parts) == TWO_PARTS:
         queried = _smooth(_enhance(parts["class_token"], contrast, signed), smoothing)
         content = _smooth(min_max(parts["patch"], inverted=True), smoothing)
-        if [view.values.shape for view in queried] != [view.values.shape for view in content]:
-            raise InvalidInput(
-                "The parts class_token and patch of a heatmap have different grids and cannot be merged."
-            )
-        return tuple(
-            replace(a, values=a.values + b.values - a.values * b.values) for a, b in zip(queried, content, strict=True)
-        )
-    if len(parts) != 1:
-        raise InvalidInput(
-            f"A mask can be made of one part, or of class_token and patch, not of {', '.join(sorted(parts))}."
-        )
-    return _smooth(_enhance(next(iter(parts.values())), contrast, signed), smoothing)
+        return soft_or(queried, content)
+    return _smooth(_enhance(only_part(parts), contrast, signed), smoothing)
 
 
 def _enhance(views: Sequence[View], contrast: float, signed: bool) -> tuple[View, ...]:

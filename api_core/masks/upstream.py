@@ -12,7 +12,8 @@ from torch import Tensor
 from ..autograd import without_autocast
 from ..errors import InvalidInput
 from ..results import PictureMap, require_finite
-from .precise import TWO_PARTS, informative_labels, nothing_left
+from ..scales import TWO_PARTS, only_part
+from .precise import informative_labels, nothing_left
 
 
 def mask(
@@ -43,11 +44,7 @@ def _merge(parts: dict[str, Tensor], contrast: float, width: int) -> Tensor:
         queried = _box_filter(_enhance(parts["class_token"], contrast), width)
         content = _box_filter(_min_max(parts["patch"], inverted=True), width)
         return _min_max(queried + content - queried * content)
-    if len(parts) != 1:
-        raise InvalidInput(
-            f"A mask can be made of one part, or of class_token and patch, not of {', '.join(sorted(parts))}."
-        )
-    return _box_filter(_enhance(next(iter(parts.values())), contrast), width)
+    return _box_filter(_enhance(only_part(parts), contrast), width)
 
 
 def _grid(picture: PictureMap, name: str) -> Tensor:
