@@ -72,6 +72,16 @@ def open_image(source: str | Path) -> Iterator[Image.Image]:
         raise InvalidInput(f"{_shown(path)} cannot be read: {error}. The file may be cut short or damaged.") from error
 
 
+def require_loaded(image: Image.Image, what: str = "The picture") -> None:
+    """Decode a PIL picture whose file is read only now; InvalidInput when that fails, or when it has no pixels."""
+    if 0 in image.size:
+        raise InvalidInput(f"{what} has no pixels: its size is {image.width} x {image.height}.")
+    try:
+        image.load()
+    except (OSError, SyntaxError, EOFError, ValueError) as error:
+        raise InvalidInput(f"{what} cannot be read: {error}. Its file may be cut short, damaged or closed.") from error
+
+
 def _shown(source: str | Path) -> str:
     text = str(source)
     return repr(text if len(text) <= 200 else text[:197] + "...")
@@ -135,8 +145,7 @@ def require_finite_quickly(values: Tensor, what: str) -> None:
 
 
 def _from_pil(image: Image.Image, what: str) -> Tensor:
-    if 0 in image.size:
-        raise InvalidInput(f"{what} has no pixels: its size is {image.width} x {image.height}.")
+    require_loaded(image, what)
     turned: Image.Image = ImageOps.exif_transpose(image)
     if turned.mode.startswith("I"):
         return _from_wide_levels(np.asarray(turned), what)

@@ -10,7 +10,7 @@ from ..errors import InvalidInput
 from ..geometry import FITS
 from ..models.catalog import DEFAULT_FIT, find_clip_model
 from ..models.clip import ClipModel, Encoding
-from ..pictures import require_picture, to_picture
+from ..pictures import require_loaded, require_picture, to_picture
 from ..progress import Progress, ignore_progress
 from ..results import READINGS, Heatmap, PictureMap, Reading, View, require_finite
 from .encoding import encode_looks
@@ -112,8 +112,7 @@ def _prepare(picture: AnyPicture, reading: Reading) -> AnyPicture:
     if isinstance(picture, Tensor):
         require_picture(picture)
         return picture
-    if 0 in picture.size:
-        raise InvalidInput(f"A picture has no pixels: its size is {picture.width} x {picture.height}.")
+    require_loaded(picture)
     return picture if reading == "upstream" else to_picture(picture)
 
 

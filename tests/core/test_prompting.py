@@ -205,6 +205,8 @@ def test_what_cannot_be_read(folder: Path, tmp_path: Path) -> None:
             clip_api(tmp_path / "note.txt", "red", folder, reading=reading)
         with pytest.raises(InvalidInput, match=r"cut\.png.*cut short or damaged"):
             clip_api(tmp_path / "cut.png", "red", folder, reading=reading)
+        with pytest.raises(InvalidInput, match="cut short, damaged"):
+            clip_api(Image.open(tmp_path / "cut.png"), "red", folder, reading=reading)
         with pytest.raises(InvalidInput, match="is a folder"):
             clip_api(tmp_path, "red", folder, reading=reading)
         with pytest.raises(InvalidInput, match="is an address"):
