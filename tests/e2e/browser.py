@@ -1,0 +1,120 @@
+"""A Chromium with ComfyUI's page open, driven the way a user's own is."""
+
+import contextlib
+import importlib.util
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .server import Server
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOAD_SECONDS = 120.0
+RUN_SECONDS = 120.0
+READY = "() => window.app?.graph && window.LiteGraph?.registered_node_types?.AttnPromptOverlay"
+MODERN_NODES = "Comfy.VueNodes.Enabled"
+
+
+def find_browser() -> str | None:
+    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
+
+
+def why_not() -> str | None:
+    """Why no page can be opened here, or None."""
+    if importlib.util.find_spec("playwright") is None:
+        return "the Python package playwright is not installed"
+    if find_browser() is None:
+        return f"there is no browser: none of {', '.join(BROWSERS)} is on the PATH"
+    return None
+
+
+class ComfyPage:
+    """ComfyUI's page, and the mistakes that it reported."""
+
+    def __init__(self, page: Any, server: Server) -> None:
+        self.page = page
+        self.server = server
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, *, modern: bool) -> None:
+        """Load the page with one of ComfyUI's two renderers of nodes."""
+        self.server.post("/settings", {MODERN_NODES: modern})
+        self.page.goto(f"http://{self.server.address}")
+        self.page.wait_for_function(READY, timeout=LOAD_SECONDS * 1000)
+        set_to = self.page.evaluate("(name) => window.app.extensionManager.setting.get(name)", MODERN_NODES)
+        assert set_to is modern, f"the page did not take the setting {MODERN_NODES}"
+
+    def load(self, workflow: dict[str, Any]) -> None:
+        self.page.evaluate("async (graph) => { await window.app.loadGraphData(graph); }", workflow)
+        self.page.keyboard.press("Escape")  # a first visit opens the templates over the graph
+
+    def node_types(self) -> dict[str, str]:
+        """Every node on the canvas, by its id; one that this ComfyUI lacks has the type "missing: …"."""
+        return self.page.evaluate("""() => Object.fromEntries(window.app.graph.nodes.map((node) => [
+            String(node.id),
+            (node.type in LiteGraph.registered_node_types && !node.has_errors ? '' : 'missing: ') + node.type,
+        ]))""")
+
+    def set_widget(self, node_type: str, name: str, value: Any) -> None:
+        self.page.evaluate(
+            """([type, name, value]) => {
+                const node = window.app.graph.nodes.find((node) => node.type === type);
+                const widget = node.widgets.find((widget) => widget.name === name);
+                widget.value = value;
+                widget.callback?.(value, window.app.canvas, node);
+            }""",
+            [node_type, name, value],
+        )
+
+    def prompt(self) -> dict[str, Any]:
+        """What the page would send to the server."""
+        return json.loads(self.page.evaluate("async () => JSON.stringify((await window.app.graphToPrompt()).output)"))
+
+    def run(self) -> dict[str, Any]:
+        """Queue what is on the canvas as the Run button does; its entry of the history."""
+        before = set(self.server.get("/history"))
+        assert self.page.evaluate("() => window.app.queuePrompt(0)"), "ComfyUI refused the workflow"
+        deadline = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < deadline:
+            fresh = [entry for key, entry in self.server.get("/history").items() if key not in before]
+            if fresh:
+                return fresh[0]
+            self.page.wait_for_timeout(200)
+        raise TimeoutError(f"The workflow was not done within {RUN_SECONDS:.0f} s.")
+
+    def wait_until_shown(self, nodes: set[str]) -> None:
+        """Until the page has got what these nodes show."""
+        self.page.wait_for_function(
+            "(ids) => ids.every((id) => window.app.nodeOutputs?.[id])", arg=sorted(nodes), timeout=30_000
+        )
+        self.page.wait_for_timeout(1500)  # pictures are fetched and drawn
+
+    def screenshot(self, path: Path) -> None:
+        self.page.screenshot(path=path)
+        print(f"screenshot: {path}")  # noqa: T201  (pytest shows it under a failure, and with -rP)
+
+
+@contextlib.contextmanager
+def opened(server: Server) -> Iterator[ComfyPage]:
+    """A fresh browser; close it before `Server.run` is used again, as both need the thread's event loop."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+        try:
+            yield ComfyPage(browser.new_page(viewport={"width": 1900, "height": 950}), server)
+        finally:
+            browser.close()

@@ -1,0 +1,125 @@
+"""The shipped workflows in ComfyUI's own page, in both of its renderers: nothing is missing, and Run works."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pack.tests.e2e import browser
+from pack.tests.e2e.browser import ComfyPage
+from pack.tests.e2e.conftest import make_picture
+from pack.tests.e2e.server import ROOT, Server
+
+pytestmark = pytest.mark.host
+
+WORKFLOWS = ROOT / "workflows"
+QUICK_START = "Attention prompt - quick start"
+PHOTOGRAPHS = "Attention prompt - photographs"
+DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+
+
+@pytest.fixture
+def page(comfyui: Server) -> Iterator[ComfyPage]:
+    reason = browser.why_not()
+    if reason is not None:
+        pytest.skip(f"NOT RUN, the workflows were not tried in a browser: {reason}")
+    make_picture(comfyui.base / "input" / "example.png")  # a ComfyUI brings one of this name
+    with browser.opened(comfyui) as opened:
+        yield opened
+
+
+def read(name: str) -> dict[str, Any]:
+    return json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def assert_nothing_missing(page: ComfyPage, workflow: Mapping[str, Any]) -> None:
+    assert page.node_types() == {str(node["id"]): node["type"] for node in workflow["nodes"]}
+
+
+@pytest.mark.parametrize(("modern", "seed"), [(False, 739), (True, 740)], ids=["classic", "modern"])
+def test_quick_start_runs(page: ComfyPage, tmp_path: Path, modern: bool, seed: int) -> None:
+    workflow = read(QUICK_START)
+    page.open(modern=modern)
+    page.load(workflow)
+    assert_nothing_missing(page, workflow)
+    page.screenshot(tmp_path / "loaded.png")
+    page.set_widget("AttnPromptDemoScene", "seed", seed)  # another one each time, so that nothing is cached
+    known = page.server.get("/object_info")
+    types = {key: kind for key, kind in page.node_types().items() if kind in known}
+    outputs = {key for key, kind in types.items() if known[kind]["output_node"]}
+    assert {types[key] for key in outputs} >= {"AttnPromptView", "PreviewAny", "PreviewImage", "SaveImage"}
+
+    history = page.run()
+    assert history["status"]["status_str"] == "success", history["status"]
+    assert set(history["outputs"]) >= outputs
+    cached = {
+        key for message, data in history["status"]["messages"] if message == "execution_cached" for key in data["nodes"]
+    }
+    assert not outputs & cached
+    page.wait_until_shown(outputs)
+    page.screenshot(tmp_path / "ran.png")
+    assert not page.errors
+
+
+@pytest.mark.parametrize("modern", [False, True], ids=["classic", "modern"])
+@pytest.mark.parametrize("name", [QUICK_START, PHOTOGRAPHS])
+def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, tmp_path: Path, name: str, modern: bool) -> None:
+    workflow = read(name)
+    page.open(modern=modern)
+    page.load(workflow)
+    assert_nothing_missing(page, workflow)
+    prompt = page.prompt()
+    page.screenshot(tmp_path / "loaded.png")
+    known = page.server.get("/object_info")
+    notes = {str(node["id"]) for node in workflow["nodes"] if node["type"].endswith("Note")}
+    assert set(prompt) == {str(node["id"]) for node in workflow["nodes"]} - notes
+    links = 0
+    for key, node in prompt.items():
+        offered = known[node["class_type"]]["input"]
+        wanted = flat_inputs({**offered.get("required", {}), **offered.get("optional", {})}, node["inputs"])
+        assert set(node["inputs"]) <= set(wanted), f"node {key} has inputs that {node['class_type']} does not know"
+        required = flat_inputs(offered.get("required", {}), node["inputs"])
+        assert set(required) <= set(node["inputs"]), f"node {key} lacks inputs of {node['class_type']}"
+        for entry, value in node["inputs"].items():
+            where = f"{node['class_type']}.{entry} of node {key}"
+            if isinstance(value, list):
+                links += 1
+                origin, slot = value
+                assert_link(known[prompt[origin]["class_type"]]["output"][slot], wanted[entry][0], where)
+            else:
+                assert_value(value, *wanted[entry], where=where)
+    assert links == len(workflow["links"])
+
+
+def flat_inputs(offered: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """The type and the settings of every input, those of the chosen option of a dynamic combo among them."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for entry, (kind, *settings) in offered.items():
+        name = f"{prefix}{entry}"
+        found[name] = (kind, settings[0] if settings else {})
+        if kind == DYNAMIC_COMBO:
+            chosen = next(option for option in settings[0]["options"] if option["key"] == given[name])
+            for inner in chosen["inputs"].values():
+                found |= flat_inputs(inner, given, f"{name}.")
+    return found
+
+
+def assert_link(kind: str, accepted: str, where: str) -> None:
+    assert accepted == "*" or kind in accepted.split(","), f"{where} takes {accepted}, not {kind}"
+
+
+def assert_value(value: Any, kind: Any, settings: Mapping[str, Any], *, where: str) -> None:
+    assert value is not None, f"{where} has no value"
+    if settings.get("image_upload"):
+        return  # whichever pictures lie in this ComfyUI's input folder
+    if kind == DYNAMIC_COMBO:
+        assert value in [option["key"] for option in settings["options"]], f"{where} is {value!r}"
+    elif isinstance(kind, list) or kind == "COMBO":
+        options = kind if isinstance(kind, list) else settings["options"]
+        assert value in options, f"{where} is {value!r}, not one of {options}"
+    else:
+        python = {"INT": int, "FLOAT": (int, float), "STRING": str, "BOOLEAN": bool}[kind]
+        assert isinstance(value, python), f"{where} is {value!r}, no {kind}"
+        if kind in ("INT", "FLOAT"):
+            assert settings.get("min", value) <= value <= settings.get("max", value), f"{where} is {value}"
