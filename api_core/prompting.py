@@ -70,9 +70,11 @@ def prompt_picture(
 ) -> PromptedPicture:
     """Prompt one picture with a question: what does not matter to it fades, or what `style` says.
 
-    picture: a path, a PIL picture, an array or a tensor. model: a loaded CLIP, or what `load_clip` takes; the last one
-    loaded is kept until `release()`. words: use the maps of these words of the query instead of the whole. None for
-    layer, contrast, smoothing and fit is the catalog's choice for the model; for style a fade to black.
+    picture: a path, a PIL picture, an array or a tensor; it is turned as its EXIF says and made RGB or RGBA first, in
+    the upstream reading too (there `clip_api` takes a file as the official code opens it). model: a loaded CLIP, or
+    what `load_clip` takes; the last one loaded is kept until `release()`. words: use the maps of these words of the
+    query instead of the whole. None for layer, contrast, smoothing and fit is the catalog's choice for the model; for
+    style a fade to black.
     """
     pixels = to_picture(picture)
     loaded = model if isinstance(model, ClipModel) else _keep_loaded(model, allow_download=allow_download)

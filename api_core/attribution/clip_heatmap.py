@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..errors import InvalidInput
@@ -111,9 +112,11 @@ def _prepare(picture: AnyPicture, reading: Reading) -> AnyPicture:
     """A checked picture; a PIL picture stays one in the upstream reading, where its mode matters."""
     if isinstance(picture, Tensor):
         require_picture(picture)
+        return picture.detach()
+    if reading == "upstream" and isinstance(picture, Image.Image):
+        require_loaded(picture)
         return picture
-    require_loaded(picture)
-    return picture if reading == "upstream" else to_picture(picture)
+    return to_picture(picture)
 
 
 def _resolve_fit(model: ClipModel, fit: str | None, reading: Reading) -> tuple[str, tuple[str, ...]]:

@@ -20,7 +20,7 @@ class Query:
 
 def spread(queries: str | Sequence[str], pictures: int) -> list[str]:
     """One query for each picture: a single query serves all of them, otherwise there is one for each."""
-    given = [queries] if isinstance(queries, str) else list(queries)
+    given = [queries] if isinstance(queries, str) or queries is None else list(queries)
     for query in given:
         if not isinstance(query, str) or not query.strip():
             raise InvalidInput(f"A query must say what to look for; {query!r} is empty or no text.")

@@ -12,7 +12,7 @@ from ..capture import capturing
 from .encoding import Encoding
 from .towers import Readings, Tower
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 CPU_BATCH = 4
 DEVICE_BATCH = 32
@@ -71,7 +71,7 @@ def batch_size(tower: Tower, height: int, width: int, dtype: torch.dtype, device
     most = CPU_BATCH if device.type == "cpu" else DEVICE_BATCH
     fitting = int(MEMORY_SHARE * free_memory(device) / picture_bytes(tower, height, width, dtype))
     size = max(1, min(most, fitting))
-    logger.debug("Mini-batches of %d pictures of %d x %d on %s", size, width, height, device)
+    log.debug("Mini-batches of %d pictures of %d x %d on %s", size, width, height, device)
     return size
 
 

@@ -1,6 +1,7 @@
 """Loading a CLIP: by its name in the catalog, from a folder, or from a file."""
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
 def _device_counts() -> dict[str, int]:
     """How many devices of each kind torch finds here."""
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return {"cuda": cuda, "mps": int(torch.backends.mps.is_available()), "cpu": 1}
+    xpu = torch.xpu.device_count() if hasattr(torch, "xpu") and torch.xpu.is_available() else 0
+    return {"cuda": cuda, "xpu": xpu, "mps": int(torch.backends.mps.is_available()), "cpu": 1}
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -95,7 +97,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 
 def _existing(model: str | Path) -> Path:
     path = Path(model).expanduser()
-    if not path.exists():
+    if not os.path.exists(path):  # false, where Path.exists raises, for what cannot be a path
         raise ModelNotFound(
             f"There is no model {str(model)!r}: no file or folder of that name, nor is it in the catalog. "
             f"The catalog holds: {', '.join(list_clip_models())}."

@@ -4,7 +4,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +77,7 @@ class ClipModel:
         depth = self.depth
         if layer is None:
             chosen = max(chosen, -depth)
-        if not -depth <= chosen < depth:
+        if not isinstance(chosen, SupportsIndex) or not -depth <= chosen < depth:
             raise InvalidInput(
                 f"{self.name} has no layer {chosen}; its {depth} layers are 0 to {depth - 1}, or -{depth} to -1 from "
                 "the end."

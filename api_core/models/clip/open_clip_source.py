@@ -223,7 +223,7 @@ def _new_module(model_config: Mapping[str, Any], device: str = "cpu") -> nn.Modu
     try:
         with torch.device(device):
             return kind(**config)
-    except (TypeError, AssertionError, RuntimeError, ValueError) as error:
+    except (TypeError, AssertionError, RuntimeError, ValueError, ArithmeticError) as error:
         raise UnsupportedModel(
             f"open_clip cannot build this model: {error}. Update it: pip install -U open_clip_torch"
         ) from error

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from ...errors import InvalidInput
+from ...errors import DamagedWeights, InvalidInput
 
 ResizeMode = Literal["shortest", "longest", "squash"]
 
@@ -42,8 +42,8 @@ class PictureSpec:
         known = cls(side)
         return cls(
             side=side,
-            mean=_triple(config.get("mean"), known.mean),
-            std=_triple(config.get("std"), known.std),
+            mean=channels(config.get("mean"), known.mean),
+            std=channels(config.get("std"), known.std),
             interpolation=config.get("interpolation") or known.interpolation,
             resize_mode=config.get("resize_mode") or known.resize_mode,
             fill=_number(config.get("fill_color")) / 255.0,
@@ -56,11 +56,18 @@ class PictureSpec:
         return (pixels.float() - mean).div_(std)
 
 
-def _triple(value: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
-    if value is None:
+def channels(values: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Red, green and blue of a model's configuration, which may leave them out."""
+    if values is None:
         return default
-    first, second, third = (float(entry) for entry in value)
-    return first, second, third
+    try:
+        red, green, blue = (float(value) for value in values)
+    except (TypeError, ValueError) as error:
+        raise DamagedWeights(
+            f"The model's preprocessing gives {values!r} where one number for each of red, green and blue belongs. "
+            "Get its configuration again."
+        ) from error
+    return red, green, blue
 
 
 def _number(value: Any) -> float:

@@ -9,11 +9,12 @@ from torch import nn
 
 from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel
 from ..weights import weight_files
-from .picture_spec import OPENAI_MEAN, OPENAI_STD, PictureSpec
+from .picture_spec import OPENAI_MEAN, OPENAI_STD, PictureSpec, channels
 from .quick_gelu import needs_quick_gelu, published_names
 
 CONFIG_NAME = "config.json"
 _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # PIL's numbers
+HALF = (0.5, 0.5, 0.5)
 CLASSES = {"clip": "CLIPModel", "metaclip_2": "MetaClip2Model", "siglip": "SiglipModel", "siglip2": "Siglip2Model"}
 """`model_type` of a configuration -> the class that is built."""
 
@@ -130,13 +131,8 @@ def picture_spec(module: Any, preprocess: Mapping[str, Any]) -> PictureSpec:
         side = int(vision.num_patches**0.5) * vision.patch_size
     return PictureSpec(
         side=int(side),
-        mean=_triple(preprocess.get("image_mean"), (0.5,) * 3 if siglip else OPENAI_MEAN),
-        std=_triple(preprocess.get("image_std"), (0.5,) * 3 if siglip else OPENAI_STD),
+        mean=channels(preprocess.get("image_mean"), HALF if siglip else OPENAI_MEAN),
+        std=channels(preprocess.get("image_std"), HALF if siglip else OPENAI_STD),
         interpolation=_FILTERS.get(preprocess.get("resample", 3), "bicubic"),
         resize_mode="squash" if siglip else "shortest",
     )
-
-
-def _triple(values: Any, default: tuple[float, ...]) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in (default if values is None else values))
-    return red, green, blue

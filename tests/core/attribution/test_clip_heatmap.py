@@ -177,6 +177,15 @@ def test_extreme_pictures(model: ClipModel, size: tuple[int, int], fit: str | No
         assert all(bool(torch.isfinite(view.values).all()) and bool(view.valid.any()) for view in views)
 
 
+def test_any_floating_picture_will_do_and_no_graph_is_kept(model: ClipModel) -> None:
+    source = picture(30, 40)
+    wanted = clip_heatmap(model, [source], "red")
+    for same in (source.double(), source.clone().requires_grad_(), source.mT.contiguous().mT):
+        found = clip_heatmap(model, [same], "red")
+        assert_same(found, wanted)
+        assert not any(one.requires_grad for one in values(found))
+
+
 def test_transparency_lies_on_white(model: ClipModel) -> None:
     clear = torch.cat([picture(48, 48), torch.zeros(48, 48, 1)], -1)
     assert_same(clip_heatmap(model, [clear], "red"), clip_heatmap(model, [torch.ones(48, 48, 3)], "red"))
@@ -248,6 +257,9 @@ def test_progress_counts_to_the_end_and_stops_when_asked(model: ClipModel) -> No
         (lambda model: clip_heatmap(model, [], "red"), "no picture"),
         (lambda model: clip_heatmap(model, PICTURES, ""), "empty"),
         (lambda model: clip_heatmap(model, PICTURES, "  \n"), "empty"),
+        (lambda model: clip_heatmap(model, PICTURES, None), "None is empty or no text"),
+        (lambda model: clip_heatmap(model, PICTURES, "red", layer=1.5), "no layer 1.5"),
+        (lambda model: clip_heatmap(model, ["nowhere.png"], "red"), "There is no picture"),
         (lambda model: clip_heatmap(model, PICTURES, ["red", "blue", "", "the"]), "empty"),
         (lambda model: clip_heatmap(model, PICTURES, "red", neutral_text=" "), "neutral text is empty"),
         (lambda model: clip_heatmap(model, PICTURES, "red", method="guess"), "decomposition, patch similarity"),

@@ -101,6 +101,9 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_loaded(
 def test_a_name_that_is_nothing_says_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match=r"no-such-model.*ViT-L-14-336/openai"):
         load_clip("no-such-model")
+    for no_path in ("a" * 5000, "a\0b", "https://example.org/model"):
+        with pytest.raises(ModelNotFound, match="no file or folder of that name"):
+            load_clip(no_path)
     with pytest.raises(UnsupportedModel, match="neither open_clip_config"):
         load_clip(tmp_path)
 
@@ -228,6 +231,15 @@ def test_a_configuration_that_is_none(folder: Path) -> None:
     (folder / "open_clip_config.json").write_text("{}")
     with pytest.raises(DamagedWeights, match="does not describe an open_clip model"):
         load_clip(folder)
+
+
+def test_a_preprocessing_that_is_none(folder: Path) -> None:
+    path = folder / "open_clip_config.json"
+    config = json.loads(path.read_text())
+    for wrong in ([0.5], "grey", 3):
+        path.write_text(json.dumps({**config, "preprocess_cfg": {"mean": wrong}}))
+        with pytest.raises(DamagedWeights, match="red, green and blue"):
+            load_clip(folder)
 
 
 def activation(model: object) -> str:
