@@ -66,16 +66,16 @@ def main() -> None:
         [heat(picture, mask_of(query)) for query in ("the red star", "star", "the pink star")],
         ["the red star", "star", "the pink star"],
     )
-    settings = [{}, {"contrast": 5.0}, {"smoothing": 1.0}, {"threshold": 0.6}]
+    settings = [{}, {"contrast": 5.0}, {"smoothing": 1.0}, {"threshold": 0.8}]
     row(
         "node-mask.jpg",
         [as_picture(mask_of(QUERY, **setting)) for setting in settings],
-        ["as is", "contrast 5", "smoothing 1", "threshold 0.6"],
+        ["as is", "contrast 5", "smoothing 1", "threshold 0.8"],
     )
     styles = {
         "fade to black": FadeStyle(),
         "fade to 200": FadeStyle.grey(200),
-        "blur": BlurStyle(),
+        "blur": BlurStyle(30),
         "desaturate": DesaturateStyle(),
         "heat": HeatStyle(),
         "outline": OutlineStyle(width=6),
@@ -88,11 +88,11 @@ def main() -> None:
         [heat(picture, mask), heat(picture, mask_of(OTHER)), heat(picture, joined)],
         ["the red star", OTHER, "max of both"],
     )
-    regions = find_regions(mask, threshold=0.6, max_regions=3)
+    regions = find_regions(mask, threshold=0.8, max_regions=3)
     crops = [crop(picture, box) for box in bounding_boxes(regions)]
     row(
         "node-regions.jpg",
-        [overlay.apply(picture, (mask >= 0.6).float(), OutlineStyle(width=6)), *crops],
+        [overlay.apply(picture, (mask >= 0.8).float(), OutlineStyle(width=6)), *crops],
         ["regions", *(str(number) for number in range(1, len(crops) + 1))],
     )
     row("node-view.jpg", [picture, heat(picture, mask)], ["original", QUERY])
