@@ -132,7 +132,10 @@ def progress(node_id: str | None = None) -> Progress:
 
 
 def warn(node_id: str | None, warnings: Sequence[str]) -> None:
-    """Log what a reader of a result should know and show it on the node, in both of ComfyUI's renderers."""
+    """Log what a reader of a result should know, and show it on the node in both of ComfyUI's renderers.
+
+    The page takes the text away when the run ends; `web/warnings.js` repeats it as a message that stays a while.
+    """
     from server import PromptServer  # not at the top: it belongs to a running ComfyUI, which tests of nodes have not
 
     for warning in warnings:

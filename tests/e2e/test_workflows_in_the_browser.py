@@ -1,6 +1,7 @@
 """The shipped workflows in ComfyUI's own page, in both of its renderers: nothing is missing, and Run works."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,20 @@ def test_quick_start_runs(page: ComfyPage, tmp_path: Path, modern: bool, seed: i
     page.wait_until_shown(outputs)
     page.screenshot(tmp_path / "ran.png")
     assert not page.errors
+
+
+@pytest.mark.parametrize("modern", [False, True], ids=["classic", "modern"])
+def test_a_warning_is_still_to_be_read_when_the_run_is_over(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+    page.open(modern=modern)
+    page.load(read(QUICK_START))
+    page.set_widget("AttnPromptCLIPHeatmap", "query", "the red star and the blue circle " * (40 + modern))
+    history = page.run()
+    assert history["status"]["status_str"] == "success", history["status"]
+    warning = page.page.get_by_text(re.compile("^the query .* is longer than tiny-clip reads"))
+    warning.first.wait_for(timeout=10_000)
+    page.page.wait_for_timeout(2000)
+    page.screenshot(tmp_path / "warning.png")
+    assert warning.count() == 1, "the nodes behind repeat it"
 
 
 @pytest.mark.parametrize("modern", [False, True], ids=["classic", "modern"])

@@ -1,0 +1,36 @@
+// Keeps a node's warning in sight: the page itself takes the text off the node as soon as the run ends.
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+
+const OWN_NODES = "AttnPrompt";
+const SECONDS = 20;
+
+/** The node of an id such as "7", or "5:3" for node 3 inside the subgraph of node 5. */
+function findNode(executionId) {
+  let graph = app.rootGraph ?? app.graph;
+  let node;
+  for (const id of String(executionId).split(":")) {
+    node = graph?.getNodeById(id) ?? graph?.getNodeById(Number(id));
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
+app.registerExtension({
+  name: "attention-prompting.warnings",
+  setup() {
+    const shown = new Set(); // nodes pass warnings on; one message is enough
+    api.addEventListener("execution_start", () => shown.clear());
+    api.addEventListener("progress_text", ({ detail }) => {
+      const node = findNode(detail?.nodeId);
+      if (!detail?.text || !node?.type?.startsWith(OWN_NODES) || shown.has(detail.text)) return;
+      shown.add(detail.text);
+      app.extensionManager.toast.add({
+        severity: "warn",
+        summary: node.title,
+        detail: detail.text,
+        life: SECONDS * 1000,
+      });
+    });
+  },
+});
