@@ -37,8 +37,8 @@ class TuneMask(io.ComfyNode):
                     max=MOST_CONTRAST,
                     step=0.5,
                     tooltip=(
-                        "How sharply relevant and irrelevant part. Below 0: the model's own value; 0: a flat mask; "
-                        "1 is soft, 10 nearly black and white."
+                        "How sharply relevant and irrelevant part. Below 0: the model's own value; 1 is soft, "
+                        "10 nearly black and white. 0: a flat map; of the decomposition, its second part alone."
                     ),
                 ),
                 io.Int.Input(
