@@ -64,3 +64,12 @@ def test_it_has_notes_a_thumbnail_and_nothing_of_one_machine(graph: dict[str, An
 def test_it_is_saved_in_the_format_the_frontend_saves(graph: dict[str, Any]):
     assert graph["version"] == 0.4
     assert graph["last_node_id"] >= max(node["id"] for node in graph["nodes"])
+
+
+def test_only_slots_without_a_link_are_null(graph: dict[str, Any]):
+    """The page's schema takes a missing value, and refuses most that are null."""
+    assert not {"floatingLinks", "definitions"} & {name for name, value in graph.items() if value is None}
+    for node in graph["nodes"]:
+        assert None not in node.values()
+        slots = [*node.get("inputs", []), *node.get("outputs", [])]
+        assert {name for slot in slots for name, value in slot.items() if value is None} <= {"link", "links"}

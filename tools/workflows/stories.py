@@ -79,7 +79,7 @@ def _chain(query: str, model: str) -> tuple[Node, ...]:
         Node("heatmap", "AttnPromptCLIPHeatmap", (420, 0), (400, 300), values={"query": query}),
         Node("mask", "AttnPromptTuneMask", (420, 360), (400, 240)),
         Node("overlay", "AttnPromptOverlay", (880, 0), (460, 160), values={"style": "fade to grey"}),
-        Node("view", "AttnPromptView", (880, 220), (460, 300), title="Where the model looked"),
+        Node("view", "AttnPromptView", (880, 250), (460, 300), title="Where the model looked"),
         Node("before", "PreviewImage", (1400, 0), (420, 320), title=BEFORE),
         Node("save", "SaveImage", (1400, 380), (420, 340), title=AFTER, values={"filename_prefix": "attention-prompt"}),
     )
