@@ -103,18 +103,25 @@ class PictureMap:
                     )
 
     def select(self, texts: Iterable[str]) -> "PictureMap":
-        """Keep the labels whose text is among `texts` (any case), in the order asked; every occurrence of each."""
+        """Keep the labels whose text is among `texts` (any case), in the order asked; every occurrence of each.
+
+        A phrase that is no label itself stands for its words: "red star" for "red" and "star".
+        """
         wanted = [text.strip() for text in texts if text.strip()]
         if not wanted:
             return self
         indices: list[int] = []
         for text in wanted:
-            found = [i for i, label in enumerate(self.labels) if label.text.casefold() == text.casefold()]
-            if not found:
-                known = ", ".join(repr(label.text) for label in self.labels)
-                raise InvalidInput(f"The heatmap has no map for {text!r}. It has maps for: {known}.")
-            indices += [i for i in found if i not in indices]
+            for part in [text] if self._find(text) else text.split():
+                found = self._find(part)
+                if not found:
+                    known = ", ".join(repr(label.text) for label in self.labels)
+                    raise InvalidInput(f"The heatmap has no map for {part!r}. It has maps for: {known}.")
+                indices += [i for i in found if i not in indices]
         return self.pick(indices)
+
+    def _find(self, text: str) -> list[int]:
+        return [i for i, label in enumerate(self.labels) if label.text.casefold() == text.casefold()]
 
     def pick(self, indices: list[int]) -> "PictureMap":
         """Keep the labels at `indices`, in that order."""

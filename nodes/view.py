@@ -46,7 +46,7 @@ class View(io.ComfyNode):
         masks, captions, warnings = _to_masks(map)
         if len(masks) not in (1, len(pictures)):
             raise InvalidInput(
-                f"View Heatmap got {len(masks)} maps, which do not go with pictures that number {len(pictures)}. "
+                f"View Heatmap cannot lay {len(masks)} maps over a batch of {len(pictures)}. "
                 "Connect the pictures that the map was made of."
             )
         each = functools.partial(convert.one_or_each, count=len(pictures))
