@@ -82,7 +82,7 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "brightness +40 %": lambda p: 1.4 * p,
     "contrast -40 %": lambda p: (p - p.mean()) * 0.6 + p.mean(),
     "contrast +40 %": lambda p: (p - p.mean()) * 1.4 + p.mean(),
-    "blur (1 % of the side)": lambda p: blur(p, 0.008 * (p.shape[0] * p.shape[1]) ** 0.5),
+    "blur (sigma 0.8 % of the side)": lambda p: blur(p, 0.008 * (p.shape[0] * p.shape[1]) ** 0.5),
     "noise (sigma 0.06)": _noisy,
 }
 
@@ -210,7 +210,7 @@ def main() -> None:
             name = f"{title}, the pack's defaults{note}"
             results[name] = {key: tally.row(key) for key in tally.scores}
             print_table(name, results[name])
-    for fit in () if options.quick else ("letterbox", "crops"):
+    for fit in () if options.quick else ("stretch", "letterbox"):
         tally = evaluate_defaults(model, cases[: options.scenes // 3], fit)
         results[f"test scenes, fit {fit}"] = {key: tally.row(key) for key in tally.scores}
         print_table(f"test scenes, the pack's defaults but fit {fit}", results[f"test scenes, fit {fit}"])

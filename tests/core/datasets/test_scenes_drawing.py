@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pack.api_core.datasets.scenes import COLOURS, SHAPES, SceneOptions, draw_scene, make_scene
+from pack.api_core.datasets.scenes.demo import draw_demo
 from pack.api_core.datasets.scenes.draw import boxes_of, shape_distance
 from pack.api_core.datasets.scenes.foreign import draw_foreign_scene
 from pack.api_core.datasets.scenes.world import TEST_GROUNDS, TRAINING_GROUNDS
@@ -129,3 +130,12 @@ def test_the_foreign_routine_is_repeatable_and_its_boxes_hold_the_objects():
             middle = scene.picture[int((top + bottom) / 2), int((left + right) / 2)]
             corner = scene.picture[int(top), int(left) - 1]
             assert np.abs(middle - corner).max() > 0.05
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_demo_pictures_show_several_whole_objects(number):
+    drawn = draw_demo(number, height=128, width=192)
+    assert drawn.picture.shape == (128, 192, 3)
+    assert len(drawn.scene.objects) >= 5
+    assert (drawn.scene.blur, drawn.scene.noise) == (0, 0)
+    assert ((drawn.boxes[:, 2:] - drawn.boxes[:, :2]) > 10).all()
