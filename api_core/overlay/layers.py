@@ -29,7 +29,7 @@ _BLOCK_ROWS = 128
 def layer(style: Style, colors: Tensor, mask: Tensor) -> Layer:
     """The layer of `style` for a picture [H, W, 3] and its mask [H, W]."""
     if isinstance(style, FadeStyle):
-        color = torch.tensor(style.color)
+        color = torch.tensor(style.color, dtype=torch.float32)
         return lambda first, last: (color, 1 - mask[first:last])
     if isinstance(style, BlurStyle):
         blurred = _blur(colors, style.radius)
@@ -66,7 +66,7 @@ def _heat(style: HeatStyle, mask: Tensor) -> Layer:
 
 
 def _outline(style: OutlineStyle, mask: Tensor) -> Layer:
-    color = torch.tensor(style.color)
+    color = torch.tensor(style.color, dtype=torch.float32)
     outwards = math.ceil(style.width / 2)
     inwards = style.width - outwards
 
