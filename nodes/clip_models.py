@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..api_core.errors import DownloadFailed, InvalidInput
+from ..api_core.errors import InvalidInput
 from ..api_core.models.catalog import EMBEDDED_CLIP, find_clip_model, list_clip_models
 from ..api_core.models.clip import ClipModel, engine
 from ..api_core.models.clip.load import load_clip
@@ -59,20 +59,15 @@ def get_clip(name: str, precision: str, allow_download: bool, on_progress: Progr
 
 def _load(source: str | Path, precision: str, allow_download: bool, on_progress: Progress) -> ClipModel:
     folders = [folder for folders in host.model_folders().values() for folder in folders]
-    forbid_downloads(host.downloads_forbidden())
-    try:
-        return load_clip(
-            source,
-            precision=precision,
-            device=host.offload_device(),
-            allow_download=allow_download,
-            folders=folders,
-            on_progress=on_progress,
-        )
-    except DownloadFailed as error:
-        if host.downloads_forbidden():
-            raise DownloadFailed(f"{error} The setting is the environment variable {host.NO_DOWNLOADS}.") from error
-        raise
+    forbid_downloads(host.downloads_forbidden(), by=f"the environment variable {host.NO_DOWNLOADS}")
+    return load_clip(
+        source,
+        precision=precision,
+        device=host.offload_device(),
+        allow_download=allow_download,
+        folders=folders,
+        on_progress=on_progress,
+    )
 
 
 def find_source(name: str) -> str | Path:

@@ -130,6 +130,13 @@ def run(page: Page, url: str, graph: dict[str, Any]) -> dict[str, list[Image.Ima
     return pictures
 
 
+def open_page(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_function(
+        "() => window.app?.graph && window.LiteGraph?.registered_node_types?.AttnPromptOverlay", timeout=60_000
+    )
+
+
 def graph_picture(page: Page) -> Image.Image:
     """The laid-out graph, for a workflow whose model cannot be had here."""
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop((70, 60, 1890, 700))
@@ -146,11 +153,8 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": 1900, "height": 950})
-        page.goto(args.url)
-        page.wait_for_function(
-            "() => window.app?.graph && window.LiteGraph?.registered_node_types?.AttnPromptOverlay", timeout=60_000
-        )
         for story in STORIES:
+            open_page(page, args.url)  # anew each time: the page keeps what nodes showed by their number
             graph = clean(json.loads(page.evaluate(LAY_OUT, story.layout())), story)
             target = ROOT / "workflows" / f"{story.name}.json"
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
