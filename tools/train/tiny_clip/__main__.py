@@ -1,6 +1,6 @@
 """Train the embedded tiny CLIP from nothing: bank, dense stage, map stage, export. Run it again to go on after a stop.
 
-    python -m tools.train.tiny_clip --work /tmp/tiny_clip
+    python -m tools.train.tiny_clip --work out/tiny_clip
 
 Everything lands in --work (log, checkpoints, bank: about 7 GB at the default size); --install copies the result into
 the package.
