@@ -50,6 +50,15 @@ def settle(server: Any, seconds: float = 12.0) -> dict[str, Any]:
     return before
 
 
+def free(server: Any, seconds: float = 30.0) -> dict[str, Any]:
+    """Free all memory as the user's button does, wait until ComfyUI got to it, and return what the server then says."""
+    server.post("/free", FREE)
+    deadline = time.monotonic() + seconds
+    while server.get("/probe/memory")["alive"] and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return settle(server)
+
+
 def graph(prompts: ModuleType, model: str, query: str) -> dict[str, Any]:
     """A whole job whose pictures are only shown, and a node that remembers the model."""
     return {
@@ -77,15 +86,13 @@ def measure_free(folder: Path, options: tuple[str, ...]) -> dict[str, Any]:
     tiny.tiny_clip_folder(models / "large", vision=LARGE)
     with servers.started(folder, log=folder / "server.log", options=options) as server:
         require_success(server.run(graph(prompts, "clip_vision/tiny", "imports everything")))
-        server.post("/free", FREE)
-        empty = settle(server)
+        empty = free(server)
         rounds = []
         for number in range(ROUNDS):
             run = require_success(server.run(graph(prompts, "clip_vision/large", f"red square {number}")))
             model_bytes = int(next(text for text in run.outputs["remember"]["text"] if "bytes" in text).split("=")[1])
             loaded = settle(server)
-            server.post("/free", FREE)
-            rounds.append((loaded, settle(server)))
+            rounds.append((loaded, free(server)))
     given_back = [loaded["resident"] - freed["resident"] for loaded, freed in rounds]
     return {
         "model_bytes": model_bytes,
