@@ -136,11 +136,10 @@ def warn(node_id: str | None, warnings: Sequence[str]) -> None:
 
     The page takes the text away when the run ends; `web/warnings.js` repeats it as a message that stays a while.
     """
-    from server import PromptServer  # not at the top: it belongs to a running ComfyUI, which tests of nodes have not
-
     for warning in warnings:
         logger.warning(warning)
-    server = getattr(PromptServer, "instance", None)
+    # Looked up, not imported: only a running ComfyUI has one, and it is there already.
+    server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
     if warnings and server is not None and node_id is not None:
         server.send_progress_text("\n".join(warnings), node_id)
 

@@ -17,6 +17,9 @@ import comfy.options  # noqa: E402
 
 comfy.options.enable_args_parsing()
 sys.argv += ["--cpu"]
+import utils.extra_config  # noqa: E402, F401  (early, as in its main: a later import hides the name)
+
+# isort: split
 import comfy_api.latest  # noqa: E402, F401
 import server  # noqa: E402, F401
 

@@ -49,6 +49,7 @@ def use_real_host(models: Path) -> Callable[[], None]:
     home = find_comfyui()
     assert home is not None, "There is no ComfyUI to run on."
     sys.path.insert(0, str(home))
+    import utils.extra_config  # noqa: F401 - early, as in ComfyUI's main: a later import hides the name
     from comfy.cli_args import args
 
     args.cpu = True
