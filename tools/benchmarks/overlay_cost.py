@@ -7,6 +7,7 @@ take, each measured in a process of its own. The bar: at most half the time and 
 """
 
 import argparse
+import functools
 import importlib
 import importlib.util
 import multiprocessing
@@ -52,12 +53,21 @@ def ours(picture: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return overlay.apply(picture, mask, overlay.FadeStyle(COLOR))
 
 
+def styled(name: str, picture: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    overlay = load_overlay()
+    return overlay.apply(picture, mask, getattr(overlay, name)())
+
+
 def numpy_blend(picture: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
     weight = mask.numpy().astype(np.float64)[..., None]
     return picture.numpy().astype(np.float64) * weight + (1 - weight) * np.array(COLOR)
 
 
-WAYS: dict[str, Callable[[torch.Tensor, torch.Tensor], object]] = {"ours": ours, "float64 numpy": numpy_blend}
+Way = Callable[[torch.Tensor, torch.Tensor], object]
+WAYS: dict[str, Way] = {"ours": ours, "float64 numpy": numpy_blend}
+OTHER_STYLES: dict[str, Way] = {
+    name: functools.partial(styled, name) for name in ("BlurStyle", "DesaturateStyle", "HeatStyle", "OutlineStyle")
+}
 
 
 def peak_megabytes() -> float:
@@ -73,9 +83,10 @@ def peak_megabytes() -> float:
 
 def measure_memory(way: str, megapixels: int, answer: "multiprocessing.Queue[float]") -> None:
     picture, mask = inputs(megapixels)
-    WAYS[way](picture[:8], mask[:8])
+    draw = {**WAYS, **OTHER_STYLES}[way]
+    draw(picture[:64], mask[:64])
     before = peak_megabytes()
-    WAYS[way](picture, mask)
+    draw(picture, mask)
     answer.put(peak_megabytes() - before)
 
 
@@ -118,6 +129,10 @@ def main() -> None:
             digits = 3 if unit == "s" else 0
             shown = f"{mine:.{digits}f} {unit}", f"{theirs:.{digits}f} {unit}"
             out(f"{megapixels:>5} MP  {what:<14}{shown[0]:>10}{shown[1]:>16}{mine / max(theirs, 1e-9):>8.2f}\n")
+        picture_size = 3 * 4 * SIZES[megapixels][0] * SIZES[megapixels][1] / 2**20
+        for name in OTHER_STYLES:
+            times_picture = extra_memory(name, megapixels) / picture_size
+            out(f"{megapixels:>5} MP  {name}: extra memory {times_picture:.2f} x the picture as float32\n")
 
 
 if __name__ == "__main__":
