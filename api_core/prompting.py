@@ -90,11 +90,11 @@ def prompt_picture(
         words=bool(words),
         on_progress=on_progress,
     )
-    defaults = mask_defaults(loaded.name)
+    settings = mask_defaults(loaded.name, contrast, smoothing)
     tuned = tune(
         heatmap,
-        contrast=defaults.contrast if contrast is None else contrast,
-        smoothing=defaults.smoothing if smoothing is None else smoothing,
+        contrast=settings.contrast,
+        smoothing=settings.smoothing,
         interpolation=interpolation,
         words=words,
         threshold=threshold,
@@ -156,11 +156,11 @@ def clip_api(
         batch_size=batch_size,
         on_progress=on_progress,
     )
-    defaults = mask_defaults(model.name)
+    settings = mask_defaults(model.name, enhance_coe, kernel_size)
     tuned = tune(
         heatmap,
-        contrast=defaults.contrast if enhance_coe is None else enhance_coe,
-        smoothing=defaults.smoothing if kernel_size is None else kernel_size,
+        contrast=settings.contrast,
+        smoothing=settings.smoothing,
         interpolation=interpolate_method_name,
     )
     for warning in dict.fromkeys((*heatmap.warnings, *tuned.warnings)):

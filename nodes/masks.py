@@ -85,7 +85,7 @@ class TuneMask(io.ComfyNode):
                     options=["patches", "pixels"],
                     default="patches",
                     advanced=True,
-                    tooltip="What smoothing counts: patches of the model, as in the paper, or pixels of the picture.",
+                    tooltip="What smoothing counts: patches, as in the paper, or pixels. The model's own (0): patches.",
                 ),
             ],
             outputs=[
@@ -111,17 +111,18 @@ class TuneMask(io.ComfyNode):
         invert: bool,
         smoothing_unit: str = "patches",
     ) -> io.NodeOutput:
-        own = mask_defaults(heatmap.pictures[0].model if heatmap.pictures else "")
+        model = heatmap.pictures[0].model if heatmap.pictures else ""
+        settings = mask_defaults(model, contrast if contrast >= 0 else None, smoothing or None)
         tuned = tune(
             heatmap,
-            contrast=own.contrast if contrast < 0 else contrast,
-            smoothing=own.smoothing if smoothing == 0 else smoothing,
+            contrast=settings.contrast,
+            smoothing=settings.smoothing,
             interpolation=interpolation,
             words=convert.to_words(words),
             threshold=threshold,
             grow=grow,
             invert=invert,
-            smoothing_unit=smoothing_unit,
+            smoothing_unit=smoothing_unit if smoothing else "patches",  # the model's own width counts patches
         )
         host.warn(cls.hidden.unique_id, tuned.warnings)
         ui = {"text": tuned.warnings} if tuned.warnings else None

@@ -45,10 +45,10 @@ class ClipEntry:
 
 @dataclass(frozen=True)
 class MaskDefaults:
-    """What a mask is tuned with when nobody says otherwise."""
+    """What a mask is tuned with when nobody says otherwise; smoothing counts patches."""
 
     contrast: float
-    smoothing: int
+    smoothing: float
 
 
 PAPER_DEFAULTS = MaskDefaults(contrast=1.0, smoothing=3)
@@ -311,7 +311,10 @@ def find_clip_model(name: str) -> ClipEntry | None:
     return None
 
 
-def mask_defaults(model_name: str) -> MaskDefaults:
-    """Contrast and smoothing that suit a model; the paper's for one that has no entry."""
+def mask_defaults(model_name: str, contrast: float | None = None, smoothing: float | None = None) -> MaskDefaults:
+    """What a mask is tuned with: what is given, and for None what suits the model; the paper's if it has no entry."""
     entry = find_clip_model(model_name)
-    return PAPER_DEFAULTS if entry is None else MaskDefaults(entry.contrast, entry.smoothing)
+    own = PAPER_DEFAULTS if entry is None else MaskDefaults(entry.contrast, entry.smoothing)
+    return MaskDefaults(
+        own.contrast if contrast is None else contrast, own.smoothing if smoothing is None else smoothing
+    )

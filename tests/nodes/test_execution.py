@@ -54,6 +54,11 @@ def test_own_values_are_the_catalogs(run: Run, heatmap: Any) -> None:
     (own,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
     (given,) = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "contrast": 1.0, "smoothing": 3}).args
     assert torch.equal(own, given)
+    # The model's own width counts patches, whatever unit is chosen for a width of one's own.
+    (pixels,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK, smoothing_unit="pixels").args
+    assert torch.equal(pixels, own)
+    narrow = {**MASK, "smoothing": 3, "smoothing_unit": "pixels"}
+    assert not torch.equal(run("AttnPromptTuneMask", heatmap=heatmap, **narrow).args[0], own)
 
 
 def test_words_choose_maps(run: Run, heatmap: Any) -> None:

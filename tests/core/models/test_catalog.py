@@ -7,6 +7,7 @@ from pack.api_core.models.catalog import (
     CLIP_MODELS,
     EMBEDDED_CLIP,
     PAPER_DEFAULTS,
+    MaskDefaults,
     find_clip_model,
     list_clip_models,
     mask_defaults,
@@ -62,6 +63,8 @@ def test_open_clip_knows_every_architecture_and_where_its_weights_are() -> None:
 def test_an_unknown_model_gets_the_papers_values() -> None:
     assert find_clip_model("someone/else") is None
     assert mask_defaults("someone/else") == PAPER_DEFAULTS
+    assert mask_defaults("ViT-B-32", smoothing=5) == MaskDefaults(10.0, 5)
+    assert mask_defaults("ViT-B-32", contrast=0) == MaskDefaults(0, 3)
     assert mask_defaults("ViT-B-32").contrast == 10.0
 
 
