@@ -6,10 +6,11 @@ import logging
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import comfy.model_management
 import comfy.model_patcher
@@ -20,18 +21,35 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor, nn
 
 from ..api_core.autograd import frozen
-from ..api_core.models.clip import ClipModel
+from ..api_core.models.download import forbid_downloads
 from ..api_core.progress import Progress
-from .sockets import LoadedClip
+from .sockets import Loaded
 
 logger = logging.getLogger(__name__)
 
 NO_DOWNLOADS = "ATTENTION_PROMPTING_NO_DOWNLOADS"
 """Environment variable: set to anything but 0, nothing is ever downloaded, whatever a workflow asks for."""
 
+WARNING_EVENT = "attention_prompting.warning"
+"""The message that `web/warnings.js` listens to."""
+
 MODEL_FOLDERS = ("clip_vision", "text_encoders", "clip", "LLM", "VLM")  # "clip" is the old name of text_encoders
+SETTINGS_NAME = "attention_prompting"
 TRIM_SECONDS = 1.0
+LIVE_SECONDS = 0.15  # between two texts on a node that grows
+LIVE_LETTERS = 1500
 OWN_FOLDERS = ("LLM", "VLM")  # ComfyUI has no such kinds of its own; several packs share the names
+
+
+class HasModule(Protocol):
+    """What runs weights: a ClipModel or an LvlmModel."""
+
+    @property
+    def module(self) -> nn.Module: ...
+
+
+Model = TypeVar("Model", bound=HasModule)
+Held = TypeVar("Held")
 
 
 class AttentionPromptingModel(nn.Module):
@@ -58,25 +76,29 @@ def offload_device() -> torch.device:
     return comfy.model_management.text_encoder_offload_device()
 
 
-def auto_precision() -> str:
-    """What "auto" means on the device that models run on."""
-    return "fp16" if comfy.model_management.should_use_fp16(load_device(), prioritize_performance=False) else "fp32"
+def auto_precision(*, prefer_bf16: bool = False) -> str:
+    """What "auto" means on the device that models run on; language models rather take bf16, whose range is wider."""
+    device = load_device()
+    if prefer_bf16 and comfy.model_management.should_use_bf16(device, prioritize_performance=False):
+        return "bf16"
+    return "fp16" if comfy.model_management.should_use_fp16(device, prioritize_performance=False) else "fp32"
 
 
-def hold(build: Callable[[], ClipModel]) -> LoadedClip:
+def hold(build: Callable[[], Model], socket: Callable[[Any, Model], Held]) -> Held:
     """Build a model outside inference mode and hand its weights to ComfyUI's memory management.
 
-    A plain `ModelPatcher`: the dynamic one would force-load ordinary torch modules and not give them back.
+    socket: the class of what travels on the model's socket. A plain `ModelPatcher`: the dynamic one would force-load
+    ordinary torch modules and not give them back.
     """
     with frozen():
         model = build()
         holder = AttentionPromptingModel(model.module)
         patcher = comfy.model_patcher.ModelPatcher(holder, load_device=load_device(), offload_device=offload_device())
     weakref.finalize(holder, _return_memory_soon).atexit = False
-    return LoadedClip(patcher, model)
+    return socket(patcher, model)
 
 
-def on_device(loaded: LoadedClip, memory_required: int) -> ClipModel:
+def on_device(loaded: Loaded[Model], memory_required: int) -> Model:
     """Bring a model to its device, with `memory_required` bytes beside it, and return it. Call before every use.
 
     Nodes execute inside `torch.inference_mode()`; weights moved there become inference tensors, which no later gradient
@@ -138,10 +160,35 @@ def warn(node_id: str | None, warnings: Sequence[str]) -> None:
     """
     for warning in warnings:
         logger.warning(warning)
-    # Looked up, not imported: only a running ComfyUI has one, and it is there already.
-    server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    server = _server()
     if warnings and server is not None and node_id is not None:
-        server.send_progress_text("\n".join(warnings), node_id)
+        text = "\n".join(warnings)
+        server.send_progress_text(text, node_id)
+        server.send_sync(WARNING_EVENT, {"node": node_id, "text": text}, getattr(server, "client_id", None))
+
+
+def live_text(node_id: str | None, count: int) -> Callable[[int, str], None]:
+    """A callback that shows the texts of `count` cases on the node while they grow, and stops when the user did."""
+    server = _server()
+    texts: dict[int, str] = {}
+    shown_at = 0.0
+
+    def show(case: int, text: str) -> None:
+        nonlocal shown_at
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        texts[case] = text
+        if server is None or node_id is None or time.monotonic() - shown_at < LIVE_SECONDS:
+            return
+        shown_at = time.monotonic()
+        lines = [f"{case + 1}: {text}" if count > 1 else text for case, text in sorted(texts.items())]
+        server.send_progress_text("\n".join(lines)[-LIVE_LETTERS:], node_id)
+
+    return show
+
+
+def _server() -> Any:
+    """The running ComfyUI's server, or None. Looked up, not imported: where there is one it is there already."""
+    return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
 
 
 def blocked(message: str) -> ExecutionBlocker:
@@ -176,6 +223,17 @@ def model_folders() -> dict[str, list[Path]]:
     return folders
 
 
-def downloads_forbidden() -> bool:
-    """Whether this machine's owner ruled downloads out (see NO_DOWNLOADS)."""
-    return os.environ.get(NO_DOWNLOADS, "0").strip().lower() not in ("", "0", "false", "no")
+def all_model_folders() -> list[Path]:
+    """Every folder that models are looked for in."""
+    return [folder for folders in model_folders().values() for folder in folders]
+
+
+def apply_download_rule() -> None:
+    """Tell the library whether this machine's owner ruled downloads out (see NO_DOWNLOADS)."""
+    forbidden = os.environ.get(NO_DOWNLOADS, "0").strip().lower() not in ("", "0", "false", "no")
+    forbid_downloads(forbidden, by=f"the environment variable {NO_DOWNLOADS}")
+
+
+def settings_folder() -> Path:
+    """Where this pack keeps what no page may read, such as server profiles; it need not exist yet."""
+    return Path(folder_paths.get_system_user_directory(SETTINGS_NAME))

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..api_core.models.catalog import EMBEDDED_CLIP
 from . import clip_models, host, sockets
+from .shelf import PRECISIONS
 
 
 class LoadCLIP(io.ComfyNode):
@@ -23,7 +24,7 @@ class LoadCLIP(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model",
-                    options=clip_models.model_names(),
+                    options=clip_models.SHELF.names(),
                     default=EMBEDDED_CLIP,
                     tooltip=(
                         f"{EMBEDDED_CLIP} ships with the pack and knows drawn shapes only. For photographs choose "
@@ -32,7 +33,7 @@ class LoadCLIP(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "precision",
-                    options=list(clip_models.PRECISIONS),
+                    options=list(PRECISIONS),
                     default="auto",
                     advanced=True,
                     tooltip="How weights are kept. auto: fp16 where the GPU is good at it, else fp32.",
@@ -58,7 +59,7 @@ class LoadCLIP(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model: str | None = None, **_: Any) -> str:
-        return "" if model is None else clip_models.fingerprint(model)
+        return "" if model is None else clip_models.SHELF.fingerprint(model)
 
     @classmethod
     def execute(cls, model: str, precision: str, allow_download: bool) -> io.NodeOutput:

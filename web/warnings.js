@@ -21,8 +21,8 @@ app.registerExtension({
   setup() {
     const shown = new Set(); // nodes pass warnings on; one message is enough
     api.addEventListener("execution_start", () => shown.clear());
-    api.addEventListener("progress_text", ({ detail }) => {
-      const node = findNode(detail?.nodeId);
+    api.addEventListener("attention_prompting.warning", ({ detail }) => {
+      const node = findNode(detail?.node);
       if (!detail?.text || !node?.type?.startsWith(OWN_NODES) || shown.has(detail.text)) return;
       shown.add(detail.text);
       app.extensionManager.toast.add({

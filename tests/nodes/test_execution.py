@@ -271,7 +271,7 @@ def test_towers_that_need_gradients_work_inside_inference_mode(run: Run, nodes: 
     """SigLIP's heads are read through a Jacobian, while nodes execute where autograd is off."""
     transformers = pytest.importorskip("transformers")
     from pack.api_core.models.clip import PictureSpec, build_clip
-    from pack.nodes import host
+    from pack.nodes import host, sockets
     from pack.tests.tiny import randomise
 
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -281,7 +281,7 @@ def test_towers_that_need_gradients_work_inside_inference_mode(run: Run, nodes: 
     )
     module = randomise(transformers.SiglipModel(config), seed=3).requires_grad_(False)
     model = build_clip(module, library="transformers", name="tiny siglip", preprocess=PictureSpec(32), tokenize=letters)
-    loaded = host.hold(lambda: model)
+    loaded = host.hold(lambda: model, sockets.LoadedClip)
     with torch.inference_mode():
         module.to(torch.float64)  # as another node's request for memory would
         module.to(torch.float32)
