@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...autograd import frozen, without_autocast
 from ...errors import InvalidInput, NotEnoughMemory
 from ...progress import Progress, ignore_progress
+from ..memory import is_out_of_memory
 from . import engine
 from .encoding import Encoding
 from .picture_spec import PictureSpec
@@ -118,7 +119,7 @@ class ClipModel:
                         self.tower, part, seen, layer, on_progress=on_progress, done=start * depth, total=count * depth
                     )
             except (RuntimeError, MemoryError) as error:
-                if not engine.is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 size = self._smaller_batch(size, error)
         on_progress(count * depth, count * depth)

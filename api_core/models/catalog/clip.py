@@ -1,8 +1,4 @@
-"""The models this library knows by name, with the defaults that suit each. Literal, and free of torch.
-
-A catalog name selects a repository of the hub; nothing else does, so a workflow of unknown origin cannot name one. Any
-other model is used from a folder.
-"""
+"""The CLIPs that are known by name."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -42,17 +38,6 @@ class ClipEntry:
     quick_gelu: bool = False
     aliases: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True)
-class MaskDefaults:
-    """What a mask is tuned with when nobody says otherwise; smoothing counts patches."""
-
-    contrast: float
-    smoothing: float
-
-
-PAPER_DEFAULTS = MaskDefaults(contrast=1.0, smoothing=3)
-"""The authors' own tutorial on MM-Vet; used for models that have no entry."""
 
 EMBEDDED_CLIP = "tiny-clip"
 
@@ -309,12 +294,3 @@ def find_clip_model(name: str) -> ClipEntry | None:
         if wanted in (entry.name.casefold(), *(alias.casefold() for alias in entry.aliases)):
             return entry
     return None
-
-
-def mask_defaults(model_name: str, contrast: float | None = None, smoothing: float | None = None) -> MaskDefaults:
-    """What a mask is tuned with: what is given, and for None what suits the model; the paper's if it has no entry."""
-    entry = find_clip_model(model_name)
-    own = PAPER_DEFAULTS if entry is None else MaskDefaults(entry.contrast, entry.smoothing)
-    return MaskDefaults(
-        own.contrast if contrast is None else contrast, own.smoothing if smoothing is None else smoothing
-    )

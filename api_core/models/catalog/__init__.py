@@ -1,0 +1,58 @@
+"""The models this library knows by name, with the defaults that suit each. Literal, and free of torch.
+
+A catalog name selects a repository of the hub; nothing else does, so a workflow of unknown origin cannot name one. Any
+other model is used from a folder.
+"""
+
+from dataclasses import dataclass
+
+from .clip import CLIP_MODELS, DEFAULT_FIT, EMBEDDED_CLIP, ClipEntry, Fit, Source, find_clip_model, list_clip_models
+from .lvlm import (
+    EMBEDDED_LVLM,
+    LVLM_MODELS,
+    RELATIVE_LAYER,
+    LvlmEntry,
+    find_lvlm_model,
+    list_lvlm_models,
+)
+
+__all__ = [
+    "CLIP_MODELS",
+    "DEFAULT_FIT",
+    "EMBEDDED_CLIP",
+    "EMBEDDED_LVLM",
+    "LVLM_MODELS",
+    "PAPER_DEFAULTS",
+    "RELATIVE_LAYER",
+    "ClipEntry",
+    "Fit",
+    "LvlmEntry",
+    "MaskDefaults",
+    "Source",
+    "find_clip_model",
+    "find_lvlm_model",
+    "list_clip_models",
+    "list_lvlm_models",
+    "mask_defaults",
+]
+
+
+@dataclass(frozen=True)
+class MaskDefaults:
+    """What a mask is tuned with when nobody says otherwise; smoothing counts patches."""
+
+    contrast: float
+    smoothing: float
+
+
+PAPER_DEFAULTS = MaskDefaults(contrast=1.0, smoothing=3)
+"""The authors' own tutorial on MM-Vet; used for models that have no entry."""
+
+
+def mask_defaults(model_name: str, contrast: float | None = None, smoothing: float | None = None) -> MaskDefaults:
+    """What a mask is tuned with: what is given, and for None what suits the model; the paper's if it has no entry."""
+    entry = find_clip_model(model_name) or find_lvlm_model(model_name)
+    own = PAPER_DEFAULTS if entry is None else MaskDefaults(entry.contrast, entry.smoothing)
+    return MaskDefaults(
+        own.contrast if contrast is None else contrast, own.smoothing if smoothing is None else smoothing
+    )
