@@ -9,35 +9,53 @@ import numpy as np
 
 from ..errors import InvalidInput
 
+# Thresholds tried for the intersection over union: as many as an 8-bit mask has.
+_LEVELS = 256
+
 
 @dataclass(frozen=True)
 class LocalisationScore:
-    """One map against one object's box, all 0..1.
+    """One map against the boxes of what was asked for, all 0..1.
 
-    pointing: the map's peak lies in the box (of equal peaks, the share that does). energy: the share of the min-max map
-    inside the box. first: the mean inside the box beats that of every other object's box (ties share one point).
+    pointing: the map's peak lies in a box (of equal peaks, the share that does). energy: the share of the min-max map
+    inside the boxes. first: of all objects' boxes, the one with the highest mean was asked for (ties share one point).
+    iou: intersection over union of the boxes and the map above its best threshold.
     """
 
     pointing: float
     energy: float
     first: float
+    iou: float
 
 
-def score_map(heat: np.ndarray, boxes: np.ndarray, wanted: int) -> LocalisationScore:
+def score_map(heat: np.ndarray, boxes: np.ndarray, wanted: int | Sequence[int]) -> LocalisationScore:
     """Score `heat` [H, W] against `boxes` [N, 4] (left, top, right, bottom in pixels); `wanted` was asked for."""
-    if heat.ndim != 2 or boxes.ndim != 2 or boxes.shape[1] != 4 or not 0 <= wanted < len(boxes):
+    asked = [wanted] if isinstance(wanted, int | np.integer) else list(wanted)
+    fine = heat.ndim == 2 and boxes.ndim == 2 and boxes.shape[1] == 4 and asked
+    if not fine or not all(0 <= index < len(boxes) for index in asked):
         raise InvalidInput(
             f"A map [H, W], boxes [N, 4] and one of them are needed, not {heat.shape}, {boxes.shape} and {wanted}."
         )
     inside = np.zeros(heat.shape, bool)
-    inside[_window(boxes[wanted], heat.shape)] = True
+    for index in asked:
+        inside[_window(boxes[index], heat.shape)] = True
     peaks = heat == heat.max()
     scaled = heat - heat.min()
     total = float(scaled.sum())
     energy = float(scaled[inside].sum()) / total if total > 0 else float(inside.mean())
     means = np.array([heat[_window(box, heat.shape)].mean() for box in boxes])
     best = means == means.max()
-    return LocalisationScore(float(inside[peaks].mean()), energy, float(best[wanted]) / int(best.sum()))
+    first = float(best[asked].sum()) / int(best.sum())
+    return LocalisationScore(float(inside[peaks].mean()), energy, first, _best_overlap(scaled, inside))
+
+
+def _best_overlap(scaled: np.ndarray, inside: np.ndarray) -> float:
+    """The largest intersection over union of `inside` and {scaled >= t}, over the thresholds t of an 8-bit map."""
+    top = float(scaled.max())
+    levels = (scaled * ((_LEVELS - 1) / top)).astype(np.uint8) if top > 0 else np.zeros(scaled.shape, np.uint8)
+    above = np.bincount(levels.ravel(), minlength=_LEVELS)[::-1].cumsum()
+    hit = np.bincount(levels[inside], minlength=_LEVELS)[::-1].cumsum()
+    return float((hit / (above + int(inside.sum()) - hit)).max())
 
 
 def _window(box: np.ndarray, size: tuple[int, ...]) -> tuple[slice, slice]:
@@ -59,8 +77,14 @@ def mean_with_interval(values: Sequence[float], clusters: Sequence[int]) -> tupl
 
 
 def prior_map(kind: str, size: tuple[int, int], box: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A map that has not looked at the picture: "centre", "random" noise, or "random box" of the wanted box's size."""
+    """A map that has not looked at the picture.
+
+    "constant" (chance: every score is what a blind guess can expect), "centre", "random" noise, or "random box" of the
+    wanted box's size.
+    """
     height, width = size
+    if kind == "constant":
+        return np.ones(size, np.float32)
     if kind == "random":
         return rng.random(size, np.float32)
     if kind == "centre":
@@ -72,4 +96,4 @@ def prior_map(kind: str, size: tuple[int, int], box: np.ndarray, rng: np.random.
         heat = np.zeros(size, np.float32)
         heat[top : top + tall, left : left + wide] = 1
         return heat
-    raise InvalidInput(f"There is no prior {kind!r}. Choose centre, random, random box.")
+    raise InvalidInput(f"There is no prior {kind!r}. Choose constant, centre, random, random box.")
