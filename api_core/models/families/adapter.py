@@ -1,0 +1,276 @@
+"""What a family of vision-language models has to say for itself, and how any model of transformers says it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import UnsupportedModel
+from ..lvlm.case import Case, PicturePlaces
+from .grids import patch_raster, shapes, token_grid
+from .probe import Look, look
+
+_IMAGE_TOKEN_NAMES = ("image_token_id", "image_token_index", "image_patch_id")
+# A part of a configuration with one of these in its name pools the picture into tokens that have no place in it.
+_POOLING = ("qformer", "perceiver", "resampler", "query_token", "num_queries", "latents", "cross_attention_layers")
+_PER_TOKEN = ("token_type_ids",)
+
+
+@dataclass(frozen=True)
+class Family:
+    """The generic family; a family that differs overrides what differs.
+
+    title: the name for people. model_types: `config.model_type` of its models. no_places: why its image tokens have no
+    place in the picture, so that heatmaps are refused; None when they have. chunks: whether an answer fed as one chunk
+    on the prompt's cache was shown to give what a full pass gives.
+    """
+
+    title: str
+    model_types: tuple[str, ...] = ()
+    no_places: str | None = None
+    chunks: bool = False
+
+    def messages(self, case: Case) -> list[dict[str, Any]]:
+        """The case as a conversation for the processor's chat template: the pictures, then the question."""
+        content = [{"type": "image"} for _ in case.pictures]
+        user = {"role": "user", "content": [*content, {"type": "text", "text": case.question}]}
+        if not case.system_prompt:
+            return [user]
+        return [{"role": "system", "content": [{"type": "text", "text": case.system_prompt}]}, user]
+
+    def prompt(self, processor: Any, case: Case, options: Mapping[str, Any] | None = None) -> str:
+        """The text of a case with a placeholder for each picture, up to where the answer begins.
+
+        options: variables of the chat template, such as `enable_thinking`.
+        """
+        if getattr(processor, "chat_template", None):
+            text = processor.apply_chat_template(
+                self.messages(case), tokenize=False, add_generation_prompt=True, **(options or {})
+            )
+        else:
+            text = self.plain_prompt(processor, case)
+        return str(text) + case.opening
+
+    def plain_prompt(self, processor: Any, case: Case) -> str:
+        """The text where the model has no chat template: pictures, system prompt and question, a line each."""
+        placeholder = getattr(processor, "boi_token", None) or getattr(processor, "image_token", None)
+        if not isinstance(placeholder, str):
+            raise UnsupportedModel(
+                f"{self.title}: the model has no chat template and its processor, {type(processor).__name__}, does not "
+                "say which token stands for a picture. Put the model's chat_template.jinja into its folder."
+            )
+        return "\n".join(part for part in (placeholder * len(case.pictures), case.system_prompt, case.question) if part)
+
+    def image_token(self, config: Any) -> int:
+        """The id that stands for every image token in the input ids."""
+        for name in _IMAGE_TOKEN_NAMES:
+            if isinstance(found := getattr(config, name, None), int):
+                return found
+        raise UnsupportedModel(
+            f"The configuration of this {config.model_type} model names no image token (it has none of "
+            f"{', '.join(_IMAGE_TOKEN_NAMES)}), so its image tokens cannot be found. Use another model for heatmaps."
+        )
+
+    def image_positions(self, config: Any, row_ids: Tensor) -> Tensor:
+        """Where the image tokens of a row of input ids [S] stand: long [n]."""
+        return (row_ids == self.image_token(config)).nonzero().flatten()
+
+    def places(
+        self,
+        processor: Any,
+        config: Any,
+        sizes: Sequence[tuple[int, int]],
+        inputs: Mapping[str, Tensor],
+        row_ids: Tensor,
+        *,
+        options: Mapping[str, Any] | None = None,
+    ) -> tuple[PicturePlaces, ...]:
+        """Where every image token of one row comes from, picture by picture.
+
+        sizes: (H, W) of the row's pictures in order. inputs: what the processor made of the whole batch. row_ids: the
+        row's input ids [S]. options: what else the processor was called with. Raises UnsupportedModel when the tokens
+        have no place, or a place cannot be found for each of them.
+        """
+        self.require_places(config)
+        positions = self.image_positions(config, row_ids)
+        token = self.image_token(config)
+        # Some processors treat several pictures of a prompt otherwise than one.
+        copies = min(len(sizes), 2)
+        black = torch.zeros(1, 1, 3)
+        prompt = self.prompt(processor, Case((black,) * copies, "?"))
+        looks = [look(processor, prompt, token, (int(height), int(width)), copies, options) for height, width in sizes]
+        if sum(seen.tokens for seen in looks) != len(positions):
+            raise UnsupportedModel(
+                f"{self.title}: the prompt has {len(positions)} image tokens, but its pictures make "
+                f"{' + '.join(str(seen.tokens) for seen in looks) or 'none'}. Use one picture, or another model."
+            )
+        found, first = [], 0
+        for (height, width), seen in zip(sizes, looks, strict=True):
+            own = positions[first : first + seen.tokens]
+            first += seen.tokens
+            places = self.place(config, (int(height), int(width)), seen, own)
+            if not torch.equal(places.positions, own):
+                raise UnsupportedModel(
+                    f"{self.title}: {len(places.positions)} of {len(own)} image tokens of a picture of {height} x "
+                    f"{width} pixels have a place. Use another model for heatmaps."
+                )
+            found.append(places)
+        return tuple(found)
+
+    def place(self, config: Any, size: tuple[int, int], seen: Look, tokens: Tensor) -> PicturePlaces:
+        """Lay one picture's tokens over what its views saw: views in order, each row by row."""
+        grids, first = [], 0
+        for view, shape in zip(seen.views, shapes(seen.views, len(tokens), self.patch_side(config)), strict=True):
+            raster = patch_raster(view, round(shape.side)) if view.in_patches else view
+            grids.append(token_grid(raster, shape, tokens[first : first + shape.tokens], size))
+            first += shape.tokens
+        return PicturePlaces(size, tuple(grids))
+
+    def patch_side(self, config: Any) -> int | None:
+        """The side of a patch of the picture tower in its pixels, where the configuration says it."""
+        side = getattr(getattr(config, "vision_config", None), "patch_size", None)
+        side = side[0] if isinstance(side, list | tuple) else side
+        return side if isinstance(side, int) else None
+
+    def require_places(self, config: Any) -> None:
+        """Raise UnsupportedModel, with the reason, when this model's image tokens have no place in the picture."""
+        reason = self.no_places
+        if reason is None and getattr(config, "is_encoder_decoder", False):
+            reason = "its answer attends to an encoder's memory instead of the prompt"
+        if reason is None and (names := _pooling_parts(config)):
+            reason = f"it pools the picture before the answer sees it ({', '.join(names)} in its configuration)"
+        if reason is not None:
+            raise UnsupportedModel(
+                f"{self.title} models give no heatmap: {reason}. They can still be asked. For a heatmap use a model "
+                "whose image tokens lie on the picture, such as LLaVA or Qwen2.5-VL."
+            )
+
+    def decoder(self, module: nn.Module) -> nn.Module:
+        """The part of the model that reads the prompt and writes the answer; its `layers` are the layers."""
+        candidates: list[Any] = [cast(Any, module).get_decoder()] if hasattr(module, "get_decoder") else []
+        for path in ("model.language_model", "model.text_model", "language_model.model", "language_model", "model"):
+            part: Any = module
+            for name in path.split("."):
+                part = getattr(part, name, None)
+            candidates.append(part)
+        for candidate in candidates:
+            for decoder in (candidate, getattr(candidate, "model", None)):
+                if isinstance(decoder, nn.Module) and isinstance(getattr(decoder, "layers", None), nn.ModuleList):
+                    return decoder
+        raise UnsupportedModel(
+            f"The layers of {type(module).__name__} could not be found, so its attention cannot be read. Use another "
+            "model for heatmaps."
+        )
+
+    def seeing_layers(self, config: Any, module: nn.Module | None = None) -> tuple[int, ...]:
+        """The layers whose attention reaches the whole prompt: not those with a sliding window or linear attention.
+
+        When all of them slide, all are given: the window decides what they see.
+        """
+        text = config.get_text_config() if hasattr(config, "get_text_config") else config
+        depth = int(text.num_hidden_layers) if module is None else len(self.layers(module))
+        kinds = list(getattr(text, "layer_types", None) or ["full_attention"] * depth)[:depth]
+        full = tuple(i for i, kind in enumerate(kinds) if kind == "full_attention")
+        return full or tuple(i for i, kind in enumerate(kinds) if "sliding" in kind or "chunked" in kind)
+
+    def layers(self, module: nn.Module) -> nn.ModuleList:
+        """The decoder's layers."""
+        layers = self.decoder(module).layers
+        assert isinstance(layers, nn.ModuleList)
+        return layers
+
+    def attention(self, module: nn.Module, layer: int) -> nn.Module:
+        """The attention module of a layer; UnsupportedModel when its attention cannot be read."""
+        found = getattr(self.layers(module)[layer], "self_attn", None)
+        if not isinstance(found, nn.Module):
+            raise UnsupportedModel(
+                f"Layer {layer} of {type(module).__name__} has no attention that could be read (a linear or recurrent "
+                f"layer). Choose one of {', '.join(map(str, self.seeing_layers(module.config, module)))}."
+            )
+        if not (hasattr(found, "config") and hasattr(sys.modules[type(found).__module__], "ALL_ATTENTION_FUNCTIONS")):
+            raise UnsupportedModel(
+                f"{type(found).__name__} of {type(module).__name__} computes its attention in a way of its own that "
+                "cannot be read. Use another model for heatmaps."
+            )
+        return found
+
+    def with_answer(
+        self, inputs: Mapping[str, Tensor], answer_ids: Tensor, answer_mask: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """A prompt and its answer as one input, for a pass that reads all of it at once.
+
+        inputs: of the prompts, input_ids [B, S]. answer_ids: long [B, R]; shorter answers are padded on the right,
+        which answer_mask [B, R] says with 0. Positions are left to the model.
+        """
+        ids = inputs["input_ids"]
+        answer_ids = answer_ids.to(ids.device)
+        made = {name: value for name, value in inputs.items() if name not in ("position_ids", "cache_position")}
+        made["input_ids"] = torch.cat([ids, answer_ids], 1)
+        made["attention_mask"] = whole_mask(inputs, answer_ids, answer_mask)
+        for name, value in made.items():
+            if name.endswith(_PER_TOKEN):
+                made[name] = torch.cat([value, torch.full_like(answer_ids, self.answer_type).to(value)], 1)
+        return made
+
+    @property
+    def answer_type(self) -> int:
+        """The token type of an answer's tokens: text."""
+        return 0
+
+    def chunk_inputs(
+        self,
+        module: nn.Module,
+        inputs: Mapping[str, Tensor],
+        answer_ids: Tensor,
+        cache: Any,
+        answer_mask: Tensor | None = None,
+    ) -> dict[str, Any] | None:
+        """What to call the model with to read on where a cache of the prompt ends, in one go.
+
+        cache: holds the prompt, or its first tokens; what it lacks of prompt and answer is fed. None where this was not
+        shown to equal a full pass: then take one.
+        """
+        if not self.chunks or not _grows_only(cache):
+            return None
+        ids = torch.cat([inputs["input_ids"], answer_ids.to(inputs["input_ids"])], 1)
+        mask = whole_mask(inputs, answer_ids, answer_mask)
+        known = int(cache.get_seq_length())
+        if known < 1 or bool((ids[:, known:] == self.image_token(module.config)).any()):
+            return None
+        return {
+            "input_ids": ids[:, known:],
+            "attention_mask": mask,
+            "position_ids": self.chunk_positions(module, inputs, mask)[..., known:],
+            "past_key_values": cache,
+            "use_cache": True,
+        }
+
+    def chunk_positions(self, module: nn.Module, inputs: Mapping[str, Tensor], mask: Tensor) -> Tensor:
+        """The positions that generation gives to tokens under `mask` [B, S + R]: long [..., B, S + R]."""
+        return (mask.long().cumsum(1) - 1).masked_fill(mask == 0, 0)
+
+
+def whole_mask(inputs: Mapping[str, Tensor], answer_ids: Tensor, answer_mask: Tensor | None = None) -> Tensor:
+    """Which tokens of prompt and answer are no padding: long [B, S + R]."""
+    mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
+    own = torch.ones_like(answer_ids) if answer_mask is None else answer_mask
+    return torch.cat([mask, own.to(mask)], 1)
+
+
+def _grows_only(cache: Any) -> bool:
+    """Whether every layer of a cache keeps all it was given, so that what it holds of a prompt can be told."""
+    from transformers.cache_utils import DynamicLayer
+
+    layers = getattr(cache, "layers", None) or ()
+    return len(layers) > 0 and all(type(layer) is DynamicLayer for layer in layers)
+
+
+def _pooling_parts(config: Any) -> list[str]:
+    parts = [config] + [getattr(config, name, None) for name in ("vision_config", "text_config")]
+    settings = [setting for part in parts if part is not None for setting in vars(part).items()]
+    return sorted({name for name, value in settings if value and any(word in name for word in _POOLING)})
