@@ -73,19 +73,6 @@ def tapping(modules: Mapping[int, nn.Module], read: Read) -> Iterator[None]:
             cast(Any, modules[layer]).config = config
 
 
-def attention_of(block: nn.Module, layer: int) -> nn.Module:
-    """The self-attention of a decoder layer. Raises UnsupportedModel for a layer that has none, or not such a one."""
-    named = dict(block.named_children())
-    found = [named[name] for name in ("self_attn", "attention", "attn") if name in named]
-    found = [module for module in found if hasattr(getattr(module, "config", None), "_attn_implementation")]
-    if not found:
-        raise UnsupportedModel(
-            f"Layer {layer} ({type(block).__name__}) has no attention that could be read; it holds "
-            f"{', '.join(named)}. Choose a layer with full attention."
-        )
-    return found[0]
-
-
 def _register() -> None:
     from transformers import AttentionInterface
 

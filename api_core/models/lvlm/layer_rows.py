@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...autograd import without_autocast
 from .attention_tap import DecoderCall, added_scores, log_totals, score
+from .case import Row
 
 # Scores of so many bytes are made at once, so that a long answer over many image tokens takes no more memory.
 _BYTES_AT_ONCE = 8_000_000
@@ -19,7 +20,7 @@ _BYTES_AT_ONCE = 8_000_000
 
 @dataclass(frozen=True)
 class LayerRows:
-    """What R rows of one case do with its n image tokens in one layer of H heads.
+    """What R rows of one case (`row`) do with its n image tokens, picture after picture, in one layer of H heads.
 
     scores: float32 [H, R, n], as they enter the softmax; -inf where a row may not look. log_total: [H, R], the
     logarithm of the softmax's denominator over every key (and sink). value_norms: [H, n], the lengths of the image
@@ -27,6 +28,7 @@ class LayerRows:
     the prompt does, in units of its own root mean square (0 where there are no such dimensions); None unless asked for.
     """
 
+    row: Row
     layer: int
     scores: Tensor
     log_total: Tensor
@@ -44,7 +46,7 @@ class LayerRows:
         return self.probabilities.sum(-1)
 
     def among_image(self, kept: Tensor | None = None) -> Tensor:
-        """Softmax over the image tokens only, or over those `kept` (bool [n]): [H, R, n]; 0 for a row that sees none."""
+        """Softmax over the image tokens only, or the `kept` ones (bool [n]): [H, R, n]; 0 for a row that sees none."""
         scores = self.scores if kept is None else self.scores.masked_fill(~kept, float("-inf"))
         return scores.softmax(-1).nan_to_num(0.0)
 
@@ -63,6 +65,7 @@ class Wanted:
     """What is read of one case: its image tokens, and the rows at `positions` and from `first` on (`count` of them, or
     as many as there are). All count from the beginning of the row, padding included."""
 
+    row: Row
     columns: Tensor
     positions: tuple[int, ...]
     first: int
@@ -164,7 +167,7 @@ class LayerReader:
         columns = self._wanted[case].columns.to(scores.device) - self._gone
         picked = scores[..., columns.clamp(0, keys - 1)].masked_fill_(columns < 0, float("-inf"))
         massive = None if self.massive is None else self.massive[case]
-        kept = self._reduce(LayerRows(self.layer, picked, total, self._norms[case], massive))
+        kept = self._reduce(LayerRows(self._wanted[case].row, self.layer, picked, total, self._norms[case], massive))
         positions = [position for rows in group for position in rows.positions]
         self._done[case].append((positions, tuple(tensor.to("cpu", torch.float32) for tensor in kept)))
 
