@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SAFE_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt")
+SAFE_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.jinja", "*.model")
 
 
 @dataclass(frozen=True)

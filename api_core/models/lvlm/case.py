@@ -88,11 +88,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Cases as one left-padded batch: what the processor made (CPU), and what is known of each row."""
+    """Cases as one left-padded batch: what the processor made (CPU), and what is known of each row.
+
+    prompts: the text of each row as the model reads it, with one placeholder for each picture. thinking: whether a
+    model that can choose was told to think first.
+    """
 
     inputs: dict[str, Tensor]
     rows: tuple[Row, ...]
     cases: tuple[Case, ...]
+    prompts: tuple[str, ...] = ()
+    thinking: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)

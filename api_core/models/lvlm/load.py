@@ -1,0 +1,112 @@
+"""Loading a vision-language model: by its name in the catalog, or from a folder."""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ...autograd import frozen
+from ...errors import InvalidInput, ModelNotFound
+from ...progress import Progress, ignore_progress
+from ..catalog import LvlmEntry, find_lvlm_model, list_lvlm_models
+from ..devices import PRECISIONS, resolve_device
+from ..download import get_snapshot
+from ..local_files import Wanted
+from . import source
+from .model import LvlmModel, build_lvlm
+
+log = logging.getLogger(__name__)
+
+EMBEDDED = Path(__file__).resolve().parents[2] / "embedded"
+OWN_PRECISION = "checkpoint"
+
+
+def load_lvlm(
+    model: str | Path,
+    *,
+    precision: str = "auto",
+    attention: str = "auto",
+    max_pixels: int = 0,
+    device: str | torch.device = "auto",
+    allow_download: bool = False,
+    folders: Sequence[Path] = (),
+    on_progress: Progress = ignore_progress,
+) -> LvlmModel:
+    """Load a vision-language model with all its weights, outside inference mode, so that gradients can pass it later.
+
+    model: a name of the catalog (`list_lvlm_models()`), or the path of a transformers folder with safetensors; code in
+    it is never run. precision: fp32, bf16, fp16, "checkpoint" for what the model was published in, or auto: the same on
+    a GPU, fp32 on the CPU. attention: auto (SDPA where the model can), sdpa or flash. max_pixels: larger pictures are
+    shrunk to so many, 0 for the model's own limit. device: auto takes a GPU where there is one. allow_download: get the
+    weights of a catalog name that are not on this machine; folders: where to look for them before the hub's cache.
+    on_progress: called with the bytes downloaded and those there are.
+    """
+    place = resolve_device(device)
+    if precision not in ("auto", OWN_PRECISION, *PRECISIONS):
+        raise InvalidInput(
+            f"There is no precision {precision!r}. Choose one of auto, {OWN_PRECISION}, {', '.join(PRECISIONS)}."
+        )
+    if max_pixels < 0:
+        raise InvalidInput(f"max_pixels must be 0 (the model's own limit) or more, not {max_pixels}.")
+    entry = find_lvlm_model(model) if isinstance(model, str) else None
+    folder = _existing(model) if entry is None else _entry_folder(entry, allow_download, folders, on_progress)
+    with frozen(), torch.random.fork_rng(devices=[]):
+        config = source.read_config(folder)
+        source.require_readable(folder, config)
+        own = source.checkpoint_dtype(folder, config)
+        dtype = resolve_lvlm_precision(precision, place, own)
+        processor = source.build_processor(folder)
+        module = source.build_module(folder, dtype, attention)
+        name = folder.name if entry is None else entry.name
+        loaded = build_lvlm(module, processor, name=name, entry=entry, max_pixels=max_pixels)
+        if dtype == torch.float16 and own == torch.bfloat16:
+            loaded.warn(
+                f"{name} was trained in bf16 and may overflow in fp16: empty or garbled answers. Choose bf16 or fp32."
+            )
+        module.to(place)
+    log.info("loaded %s on %s as %s", loaded.name, place, str(dtype).removeprefix("torch."))
+    return loaded
+
+
+def resolve_lvlm_precision(precision: str, device: torch.device, own: torch.dtype) -> torch.dtype:
+    """The number format of that name, for a model published in `own`; "auto" is that on a GPU, and fp32 on the CPU.
+
+    A GPU keeps the checkpoint's numbers: more precision costs memory that large models do not leave, and fp16 overflows
+    in models that were trained in bf16. The CPU has the memory, is no quicker in half precision, and attention maps
+    lose a twelfth of their range in bf16 (0.08 after min-max) and a fiftieth in fp16.
+    """
+    if precision == OWN_PRECISION or (precision == "auto" and device.type != "cpu"):
+        return own
+    return torch.float32 if precision == "auto" else PRECISIONS[precision]
+
+
+def _existing(model: str | Path) -> Path:
+    path = Path(model).expanduser()
+    if not os.path.exists(path):  # false, where Path.exists raises, for what cannot be a path
+        raise ModelNotFound(
+            f"There is no model {str(model)!r}: no folder of that name, nor is it in the catalog. "
+            f"The catalog holds: {', '.join(list_lvlm_models())}."
+        )
+    if path.is_file():
+        raise InvalidInput(
+            f"{path} is a file. Give the model's folder: weights, configuration, tokenizer and processor together."
+        )
+    return path.resolve()
+
+
+def _entry_folder(entry: LvlmEntry, allow_download: bool, folders: Sequence[Path], on_progress: Progress) -> Path:
+    if entry.repo is None:
+        folder = EMBEDDED / entry.name.replace("-", "_")
+        if not source.is_complete(folder):
+            raise ModelNotFound(f"The embedded model {entry.name!r} is missing from {folder}. Install the pack again.")
+        return folder
+    wanted = Wanted(entry.name, entry.repo, entry.revision, source.PATTERNS, entry.size_bytes)
+    return get_snapshot(
+        wanted,
+        is_complete=source.is_complete,
+        folders=folders,
+        allow_download=allow_download,
+        on_progress=on_progress,
+    )

@@ -1,0 +1,263 @@
+"""A vision-language model as the rest of the library sees it: cases in, prompts and answers out."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, SupportsIndex
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import InvalidInput, UnsupportedModel
+from ...progress import Progress, ignore_progress
+from ..catalog import RELATIVE_LAYER, LvlmEntry
+from ..families.adapter import Family
+from ..families.registry import family_of
+from . import costs, generation
+from .answer_tokens import AnswerWriter
+from .batches import OnToken, answer
+from .case import Case, PicturePlaces, Prepared, Reply, Row
+from .pixels import limit_processor, rescale, shrink, to_image
+from .prompting import PromptWriter, require_pictures, special_ids
+from .reply import read_reply, thinking_tokens
+from .sampling import Sampling
+from .words import Speller, locate_words
+
+log = logging.getLogger(__name__)
+
+DEFAULT_NEW_TOKENS = 256
+
+
+@dataclass(eq=False)
+class LvlmModel:
+    """One vision-language model. `module` is the only thing that a host moves; everything else follows its weights.
+
+    warnings: what a person should know about this model as it was loaded.
+    """
+
+    name: str
+    module: nn.Module
+    processor: Any
+    family: Family
+    max_pixels: int = 0
+    default_layers: tuple[int, ...] = ()
+    relative_layer: float = RELATIVE_LAYER
+    warnings: tuple[str, ...] = ()
+    _shrinks: bool = field(default=False, repr=False)
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.processor.tokenizer
+
+    @property
+    def config(self) -> Any:
+        """The configuration of transformers."""
+        return self.module.config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are now."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are held in now."""
+        return next(weight for weight in self.module.parameters() if weight.ndim >= 2).dtype
+
+    @property
+    def depth(self) -> int:
+        """Number of decoder layers."""
+        return len(self.family.layers(self.module))
+
+    @property
+    def seeing_layers(self) -> tuple[int, ...]:
+        """The layers whose attention can reach the picture."""
+        return self.family.seeing_layers(self.config, self.module)
+
+    @cached_property
+    def writer(self) -> PromptWriter:
+        """What writes its prompts."""
+        return PromptWriter(self.processor, self.family, self.name)
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        return generation.end_tokens(self.module, self.tokenizer)
+
+    @cached_property
+    def special(self) -> frozenset[int]:
+        """The tokens that are no text."""
+        return special_ids(self.tokenizer) | self.ends
+
+    def warn(self, message: str) -> None:
+        """Remember something that a person should know about this model, and log it."""
+        log.warning(message)
+        self.warnings = (*self.warnings, message)
+
+    def resolve_layers(self, layers: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Indices 0 … depth - 1 of decoder layers; negative ones count from the end.
+
+        None is the model's default; a default that cannot see the picture moves to the nearest layer that can.
+        """
+        depth = self.depth
+        if layers is not None and len(layers):
+            for layer in layers:
+                if not isinstance(layer, SupportsIndex) or not -depth <= layer < depth:
+                    raise InvalidInput(
+                        f"{self.name} has no layer {layer}; its {depth} layers are 0 to {depth - 1}, or -{depth} to -1 "
+                        "from the end."
+                    )
+            return tuple(dict.fromkeys(int(layer) % depth for layer in layers))
+        seeing = self.seeing_layers
+        if not seeing:
+            raise UnsupportedModel(f"{self.name} has no layer whose attention could be read. Use another model.")
+        wanted = [min(layer, depth - 1) for layer in self.default_layers] or [round(self.relative_layer * depth)]
+        nearest = (min(seeing, key=lambda layer: (abs(layer - goal), -layer)) for goal in wanted)
+        return tuple(dict.fromkeys(nearest))
+
+    def prepare(self, cases: Sequence[Case], *, with_places: bool = True, thinking: bool = False) -> Prepared:
+        """Cases as the model reads them: its chat template, its own processor, padded on the left.
+
+        with_places: find where each image token lies in its picture; False spares that for a model that only answers.
+        thinking: whether a model that can choose thinks before it answers. Raises UnsupportedModel when places are
+        wanted and this model's image tokens have none that can be found.
+        """
+        if not cases:
+            raise InvalidInput("There is nothing to ask about. Give at least one picture and a question.")
+        clean = [self.writer.clean(case) for case in cases]
+        prompts = [self.writer.write(case, thinking) for case in clean]
+        pictures = [[self._limited(picture) for picture in case.pictures] for case in cases]
+        inputs = self._process(prompts, pictures)
+        rows = tuple(
+            self._row(case, prompt, [tuple(picture.shape[:2]) for picture in seen], inputs, index, with_places)
+            for index, (case, prompt, seen) in enumerate(zip(clean, prompts, pictures, strict=True))
+        )
+        return Prepared(inputs, rows, tuple(cases), tuple(prompts), thinking)
+
+    def to_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Inputs beside the weights, fractions in their precision."""
+        device, dtype = self.device, self.dtype
+        return {
+            name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
+            for name, value in inputs.items()
+        }
+
+    def generate(
+        self,
+        prepared: Prepared,
+        *,
+        max_new_tokens: int = DEFAULT_NEW_TOKENS,
+        sampling: Sampling | None = None,
+        on_token: OnToken | None = None,
+        on_progress: Progress = ignore_progress,
+    ) -> list[Reply]:
+        """The answer to each row, greedily, or drawn with `sampling`; never touches torch's own random state.
+
+        on_token: called with a row's number and its text so far (thinking included), whole characters only. on_progress
+        counts tokens, before every layer of the first and after each; raising from it stops the work. Where memory runs
+        out, fewer rows are answered at once; NotEnoughMemory is raised when one alone is too many.
+        """
+        if max_new_tokens < 1:
+            raise InvalidInput(f"max_new_tokens must be 1 or more, not {max_new_tokens}.")
+        return answer(self, prepared, max_new_tokens, sampling=sampling, on_token=on_token, on_progress=on_progress)
+
+    def speller(self) -> Speller:
+        """What spells its tokens out as they come; marks of thinking are left in."""
+        return Speller(self.tokenizer, self.special, thinking_tokens(self.tokenizer, self.special))
+
+    def reply_of(self, token_ids: Sequence[int], *, inside_thinking: bool = False) -> Reply:
+        """The answer that tokens spell. inside_thinking: the prompt had opened a thinking part."""
+        return read_reply(self.speller(), token_ids, ends=self.ends, inside_thinking=inside_thinking)
+
+    def encode_answer(self, text: str) -> tuple[int, ...]:
+        """The tokens of an answer as the model would have written it after its prompt, with its end token."""
+        return self._answers.encode(text)
+
+    def estimate_memory(self, prepared: Prepared | int, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> int:
+        """About the bytes that answering takes beside the weights. prepared: the cases, or a picture's pixels."""
+        if isinstance(prepared, int):
+            side = max(1, round(prepared**0.5))
+            black = torch.zeros(side, side, 3)
+            prepared = self.prepare([Case((black,), "What is in the picture?")], with_places=False)
+        return costs.estimate(self.module, prepared.inputs, self.dtype, max_new_tokens)
+
+    @cached_property
+    def _answers(self) -> AnswerWriter:
+        case = Case((torch.zeros(64, 64, 3),), "What is in the picture?")
+        row = self.prepare([case], with_places=False).inputs["input_ids"][0].tolist()
+        return AnswerWriter(self.tokenizer, self.writer, case, row, self.special, self.ends)
+
+    def _limited(self, picture: Tensor) -> Tensor:
+        return shrink(picture, self.max_pixels) if self._shrinks else picture
+
+    def _process(self, prompts: list[str], pictures: list[list[Tensor]]) -> dict[str, Tensor]:
+        images = [[to_image(picture) for picture in row] for row in pictures]
+        most = max(len(row) for row in images)
+        begin = self.tokenizer.bos_token
+        # A template that writes the first token itself must not get a second one, as transformers' own path has it.
+        options = {"add_special_tokens": False} if begin and prompts[0].startswith(begin) else {}
+        if len(prompts) > 1:
+            options["padding"] = True
+        try:
+            made = self.processor(text=prompts, images=images if most else None, return_tensors="pt", **options)
+        except (ValueError, TypeError, IndexError, KeyError, RuntimeError) as error:
+            raise require_pictures(self.name, most, error) from error
+        inputs = {name: value for name, value in made.items() if isinstance(value, Tensor)}
+        mask = inputs.setdefault("attention_mask", torch.ones_like(inputs["input_ids"]))
+        if not bool((mask[:, -1] == 1).all()):
+            raise UnsupportedModel(
+                f"The processor of {self.name} pads texts on the right, after which nothing can be generated. Ask "
+                "about one picture at a time."
+            )
+        return inputs
+
+    def _row(
+        self,
+        case: Case,
+        prompt: str,
+        sizes: list[tuple[int, ...]],
+        inputs: dict[str, Tensor],
+        index: int,
+        with_places: bool,
+    ) -> Row:
+        ids = inputs["input_ids"][index]
+        text = prompt[: len(prompt) - len(case.opening)]
+        words = locate_words(self.tokenizer, ids.tolist(), text, case.question, self.special)
+        padding = int((inputs["attention_mask"][index] == 0).sum())
+        places = self._places(case, sizes, inputs, ids) if with_places else None
+        return Row(len(ids), padding, words, places)
+
+    def _places(
+        self, case: Case, sizes: list[tuple[int, ...]], inputs: dict[str, Tensor], ids: Tensor
+    ) -> tuple[PicturePlaces, ...] | None:
+        if self.family.no_places:
+            return None
+        seen = [(size[0], size[1]) for size in sizes]
+        found = self.family.places(self.processor, self.config, seen, inputs, ids)
+        whole = [(picture.shape[0], picture.shape[1]) for picture in case.pictures]
+        return tuple(rescale(place, size) for place, size in zip(found, whole, strict=True))
+
+
+def build_lvlm(
+    module: nn.Module, processor: Any, *, name: str, entry: LvlmEntry | None = None, max_pixels: int = 0
+) -> LvlmModel:
+    """Make an LvlmModel of a loaded transformers model and its processor, which is set to `max_pixels`."""
+    module.eval()
+    limited = bool(max_pixels) and limit_processor(processor.image_processor, max_pixels)
+    model = LvlmModel(
+        name,
+        module,
+        processor,
+        family_of(module.config),
+        max_pixels,
+        () if entry is None else entry.layers,
+        RELATIVE_LAYER if entry is None else entry.relative_layer,
+        _shrinks=bool(max_pixels) and not limited,
+    )
+    if not model.writer.template and type(model.family).plain_prompt is Family.plain_prompt:
+        model.warn(
+            f"{name} has no chat template, so it reads the question as plain text. If it was trained to chat, put its "
+            "chat_template.jinja (or the tokenizer_config.json that holds it) into its folder."
+        )
+    return model
