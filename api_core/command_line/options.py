@@ -111,15 +111,25 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     heatmap.add_argument("--fit", choices=FITS, help="how a picture that is not square is shown (default: the model's)")
     heatmap.add_argument("--neutral", metavar="TEXT", help="subtract the map of this text, such as 'a photo'")
 
+    mask = add_mask_options(parser)
+    mask.add_argument("--words", type=words, default=(), metavar="A,B", help="only these words of the query")
+    add_overlay_options(parser)
+
+
+def add_mask_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """From a map to a mask; the group, for what a command adds."""
     mask = parser.add_argument_group("mask")
     mask.add_argument("--contrast", type=number(0), help="gain of the sigmoid (default: the model's)")
     mask.add_argument("--smoothing", type=number(1), help="width of the box filter in patches (default: the model's)")
     mask.add_argument("--interpolation", choices=INTERPOLATIONS, default="lanczos", help="from patches to pixels")
-    mask.add_argument("--words", type=words, default=(), metavar="A,B", help="only these words of the query")
     mask.add_argument("--threshold", type=number(0, 1), default=0.0, help="0 keeps the mask soft")
     mask.add_argument("--grow", type=int, default=0, metavar="PIXELS", help="grow the mask; negative shrinks it")
     mask.add_argument("--invert", action="store_true", help="what matters becomes what does not")
+    return mask
 
+
+def add_overlay_options(parser: argparse.ArgumentParser) -> None:
+    """How a mask is drawn; `chosen_style` reads what is given."""
     overlay = parser.add_argument_group("overlay")
     overlay.add_argument("--style", choices=STYLES, default="fade", help="what happens to what does not matter")
     overlay.add_argument("--strength", type=number(0, 1), default=1.0, help="0 leaves the picture as it is")

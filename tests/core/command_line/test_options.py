@@ -10,7 +10,7 @@ from pack.api_core.command_line import COMMANDS, options
 from pack.api_core.command_line.options import add_prompt_options, chosen_style, style_classes
 from pack.api_core.errors import InvalidInput
 from pack.api_core.geometry import FITS, INTERPOLATIONS
-from pack.api_core.models.clip.load import PRECISIONS
+from pack.api_core.models.devices import PRECISIONS
 from pack.api_core.overlay import ROUNDINGS, BlurStyle, FadeStyle, HeatStyle, OutlineStyle, Style
 from pack.api_core.results import READINGS
 
