@@ -43,6 +43,9 @@ def _layer_width(config: Any, hidden: int) -> int:
 
 
 def _number(config: Any, name: str, default: int) -> int:
-    value = getattr(config, name, None)
+    try:
+        value = getattr(config, name, None)
+    except RuntimeError:  # transformers refuses what differs between layers
+        value = None
     value = value[0] if isinstance(value, list | tuple) and value else value
     return int(value) if isinstance(value, int | float) and value else default

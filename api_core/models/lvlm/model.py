@@ -22,7 +22,7 @@ from .pixels import limit_processor, rescale, shrink, to_image
 from .prompting import PromptWriter, require_pictures, special_ids
 from .reply import read_reply, thinking_tokens
 from .sampling import Sampling
-from .words import Speller, locate_words
+from .words import Span, Speller, locate_words
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class LvlmModel:
         pictures = [[self._limited(picture) for picture in case.pictures] for case in cases]
         inputs = self._process(prompts, pictures)
         rows = tuple(
-            self._row(case, prompt, [tuple(picture.shape[:2]) for picture in seen], inputs, index, with_places)
+            self._row(index, inputs, case, prompt, self.writer.find_question(case, prompt, thinking), seen, with_places)
             for index, (case, prompt, seen) in enumerate(zip(clean, prompts, pictures, strict=True))
         )
         return Prepared(inputs, rows, tuple(cases), tuple(prompts), thinking)
@@ -214,26 +214,26 @@ class LvlmModel:
 
     def _row(
         self,
+        index: int,
+        inputs: dict[str, Tensor],
         case: Case,
         prompt: str,
-        sizes: list[tuple[int, ...]],
-        inputs: dict[str, Tensor],
-        index: int,
+        question: Span,
+        pictures: list[Tensor],
         with_places: bool,
     ) -> Row:
         ids = inputs["input_ids"][index]
-        text = prompt[: len(prompt) - len(case.opening)]
-        words = locate_words(self.tokenizer, ids.tolist(), text, case.question, self.special)
+        words = locate_words(self.tokenizer, ids.tolist(), prompt, question, self.special)
         padding = int((inputs["attention_mask"][index] == 0).sum())
-        places = self._places(case, sizes, inputs, ids) if with_places else None
+        places = self._places(case, pictures, inputs, ids) if with_places else None
         return Row(len(ids), padding, words, places)
 
     def _places(
-        self, case: Case, sizes: list[tuple[int, ...]], inputs: dict[str, Tensor], ids: Tensor
+        self, case: Case, pictures: list[Tensor], inputs: dict[str, Tensor], ids: Tensor
     ) -> tuple[PicturePlaces, ...] | None:
         if self.family.no_places:
             return None
-        seen = [(size[0], size[1]) for size in sizes]
+        seen = [(picture.shape[0], picture.shape[1]) for picture in pictures]
         found = self.family.places(self.processor, self.config, seen, inputs, ids)
         whole = [(picture.shape[0], picture.shape[1]) for picture in case.pictures]
         return tuple(rescale(place, size) for place, size in zip(found, whole, strict=True))

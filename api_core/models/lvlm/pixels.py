@@ -16,7 +16,7 @@ _PIXEL_COUNT = 1 << 15  # a `longest_edge` above this cannot be an edge: such pr
 
 def limit_processor(image_processor: Any, max_pixels: int) -> bool:
     """Have a processor that keeps a picture's own size make at most so many pixels of it. Whether it is one."""
-    size = getattr(image_processor, "size", None)
+    size: Any = getattr(image_processor, "size", None)
     edge = size.get("longest_edge") if size is not None and hasattr(size, "get") else None
     counts = [getattr(image_processor, "max_pixels", None), edge if edge and edge > _PIXEL_COUNT else None]
     if not any(counts):

@@ -15,6 +15,7 @@ from .case import Case
 log = logging.getLogger(__name__)
 
 _SHORTEST_MARK = 3
+_STAND_IN = "\u2021question\u2021"
 
 
 def special_strings(processor: Any) -> tuple[str, ...]:
@@ -86,6 +87,13 @@ class PromptWriter:
             f"The chat template of {self.name} does not show the question it is given. Get the model's "
             "chat_template.jinja (or tokenizer_config.json) again, as published."
         )
+
+    def find_question(self, case: Case, prompt: str, thinking: bool = False) -> tuple[int, int]:
+        """The characters of the question in the prompt of a clean case: [start, end)."""
+        start = prompt.find(case.question)
+        if prompt.count(case.question) > 1:  # a short one may stand in the template's own words
+            start = self.write(replace(case, question=_STAND_IN), thinking).index(_STAND_IN)
+        return start, start + len(case.question)
 
     def write_answered(self, case: Case, answer: str) -> str | None:
         """The prompt of a case with an answer behind it as the template closes it; None where it cannot."""

@@ -3,6 +3,8 @@
 import json
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,16 +121,17 @@ def build_module(folder: Path, dtype: torch.dtype, attention: str) -> nn.Module:
         )
     chosen = {} if ATTENTIONS[attention] is None else {"attn_implementation": ATTENTIONS[attention]}
     try:
-        module, report = transformers.AutoModelForImageTextToText.from_pretrained(
-            folder,
-            dtype=dtype,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are reported below, in words
-            **chosen,
-        )
+        with _no_progress_bar():
+            module, report = transformers.AutoModelForImageTextToText.from_pretrained(
+                folder,
+                dtype=dtype,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are reported below, in words
+                **chosen,
+            )
     except ImportError as error:
         raise MissingPackage(_no_attention(folder, attention, error)) from error
     except (RuntimeError, ValueError, OSError, KeyError, TypeError, AttributeError) as error:
@@ -176,6 +179,20 @@ def build_processor(folder: Path) -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return processor
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """transformers' own bar off for a while: nothing is written to the terminal."""
+    from transformers.utils import logging as theirs
+
+    shown = theirs.is_progress_bar_enabled()
+    theirs.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            theirs.enable_progress_bar()
 
 
 def _forget_sampling(module: Any) -> None:

@@ -107,25 +107,26 @@ def pieces(text: str, words: Sequence[Span], tokens: Sequence[Span], offset: int
 
 
 def locate_words(
-    tokenizer: Any, row: Sequence[int], prompt: str, question: str, skip: frozenset[int]
+    tokenizer: Any, row: Sequence[int], prompt: str, question: Span, skip: frozenset[int]
 ) -> tuple[Piece, ...]:
     """The words of the question in a row of input ids.
 
-    prompt: the text of the row before pictures were expanded into tokens; the question stands in it. Where the
+    prompt: the text of the row before pictures were expanded into tokens; question: its characters in it. Where the
     tokenizer gives no offsets, or cuts the text differently there, the row is spelled out and searched.
     """
-    start = prompt.rfind(question)
-    if start < 0:
-        return ()
     if getattr(tokenizer, "is_fast", False):
-        found = _by_offsets(tokenizer, row, prompt, (start, start + len(question)))
+        found = _by_offsets(tokenizer, row, prompt, question)
         if found:
             return found
     text, spans = spell(tokenizer, row, skip)
-    place = text.rfind(question)
+    wanted = prompt[slice(*question)]
+    later = prompt.count(wanted, question[1])  # the same words again, such as in the opening of the answer
+    place = len(text)
+    for _ in range(later + 1):
+        place = text.rfind(wanted, 0, place)
     if place < 0:
         return ()
-    words = [(place + first, place + last) for first, last in word_spans(question)]
+    words = [(place + first, place + last) for first, last in word_spans(wanted)]
     return pieces(text, words, spans)
 
 
