@@ -93,9 +93,8 @@ class BatchReader:
 
     def run(self, **inputs: Any) -> None:
         """Run the model on all of the input at once, as far as the last layer that is read."""
-        with frozen(), without_autocast(self._model.device.type), self.reading():
-            with suppress(_Enough):
-                self._model.module(**inputs)
+        with frozen(), without_autocast(self._model.device.type), self.reading(), suppress(_Enough):
+            self._model.module(**inputs)
 
     def _read(self, layer: int, call: DecoderCall, proceed: Any) -> Output:
         reader = self._readers[layer]

@@ -19,7 +19,7 @@ from .batch_reader import BatchReader, RowAttention, RowSettings
 from .case import Prepared, Reply
 from .layer_rows import Reduce, keep_scores
 from .model import LvlmModel
-from .teacher_forcing import answer_ids, answered_inputs, prompt_inputs
+from .teacher_forcing import answer_ids, answered_inputs, part_of, prompt_inputs
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def answer_rows(
         chosen = [i for i, answer in enumerate(answers) if (answer is not None) == given]
         if not chosen:
             continue
-        part = prepared if len(chosen) == len(prepared) else model.prepare([prepared.cases[i] for i in chosen])
+        part = part_of(model, prepared, chosen)
         if given:
             replies = [model.reply_of(model.encode_answer(str(answers[i]))) for i in chosen]
             read = _second_pass(model, part, replies, settings, on_progress)
@@ -131,9 +131,9 @@ def _second_pass(
     half = len(prepared) // 2
     log.warning("%s ran out of memory with %d cases at once; trying %d", model.name, len(prepared), half)
     rows: list[RowAttention] = []
-    for part in (slice(half), slice(half, None)):
-        cases = model.prepare(prepared.cases[part])
-        rows += _second_pass(model, cases, replies[part], settings, on_progress)
+    for cases in (range(half), range(half, len(prepared))):
+        part = part_of(model, prepared, cases)
+        rows += _second_pass(model, part, [replies[i] for i in cases], settings, on_progress)
     return rows
 
 

@@ -5,24 +5,31 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...autograd import frozen
 from .case import Prepared, Reply
 from .model import LvlmModel
 
 
 def answered_inputs(model: LvlmModel, prepared: Prepared, replies: Sequence[Reply]) -> dict[str, Tensor]:
     """The inputs on the model's device: each prompt and its answer, less the last token, which predicts nothing."""
-    inputs = prompt_inputs(model, prepared)
-    ids, mask = answer_ids(model, replies)
-    if ids.shape[1] > 1:
-        inputs = model.family.with_answer(inputs, ids[:, :-1], mask[:, :-1])
-    return inputs
+    with frozen():
+        inputs = prompt_inputs(model, prepared)
+        ids, mask = answer_ids(model, replies)
+        return model.family.with_answer(inputs, ids[:, :-1], mask[:, :-1]) if ids.shape[1] > 1 else inputs
 
 
 def prompt_inputs(model: LvlmModel, prepared: Prepared) -> dict[str, Tensor]:
     """What the processor made, on the model's device and in its number format, fit for gradients."""
-    with torch.inference_mode(False):
+    with frozen():
         own = {name: value.clone() if value.is_inference() else value for name, value in prepared.inputs.items()}
-        return {name: v.to(model.device, model.dtype if v.is_floating_point() else None) for name, v in own.items()}
+        return model.to_device(own)
+
+
+def part_of(model: LvlmModel, prepared: Prepared, cases: Sequence[int]) -> Prepared:
+    """Some of the cases, prepared by themselves; the same object where all are wanted."""
+    if list(cases) == list(range(len(prepared))):
+        return prepared
+    return model.prepare([prepared.cases[i] for i in cases], thinking=prepared.thinking)
 
 
 def answer_ids(model: LvlmModel, replies: Sequence[Reply]) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,33 @@
+"""The LLaVA map of "Attention Prompting on Image for Large Vision-Language Models" (ECCV 2024, arXiv 2409.17143).
+
+A picture token's relevance is the attention that the rows which predict the answer's tokens pay it in a deep layer. The
+paper takes the attention itself, A[m, t] averaged over tokens m and heads; the official code renormalises it over the
+picture's tokens in each head first, softmax over their scores alone, so that a head which hardly looks at the picture
+counts as much as one that looks at nothing else. This is the code's; `lvlm_image_mass` is the paper's formula.
+"""
+
+from functools import partial
+
+from torch import Tensor
+
+from ..models.lvlm.case import Prepared
+from ..models.lvlm.layer_rows import LayerRows
+from ..models.lvlm.model import LvlmModel
+from ..results import Reading
+from .lvlm_method import Asked, LvlmMethod, Relevance, counted, from_layers
+
+
+def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+    """Softmax over the picture's tokens, averaged over heads and layers: every row that sees one sums to 1."""
+    return from_layers(model, prepared, asked, partial(_mean_of_heads, reading=asked.reading))
+
+
+def _mean_of_heads(rows: LayerRows, reading: Reading) -> tuple[Tensor, ...]:
+    return (rows.among_image(counted(rows, reading)).mean(0),)
+
+
+METHOD = LvlmMethod(
+    "attention",
+    relevance,
+    "The published code's: attention to the picture's tokens, every head counting alike.",
+)

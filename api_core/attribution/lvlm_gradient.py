@@ -1,0 +1,67 @@
+"""Gradient-weighted attention: where more attention would have made the answer likelier.
+
+After "Generic Attention-model Explainability" (Chefer et al., ICCV 2021, arXiv 2103.15679), whose rule for one layer is
+the heads' mean of the positive part of attention times its gradient; as a map of a vision-language model it is one of
+the three of "MLLMs Know Where to Look" (arXiv 2502.17422). Taken here of the wanted layers only and of the rows that
+predict the answer, with respect to the log-probability of the answer's words together.
+"""
+
+import torch
+from torch import Tensor
+
+from ..models.lvlm.attention_gradients import attention_gradients
+from ..models.lvlm.batch_reader import question_positions
+from ..models.lvlm.case import Prepared, Reply
+from ..models.lvlm.model import LvlmModel
+from ..models.lvlm.teacher_forcing import part_of
+from .lvlm_method import Asked, LvlmMethod, Relevance, counted_tokens
+
+
+def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+    """Attention times gradient, its positive part, averaged over heads and layers; one backward pass per case."""
+    replies = _replies(model, prepared, asked)
+    found = []
+    for index, reply in enumerate(replies):
+        found.append(_of_case(model, part_of(model, prepared, [index]), reply, asked))
+        asked.on_progress(index + 1, len(replies))
+    return found
+
+
+def _replies(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Reply]:
+    """The given answers, and the others generated together."""
+    missing = [i for i, answer in enumerate(asked.answers) if answer is None]
+    generated = []
+    if missing:
+        generated = model.generate(part_of(model, prepared, missing), max_new_tokens=asked.max_new_tokens)
+    by_case = dict(zip(missing, generated, strict=True))
+    return [
+        by_case[i] if answer is None else model.reply_of(model.encode_answer(answer))
+        for i, answer in enumerate(asked.answers)
+    ]
+
+
+def _of_case(model: LvlmModel, prepared: Prepared, reply: Reply, asked: Asked) -> Relevance:
+    row = prepared.rows[0]
+    asking = question_positions(row) if asked.question_rows else ()
+    answering = tuple(range(row.length - 1, row.length - 1 + len(reply.token_ids)))
+    positions = sorted({*asking, *answering})
+    words = [i for word in reply.words for i in range(word.first, word.last)] or range(len(reply.token_ids))
+    maps = [
+        (layer.weights * layer.gradients).clamp(min=0).mean(0)
+        for layer in attention_gradients(
+            model, prepared, reply, layers=asked.layers, positions=positions, tokens=list(words)
+        )
+    ]
+    values = torch.stack(maps).mean(0) * counted_tokens(row, asked.reading)
+
+    def at(wanted: tuple[int, ...]) -> Tensor:
+        return values[[positions.index(position) for position in wanted]]
+
+    return Relevance(reply, at(asking), at(answering))
+
+
+METHOD = LvlmMethod(
+    "gradient",
+    relevance,
+    "Attention where more of it would have made the answer's words likelier; one backward pass per picture.",
+)

@@ -1,0 +1,160 @@
+"""From pictures and questions to heatmaps of a vision-language model's own attention, word by word."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from torch import Tensor
+
+from ..errors import AttentionPromptingError, InvalidInput
+from ..models.lvlm.case import Case, Reply
+from ..models.lvlm.model import LvlmModel
+from ..pictures import flatten_alpha, require_picture, to_picture
+from ..progress import Progress, ignore_progress
+from ..results import READINGS, Heatmap, PictureMap, Reading
+from .looking import AnyPicture
+from .lvlm_method import Asked, LvlmMethod, Relevance
+from .lvlm_methods import DEFAULT_METHOD, LVLM_METHODS, PUBLISHED_METHOD
+from .lvlm_views import padded_to_square, views_of_pictures
+from .lvlm_words import label_maps
+
+PART = "attention"
+_CASES_AT_ONCE = 8
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class LvlmHeatmap:
+    """heatmap: of the first picture of each case. replies: the answers that were read. further: of each further slot of
+    pictures, a heatmap of all cases."""
+
+    heatmap: Heatmap
+    replies: tuple[Reply, ...]
+    further: tuple[Heatmap, ...] = ()
+
+
+def lvlm_heatmap(
+    model: LvlmModel,
+    pictures: Sequence[AnyPicture],
+    questions: str | Sequence[str],
+    *,
+    answers: str | Sequence[str | None] | None = None,
+    hint_words: Sequence[str] | Sequence[Sequence[str]] = (),
+    method: str | None = None,
+    layers: Sequence[int] | None = None,
+    reading: Reading = "precise",
+    max_new_tokens: int = 20,
+    more_pictures: Sequence[Sequence[AnyPicture]] = (),
+    system_prompt: str = "",
+    batch_size: int | None = None,
+    on_progress: Progress = ignore_progress,
+) -> LvlmHeatmap:
+    """Where a model looks on the picture while it gives, or would give, an answer.
+
+    pictures: one per case, [H, W, 3 or 4] of 0..1, of any sizes (or PIL pictures). questions, answers: one for all
+    cases, or one for each. answers: None or blank ones are generated, up to max_new_tokens; a given answer may come
+    from anywhere, and the map shows how this model reads it. hint_words: words or phrases of the answer (any case) that
+    the map of the whole is made of; one list for all cases, or a list of lists, one for each. method: one of
+    `list_lvlm_methods()`, None for the reading's default. layers: of the decoder, negative from the end; None is the
+    catalog's choice for the model. more_pictures: further pictures of each prompt, slot by slot, each slot with one for
+    all cases or one for each. batch_size: cases at once, None for a few; fewer where memory does not last.
+
+    Each map has one part, `attention`, and a label for the whole, for every word of the question and for every word of
+    the answer, in this order, all from one pass. Attention is shared between all pictures of a prompt.
+
+    The upstream reading pads each picture to a square and lays its grid over the whole picture, as the official code
+    does; models that look at a picture in several grids have the precise reading only.
+    """
+    count = len(pictures)
+    chosen = _find_method(method, reading)
+    if not count:
+        raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
+    if max_new_tokens < 1 or (batch_size is not None and batch_size < 1):
+        raise InvalidInput(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
+    asked = _spread([questions] if isinstance(questions, str) else list(questions), count, "questions")
+    given = _spread([answers] if isinstance(answers, str) or answers is None else list(answers), count, "answers")
+    hints = _spread_hints(hint_words, count)
+    slots = [_spread([_prepare(one) for one in slot], count, "further pictures") for slot in (pictures, *more_pictures)]
+    shown = [[padded_to_square(one, model) for one in slot] if reading == "upstream" else slot for slot in slots]
+    model.family.require_places(model.module.config)
+    wanted = model.resolve_layers(layers)
+    maps: list[list[PictureMap]] = [[] for _ in slots]
+    replies: list[Reply] = []
+    size = batch_size or _CASES_AT_ONCE
+    for start in range(0, count, size):
+        group = range(start, min(start + size, count))
+        cases = [Case(tuple(slot[i] for slot in shown), asked[i], system_prompt) for i in group]
+        prepared = model.prepare(cases)
+
+        def report(done: int, total: int, base: int = start, cases: int = len(group)) -> None:
+            on_progress(base * 1000 + cases * 1000 * done // max(total, 1), count * 1000)
+
+        answered = tuple(given[i] if given[i] and str(given[i]).strip() else None for i in group)
+        found = chosen.relevance(model, prepared, Asked(wanted, answered, max_new_tokens, True, reading, report))
+        for index, row, relevance in zip(group, prepared.rows, found, strict=True):
+            replies.append(relevance.reply)
+            sizes = [(slot[index].shape[0], slot[index].shape[1]) for slot in slots]
+            try:
+                _require_seen(relevance, wanted, model)
+                labelled = label_maps(row, relevance, hints[index], reading)
+                views = views_of_pictures(row, labelled.values, reading, sizes)
+            except AttentionPromptingError as error:
+                raise type(error)((f"Picture {index + 1}: " if count > 1 else "") + str(error)) from error
+            for slot_maps, picture_views, picture_size in zip(maps, views, sizes, strict=True):
+                slot_maps.append(
+                    PictureMap(
+                        size=picture_size,
+                        labels=labelled.labels,
+                        parts={PART: picture_views},
+                        method=chosen.name,
+                        model=model.name,
+                        layer=wanted[0] if len(wanted) == 1 else None,
+                        reading=reading,
+                        signed=chosen.signed,
+                        warnings=labelled.warnings,
+                    )
+                )
+    on_progress(count * 1000, count * 1000)
+    first, *further = (Heatmap(tuple(slot)) for slot in maps)
+    return LvlmHeatmap(first, tuple(replies), tuple(further))
+
+
+def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
+    if reading not in READINGS:
+        raise InvalidInput(f"There is no reading {reading!r}. Choose one of {', '.join(READINGS)}.")
+    if name is None:
+        name = PUBLISHED_METHOD if reading == "upstream" else DEFAULT_METHOD
+    if name not in LVLM_METHODS:
+        raise InvalidInput(f"There is no method {name!r} for an LVLM. Choose one of {', '.join(LVLM_METHODS)}.")
+    return LVLM_METHODS[name]
+
+
+def _spread(values: list[_T], count: int, what: str) -> list[_T]:
+    """One value for each case: a single one serves all of them."""
+    if len(values) not in (1, count):
+        raise InvalidInput(f"{len(values)} {what} for {count} pictures: give one for all of them, or one for each.")
+    return values * count if len(values) == 1 else values
+
+
+def _spread_hints(hints: Sequence[str] | Sequence[Sequence[str]], count: int) -> list[list[str]]:
+    if isinstance(hints, str):
+        hints = [hints]
+    shared = all(isinstance(hint, str) for hint in hints)
+    lists = [list(cast(Sequence[str], hints))] if shared else [list(one) for one in hints]
+    return [[hint.strip() for hint in one if hint.strip()] for one in _spread(lists, count, "lists of hint words")]
+
+
+def _prepare(picture: AnyPicture) -> Tensor:
+    """A checked picture [H, W, 3]; alpha lies on white."""
+    if isinstance(picture, Tensor):
+        require_picture(picture)
+        return flatten_alpha(picture.detach())
+    return flatten_alpha(to_picture(picture))
+
+
+def _require_seen(relevance: Relevance, layers: Sequence[int], model: LvlmModel) -> None:
+    if not bool(relevance.answer.any()):
+        raise InvalidInput(
+            f"Nothing of the picture is attended to in layer {', '.join(map(str, layers))} of {model.name} while it "
+            f"answers. Choose among the layers that see it: {', '.join(map(str, model.seeing_layers))}."
+        )

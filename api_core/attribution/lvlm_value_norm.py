@@ -1,0 +1,32 @@
+"""Attention times the length of what is attended to (Kobayashi et al. 2020, "Attention is not only a weight",
+arXiv 2004.10102): a token whose value is next to nothing passes nothing on, however much attention it draws.
+
+Attention sinks are such tokens, so this takes them out without having to find them.
+"""
+
+from functools import partial
+
+from torch import Tensor
+
+from ..models.lvlm.case import Prepared
+from ..models.lvlm.layer_rows import LayerRows
+from ..models.lvlm.model import LvlmModel
+from ..results import Reading
+from .lvlm_method import Asked, LvlmMethod, Relevance, counted, from_layers
+
+
+def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+    """Attention times the norm of the token's value in each head, averaged over heads and layers."""
+    return from_layers(model, prepared, asked, partial(_weighted, reading=asked.reading))
+
+
+def _weighted(rows: LayerRows, reading: Reading) -> tuple[Tensor, ...]:
+    passed_on = rows.probabilities * rows.value_norms.unsqueeze(1)
+    return ((passed_on * counted(rows, reading)).mean(0),)
+
+
+METHOD = LvlmMethod(
+    "value norm",
+    relevance,
+    "Attention times what it passes on, the length of the token's value: tokens that only collect attention drop out.",
+)

@@ -1,0 +1,54 @@
+"""Attention without visual sinks, after "See What You Are Told: Visual Attention Sink in Large Multimodal Models"
+(Kang et al., ICLR 2025, arXiv 2503.03321).
+
+Some picture tokens draw attention whatever is asked, most of them on the background. They share massive activations
+with the first token of the text, in the same few dimensions of what enters a layer. The paper lists those dimensions
+per model; here they are those in which the prompt's own first token reaches the paper's threshold, which needs no list.
+Tokens that reach it in one of them too are sinks. Of the heads those are kept that look at the picture at all, and at
+other tokens than sinks there.
+"""
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..models.lvlm.case import Prepared
+from ..models.lvlm.layer_rows import LayerRows
+from ..models.lvlm.model import LvlmModel
+from ..results import Reading
+from .lvlm_method import Asked, LvlmMethod, Relevance, counted, from_layers
+
+# The paper's: activation of a sink in root mean squares; a head's least attention to the picture, and of that to other
+# tokens than sinks.
+MASSIVE = 20.0
+LEAST_IMAGE_MASS = 0.2
+LEAST_SHARE = 0.8
+
+
+def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+    """The kept heads' mean attention to tokens that are no sinks, averaged over layers.
+
+    Heads are chosen for each row. Where no head of a row passes, the one that comes nearest is kept: the one with most
+    attention on the picture's other tokens.
+    """
+    return from_layers(model, prepared, asked, partial(_chosen_heads, reading=asked.reading), massive=MASSIVE)
+
+
+def _chosen_heads(rows: LayerRows, reading: Reading) -> tuple[Tensor, ...]:
+    looks = rows.probabilities * counted(rows, reading)
+    sinks = torch.zeros_like(looks[0, 0], dtype=torch.bool) if rows.massive is None else rows.massive >= MASSIVE
+    kept = looks * ~sinks
+    mass, elsewhere = looks.sum(-1), kept.sum(-1)
+    share = elsewhere / mass.clamp(min=torch.finfo(mass.dtype).tiny)
+    passes = (mass >= LEAST_IMAGE_MASS) & (share >= LEAST_SHARE)
+    nearest = torch.nn.functional.one_hot(elsewhere.argmax(0), len(looks)).T.bool()
+    chosen = torch.where(passes.any(0), passes, nearest).to(kept.dtype)
+    return ((kept * chosen.unsqueeze(-1)).sum(0) / chosen.sum(0).unsqueeze(-1),)
+
+
+METHOD = LvlmMethod(
+    "without sinks",
+    relevance,
+    "Only heads that look at the picture, and without the tokens that draw attention whatever is asked.",
+)
