@@ -19,6 +19,8 @@ _IMAGE_TOKEN_NAMES = ("image_token_id", "image_token_index", "image_patch_id")
 # A part of a configuration with one of these in its name pools the picture into tokens that have no place in it.
 _POOLING = ("qformer", "perceiver", "resampler", "query_token", "num_queries", "latents", "cross_attention_layers")
 _PER_TOKEN = ("token_type_ids",)
+# What belongs to the prompt alone: positions are found again, and labels would only cost a loss.
+_NOT_OF_AN_ANSWER = ("position_ids", "cache_position", "labels")
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,15 @@ class Family:
 
     title: the name for people. model_types: `config.model_type` of its models. no_places: why its image tokens have no
     place in the picture, so that heatmaps are refused; None when they have. chunks: whether an answer fed as one chunk
-    on the prompt's cache was shown to give what a full pass gives.
+    on the prompt's cache was shown to give what a full pass gives. placeholder: the processor's name for what stands
+    for a picture in a text.
     """
 
     title: str
     model_types: tuple[str, ...] = ()
     no_places: str | None = None
     chunks: bool = False
+    placeholder: str = "image_token"
 
     def messages(self, case: Case) -> list[dict[str, Any]]:
         """The case as a conversation for the processor's chat template: the pictures, then the question."""
@@ -43,28 +47,15 @@ class Family:
             return [user]
         return [{"role": "system", "content": [{"type": "text", "text": case.system_prompt}]}, user]
 
-    def prompt(self, processor: Any, case: Case, options: Mapping[str, Any] | None = None) -> str:
-        """The text of a case with a placeholder for each picture, up to where the answer begins.
-
-        options: variables of the chat template, such as `enable_thinking`.
-        """
-        if getattr(processor, "chat_template", None):
-            text = processor.apply_chat_template(
-                self.messages(case), tokenize=False, add_generation_prompt=True, **(options or {})
-            )
-        else:
-            text = self.plain_prompt(processor, case)
-        return str(text) + case.opening
-
     def plain_prompt(self, processor: Any, case: Case) -> str:
         """The text where the model has no chat template: pictures, system prompt and question, a line each."""
-        placeholder = getattr(processor, "boi_token", None) or getattr(processor, "image_token", None)
-        if not isinstance(placeholder, str):
+        mark = getattr(processor, self.placeholder, None)
+        if not isinstance(mark, str):
             raise UnsupportedModel(
                 f"{self.title}: the model has no chat template and its processor, {type(processor).__name__}, does not "
                 "say which token stands for a picture. Put the model's chat_template.jinja into its folder."
             )
-        return "\n".join(part for part in (placeholder * len(case.pictures), case.system_prompt, case.question) if part)
+        return "\n".join(part for part in (mark * len(case.pictures), case.system_prompt, case.question) if part)
 
     def image_token(self, config: Any) -> int:
         """The id that stands for every image token in the input ids."""
@@ -102,7 +93,7 @@ class Family:
         # Some processors treat several pictures of a prompt otherwise than one.
         copies = min(len(sizes), 2)
         black = torch.zeros(1, 1, 3)
-        prompt = self.prompt(processor, Case((black,) * copies, "?"))
+        prompt = self._probing_prompt(processor, Case((black,) * copies, "?"))
         looks = [look(processor, prompt, token, (int(height), int(width)), copies, options) for height, width in sizes]
         if sum(seen.tokens for seen in looks) != len(positions):
             raise UnsupportedModel(
@@ -121,6 +112,14 @@ class Family:
                 )
             found.append(places)
         return tuple(found)
+
+    def _probing_prompt(self, processor: Any, case: Case) -> str:
+        for holder in (processor, getattr(processor, "tokenizer", None)):
+            template = getattr(holder, "chat_template", None)
+            template = template.get("default") if isinstance(template, dict) else template
+            if template:
+                return str(processor.apply_chat_template(self.messages(case), chat_template=template, tokenize=False))
+        return self.plain_prompt(processor, case)
 
     def place(self, config: Any, size: tuple[int, int], seen: Look, tokens: Tensor) -> PicturePlaces:
         """Lay one picture's tokens over what its views saw: views in order, each row by row."""
@@ -209,7 +208,7 @@ class Family:
         """
         ids = inputs["input_ids"]
         answer_ids = answer_ids.to(ids.device)
-        made = {name: value for name, value in inputs.items() if name not in ("position_ids", "cache_position")}
+        made = {name: value for name, value in inputs.items() if name not in _NOT_OF_AN_ANSWER}
         made["input_ids"] = torch.cat([ids, answer_ids], 1)
         made["attention_mask"] = whole_mask(inputs, answer_ids, answer_mask)
         for name, value in made.items():
@@ -235,7 +234,7 @@ class Family:
         cache: holds the prompt, or its first tokens; what it lacks of prompt and answer is fed. None where this was not
         shown to equal a full pass: then take one.
         """
-        if not self.chunks or not _grows_only(cache):
+        if not self.can_chunk(cache):
             return None
         ids = torch.cat([inputs["input_ids"], answer_ids.to(inputs["input_ids"])], 1)
         mask = whole_mask(inputs, answer_ids, answer_mask)
@@ -249,6 +248,10 @@ class Family:
             "past_key_values": cache,
             "use_cache": True,
         }
+
+    def can_chunk(self, cache: Any) -> bool:
+        """Whether an answer can be read on this cache in one go, and the cache cut back to the prompt before."""
+        return self.chunks and _grows_only(cache)
 
     def chunk_positions(self, module: nn.Module, inputs: Mapping[str, Tensor], mask: Tensor) -> Tensor:
         """The positions that generation gives to tokens under `mask` [B, S + R]: long [..., B, S + R]."""
