@@ -33,5 +33,16 @@ class MissingPackage(AttentionPromptingError, ImportError):
     """An optional package is not installed; the message holds the line that installs it."""
 
 
+class ServerFailed(AttentionPromptingError):
+    """A server that was not reached, refused, or did not answer. Its message never holds a key.
+
+    kind: unreachable, lost, slow, key, address, model, size, busy, trouble, refused, garbled, empty or unexpected.
+    """
+
+    def __init__(self, message: str, kind: str = "unexpected") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 class Cancelled(AttentionPromptingError):
     """The caller's progress callback asked to stop."""

@@ -47,7 +47,7 @@ RANKS = {
     "__init__": 6,  # the lazy public surface
 }
 HOST = ("comfy", "comfy_api", "comfy_execution", "comfy_extras", "folder_paths", "nodes", "server", "execution")
-HEAVY = ("transformers", "open_clip", "huggingface_hub", "timm", "ray")
+HEAVY = ("transformers", "open_clip", "huggingface_hub", "timm", "ray", "openai")
 MAY_LOAD_HEAVY = ("models", "datasets")
 
 

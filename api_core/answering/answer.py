@@ -1,0 +1,29 @@
+"""What came of asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..models.lvlm.case import Piece
+from .decoding import Decoding
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and how it was got.
+
+    text: without the thinking, which stands apart and is empty for models that do not think aloud. question_as_sent:
+    the question in its template. complete: whether the model ended the answer (False: the limit of tokens, or the
+    server, did). token_ids, words: of a local model, as in Reply; a server tells neither. model: its name. notes: what
+    went otherwise than asked, such as a setting that the server did not take.
+    """
+
+    text: str
+    thinking: str
+    question_as_sent: str
+    decoding: Decoding
+    complete: bool
+    token_ids: tuple[int, ...] = ()
+    words: tuple[Piece, ...] = ()
+    model: str = ""
+    notes: tuple[str, ...] = ()

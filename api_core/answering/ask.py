@@ -1,0 +1,208 @@
+"""Ask a vision-language model about pictures: a local one, or one on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from torch import Tensor
+
+from ..errors import InvalidInput
+from ..models.lvlm.case import Case
+from ..models.lvlm.model import LvlmModel
+from ..models.server.model import ServerModel
+from ..pictures import flatten_alpha
+from ..progress import Progress, ignore_progress
+from .answer import Answer
+from .decoding import Decoding, Greedy, Kind, OnToken, kind_of
+from .templates import Template, find_template
+
+Value = TypeVar("Value")
+
+GREEDY = Greedy()
+AT_ONCE = 8
+"""Cases that a local model answers in one batch unless told otherwise."""
+
+
+def ask(
+    model: LvlmModel | ServerModel,
+    pictures: Tensor | Sequence[Tensor],
+    questions: str | Sequence[str],
+    *,
+    template: str | Template = "plain",
+    system_prompt: str = "",
+    previous_answers: str | Sequence[str] | None = None,
+    hints: str | Sequence[str] | None = None,
+    more_pictures: Sequence[Tensor | Sequence[Tensor]] = (),
+    max_new_tokens: int = 512,
+    decoding: Decoding = GREEDY,
+    thinking: bool = False,
+    batch_size: int = AT_ONCE,
+    on_token: OnToken | None = None,
+    on_progress: Progress = ignore_progress,
+    on_notice: Callable[[str], None] | None = None,
+) -> list[Answer]:
+    """One answer for each case.
+
+    pictures: float32 [B, H, W, 3 or 4] or B of [H, W, 3 or 4], 0..1; what is transparent lies on white. A case is one
+    picture with its question; of pictures, questions, previous_answers and hints each may be one for all cases or one
+    for each. more_pictures: for each further picture of the prompt, one or one for each case (for example the prompted
+    pictures); a model sees them in order. template: a name of TEMPLATES or a text with {question} in it. thinking:
+    whether a local model that can choose thinks before it answers; on a server its own settings decide. batch_size:
+    cases that a local model answers together; a server has its own limit.
+
+    on_token: called with the index of the case and its text so far, the thinking included. on_progress: called with the
+    tokens there are and the most there can be, at least at every token; raising from it stops within a token and, on a
+    server, closes the connections. on_notice: lines on a server's retries, which are logged without it.
+    """
+    kind = kind_of(decoding)
+    if max_new_tokens < 1 or batch_size < 1:
+        raise InvalidInput(f"max_new_tokens and batch_size must be at least 1, not {max_new_tokens} and {batch_size}.")
+    filled = find_template(template)
+    cases = _cases(filled, system_prompt, pictures, questions, previous_answers, hints, more_pictures)
+    if isinstance(model, ServerModel):
+        return _on_server(model, cases, decoding, kind, max_new_tokens, on_token, on_progress, on_notice)
+    return _locally(model, cases, decoding, kind, max_new_tokens, thinking, batch_size, on_token, on_progress)
+
+
+def _cases(
+    template: Template,
+    system_prompt: str,
+    pictures: Tensor | Sequence[Tensor],
+    questions: str | Sequence[str],
+    previous_answers: str | Sequence[str] | None,
+    hints: str | Sequence[str] | None,
+    more_pictures: Sequence[Tensor | Sequence[Tensor]],
+) -> list[Case]:
+    first = _listed(pictures, "pictures")
+    further = [_listed(slot, f"further pictures no. {number}") for number, slot in enumerate(more_pictures, 1)]
+    texts = {
+        "questions": _texts(questions),
+        "previous answers": _texts(previous_answers or ""),
+        "hints": _texts(hints or ""),
+    }
+    counts = {"pictures": len(first), **{name: len(values) for name, values in texts.items()}}
+    counts |= {f"further pictures no. {number}": len(slot) for number, slot in enumerate(further, 1)}
+    count = max(counts.values())
+    if not {*counts.values()} <= {1, count}:
+        there = ", ".join(f"{found} {name}" for name, found in counts.items() if found != 1)
+        raise InvalidInput(f"These do not go together: {there}. Give one of each for every case, or one for all.")
+    cases = []
+    for index in range(count):
+        question, previous, hint = (_of(values, index) for values in texts.values())
+        if not question.strip():
+            which = f" no. {index + 1}" if len(texts["questions"]) > 1 else ""
+            raise InvalidInput(f"The question{which} is empty. Write what you want to know about the picture.")
+        sent = template.fill(question, previous_answer=previous, hint=hint)
+        shown = (_of(first, index), *(_of(slot, index) for slot in further))
+        cases.append(Case(shown, sent, system_prompt))
+    return cases
+
+
+def _locally(
+    model: LvlmModel,
+    cases: Sequence[Case],
+    decoding: Decoding,
+    kind: Kind,
+    max_new_tokens: int,
+    thinking: bool,
+    batch_size: int,
+    on_token: OnToken | None,
+    on_progress: Progress,
+) -> list[Answer]:
+    answers: list[Answer] = []
+    for start in range(0, len(cases), batch_size):
+        prepared = model.prepare(cases[start : start + batch_size], with_places=kind.needs_places, thinking=thinking)
+        replies = kind.locally(
+            model,
+            prepared,
+            decoding,
+            max_new_tokens=max_new_tokens,
+            on_token=_shifted(on_token, start),
+            on_progress=_part(on_progress, start, len(prepared), len(cases)),
+        )
+        answers += [
+            Answer(
+                reply.text,
+                reply.thinking,
+                case.question,
+                decoding,
+                reply.complete,
+                reply.token_ids,
+                reply.words,
+                model.name,
+            )
+            for case, reply in zip(prepared.cases, replies, strict=True)
+        ]
+    return answers
+
+
+def _on_server(
+    model: ServerModel,
+    cases: Sequence[Case],
+    decoding: Decoding,
+    kind: Kind,
+    max_new_tokens: int,
+    on_token: OnToken | None,
+    on_progress: Progress,
+    on_notice: Callable[[str], None] | None,
+) -> list[Answer]:
+    if kind.on_server is None:
+        raise InvalidInput(f"Decoding {kind.name!r} needs the model itself; a server gives only answers. Load it here.")
+    replies = model.generate(
+        cases,
+        max_new_tokens=max_new_tokens,
+        settings=kind.on_server(decoding),
+        on_token=on_token,
+        on_progress=on_progress,
+        on_notice=on_notice,
+    )
+    return [
+        Answer(
+            done.reply.text,
+            done.reply.thinking,
+            case.question,
+            decoding,
+            done.reply.complete,
+            model=model.name,
+            notes=done.notes,
+        )
+        for case, done in zip(cases, replies, strict=True)
+    ]
+
+
+def _shifted(on_token: OnToken | None, start: int) -> OnToken | None:
+    if on_token is None:
+        return None
+    call = on_token
+    return lambda row, text: call(start + row, text)
+
+
+def _part(on_progress: Progress, start: int, own: int, count: int) -> Progress:
+    """The progress of a batch of `own` cases from `start`, told as that of all `count` cases."""
+
+    def report(done: int, total: int) -> None:
+        each = total // own if own else total
+        on_progress(start * each + done, count * each)
+
+    return report
+
+
+def _listed(pictures: Tensor | Sequence[Tensor], what: str) -> list[Tensor]:
+    if isinstance(pictures, Tensor) and pictures.ndim != 4:
+        raise InvalidInput(f"The {what} must be [B, H, W, 3] or a list of [H, W, 3], not {list(pictures.shape)}.")
+    found = [flatten_alpha(picture) if picture.shape[-1] == 4 else picture for picture in pictures]
+    if not found:
+        raise InvalidInput(f"There are no {what}. Give at least one.")
+    return found
+
+
+def _texts(texts: str | Sequence[str]) -> list[str]:
+    found = [texts] if isinstance(texts, str) else [text or "" for text in texts]
+    if not found:
+        raise InvalidInput("There is no question. Give one for all pictures, or one for each.")
+    return found
+
+
+def _of(values: Sequence[Value], index: int) -> Value:
+    return values[index if len(values) > 1 else 0]

@@ -1,0 +1,37 @@
+"""Models that answer on a server: any OpenAI-compatible chat endpoint (vLLM, SGLang, Ollama, LM Studio, llama.cpp …).
+
+`connect(profile, model)` makes a `ServerModel`; `profiles` says where servers are and where their keys come from;
+`probe` finds out whether a model looks at pictures. The client library is loaded when a server is asked, not before.
+"""
+
+from .library import REQUIREMENT, Limits
+from .model import ServerModel, ServerReply, connect
+from .probe import Probe, probe
+from .profiles import (
+    PRESETS,
+    Profile,
+    default_folder,
+    find_profile,
+    list_profiles,
+    remove_profile,
+    save_profile,
+)
+from .secret import Secret
+
+__all__ = [
+    "PRESETS",
+    "REQUIREMENT",
+    "Limits",
+    "Probe",
+    "Profile",
+    "Secret",
+    "ServerModel",
+    "ServerReply",
+    "connect",
+    "default_folder",
+    "find_profile",
+    "list_profiles",
+    "probe",
+    "remove_profile",
+    "save_profile",
+]

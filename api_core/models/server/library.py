@@ -1,0 +1,76 @@
+"""The client library, made to talk to one server: what it may read of the environment, and where the key enters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import InvalidInput, MissingPackage
+from .profiles import Profile
+from .secret import Secret
+
+REQUIREMENT = "openai>=1.55.3"
+_NO_KEY = "none"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How patient a client is. Times in seconds.
+
+    connect: to be connected. first_token: from the request to the first word; a server may have to load its model.
+    between_tokens: between two words. retries: further attempts after a busy or troubled server, or a lost connection;
+    the first comes after `first_wait`, each next after twice the wait before, or after what the server asks for.
+    longest_wait: a server that asks for more is not waited for. at_once: requests of a batch under way together.
+    """
+
+    connect: float = 10.0
+    first_token: float = 300.0
+    between_tokens: float = 60.0
+    retries: int = 4
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+    at_once: int = 4
+
+    def __post_init__(self) -> None:
+        times = (self.connect, self.first_token, self.between_tokens, self.first_wait, self.longest_wait)
+        if min(times) <= 0 or self.retries < 0 or self.at_once < 1:
+            raise InvalidInput(f"Times must be above 0, retries from 0, at_once from 1; not {self}.")
+
+
+PATIENT = Limits()
+"""The limits unless told otherwise."""
+
+
+def require_library() -> Any:
+    """The `openai` package; MissingPackage with the line that installs it."""
+    try:
+        import openai
+    except ImportError as error:
+        raise MissingPackage(
+            f"Asking a server needs the package 'openai'. Install it: python -m pip install '{REQUIREMENT}'"
+        ) from error
+    return openai
+
+
+def open_client(profile: Profile, secret: Secret | None, limits: Limits) -> Any:
+    """An `openai.AsyncOpenAI` for the profile's server; it must be closed.
+
+    Retrying, timing and stopping are ours, so the library does none of it. A server on this machine is reached past any
+    proxy, and no redirection is followed: the key goes to the address in the profile and nowhere else. The library
+    itself never gets the key; it is put into the header of each request as it leaves.
+    """
+    openai = require_library()
+
+    async def sign(request: Any) -> None:
+        for header in ("authorization", "openai-organization", "openai-project"):
+            request.headers.pop(header, None)
+        if secret:
+            request.headers["authorization"] = f"Bearer {secret.reveal()}"
+
+    timeout = openai.Timeout(None, connect=limits.connect)
+    transport = openai.DefaultAsyncHttpxClient(
+        trust_env=not profile.is_local, follow_redirects=False, timeout=timeout, event_hooks={"request": [sign]}
+    )
+    return openai.AsyncOpenAI(
+        api_key=_NO_KEY, base_url=profile.address, max_retries=0, timeout=timeout, http_client=transport
+    )

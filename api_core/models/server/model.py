@@ -1,0 +1,142 @@
+"""An LVLM that answers on a server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import InvalidInput
+from ...progress import Progress, ignore_progress
+from ..lvlm.case import Case, Reply
+from . import client
+from .client import Noticed, Server, Spoke
+from .library import PATIENT, Limits, require_library
+from .loop import Emit, run
+from .profiles import Profile, find_profile
+
+logger = logging.getLogger(__name__)
+
+SETTINGS = ("temperature", "top_p", "top_k", "seed")
+"""What can be set of how a server picks its tokens. top_k is no part of OpenAI's interface; most engines know it."""
+
+
+@dataclass(frozen=True)
+class ServerReply:
+    """A reply, whose tokens only the server knows, and notes on how it came about."""
+
+    reply: Reply
+    notes: tuple[str, ...] = ()
+
+
+class ServerModel:
+    """A model on an OpenAI-compatible server, chosen by profile and name. It holds no connection and no weights.
+
+    model: as the server calls it; empty for the only one that it has.
+    """
+
+    def __init__(self, profile: Profile, model: str = "", *, limits: Limits = PATIENT) -> None:
+        if not model.isprintable():
+            raise InvalidInput("The name of the server's model holds a line break or another sign that no name has.")
+        self.profile = profile
+        self.model = model.strip()
+        self.limits = limits
+
+    @property
+    def name(self) -> str:
+        return f"{self.model or 'the model'} at {self.profile.name}"
+
+    def __repr__(self) -> str:
+        return f"ServerModel({self.profile.name!r}, {self.profile.address!r}, {self.model!r})"
+
+    def list_models(
+        self, *, on_progress: Progress = ignore_progress, on_notice: Callable[[str], None] | None = None
+    ) -> tuple[str, ...]:
+        """The models that the server offers now. A name that is not among them may be asked for all the same."""
+        server = self._server()
+        return run(
+            lambda emit: client.list_models(server, emit),
+            lambda event: _notice(event, on_notice),
+            lambda: on_progress(0, 1),
+        )
+
+    def generate(
+        self,
+        cases: Sequence[Case],
+        *,
+        max_new_tokens: int,
+        settings: Mapping[str, float] = {},
+        on_token: Callable[[int, str], None] | None = None,
+        on_progress: Progress = ignore_progress,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> list[ServerReply]:
+        """An answer for each case.
+
+        settings: of SETTINGS, as the server shall pick its tokens. on_token: called with the case's index and its text
+        so far, the thinking included; after a lost connection an answer begins anew. on_progress: called with the
+        tokens so far and the most there can be, and while nothing comes; raising from it closes the connections.
+        on_notice: lines about retries; without it they are logged.
+        """
+        if max_new_tokens < 1:
+            raise InvalidInput(f"max_new_tokens must be at least 1, not {max_new_tokens}.")
+        unknown = sorted(set(settings) - set(SETTINGS))
+        if unknown:
+            raise InvalidInput(f"A server takes no setting {', '.join(unknown)}; it takes {', '.join(SETTINGS)}.")
+        if any(case.opening for case in cases):
+            raise InvalidInput("A server's model cannot be given the beginning of its answer; a local model can.")
+        if not cases:
+            return []
+        server = self._server()
+        done = [0] * len(cases)
+        total = len(cases) * max_new_tokens
+
+        def on_event(event: Any) -> None:
+            if isinstance(event, Spoke):
+                done[event.row] = min(max(done[event.row], event.pieces), max_new_tokens)
+                if on_token:
+                    on_token(event.row, event.text)
+                on_progress(sum(done), total)
+            else:
+                _notice(event, on_notice)
+
+        answers = run(
+            lambda emit: self._answer_all(server, cases, max_new_tokens, settings, emit),
+            on_event,
+            lambda: on_progress(sum(done), total),
+        )
+        on_progress(total, total)
+        replies = []
+        for answer in answers:
+            text, thinking = answer.texts
+            replies.append(ServerReply(Reply(text, thinking, (), (), answer.complete), tuple(answer.notes)))
+        return replies
+
+    async def _answer_all(
+        self, server: Server, cases: Sequence[Case], max_new_tokens: int, settings: Mapping[str, float], emit: Emit
+    ) -> list[Any]:
+        request: dict[str, Any] = {"max_tokens": max_new_tokens}
+        request |= {name: value for name, value in settings.items() if name != "top_k"}
+        if settings.get("top_k"):
+            request["extra_body"] = {"top_k": settings["top_k"]}
+        return await client.answer_all(server, self.model, cases, request, emit)
+
+    def _server(self) -> Server:
+        require_library()
+        return Server(self.profile, self.profile.read_key(), self.limits)
+
+
+def connect(
+    profile: str | Profile, model: str = "", *, folder: str | Path | None = None, limits: Limits = PATIENT
+) -> ServerModel:
+    """The model on the server of that profile. Nothing is sent yet.
+
+    folder: where the profiles lie, when not in the platform's configuration folder.
+    """
+    return ServerModel(profile if isinstance(profile, Profile) else find_profile(profile, folder), model, limits=limits)
+
+
+def _notice(event: Any, on_notice: Callable[[str], None] | None) -> None:
+    if isinstance(event, Noticed):
+        (on_notice or logger.warning)(event.line)

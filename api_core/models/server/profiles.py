@@ -1,0 +1,224 @@
+"""Server profiles: a name for an address and for where its key is.
+
+A key is never part of a workflow, a command or a message. A profile names the environment variable that holds it, or,
+where no variable can be set, the profile file holds it; that file and its folder are readable by their owner alone
+(mode 600 and 700; on Windows the user's own folder). Profiles live in the platform's configuration folder, or in the
+folder that a host gives.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import InvalidInput, ModelNotFound, ServerFailed
+from .address import is_this_machine, tidy_address
+from .secret import Secret
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "servers.json"
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,38}[A-Za-z0-9])?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_VERSION = 1
+
+PRESETS: Mapping[str, tuple[str, str]] = {
+    "vllm": ("http://127.0.0.1:8000/v1", ""),
+    "sglang": ("http://127.0.0.1:30000/v1", ""),
+    "ollama": ("http://127.0.0.1:11434/v1", ""),
+    "lm-studio": ("http://127.0.0.1:1234/v1", ""),
+    "llama.cpp": ("http://127.0.0.1:8080/v1", ""),
+    "openai": ("https://api.openai.com/v1", "OPENAI_API_KEY"),
+}
+"""Preset -> where such a server answers unless told otherwise, and the variable that usually holds its key.
+
+Those on this machine are always there as profiles. One that is not must be added first, so that a workflow from a
+stranger cannot send pictures out and spend on somebody's key.
+"""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A server to ask: its name, its base address, and where its key comes from (a variable, the file, or none)."""
+
+    name: str
+    address: str
+    key_variable: str = ""
+    stored_key: Secret | None = None
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        object.__setattr__(self, "address", tidy_address(self.address))
+        if self.key_variable and not _VARIABLE.fullmatch(self.key_variable):
+            raise InvalidInput(
+                "What was given as the key's environment variable is not the name of one (letters, digits and _, no "
+                "digit first). If it was the key itself: give the variable's name, or store the key in the profile."
+            )
+        if self.key_variable and self.stored_key:
+            raise InvalidInput(f"The profile {self.name!r} has a variable for its key and a stored key. Give one.")
+
+    @property
+    def is_local(self) -> bool:
+        return is_this_machine(self.address)
+
+    def read_key(self) -> Secret | None:
+        """The key, or None for a server without one. Raises when the variable is not set."""
+        if not self.key_variable:
+            return self.stored_key
+        value = os.environ.get(self.key_variable, "")
+        if not value.strip():
+            raise ServerFailed(
+                f"The profile {self.name!r} takes its key from the environment variable {self.key_variable}, which is "
+                "not set here. Set it and start the program again.",
+                "key",
+            )
+        return Secret(value)
+
+    @property
+    def key_source(self) -> str:
+        """Where the key comes from, in words for people."""
+        if self.key_variable:
+            there = "set" if os.environ.get(self.key_variable, "").strip() else "not set"
+            return f"key in ${self.key_variable} ({there})"
+        return "key stored in the profile" if self.stored_key else "no key"
+
+
+def default_folder() -> Path:
+    """The platform's configuration folder for this program."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return base / "attention-prompting"
+
+
+def list_profiles(folder: str | Path | None = None) -> tuple[Profile, ...]:
+    """The profiles of the folder (None: the platform's) by name, then the presets of servers on this machine."""
+    own = _read(_file(folder))
+    presets = (Profile(name, address, variable) for name, (address, variable) in PRESETS.items())
+    local = (preset for preset in presets if preset.is_local and preset.name not in own)
+    return (*(own[name] for name in sorted(own, key=str.casefold)), *local)
+
+
+def find_profile(name: str, folder: str | Path | None = None) -> Profile:
+    """The profile of that name; ModelNotFound names those there are."""
+    require_name(name)
+    known = {profile.name: profile for profile in list_profiles(folder)}
+    if name not in known:
+        raise ModelNotFound(
+            f"There is no server profile {name!r}. There are: {', '.join(known)}. "
+            "Add one with `python -m api_core servers add NAME ADDRESS`."
+        )
+    return known[name]
+
+
+def save_profile(profile: Profile, folder: str | Path | None = None, *, replace: bool = False) -> Path:
+    """Write the profile into the folder's file, which is returned. InvalidInput when the name is taken."""
+    file = _file(folder)
+    own = _read(file)
+    if profile.name in own and not replace:
+        raise InvalidInput(f"There is a profile {profile.name!r} already. Remove it first, or ask to replace it.")
+    _write(file, {**own, profile.name: profile})
+    return file
+
+
+def remove_profile(name: str, folder: str | Path | None = None) -> None:
+    """Take the profile, and the key stored with it, out of the folder's file."""
+    require_name(name)
+    file = _file(folder)
+    own = _read(file)
+    if name not in own:
+        why = "It is a preset, which is always there." if name in PRESETS else f"There are: {', '.join(own) or 'none'}."
+        raise ModelNotFound(f"There is no profile {name!r} to remove. {why}")
+    _write(file, {key: value for key, value in own.items() if key != name})
+
+
+def require_name(name: str) -> None:
+    """InvalidInput unless `name` can name a profile. A name that cannot is not repeated: it may be a mistyped key."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            "That cannot be the name of a server profile: up to 40 letters, digits, spaces and . _ -, the first and "
+            "the last a letter or a digit."
+        )
+
+
+def _file(folder: str | Path | None) -> Path:
+    return (Path(folder) if folder is not None else default_folder()) / FILE_NAME
+
+
+def _read(file: Path) -> dict[str, Profile]:
+    # Errors are raised outside `except`: a cause could quote the file, and there may be keys in it.
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        text, problem = "", f"cannot be read ({type(error).__name__})"
+    else:
+        problem = ""
+    if not problem:
+        profiles, problem = _parse(text)
+    if problem:
+        raise InvalidInput(f"The server profiles at {file} {problem}. Mend the file, or delete it and add them again.")
+    if any(profile.stored_key for profile in profiles.values()):
+        _close_to_others(file)
+    return profiles
+
+
+def _parse(text: str) -> tuple[dict[str, Profile], str]:
+    """The profiles of a file's text, or what is wrong with it."""
+    try:
+        content: Any = json.loads(text)
+        if content["version"] != _VERSION:
+            return {}, f"are of another version than {_VERSION}, the one that this program reads"
+        entries: Mapping[str, Mapping[str, str]] = content["profiles"]
+        return {name: _from_entry(name, entry) for name, entry in entries.items()}, ""
+    except InvalidInput as error:
+        return {}, f"cannot be used ({str(error).rstrip('.')})"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}, "are damaged: this is not what the program wrote"
+
+
+def _from_entry(name: str, entry: Mapping[str, str]) -> Profile:
+    key = entry.get("key", "")
+    return Profile(name, entry["address"], entry.get("key_variable", ""), Secret(key) if key else None)
+
+
+def _close_to_others(file: Path) -> None:
+    """Make a file that holds keys readable by its owner alone, if somebody opened it to others."""
+    if os.name == "nt" or not stat.S_IMODE(file.stat().st_mode) & 0o077:
+        return
+    logger.warning("%s holds a key and was readable by others; it is now readable by its owner alone.", file)
+    file.chmod(0o600)
+
+
+def _write(file: Path, profiles: Mapping[str, Profile]) -> None:
+    entries = {}
+    for name, profile in profiles.items():
+        entry = {"address": profile.address}
+        if profile.key_variable:
+            entry["key_variable"] = profile.key_variable
+        if profile.stored_key:
+            entry["key"] = profile.stored_key.reveal()
+        entries[name] = entry
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    try:
+        # Created with its mode, not given it later: there is no moment in which others could open it.
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+            json.dump({"version": _VERSION, "profiles": entries}, stream, indent=2)
+            stream.write("\n")
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
