@@ -10,15 +10,48 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
-from . import llava, qwen_vl
+from . import gemma_family, instructblip, llava, own_shapes, qwen_vl, tiles
 from .saving import Recipe
 
-_RECIPES: Mapping[str, Recipe] = {**llava.RECIPES, **qwen_vl.RECIPES}
+_RECIPES: Mapping[str, Recipe] = {
+    **llava.RECIPES,
+    **qwen_vl.RECIPES,
+    **gemma_family.RECIPES,
+    **tiles.RECIPES,
+    **own_shapes.RECIPES,
+    **instructblip.RECIPES,
+}
 
-FAMILIES: tuple[str, ...] = tuple(_RECIPES)
-"""The name of every family, whether or not the transformers at hand knows it."""
+FAMILIES: tuple[str, ...] = (
+    "llava-1.5",
+    "llava-next",
+    "llava-onevision",
+    "qwen2-vl",
+    "qwen2.5-vl",
+    "qwen3-vl",
+    "qwen3.5",
+    "internvl",
+    "gemma3",
+    "gemma4",
+    "smolvlm2",
+    "idefics3",
+    "paligemma",
+    "mistral3",
+    "deepseek-vl-hybrid",
+    "instructblip",
+    "aya-vision",
+    "glm4v",
+)
+"""The name of every family, whether or not the transformers at hand knows it; no adapter names the last two."""
+
+WITHOUT_CHAT: tuple[str, ...] = ("paligemma", "instructblip")
+"""Families that are published without a chat template."""
+
+WITHOUT_PLACES: tuple[str, ...] = ("instructblip",)
+"""Families whose image tokens lie nowhere in the picture."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +60,12 @@ def available(name: str) -> str | None:
     """Why the transformers at hand cannot build the family; None when it can."""
     import transformers
 
-    missing = [needed for needed in _RECIPES[name].needs if not hasattr(transformers, needed)]
-    return f"transformers {transformers.__version__} has no {', '.join(missing)}" if missing else None
+    recipe = _RECIPES[name]
+    missing = [needed for needed in recipe.needs if not hasattr(transformers, needed)]
+    if missing:
+        return f"transformers {transformers.__version__} has no {', '.join(missing)}"
+    absent = [module for module in recipe.modules if find_spec(module) is None]
+    return f"its processor asks for {', '.join(absent)}" if absent else None
 
 
 def folder(name: str, root: Path) -> Path:

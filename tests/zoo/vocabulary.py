@@ -45,14 +45,15 @@ class Vocabulary:
     def write(self, folder: Path) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json` as a published model has them."""
         self.backend.save(str(folder / "tokenizer.json"))
-        config = {"tokenizer_class": self.class_name, "model_max_length": 8192, **self.settings}
+        known = {"model_max_length": 8192, "model_input_names": ["input_ids", "attention_mask"]}
+        config = {"tokenizer_class": self.class_name, **known, **self.settings}
         (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
-def _added(token: str) -> Any:
+def _added(token: str, special: bool = True) -> Any:
     from tokenizers import AddedToken
 
-    return AddedToken(token, normalized=False, special=True)
+    return AddedToken(token, normalized=False, special=special)
 
 
 def _start_with(backend: Any, begin: str) -> None:
@@ -70,13 +71,14 @@ def byte_level(
     end: str,
     pad: str,
     begin: str = "",
+    whole: Sequence[str] = (),
     class_name: str = "PreTrainedTokenizerFast",
     merges: int = MERGES,
     **settings: Any,
 ) -> Vocabulary:
     """Byte-level pairs (GPT-2, Qwen, Llama 3): a token may hold the space before its word. Special tokens come last.
 
-    begin: put before every text when named.
+    begin: put before every text when named. whole: texts that are one token though not special, such as `<think>`.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -87,6 +89,7 @@ def byte_level(
     trainer = trainers.BpeTrainer(vocab_size=256 + merges, initial_alphabet=alphabet, show_progress=False)
     backend.train_from_iterator(SENTENCES, trainer)
     backend.add_special_tokens([_added(token) for token in special])
+    backend.add_tokens([_added(token, special=False) for token in whole])
     if begin:
         _start_with(backend, begin)
         settings["bos_token"] = begin
@@ -133,8 +136,11 @@ def llama_2(special: Sequence[str], *, merges: int = MERGES, **settings: Any) ->
     return Vocabulary(backend, "LlamaTokenizerFast", {**known, **settings})
 
 
-def gemma(special: Sequence[str], *, merges: int = MERGES, **settings: Any) -> Vocabulary:
-    """Gemma's kind: spaces are `▁`, none is put before the text, `<bos>` begins every text."""
+def gemma(special: Sequence[str], *, whole: Sequence[str] = (), merges: int = MERGES, **settings: Any) -> Vocabulary:
+    """Gemma's kind: spaces are `▁`, none is put before the text, `<bos>` begins every text.
+
+    whole: texts that are one token though not special.
+    """
     from tokenizers import decoders, normalizers, pre_tokenizers
 
     head = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
@@ -145,6 +151,7 @@ def gemma(special: Sequence[str], *, merges: int = MERGES, **settings: Any) -> V
     backend.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
     backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     backend.add_special_tokens([_added(token) for token in (*head, *special)])
+    backend.add_tokens([_added(token, special=False) for token in whole])
     _start_with(backend, "<bos>")
     known = {"bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>", "pad_token": "<pad>"}
     return Vocabulary(backend, "GemmaTokenizerFast", {**known, "add_bos_token": True, **settings})
