@@ -2,7 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import attribution, host, load, masks, overlay, regions, scene, view
+from . import ask, attribution, host, load, lvlm_attribution, masks, overlay, regions, scene, view
 
 
 class AttentionPrompting(ComfyExtension):
@@ -13,10 +13,12 @@ class AttentionPrompting(ComfyExtension):
         return [
             *load.NODES,
             *attribution.NODES,
+            *lvlm_attribution.NODES,
             *masks.NODES,
             *overlay.NODES,
             *regions.NODES,
             *view.NODES,
+            *ask.NODES,
             *scene.NODES,
         ]
 

@@ -1,13 +1,15 @@
-"""Between ComfyUI's batches and the library's pictures; the only file that knows [B, H, W, C]."""
+"""Between ComfyUI's batches and lists and the library's pictures; the only file that knows [B, H, W, C]."""
 
 import re
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from ..api_core.errors import InvalidInput
+from ..api_core.pictures import flatten_alpha
 
 Value = TypeVar("Value")
 
@@ -59,6 +61,81 @@ def stacked(pictures: Sequence[Tensor], what: str) -> Tensor:
 def one_or_each(values: Sequence[Value], count: int) -> list[Value]:
     """`count` values: those given, or the one given again and again."""
     return list(values) * (count if len(values) == 1 else 1)
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What a node that takes lists is to do: one entry for each case.
+
+    texts: by the input's name; empty ones where nothing is connected. further: for each further picture of a prompt,
+    one picture for each case.
+    """
+
+    pictures: list[Tensor]
+    texts: Mapping[str, list[str]]
+    further: tuple[list[Tensor], ...]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+def to_cases(
+    image: Sequence[Tensor],
+    more_images: Mapping[str, Sequence[Tensor]] | None = None,
+    **texts: Sequence[str] | None,
+) -> Cases:
+    """The cases of a node that takes lists: lists of image batches are strung together, and one of anything serves all.
+
+    Pictures are float32 [H, W, 3]; transparent ones are laid on white, as a language model would be shown them.
+    """
+    pictures = {"image": _strung_together(image)}
+    given = {name: batches for name, batches in (more_images or {}).items() if batches is not None}
+    pictures |= {f"more_images.{name}": _strung_together(batches) for name, batches in given.items()}
+    written = {name: [""] if values is None else list(values) for name, values in texts.items()}
+    counts = {name: len(values) for name, values in {**pictures, **written}.items()}
+    count = max(counts.values())
+    if 0 in counts.values() or not {*counts.values()} <= {1, count}:
+        listed = ", ".join(f"{found} of {name}" for name, found in counts.items())
+        raise InvalidInput(
+            f"These do not go together, case by case: {listed}. Give one of each for every case, or one for all."
+        )
+    each = {name: one_or_each(values, count) for name, values in pictures.items()}
+    return Cases(
+        pictures=each.pop("image"),
+        texts={name: one_or_each(values, count) for name, values in written.items()},
+        further=tuple(each.values()),
+    )
+
+
+def only(values: Sequence[Value], name: str) -> Value:
+    """The one value of a setting on a node that takes lists; a setting serves every case."""
+    if not values or any(value is not values[0] and value != values[0] for value in values):
+        raise InvalidInput(f"{name} is one setting for all cases, and got {len(values)} values. Connect a single one.")
+    return values[0]
+
+
+def only_each(settings: Mapping[str, Sequence[Any]] | None) -> dict[str, Any]:
+    """The same for a dynamic input, whose own name and settings each arrive as a list."""
+    return {name: only(values, name) for name, values in (settings or {}).items()}
+
+
+def written_or_none(texts: Sequence[str]) -> list[str | None]:
+    """Texts of which an empty one means that there is none."""
+    return [text if text.strip() else None for text in texts]
+
+
+def _strung_together(batches: Sequence[Tensor]) -> list[Tensor]:
+    return [flatten_alpha(picture) for batch in batches for picture in to_pictures(batch)]
+
+
+def to_layers(text: str) -> tuple[int, ...] | None:
+    """The `layers` field: "auto" (or nothing) is None, else whole numbers with commas between them."""
+    if text.strip().lower() in ("", "auto"):
+        return None
+    found = tuple(to_layer(part) for part in text.split(",") if part.strip())
+    if not found or None in found:
+        raise InvalidInput(f"The layers must be auto, or whole numbers with commas between them, not {text!r}.")
+    return tuple(number for number in found if number is not None)
 
 
 def to_layer(text: str) -> int | None:

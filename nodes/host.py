@@ -76,12 +76,9 @@ def offload_device() -> torch.device:
     return comfy.model_management.text_encoder_offload_device()
 
 
-def auto_precision(*, prefer_bf16: bool = False) -> str:
-    """What "auto" means on the device that models run on; language models rather take bf16, whose range is wider."""
-    device = load_device()
-    if prefer_bf16 and comfy.model_management.should_use_bf16(device, prioritize_performance=False):
-        return "bf16"
-    return "fp16" if comfy.model_management.should_use_fp16(device, prioritize_performance=False) else "fp32"
+def auto_precision() -> str:
+    """What "auto" means on the device that models run on."""
+    return "fp16" if comfy.model_management.should_use_fp16(load_device(), prioritize_performance=False) else "fp32"
 
 
 def hold(build: Callable[[], Model], socket: Callable[[Any, Model], Held]) -> Held:

@@ -1,18 +1,15 @@
 """What the pack's own sockets are called, and what travels on them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from comfy_api.latest import io
 
 from ..api_core.models.clip import ClipModel
-
-if TYPE_CHECKING:
-    from ..api_core.models.lvlm import LvlmModel
+from ..api_core.models.lvlm.model import LvlmModel
 
 CATEGORY = "attention prompting"
+MOST_FURTHER_IMAGES = 8
 
 Clip = io.Custom("ATTNPROMPT_CLIP")
 Lvlm = io.Custom("ATTNPROMPT_LVLM")
@@ -38,5 +35,14 @@ class LoadedClip(Loaded[ClipModel]):
     """What travels on an ATTNPROMPT_CLIP socket."""
 
 
-class LoadedLvlm(Loaded["LvlmModel"]):
+class LoadedLvlm(Loaded[LvlmModel]):
     """What travels on an ATTNPROMPT_LVLM socket."""
+
+
+def more_images(tooltip: str) -> io.Input:
+    """The input for further pictures of one prompt: a socket, and a further one whenever the last is used."""
+    picture = io.Image.Input(
+        "image", optional=True, tooltip="A further picture of the same prompt: one for each picture, or one for all."
+    )
+    template = io.Autogrow.TemplatePrefix(picture, prefix="image", min=0, max=MOST_FURTHER_IMAGES)
+    return io.Autogrow.Input("more_images", optional=True, template=template, tooltip=tooltip)

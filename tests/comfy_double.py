@@ -110,6 +110,7 @@ class Schema:
     description: str = ""
     search_aliases: list[str] = field(default_factory=list)
     is_output_node: bool = False
+    is_input_list: bool = False
 
 
 class NodeOutput:
@@ -235,11 +236,15 @@ def make_folder_paths(models: Path) -> ModuleType:
     def get_folder_paths(folder_name):
         return known[map_legacy(folder_name)][:]
 
+    def get_system_user_directory(name="system"):
+        return str(models.parent / "user" / f"__{name}")
+
     return _module(
         "folder_paths",
         models_dir=str(models),
         add_model_folder_path=add_model_folder_path,
         get_folder_paths=get_folder_paths,
+        get_system_user_directory=get_system_user_directory,
         get_temp_directory=lambda: tempfile.gettempdir(),
     )
 

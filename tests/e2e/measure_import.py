@@ -25,7 +25,7 @@ import server  # noqa: E402, F401
 
 import nodes  # noqa: E402  (ComfyUI's: torch, comfy.* and what they bring)
 
-HEAVY = ("open_clip", "transformers", "timm", "huggingface_hub", "PIL.ImageQt", "matplotlib", "cv2")
+HEAVY = ("open_clip", "transformers", "timm", "huggingface_hub", "openai", "httpx", "PIL.ImageQt", "matplotlib", "cv2")
 
 
 def refuse(*_: object, **__: object) -> None:

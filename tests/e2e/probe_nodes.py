@@ -63,6 +63,19 @@ class ProbeText:
         return (text,)
 
 
+class ProbeTexts:
+    """Lines as a list of strings, such as the questions for a batch."""
+
+    CATEGORY, FUNCTION, RETURN_TYPES, OUTPUT_IS_LIST = "test", "make", ("STRING",), (True,)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
+        return {"required": {"lines": ("STRING", {"default": "", "multiline": True})}}
+
+    def make(self, lines: str) -> tuple[list[str]]:
+        return (lines.splitlines(),)
+
+
 class ProbeRemember:
     """Keeps a weak reference to the module of a loaded model."""
 
@@ -70,12 +83,13 @@ class ProbeRemember:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
-        return {"required": {"clip": ("ATTNPROMPT_CLIP",)}, "optional": {"other": ("ATTNPROMPT_CLIP",)}}
+        models = "ATTNPROMPT_CLIP,ATTNPROMPT_LVLM"
+        return {"required": {"model": (models,)}, "optional": {"other": (models,)}}
 
-    def remember(self, clip: Any, other: Any = None) -> dict[str, Any]:
-        _modules.append(weakref.ref(clip.model.module))
-        shared = other is not None and other.model.module is clip.model.module
-        size = sum(weight.nbytes for weight in clip.model.module.parameters())
+    def remember(self, model: Any, other: Any = None) -> dict[str, Any]:
+        _modules.append(weakref.ref(model.model.module))
+        shared = other is not None and other.model.module is model.model.module
+        size = sum(weight.nbytes for weight in model.model.module.parameters())
         text = [f"inference={torch.is_inference_mode_enabled()}", f"shared={shared}", f"bytes={size}"]
         return {"ui": {"text": text}}
 
@@ -115,13 +129,14 @@ async def memory(_: web.Request) -> web.Response:
     """Resident bytes of the server, how many remembered modules live, and the packages that were imported."""
     gc.collect()
     alive = sum(reference() is not None for reference in _modules)
-    heavy = [name for name in ("open_clip", "transformers", "timm") if name in sys.modules]
+    heavy = [name for name in ("open_clip", "transformers", "timm", "openai") if name in sys.modules]
     return web.json_response({"resident": psutil.Process().memory_info().rss, "alive": alive, "heavy": heavy})
 
 
 NODE_CLASS_MAPPINGS = {
     "ProbePictures": ProbePictures,
     "ProbeText": ProbeText,
+    "ProbeTexts": ProbeTexts,
     "ProbeRemember": ProbeRemember,
     "ProbeGradient": ProbeGradient,
 }

@@ -26,6 +26,41 @@ def heatmap(clip: str, image: str, query: str = "red square", **other: Any) -> d
     return node("AttnPromptCLIPHeatmap", clip=[clip, 0], image=[image, 0], query=query, **settings)
 
 
+def load_lvlm(model: Any, precision: str = "auto", **other: Any) -> dict[str, Any]:
+    settings = {"attention": "auto", "max_pixels": 0, "allow_download": False, **other}
+    return node("AttnPromptLoadLVLM", model=model, precision=precision, **settings)
+
+
+def connect(profile: Any, model: str = "") -> dict[str, Any]:
+    return node("AttnPromptConnectServer", profile=profile, model=model)
+
+
+def ask(model: str, image: str, question: Any = "what color is the star?", **other: Any) -> dict[str, Any]:
+    settings = {
+        "template": "plain",
+        "system_prompt": "",
+        "previous_answer": "",
+        "max_new_tokens": 20,
+        "seed": 0,
+        "decoding": "greedy",
+        **other,
+    }
+    return node("AttnPromptAsk", model=[model, 0], image=[image, 0], question=question, **settings)
+
+
+def lvlm_heatmap(lvlm: str, image: str, question: Any = "what color is the star?", **other: Any) -> dict[str, Any]:
+    settings = {
+        "answer": "",
+        "hint_words": "",
+        "method": "auto",
+        "layers": "auto",
+        "reading": "precise",
+        "max_new_tokens": 12,
+        **other,
+    }
+    return node("AttnPromptLVLMHeatmap", lvlm=[lvlm, 0], image=[image, 0], question=question, **settings)
+
+
 def tune(source: str, **other: Any) -> dict[str, Any]:
     settings = {
         "contrast": -1.0,

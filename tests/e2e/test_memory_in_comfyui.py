@@ -69,7 +69,7 @@ def test_two_loaders_share_one_model_and_freeing_ends_it(comfyui: Server) -> Non
     graph = {
         "clip": prompts.load_clip(TINY, "fp32"),
         "other": {**prompts.load_clip(TINY, "fp32"), "_meta": {"title": "another loader"}},
-        "remember": prompts.node("ProbeRemember", clip=["clip", 0], other=["other", 0]),
+        "remember": prompts.node("ProbeRemember", model=["clip", 0], other=["other", 0]),
     }
     graph["other"]["inputs"]["allow_download"] = True  # so that ComfyUI's cache does not take the two for one
     run = comfyui.run(graph)

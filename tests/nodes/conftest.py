@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 import torch
-from pack.tests import comfy_double
+from pack.tests import comfy_double, zoo
 from pack.tests.e2e.server import find_comfyui
 from pack.tests.tiny import tiny_clip_folder
 
 HOST_VARIABLE = "ATTENTION_PROMPTING_TEST_HOST"
 ON_REAL_HOST = os.environ.get(HOST_VARIABLE) == "real"
 TINY = "clip_vision/tiny"
+TINY_LVLM = "LLM/llava-1.5"
 
 Run = Callable[..., Any]
 
@@ -27,8 +28,10 @@ Run = Callable[..., Any]
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The host's models folder, with a tiny random model in it."""
-    folder = tmp_path_factory.mktemp("models")
+    folder = tmp_path_factory.mktemp("comfyui") / "models"
     tiny_clip_folder(folder / "clip_vision" / "tiny")
+    (folder / "LLM").mkdir()
+    zoo.folder("llava-1.5", folder / "LLM")
     return folder
 
 
@@ -56,6 +59,7 @@ def use_real_host(models: Path) -> Callable[[], None]:
     import folder_paths
 
     folder_paths.models_dir = str(models)
+    folder_paths.set_user_directory(str(models.parent / "user"))
     folder_paths.folder_names_and_paths["clip_vision"] = ([str(models / "clip_vision")], {".safetensors"})
     folder_paths.folder_names_and_paths["text_encoders"] = ([str(models / "text_encoders")], {".safetensors"})
     return lambda: sys.path.remove(str(home))
@@ -74,17 +78,37 @@ def run(classes: dict[str, Any]) -> Run:
     io = importlib.import_module("comfy_api.latest").io
 
     def execute(node_id: str, **inputs: Any) -> Any:
-        clone = classes[node_id].PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.unique_id: "1"}})
+        node = classes[node_id]
+        clone = node.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.unique_id: "1"}})
+        given = {name: as_lists(value) for name, value in inputs.items()} if wants_lists(node) else inputs
         with torch.inference_mode():
-            return clone.execute(**inputs)
+            return clone.execute(**given)
 
     return execute
+
+
+def wants_lists(node: Any) -> bool:
+    return bool(node.define_schema().is_input_list)
+
+
+def as_lists(value: Any) -> Any:
+    """A value as ComfyUI hands it to a node that takes lists; a list stays the one that another node put out."""
+    if isinstance(value, dict):
+        return {name: as_lists(inner) for name, inner in value.items()}
+    return value if isinstance(value, list) else [value]
 
 
 @pytest.fixture
 def clip(run: Run) -> Any:
     """A loaded tiny model, as it travels on its socket."""
     (loaded,) = run("AttnPromptLoadCLIP", model=TINY, precision="fp32", allow_download=False).args
+    return loaded
+
+
+@pytest.fixture
+def lvlm(run: Run) -> Any:
+    """A loaded tiny random LLaVA, as it travels on its socket."""
+    (loaded,) = run("AttnPromptLoadLVLM", **{**LVLM, "model": TINY_LVLM}).args
     return loaded
 
 
@@ -106,6 +130,21 @@ MASK = {
     "threshold": 0.0,
     "grow": 0,
     "invert": False,
+}
+LVLM = {"precision": "auto", "attention": "auto", "max_pixels": 0, "allow_download": False}
+ASK = {
+    "template": "plain",
+    "system_prompt": "",
+    "max_new_tokens": 6,
+    "seed": 0,
+    "decoding": {"decoding": "greedy"},
+}
+LVLM_HEATMAP = {
+    "hint_words": "",
+    "method": "auto",
+    "layers": "auto",
+    "reading": "precise",
+    "max_new_tokens": 6,
 }
 REGIONS = {"threshold": 0.5, "max_regions": 4, "padding": 0}
 

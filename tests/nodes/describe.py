@@ -9,6 +9,7 @@ def describe(schema: Any) -> dict[str, Any]:
         "display_name": schema.display_name,
         "category": schema.category,
         "is_output_node": schema.is_output_node,
+        "is_input_list": bool(schema.is_input_list),
         "inputs": [describe_input(given) for given in schema.inputs],
         "outputs": [
             {"id": output.id, "type": output.io_type, "is_list": bool(output.is_output_list)}
@@ -41,7 +42,7 @@ def describe_input(given: Any) -> dict[str, Any]:
             if hasattr(option, "key")
             else option
             for option in options
-            if not str(option).startswith("clip_vision/")
+            if not str(option).startswith(("clip_vision/", "LLM/"))
         ]
     return found
 

@@ -72,3 +72,84 @@ def test_colors(convert: Any) -> None:
     assert convert.to_color("fff") == (1.0, 1.0, 1.0)
     with pytest.raises(InvalidInput, match="#rrggbb"):
         convert.to_color("red")
+
+
+def pictures(count: int, height: int = 5, width: int = 7, channels: int = 3) -> torch.Tensor:
+    return torch.rand(count, height, width, channels)
+
+
+class TestCases:
+    def test_a_list_of_batches_is_strung_together(self, convert: Any) -> None:
+        first, second = pictures(2), pictures(1, 9, 4)
+        cases = convert.to_cases([first, second], question=["what?"])
+        assert [picture.shape for picture in cases.pictures] == [(5, 7, 3), (5, 7, 3), (9, 4, 3)]
+        assert torch.equal(cases.pictures[1], first[1])
+        assert cases.texts == {"question": ["what?"] * 3}
+        assert len(cases) == 3
+
+    def test_as_many_texts_as_pictures_go_case_by_case(self, convert: Any) -> None:
+        cases = convert.to_cases([pictures(3)], question=["a", "b", "c"], answer=None)
+        assert cases.texts == {"question": ["a", "b", "c"], "answer": ["", "", ""]}
+
+    def test_one_picture_serves_several_questions(self, convert: Any) -> None:
+        image = pictures(1)
+        cases = convert.to_cases([image], question=["a", "b"])
+        assert len(cases) == 2
+        assert torch.equal(cases.pictures[1], image[0])
+
+    def test_further_pictures_come_with_each_case(self, convert: Any) -> None:
+        one, three = pictures(1), pictures(3, 4, 4)
+        cases = convert.to_cases([pictures(3)], {"image0": [one], "image1": [three]}, question=["a"])
+        assert [len(further) for further in cases.further] == [3, 3]
+        assert torch.equal(cases.further[0][2], one[0])
+        assert torch.equal(cases.further[1][2], three[2])
+
+    def test_transparency_is_laid_on_white(self, convert: Any) -> None:
+        image = torch.zeros(1, 2, 2, 4)
+        (picture,) = convert.to_cases([image], question=["a"]).pictures
+        assert torch.equal(picture, torch.ones(2, 2, 3))
+
+    @pytest.mark.parametrize(
+        ("counts", "said"),
+        [
+            ((3, 1, 2), "3 of image, 2 of more_images.image0, 1 of question"),
+            ((3, 2, 1), "3 of image, 1 of more_images.image0, 2 of question"),
+            ((2, 3, 3), "2 of image, 3 of more_images.image0, 3 of question"),
+        ],
+    )
+    def test_other_numbers_are_refused(self, convert: Any, counts: tuple[int, int, int], said: str) -> None:
+        images, questions, further = counts
+        with pytest.raises(InvalidInput, match=said):
+            convert.to_cases([pictures(images)], {"image0": [pictures(further)]}, question=["a"] * questions)
+
+    def test_empty_lists_are_refused(self, convert: Any) -> None:
+        with pytest.raises(InvalidInput, match="0 of question"):
+            convert.to_cases([pictures(1)], question=[])
+        with pytest.raises(InvalidInput, match="0 of image"):
+            convert.to_cases([], question=["a"])
+
+
+def test_a_setting_is_one_value(convert: Any) -> None:
+    assert convert.only([5], "seed") == 5
+    assert convert.only(["a", "a"], "template") == "a"
+    with pytest.raises(InvalidInput, match="seed is one setting for all cases, and got 2"):
+        convert.only([1, 2], "seed")
+    with pytest.raises(InvalidInput, match="seed is one"):
+        convert.only([], "seed")
+    assert convert.only_each({"decoding": ["sample"], "top_p": [0.5]}) == {"decoding": "sample", "top_p": 0.5}
+    assert convert.only_each(None) == {}
+
+
+def test_an_empty_text_is_none(convert: Any) -> None:
+    assert convert.written_or_none(["a", " "]) == ["a", None]
+
+
+@pytest.mark.parametrize(("text", "layers"), [("auto", None), ("", None), ("3", (3,)), ("-1, 12 ,", (-1, 12))])
+def test_layers(convert: Any, text: str, layers: tuple[int, ...] | None) -> None:
+    assert convert.to_layers(text) == layers
+
+
+@pytest.mark.parametrize("text", ["two", "1.5", "1;2", ",", "3, auto"])
+def test_layers_that_are_none(convert: Any, text: str) -> None:
+    with pytest.raises(InvalidInput, match="whole number"):
+        convert.to_layers(text)

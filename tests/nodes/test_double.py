@@ -79,6 +79,7 @@ class TestAgainstTheRealOne:
         assert parameters(ComfyExtension.on_load) == parameters(comfy_double.ComfyExtension.on_load)
         assert parameters(io.ComfyNode.PREPARE_CLASS_CLONE) == ["v3_data"]
         assert parameters(PromptServer.send_progress_text)[:2] == ["text", "node_id"]
+        assert parameters(PromptServer.send_sync) == ["event", "data", "sid"]
         assert issubclass(comfy.model_management.InterruptProcessingException, BaseException)
 
 
@@ -92,7 +93,7 @@ MANAGEMENT = (
     "interrupt_current_processing",
     "throw_exception_if_processing_interrupted",
 )
-FOLDER_PATHS = ("add_model_folder_path", "get_folder_paths", "get_temp_directory")
+FOLDER_PATHS = ("add_model_folder_path", "get_folder_paths", "get_system_user_directory", "get_temp_directory")
 
 
 def test_double_refuses_what_comfyui_would_refuse() -> None:

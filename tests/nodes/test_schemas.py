@@ -17,12 +17,16 @@ ROOT = HERE.parents[1]
 SNAPSHOT = HERE / "schemas.json"
 NODES = (
     "AttnPromptLoadCLIP",
+    "AttnPromptLoadLVLM",
+    "AttnPromptConnectServer",
     "AttnPromptCLIPHeatmap",
     "AttnPromptCombineHeatmaps",
+    "AttnPromptLVLMHeatmap",
     "AttnPromptTuneMask",
     "AttnPromptOverlay",
     "AttnPromptFindRegions",
     "AttnPromptView",
+    "AttnPromptAsk",
     "AttnPromptDemoScene",
 )
 

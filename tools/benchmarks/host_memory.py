@@ -68,7 +68,7 @@ def graph(prompts: ModuleType, model: str, query: str) -> dict[str, Any]:
         "mask": prompts.tune("heatmap"),
         "overlay": prompts.overlay("pictures", "mask"),
         "view": prompts.view("overlay", "mask"),
-        "remember": prompts.node("ProbeRemember", clip=["clip", 0]),
+        "remember": prompts.node("ProbeRemember", model=["clip", 0]),
     }
 
 

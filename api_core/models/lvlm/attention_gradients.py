@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ...autograd import differentiable, without_autocast
+from ...autograd import differentiable, frozen, without_autocast
 from ...errors import UnsupportedModel
 from .attention_tap import DecoderCall, Output, added_scores, score, tapping
 from .batch_reader import image_columns
@@ -49,8 +49,10 @@ def attention_gradients(
     tokens: the indices in the reply of those whose summed log-probability is differentiated. Raises
     AttentionPromptingError for a model that was built or moved inside inference mode.
     """
-    rows = torch.tensor(positions, device=model.device)
-    columns = image_columns(model, prepared.rows[0]).to(model.device)
+    with frozen():  # a host may call from inside inference mode, whose tensors no gradient passes
+        rows = torch.tensor(positions, device=model.device)
+        columns = image_columns(model, prepared.rows[0]).to(model.device)
+        inputs = {name: value.clone() for name, value in answered_inputs(model, prepared, [reply]).items()}
     weights: dict[int, Tensor] = {}
 
     def read(layer: int, call: DecoderCall, proceed: Any) -> Output:
@@ -61,7 +63,6 @@ def attention_gradients(
 
     wanted = sorted(set(layers))
     modules = {layer: model.family.attention(model.module, layer) for layer in wanted}
-    inputs = answered_inputs(model, prepared, [reply])
     gain = _FP16_GAIN if model.dtype == torch.float16 else 1.0
     with (
         differentiable(model.module, *inputs.values()),

@@ -1,0 +1,74 @@
+"""Which LVLMs a workflow may name, and how one is loaded."""
+
+from pathlib import Path
+
+from ..api_core.answering.ask import AT_ONCE
+from ..api_core.errors import InvalidInput
+from ..api_core.models.catalog import EMBEDDED_LVLM, find_lvlm_model, list_lvlm_models
+from ..api_core.models.lvlm.load import OWN_PRECISION, load_lvlm
+from ..api_core.models.lvlm.model import LvlmModel
+from ..api_core.progress import Progress
+from . import host
+from .convert import Cases
+from .shelf import Shelf, read_configuration, require_precision
+from .sockets import LoadedLvlm
+
+ATTENTIONS = ("auto", "sdpa", "flash")
+
+
+def _catalog_name(name: str) -> str | None:
+    entry = find_lvlm_model(name)
+    return None if entry is None else entry.name
+
+
+def _holds_lvlm(folder: Path) -> bool:
+    """A model that sees and writes, in transformers' layout; whether its attention can be read, loading it tells."""
+    configuration = read_configuration(folder)
+    classes = configuration.get("architectures") or []
+    writes = any(str(name).endswith(("ForConditionalGeneration", "ForCausalLM")) for name in classes)
+    return writes and "vision_config" in configuration
+
+
+SHELF: Shelf[LoadedLvlm] = Shelf(
+    node="Load LVLM",
+    home="models/LLM",
+    embedded=EMBEDDED_LVLM,
+    catalog=list_lvlm_models,
+    find=_catalog_name,
+    is_model=_holds_lvlm,
+)
+
+
+def get_lvlm(
+    name: str, precision: str, attention: str, max_pixels: int, allow_download: bool, on_progress: Progress
+) -> LoadedLvlm:
+    """The model of that name with these settings, from memory if any node still holds it."""
+    source = SHELF.find_source(name)
+    require_precision(precision)
+    if attention not in ATTENTIONS:
+        raise InvalidInput(f"The attention must be one of {', '.join(ATTENTIONS)}, not {attention!r}.")
+    if precision == "auto":  # by where the model will run, which is not where it is loaded
+        precision = "fp32" if host.load_device().type == "cpu" else OWN_PRECISION
+
+    def load() -> LvlmModel:
+        host.apply_download_rule()
+        return load_lvlm(
+            source,
+            precision=precision,
+            attention=attention,
+            max_pixels=max_pixels,
+            device=host.offload_device(),
+            allow_download=allow_download,
+            folders=host.all_model_folders(),
+            on_progress=on_progress,
+        )
+
+    return SHELF.share(name, (precision, attention, max_pixels), lambda: host.hold(load, LoadedLvlm))
+
+
+def on_device(loaded: LoadedLvlm, cases: Cases, max_new_tokens: int) -> LvlmModel:
+    """Bring the model to its device, with room for as many of these cases as are answered at once."""
+    prompts = zip(cases.pictures, *cases.further, strict=True)
+    pixels = max(sum(picture.shape[0] * picture.shape[1] for picture in pictures) for pictures in prompts)
+    at_once = min(len(cases), AT_ONCE)
+    return host.on_device(loaded, loaded.model.estimate_memory(pixels, max_new_tokens) * at_once)
