@@ -14,6 +14,8 @@ import numpy as np
 
 from .captions import Concept, noun_phrase, plural, with_article
 from .draw import DrawnScene
+from .foreign import ForeignScene
+from .phrasings import DESCRIBE, PHRASINGS
 from .world import COLOURS, SHAPES
 
 NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six")
@@ -33,110 +35,145 @@ class Question:
     objects: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What can be asked about: the visible objects, their middles (0..1 of the picture) and their sizes."""
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What can be asked about: per object (colour, shape), its middle [N, 2] in 0..1 of the picture, its size [N]."""
 
-    drawn: DrawnScene
-    seen: tuple[int, ...]
+    names: tuple[tuple[str, str], ...]
     middle: np.ndarray
     size: np.ndarray
 
-    def found(self, concept: Concept) -> tuple[int, ...]:
-        return tuple(i for i in self.seen if concept.means(self.drawn.scene.objects[i]))
+    @property
+    def seen(self) -> range:
+        return range(len(self.names))
 
-    def name(self, index: int) -> Concept:
-        """The shortest concept that means this object alone, or its colour and shape."""
-        item = self.drawn.scene.objects[index]
-        for concept in (Concept(None, item.shape), Concept(item.colour, None)):
-            if self.found(concept) == (index,):
-                return concept
-        return Concept(item.colour, item.shape)
+    def found(self, concept: Concept) -> tuple[int, ...]:
+        return tuple(
+            i
+            for i, (colour, shape) in enumerate(self.names)
+            if concept.colour in (None, colour) and concept.shape in (None, shape)
+        )
+
+    def whole_name(self, index: int) -> Concept:
+        return Concept(*self.names[index])
+
+    def name(self, index: int, lot: np.random.Generator | None = None) -> Concept:
+        """The shortest concept that means this object alone, or its colour and shape; with `lot` any that will do."""
+        colour, shape = self.names[index]
+        short = [c for c in (Concept(None, shape), Concept(colour, None)) if self.found(c) == (index,)]
+        if lot is not None:
+            short = [short[int(i)] for i in lot.permutation(len(short))] if lot.random() < 0.6 else []
+        return short[0] if short else self.whole_name(index)
 
     def unique(self) -> list[int]:
         """Objects that their colour and shape tell from all others."""
-        items = self.drawn.scene.objects
-        return [i for i in self.seen if self.found(Concept(items[i].colour, items[i].shape)) == (i,)]
+        return [i for i in self.seen if self.found(self.whole_name(i)) == (i,)]
 
 
-def ask(drawn: DrawnScene, rng: np.random.Generator, kinds: tuple[str, ...] | None = None) -> list[Question]:
+def ask(
+    drawn: DrawnScene | ForeignScene | Facts,
+    rng: np.random.Generator,
+    kinds: tuple[str, ...] | None = None,
+    varied: bool = False,
+) -> list[Question]:
     """At most one question of each kind (all kinds by default) that this scene allows, in the order of `kinds`."""
-    facts = _facts(drawn)
-    if facts is None:
+    facts = drawn if isinstance(drawn, Facts) else facts_of(drawn)
+    if facts is None or not facts.names:
         return []
-    asked = (_KINDS[kind](facts, rng) for kind in (kinds or QUESTION_KINDS))
+    asked = (_KINDS[kind](facts, rng, rng if varied else None) for kind in (kinds or QUESTION_KINDS))
     return [question for question in asked if question is not None]
 
 
-def _facts(drawn: DrawnScene) -> _Facts | None:
+def describe(
+    drawn: DrawnScene | ForeignScene | Facts, rng: np.random.Generator, varied: bool = False
+) -> Question | None:
+    """All objects in words, from left to right; None where `ask` would be silent too."""
+    facts = drawn if isinstance(drawn, Facts) else facts_of(drawn)
+    if facts is None or not facts.names:
+        return None
+    order = tuple(int(i) for i in np.argsort(facts.middle[:, 0], kind="stable"))
+    answer = " and ".join(with_article(facts.whole_name(i).phrase) for i in order)
+    return Question("describe", DESCRIBE[int(rng.integers(len(DESCRIBE)))] if varied else DESCRIBE[0], answer, order)
+
+
+def facts_of(drawn: DrawnScene | ForeignScene) -> Facts | None:
     """None where a thing is so hidden that nobody could say whether it counts."""
-    height, width = drawn.picture.shape[:2]
-    scale = np.array([width, height], np.float32)
-    boxes = drawn.boxes
-    full = [np.pi * (o.radius * 0.6) ** 2 * height * width for o in drawn.scene.objects]
+    size = drawn.picture.shape[:2]
+    if isinstance(drawn, ForeignScene):
+        return facts_from_boxes(tuple(zip(drawn.colours, drawn.shapes, strict=True)), drawn.boxes, size)
+    objects = drawn.scene.objects
+    full = [np.pi * (o.radius * 0.6) ** 2 * size[0] * size[1] for o in objects]
     area = drawn.masks.sum((1, 2))
     if not len(area) or any(a < _SEEN * f for a, f in zip(area, full, strict=True)):
         return None
+    return facts_from_boxes(tuple((o.colour, o.shape) for o in objects), drawn.boxes, size)
+
+
+def facts_from_boxes(names: tuple[tuple[str, str], ...], boxes: np.ndarray, size: tuple[int, int]) -> Facts:
+    """`boxes` [N, 4] (left, top, right, bottom in pixels) in a picture of `size` (height, width)."""
+    scale = np.array(size[::-1], np.float32)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2 / scale
-    size = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
-    return _Facts(drawn, tuple(range(len(boxes))), middle, size)
+    return Facts(names, middle, np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])))
+
+
+def _word(kind: str, lot: np.random.Generator | None, **parts: str) -> str:
+    wordings = PHRASINGS[kind]
+    return wordings[0 if lot is None else int(lot.integers(len(wordings)))].format(**parts)
 
 
 def _pick(rng: np.random.Generator, items: list[int]) -> int:
     return items[int(rng.integers(len(items)))]
 
 
-def _colour(facts: _Facts, rng: np.random.Generator) -> Question | None:
-    items = facts.drawn.scene.objects
-    lone = [i for i in facts.seen if facts.found(Concept(None, items[i].shape)) == (i,)]
+def _colour(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+    lone = [i for i in facts.seen if facts.found(Concept(None, facts.names[i][1])) == (i,)]
     if not lone:
         return None
     index = _pick(rng, lone)
-    return Question("colour", f"What colour is the {items[index].shape}?", items[index].colour, (index,))
+    colour, shape = facts.names[index]
+    return Question("colour", _word("colour", lot, n=noun_phrase(Concept(None, shape), lot)), colour, (index,))
 
 
-def _shape(facts: _Facts, rng: np.random.Generator) -> Question | None:
-    items = facts.drawn.scene.objects
-    lone = [i for i in facts.seen if facts.found(Concept(items[i].colour, None)) == (i,)]
+def _shape(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+    lone = [i for i in facts.seen if facts.found(Concept(facts.names[i][0], None)) == (i,)]
     if not lone:
         return None
     index = _pick(rng, lone)
-    return Question("shape", f"What shape is the {items[index].colour} object?", items[index].shape, (index,))
+    colour, shape = facts.names[index]
+    phrase = noun_phrase(Concept(colour, None), lot)
+    return Question("shape", _word("shape", lot, n=phrase, c=phrase.split()[0]), shape, (index,))
 
 
-def _exist(facts: _Facts, rng: np.random.Generator) -> Question | None:
-    items = facts.drawn.scene.objects
+def _exist(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
     if rng.random() < 0.5:
-        item = items[_pick(rng, list(facts.seen))]
-        concept = Concept(item.colour, item.shape)
+        concept = facts.whole_name(_pick(rng, list(facts.seen)))
     else:
-        swapped = [
-            Concept(a.colour, b.shape) for a in items for b in items if not facts.found(Concept(a.colour, b.shape))
-        ]
+        crossed = (Concept(a[0], b[1]) for a in facts.names for b in facts.names)
+        swapped = [concept for concept in crossed if not facts.found(concept)]
         absent = [Concept(c, s) for c in COLOURS for s in SHAPES if not facts.found(Concept(c, s))]
         pool = swapped if swapped and rng.random() < 0.6 else absent
         concept = pool[int(rng.integers(len(pool)))]
     found = facts.found(concept)
-    return Question("exist", f"Is there {with_article(concept.phrase)}?", "yes" if found else "no", found)
+    phrase = noun_phrase(concept, lot)
+    text = _word("exist", lot, a=with_article(phrase), s=plural(phrase))
+    return Question("exist", text, "yes" if found else "no", found)
 
 
-def _verify(facts: _Facts, rng: np.random.Generator) -> Question | None:
-    items = facts.drawn.scene.objects
-    lone = [i for i in facts.seen if facts.found(Concept(None, items[i].shape)) == (i,)]
+def _verify(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+    lone = [i for i in facts.seen if facts.found(Concept(None, facts.names[i][1])) == (i,)]
     if not lone:
         return None
     index = _pick(rng, lone)
-    colour = items[index].colour
+    colour, shape = facts.names[index]
     if rng.random() < 0.5:
-        present = [item.colour for item in items if item.colour != colour]
+        present = [other for other, _ in facts.names if other != colour]
         others = present if present and rng.random() < 0.9 else [c for c in COLOURS if c != colour]
         colour = others[int(rng.integers(len(others)))]
-    return Question(
-        "verify", f"Is the {items[index].shape} {colour}?", "yes" if colour == items[index].colour else "no", (index,)
-    )
+    text = _word("verify", lot, n=noun_phrase(Concept(None, shape), lot), c=colour)
+    return Question("verify", text, "yes" if colour == facts.names[index][0] else "no", (index,))
 
 
-def _count(facts: _Facts, rng: np.random.Generator) -> Question | None:
+def _count(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
     """The wanted number is drawn first (0 to 3), then something there is that many of; failing that, the next."""
     concepts = [Concept(colour, None) for colour in COLOURS] + [Concept(None, shape) for shape in SHAPES]
     by_number: dict[int, list[Concept]] = {}
@@ -146,11 +183,11 @@ def _count(facts: _Facts, rng: np.random.Generator) -> Question | None:
     wanted = min(by_number, key=lambda number: (abs(number - aim), number))
     pool = by_number[wanted]
     concept = pool[int(rng.integers(len(pool)))]
-    text = f"How many {plural(noun_phrase(concept))} are there?"
+    text = _word("count", lot, s=plural(noun_phrase(concept, lot)))
     return Question("count", text, NUMBER_WORDS[wanted], facts.found(concept))
 
 
-def _where(facts: _Facts, rng: np.random.Generator) -> Question | None:
+def _where(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
     """The side of the picture by the larger of the two offsets from its middle."""
     clear = []
     for index in facts.unique():
@@ -162,10 +199,10 @@ def _where(facts: _Facts, rng: np.random.Generator) -> Question | None:
     index = _pick(rng, clear)
     dx, dy = facts.middle[index] - 0.5
     answer = (SIDES[0] if dx < 0 else SIDES[1]) if abs(dx) > abs(dy) else (SIDES[2] if dy < 0 else SIDES[3])
-    return Question("where", f"Where is the {noun_phrase(facts.name(index))}?", answer, (index,))
+    return Question("where", _word("where", lot, n=noun_phrase(facts.name(index, lot), lot)), answer, (index,))
 
 
-def _relation(facts: _Facts, rng: np.random.Generator) -> Question | None:
+def _relation(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
     pairs = []
     for a in facts.unique():
         for b in facts.unique():
@@ -178,11 +215,12 @@ def _relation(facts: _Facts, rng: np.random.Generator) -> Question | None:
     true_first = offset < 0
     yes = rng.random() < 0.5
     relation = RELATIONS[2 * axis + (0 if true_first == yes else 1)]
-    text = f"Is the {noun_phrase(facts.name(a))} {relation} the {noun_phrase(facts.name(b))}?"
+    n, m = (noun_phrase(facts.name(i, lot), lot) for i in (a, b))
+    text = _word("relation", lot, n=n, m=m, r=relation)
     return Question("relation", text, "yes" if yes else "no", (a, b))
 
 
-def _compare(facts: _Facts, rng: np.random.Generator) -> Question | None:
+def _compare(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
     unique = facts.unique()
     pairs = [(a, b) for a in unique for b in unique if facts.size[a] > _CLEAR_RATIO * facts.size[b]]
     if not pairs:
@@ -191,11 +229,13 @@ def _compare(facts: _Facts, rng: np.random.Generator) -> Question | None:
     yes, bigger = rng.random(2) < 0.5
     first, second = (large, small) if yes == bigger else (small, large)
     word = "bigger" if bigger else "smaller"
-    text = f"Is the {noun_phrase(facts.name(first))} {word} than the {noun_phrase(facts.name(second))}?"
+    n, m = (noun_phrase(facts.name(i, lot), lot) for i in (first, second))
+    text = _word("compare", lot, n=n, m=m, w=word)
     return Question("compare", text, "yes" if yes else "no", (first, second))
 
 
-_KINDS: dict[str, Callable[[_Facts, np.random.Generator], Question | None]] = {
+_Asker = Callable[[Facts, np.random.Generator, np.random.Generator | None], Question | None]
+_KINDS: dict[str, _Asker] = {
     "colour": _colour,
     "shape": _shape,
     "exist": _exist,

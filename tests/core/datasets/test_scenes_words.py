@@ -5,9 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from pack.api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
+from pack.api_core.datasets.scenes import COLOURS, SHAPES, SceneOptions, draw_scene, make_scene
 from pack.api_core.datasets.scenes.captions import CONCEPTS, Concept, caption, say, say_pair, vocabulary, with_article
-from pack.api_core.datasets.scenes.questions import NUMBER_WORDS, QUESTION_KINDS, ask
+from pack.api_core.datasets.scenes.foreign import draw_foreign_scene
+from pack.api_core.datasets.scenes.questions import NUMBER_WORDS, QUESTION_KINDS, ask, describe, facts_of
 
 
 def test_concepts_are_all_different_and_mean_the_right_objects():
@@ -115,3 +116,41 @@ def test_a_comparison_does_not_follow_the_order_of_naming(questions):
         for a, b in [question.objects]
     ]
     assert 0.35 < np.mean(larger_first) < 0.65
+
+
+def test_varied_questions_ask_the_same_things_in_other_words():
+    wordings: dict[str, set[str]] = {kind: set() for kind in QUESTION_KINDS}
+    for number in range(80):
+        drawn = draw_scene(make_scene(number, "development", SceneOptions(objects=(2, 4))), 96, 96)
+        facts = facts_of(drawn)
+        for question in ask(drawn, np.random.default_rng(number), varied=True):
+            wordings[question.kind].add(re.sub("|".join((*COLOURS, *SHAPES)), "_", question.text))
+            if question.kind == "colour":
+                assert {facts.names[i][0] for i in question.objects} == {question.answer}
+            elif question.kind == "count":
+                assert len(question.objects) == NUMBER_WORDS.index(question.answer)
+    assert min(map(len, wordings.values())) >= 5
+    assert not any("{" in text for texts in wordings.values() for text in texts)
+
+
+def test_the_second_drawing_routine_can_be_asked_about_too():
+    scene = draw_foreign_scene(3)
+    kinds = Counter()
+    for seed in range(30):
+        for question in ask(scene, np.random.default_rng(seed)):
+            kinds[question.kind] += 1
+            if question.kind in ("colour", "shape"):
+                (index,) = question.objects
+                assert question.answer == (scene.colours if question.kind == "colour" else scene.shapes)[index]
+    assert {"exist", "count"} <= set(kinds)
+
+
+def test_a_description_names_every_object_from_left_to_right():
+    for number in range(20):
+        drawn = draw_scene(make_scene(number, "development", SceneOptions(overlap=0.0)), 96, 96)
+        told = describe(drawn, np.random.default_rng(0))
+        middles = (drawn.boxes[:, 0] + drawn.boxes[:, 2]) / 2
+        names = [drawn.scene.objects[i].name for i in np.argsort(middles, kind="stable")]
+        assert told.answer.split(" and ") == [with_article(name) for name in names]
+        assert told.kind == "describe"
+        assert len(told.objects) == len(names)

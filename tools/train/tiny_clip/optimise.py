@@ -14,14 +14,16 @@ class Optimiser:
         matrices: list[nn.Parameter] = []
         rest: list[nn.Parameter] = []
         for name, parameter in modules:
-            in_block = "resblocks" in name and parameter.ndim == 2
+            in_block = ("resblocks" in name or ".layers." in name) and parameter.ndim == 2
             (matrices if in_block else rest).append(parameter)
-        self.parts = [
-            torch.optim.Muon(
-                matrices, lr=rate, weight_decay=weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"
-            ),
-            torch.optim.AdamW(rest, lr=rate, weight_decay=weight_decay, betas=(0.9, 0.98)),
-        ]
+        self.parts: list[torch.optim.Optimizer] = []
+        if matrices:
+            self.parts.append(
+                torch.optim.Muon(
+                    matrices, lr=rate, weight_decay=weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+                )
+            )
+        self.parts.append(torch.optim.AdamW(rest, lr=rate, weight_decay=weight_decay, betas=(0.9, 0.98)))
         self.rate, self.parameters = rate, matrices + rest
 
     def step(self, share: float) -> None:

@@ -1,0 +1,158 @@
+"""Questions about the bank's pictures as packed tokens, in many wordings, some with text around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from api_core.datasets.scenes import COLOURS, SHAPES
+from api_core.datasets.scenes.questions import NUMBER_WORDS, QUESTION_KINDS, SIDES, Question, ask, describe
+
+from .bank import GRID, SceneBank
+from .network import Packed
+from .words import AROUND, END, IMAGE, SPECIAL, START, SYSTEM_PROMPTS, UNKNOWN, split_words, word_list
+
+KINDS = (*QUESTION_KINDS, "describe")
+QUOTA = {
+    "colour": 3,
+    "shape": 2,
+    "exist": 3,
+    "verify": 2,
+    "count": 2,
+    "where": 2,
+    "relation": 3,
+    "compare": 2,
+    "describe": 1,
+}
+COVERED = 51  # of 255: from this share on a patch shows the object
+_WORDS = {word: number for number, word in enumerate(word_list())}
+_PLAIN = [word for word in _WORDS if word not in SPECIAL]
+_ANSWERS = (*COLOURS, *SHAPES, *NUMBER_WORDS, *SIDES, "yes", "no")
+_END_WEIGHT = 0.2
+_LONGEST = 224  # tokens of questions a picture: what does not fit is left out, so that batches hold little filling
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How questions are asked: `varied` wordings, the shares with text around, odd words before, a system prompt."""
+
+    varied: bool = True
+    around: float = 0.15
+    odd: float = 0.08
+    system: float = 0.25
+    quota: tuple[tuple[str, int], ...] = tuple(QUOTA.items())
+
+
+PLAIN = Asking(varied=False, around=0.0, odd=0.0, system=0.0, quota=tuple((kind, 1) for kind in KINDS))
+
+
+def numbers_of(text: str) -> list[int]:
+    unknown = _WORDS[UNKNOWN]
+    return [_WORDS.get(word, unknown) for word in split_words(text)]
+
+
+def prompt_tokens(system: str = "") -> list[int]:
+    """What precedes the question: start, system prompt, the user's name, the picture."""
+    return [_WORDS[START], *numbers_of(f"{system} USER:"), *[_WORDS[IMAGE]] * (GRID * GRID)]
+
+
+def draw_questions(bank: SceneBank, row: int, rng: np.random.Generator, asking: Asking) -> list[Question]:
+    facts = bank.facts(row)
+    found: dict[str, Question] = {}
+    for kind, times in asking.quota:
+        for _ in range(times):
+            if kind == "describe":
+                asked = [describe(facts, rng, asking.varied)]
+            else:
+                asked = [*ask(facts, rng, (kind,), asking.varied)]
+            found |= {question.text: question for question in asked if question is not None}
+    questions = list(found.values())
+    return [questions[int(i)] for i in rng.permutation(len(questions))] if asking.varied else questions
+
+
+def with_text_around(text: str, rng: np.random.Generator, asking: Asking) -> str:
+    if rng.random() < asking.around:
+        former = _ANSWERS[int(rng.integers(len(_ANSWERS)))]
+        text = AROUND[int(rng.integers(len(AROUND)))].format(q=text, p=former)
+    if rng.random() < asking.odd:
+        odd = [_PLAIN[int(i)] for i in rng.integers(0, len(_PLAIN), int(rng.integers(1, 7)))]
+        odd = [word if rng.random() < 0.75 else "zyzzyva" for word in odd]
+        text = f"{' '.join(odd)}. {text}"
+    return text
+
+
+def pack(
+    bank: SceneBank, rows: np.ndarray, rng: np.random.Generator, asking: Asking
+) -> tuple[Packed, list[list[Question]]]:
+    """The questions of pictures `rows` as one batch (all with one system prompt), and the questions themselves."""
+    system = ""
+    if rng.random() < asking.system:
+        system = SYSTEM_PROMPTS[int(rng.integers(len(SYSTEM_PROMPTS)))]
+        system = system if rng.random() < 0.7 else with_text_around(system, rng, Asking(around=0.0, odd=1.0))
+    ends = numbers_of("ASSISTANT:")
+    all_questions = [draw_questions(bank, int(row), rng, asking) for row in rows]
+    all_kept: list[list[Question]] = []
+    words: list[list[int]] = []
+    blocks: list[list[int]] = []
+    steps: list[list[int]] = []
+    places: list[list[int]] = []
+    targets: list[list[int]] = []
+    abouts: list[list[tuple[int, ...]]] = []
+    for questions in all_questions:
+        word, block, step, place, target, about = [], [], [], [], [], []
+        kept: list[Question] = []
+        for question in questions:
+            opening = [*numbers_of(with_text_around(question.text, rng, asking)), *ends]
+            reply = [*numbers_of(question.answer), _WORDS[END]]
+            start, number = len(word), len(kept)
+            if start + len(opening) + len(reply) > _LONGEST:
+                continue
+            kept.append(question)
+            word += opening + reply[:-1]
+            block += [number] * (len(word) - start)
+            step += range(len(word) - start)
+            place += range(start + len(opening) - 1, len(word))
+            target += reply
+            about += _spoken_of(question, len(reply))
+        all_kept.append(kept)
+        for column, values in zip(
+            (words, blocks, steps, places, targets, abouts),
+            (word, block, step, place, target, about),
+            strict=True,
+        ):
+            column.append(values)  # type: ignore[arg-type]
+    count, longest = len(rows), max(map(len, places))
+    where = np.zeros((count, longest, GRID * GRID), bool)
+    weight = np.zeros((count, longest), np.float32)
+    for index, row in enumerate(rows):
+        shown = bank.cover[int(row)].reshape(-1, GRID * GRID) > COVERED
+        for place_number, objects in enumerate(abouts[index]):
+            if objects:
+                where[index, place_number] = shown[list(objects)].any(0)
+        weight[index, : len(targets[index])] = [_END_WEIGHT if t == _WORDS[END] else 1.0 for t in targets[index]]
+    packed = Packed(
+        prompt=torch.tensor(prompt_tokens(system)),
+        words=_filled(words, 0),
+        block=_filled(blocks, -1),
+        step=_filled(steps, 0),
+        rows=_filled(places, 0),
+        target=_filled(targets, 0),
+        weight=torch.from_numpy(weight),
+        where=torch.from_numpy(where),
+    )
+    return packed, all_kept
+
+
+def _spoken_of(question: Question, length: int) -> list[tuple[int, ...]]:
+    """For each token of the answer and its end the objects it speaks of."""
+    if question.kind != "describe":
+        return [question.objects] * length
+    each = [(index,) for index in question.objects for _ in range(4)]  # "a red star and"
+    return [*each[: length - 1], ()]
+
+
+def _filled(values: list[list[int]], filling: int) -> torch.Tensor:
+    length = max(map(len, values))
+    return torch.tensor([[*row, *[filling] * (length - len(row))] for row in values])
