@@ -93,12 +93,16 @@ def test_placeholders_equal_features(name: str, root: Path) -> None:
 
     seen: list[torch.Tensor] = []
 
-    def look(decoder: Any, arguments: Any, named: dict[str, Any]) -> None:
-        seen.append(named["inputs_embeds"])
+    def look(layer: Any, arguments: Any, named: dict[str, Any]) -> None:
+        seen.append(arguments[0] if arguments else named["hidden_states"])
+
+    decoder = module.get_decoder()
+    if not hasattr(decoder, "layers"):  # transformers 4.57 answers with the whole model for some
+        decoder = getattr(decoder, "text_model", None) or decoder.language_model
 
     handles = [
         embeddings.register_forward_hook(spoil),
-        module.get_decoder().register_forward_pre_hook(look, with_kwargs=True),
+        decoder.layers[0].register_forward_pre_hook(look, with_kwargs=True),
     ]
     try:
         with torch.no_grad():
