@@ -4,7 +4,8 @@ from pathlib import Path
 
 from ..errors import ModelNotFound
 
-EMBEDDED_MODELS = ("tiny-clip",)
+_WEIGHTS = {"tiny-clip": "open_clip_model.safetensors", "tiny-lvlm": "model.safetensors"}
+EMBEDDED_MODELS = tuple(_WEIGHTS)
 
 
 def embedded_folder(name: str) -> Path:
@@ -12,6 +13,6 @@ def embedded_folder(name: str) -> Path:
     if name not in EMBEDDED_MODELS:
         raise ModelNotFound(f"No embedded model is called {name!r}; there is {', '.join(EMBEDDED_MODELS)}.")
     folder = Path(__file__).resolve().parent / name.replace("-", "_")
-    if not (folder / "open_clip_model.safetensors").is_file():
-        raise ModelNotFound(f"{folder} lacks open_clip_model.safetensors. Install the package again.")
+    if not (folder / _WEIGHTS[name]).is_file():
+        raise ModelNotFound(f"{folder} lacks {_WEIGHTS[name]}. Install the package again.")
     return folder

@@ -2,7 +2,7 @@
 
     python -m tools.train.tiny_lvlm --work out/tiny_lvlm
 
-It starts from the vision tower of the embedded tiny CLIP. Everything lands in --work (log, checkpoints, bank: about 4 GB
+It starts from the vision tower of the embedded tiny CLIP. Everything lands in --work (log, checkpoints, a bank of 4 GB
 at the default size); --install copies the result into the package, at every checkpoint; --unguided trains the twin
 without a loss on attention (it shares bank and tower with the run of the same --work; the rest is in `unguided` there).
 """
