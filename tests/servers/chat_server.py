@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/control/log":
             state = self.state
             self.send_json({"requests": state.requests, "gone": state.gone, "most_at_once": state.most_at_once})
-        elif self.path == "/v1/models":
+        elif self.path.endswith("/v1/models"):
             self.list_models()
         else:
             self.send_json({"detail": "Not Found"}, 404)
@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.state.faults, self.state.requests, self.state.gone = faults, [], []
                 self.state.most_at_once = 0
             self.send_json({})
-        elif self.path == "/v1/chat/completions":
+        elif self.path.endswith("/v1/chat/completions"):  # as a proxy it gets the whole address
             self.chat()
         else:
             self.body()
@@ -147,24 +147,29 @@ class Handler(BaseHTTPRequestHandler):
         ]
         shown = [{"format": p.format, "size": p.size, "corner": p.convert("RGB").getpixel((0, 0))} for p in pictures]
         headers = {name.lower(): value for name, value in self.headers.items()}
+        headers["path"] = self.path
         entry = {"settings": settings, "texts": texts, "pictures": shown, "headers": headers, "bytes": size}
         with self.state.lock:
             self.state.requests.append({**entry, "at": time.time()})
 
-    def pieces(self, request: dict[str, Any], pictures: list[Any], fault: dict[str, Any]) -> Iterator[str]:
-        if "text" in fault:
-            return iter(fault["text"].replace(" ", " |").split("|"))
-        if self.state.answerer is not None:
-            answer: Iterator[str] = self.state.answerer(request, pictures)
+    def pieces(self, request: dict[str, Any], pictures: list[Any], fault: dict[str, Any]) -> Iterator[str | None]:
+        """The answer piece by piece; None at its end, which the limit of tokens may come before."""
+        if self.state.answerer is not None and "text" not in fault:
+            answer: Iterator[str | None] = self.state.answerer(request, pictures)
             return answer
+        words = fault["text"].replace(" ", " |").split("|") if "text" in fault else self.words(request, pictures)
+        limit = request.get("max_tokens") or request.get("max_completion_tokens")
+        return iter([*words, None][:limit])
+
+    def words(self, request: dict[str, Any], pictures: list[Any]) -> list[str]:
         question = request["messages"][-1]["content"][-1]["text"]
         if "colour" in question and pictures:
             pixel = pictures[0].convert("RGB").getpixel((0, 0))
             near = min(COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(COLOURS[name], pixel, strict=True)))
-            return iter(["It", " is ", near, "."])
-        return iter([f"answer to {question}", " with", f" {len(pictures)}", " pictures"])
+            return ["It", " is ", near, "."]
+        return [f"answer to {question}", " with", f" {len(pictures)}", " pictures"]
 
-    def stream(self, fault: dict[str, Any], pieces: Iterator[str]) -> None:
+    def stream(self, fault: dict[str, Any], pieces: Iterator[str | None]) -> None:
         kind = fault["kind"]
         self.send_response(200)
         self.send_header("Content-Type", fault.get("content_type", "text/event-stream"))
@@ -175,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             self.went()
 
-    def stream_body(self, kind: str, fault: dict[str, Any], pieces: Iterator[str]) -> None:
+    def stream_body(self, kind: str, fault: dict[str, Any], pieces: Iterator[str | None]) -> None:
         if kind == "empty":
             self.end_chunks()
             return
@@ -188,7 +193,11 @@ class Handler(BaseHTTPRequestHandler):
             self.end_chunks()
             return
         self.event({"role": "assistant", "content": ""})
+        finish = "length"
         for number, piece in enumerate(pieces):
+            if piece is None:
+                finish = "stop"
+                break
             if number == fault.get("after", -1):
                 if kind == "cut":
                     self.reset()
@@ -208,7 +217,7 @@ class Handler(BaseHTTPRequestHandler):
             self.event({fault.get("field", "content"): piece})
         if fault.get("then"):
             self.event({"content": fault["then"]})
-        self.event({}, fault.get("finish", "stop"))
+        self.event({}, fault.get("finish", finish))
         self.chunk("data: [DONE]\n\n")
         self.end_chunks()
 
@@ -279,7 +288,7 @@ def model_answerer(folder: str) -> Any:
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     busy = threading.Lock()
 
-    def answer(request: dict[str, Any], pictures: list[Any]) -> Iterator[str]:
+    def answer(request: dict[str, Any], pictures: list[Any]) -> Iterator[str | None]:
         question = request["messages"][-1]["content"][-1]["text"]
         content = [*({"type": "image"} for _ in pictures), {"type": "text", "text": question}]
         prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
@@ -288,10 +297,13 @@ def model_answerer(folder: str) -> Any:
         how = {"max_new_tokens": request.get("max_tokens", 16), "do_sample": request.get("temperature", 1) > 0}
         with busy:
             torch.manual_seed(request.get("seed", 0))
-            work = threading.Thread(target=model.generate, kwargs={**inputs, **how, "streamer": streamer})
+            rows: list[Any] = []
+            work = threading.Thread(target=lambda: rows.extend(model.generate(**inputs, **how, streamer=streamer)))
             work.start()
             yield from (piece for piece in streamer if piece)
             work.join()
+            if int(rows[0][-1]) == model.generation_config.eos_token_id:
+                yield None
 
     return answer
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..lvlm.case import Case
-from .failures import Failed, Failure, explain
+from .failures import Failed, Failure, explain, garbled
 from .library import Limits, open_client
 from .loop import Emit
 from .pictures import data_address
 from .profiles import Profile
 from .secret import Secret
-from .stream import StreamedAnswer, stream_answer
+from .stream import Deadline, StreamedAnswer, stream_answer
 
 _LISTING = 20.0  # seconds that a list of models may take
 
@@ -148,19 +149,20 @@ def _without(request: dict[str, Any], parameter: str) -> str | None:
 
 
 async def _models(client: Any, server: Server) -> tuple[str, ...]:
-    limits = server.limits
+    profile, limits = server.profile, server.limits
+    message = f"{profile.name} at {profile.address} did not list its models within {_LISTING:g} s."
     try:
-        page = await asyncio.wait_for(client.models.list(), limits.connect + _LISTING)
-        entries = getattr(page, "data", None)
-        names = tuple(name for entry in entries or () if isinstance(name := getattr(entry, "id", None), str) and name)
-    except asyncio.TimeoutError:
-        message = f"{server.profile.name} at {server.profile.address} did not list its models within {_LISTING:g} s."
-        raise Failed(Failure(message, "slow")) from None
-    except Exception as error:  # noqa: BLE001 - explained, never passed on
-        raise Failed(explain(error, server.profile, "", server.secret, limits.connect)) from None
-    if entries is None:
-        raise Failed(explain(ValueError(), server.profile, "", server.secret, limits.connect))
-    return names
+        reply = await Deadline(limits.connect + _LISTING, message).keep(client.models.with_raw_response.list())
+        text = str(reply.http_response.text)
+    except (Failed, asyncio.CancelledError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the library raises is explained, never passed on
+        raise Failed(explain(error, profile, "", server.secret, limits.connect)) from None
+    try:
+        entries = json.loads(text)["data"] or ()  # Ollama without a model lists null
+        return tuple(str(entry["id"]) for entry in entries)
+    except (ValueError, KeyError, TypeError):
+        raise Failed(garbled(text, profile, server.secret)) from None
 
 
 async def _only_model(client: Any, server: Server, emit: Emit) -> str:

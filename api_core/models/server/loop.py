@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable, Coroutine
@@ -12,6 +13,8 @@ from typing import Any, Generic, TypeVar
 
 from ...errors import AttentionPromptingError, ServerFailed
 from .failures import Failed, Failure
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Emit = Callable[[Any], None]
@@ -95,7 +98,13 @@ class _Stop:
                     self._loop.call_soon_threadsafe(self._task.cancel)
 
 
+def _log_kind(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Instead of asyncio's own handler, which prints whole exceptions: a server may have put the key into one."""
+    logger.debug("%s (%s)", context.get("message"), type(context.get("exception")).__name__)
+
+
 async def _guarded(work: Callable[[Emit], Coroutine[Any, Any, T]], emit: Emit, stop: _Stop) -> _Ended[T]:
+    asyncio.get_running_loop().set_exception_handler(_log_kind)
     task: asyncio.Task[T] = asyncio.ensure_future(work(emit))
     stop.watch(task)
     await asyncio.wait([task])

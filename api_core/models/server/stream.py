@@ -83,7 +83,7 @@ async def stream_answer(
     """One attempt: send the request and read its stream to the end. Raises Failed, or CancelledError when stopped."""
     where = f"{profile.name} at {profile.address}"
     answer = StreamedAnswer(secret)
-    deadline = _Deadline(limits.first_token, f"{where} said nothing within {limits.first_token:g} s of being asked.")
+    deadline = Deadline(limits.first_token, f"{where} said nothing within {limits.first_token:g} s of being asked.")
     stream: Any = None
     try:
         stream = await deadline.keep(client.chat.completions.create(**request, stream=True))
@@ -100,7 +100,7 @@ async def stream_answer(
                 break
             if answer.take(chunk):
                 on_piece(answer)
-                deadline = _Deadline(
+                deadline = Deadline(
                     limits.between_tokens,
                     f"{where} stopped in the middle of its answer and said nothing for {limits.between_tokens:g} s.",
                 )
@@ -119,7 +119,7 @@ async def stream_answer(
 
 
 @dataclass
-class _Deadline:
+class Deadline:
     """A time by which something must have come. Comments that keep a connection alive do not count."""
 
     seconds: float
@@ -129,15 +129,24 @@ class _Deadline:
         self._until = asyncio.get_running_loop().time() + self.seconds
 
     async def keep(self, awaitable: Awaitable[T]) -> T:
+        """What `awaitable` gives in time; Failed otherwise.
+
+        Not asyncio.wait_for: before Python 3.12 it can swallow a cancellation that comes as the result does.
+        """
+        task = asyncio.ensure_future(awaitable)
         try:
-            return await asyncio.wait_for(awaitable, max(0.0, self._until - asyncio.get_running_loop().time()))
-        except asyncio.TimeoutError as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the system's own time-out of a connection, which is the same class since Python 3.11
-            raise Failed(Failure(self.message + " The limits of the client can be raised.", "slow")) from None
+            await asyncio.wait([task], timeout=max(0.0, self._until - asyncio.get_running_loop().time()))
+            if task.done():
+                return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+            _ = task.cancelled() or task.exception()  # asyncio prints exceptions that nobody looked at
+        raise Failed(Failure(self.message + " The limits of the client can be raised.", "slow"))
 
 
-async def _body(response: Any, deadline: _Deadline) -> str:
+async def _body(response: Any, deadline: Deadline) -> str:
     await deadline.keep(response.aread())
     return str(response.text)
 
