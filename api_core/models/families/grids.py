@@ -19,9 +19,10 @@ _ENOUGH = 0.5
 # Resampling bends the ramp next to an edge; these many lines are left out of the fit where enough are left.
 _BENT = 3
 _FEWEST = 4
-# An edge this near to the picture's own, in pixels and as a share of the side, lies on it.
+_TOO_FEW = 12
+# An edge this near to the picture's own lies on it: pixels of the picture, and pixels (or patches) of the view.
 _SNAP_PIXELS = 0.25
-_SNAP_SHARE = 0.0005
+_SNAP_STEPS = 0.1
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,10 @@ def token_grid(
     first_x, step_x = _line(view.x, view.share, 1, size[1])
     first_y, step_y = _line(view.y, view.share, 0, size[0])
     box = Box(
-        _snapped(first_x + left * step_x, size[1]),
-        _snapped(first_y + top * step_y, size[0]),
-        _snapped(first_x + right * step_x, size[1]),
-        _snapped(first_y + bottom * step_y, size[0]),
+        _snapped(first_x + left * step_x, size[1], step_x),
+        _snapped(first_y + top * step_y, size[0], step_y),
+        _snapped(first_x + right * step_x, size[1], step_x),
+        _snapped(first_y + bottom * step_y, size[0], step_y),
     )
     seen = torch.nn.functional.adaptive_avg_pool2d(
         view.share[None, None, top:bottom, left:right], (shape.rows, shape.columns)
@@ -142,37 +143,49 @@ def _columns(x: Tensor, y: Tensor) -> int:
 def _line(places: Tensor, share: Tensor, axis: int, length: int) -> tuple[float, float]:
     """Fit places [R, C] along an axis by a straight line: where index 0 begins, and the step of one index."""
     whole = share >= 0.95 if bool((share >= 0.95).any()) else share >= _ENOUGH * share.max()
-    other = 1 - axis
-    count = whole.sum(other)
+    count = whole.sum(1 - axis)
     known = count > 0
-    mean = torch.where(whole, places, 0.0).sum(other, dtype=torch.float64) / count.clamp(min=1)
+    if int(known.sum()) < _TOO_FEW and not bool(known.all()):
+        return _line_of_thin(share.amax(1 - axis).to(torch.float64), length)
+    mean = torch.where(whole, places, 0.0).sum(1 - axis, dtype=torch.float64) / count.clamp(min=1)
     index = torch.arange(len(mean), dtype=torch.float64) + 0.5
     index, mean, weight = index[known], mean[known], count[known].to(torch.float64)
-    if len(index) < 2:
-        # One line of cells: it can only be as wide as the picture.
-        return float(mean[0] - index[0] * length) if len(index) else 0.0, float(length)
+    if len(index) == 1:
+        return float(mean[0] - index[0] * length), float(length)
     bent = max(_BENT, math.ceil(2.5 * (len(index) - 1) / max(abs(float(mean[-1] - mean[0])), 1e-6)))
     if len(index) - 2 * bent >= _FEWEST:
         index, mean, weight = index[bent:-bent], mean[bent:-bent], weight[bent:-bent]
     center_index, center = (weight * index).sum() / weight.sum(), (weight * mean).sum() / weight.sum()
-    step = (weight * (index - center_index) * (mean - center)).sum() / (weight * (index - center_index) ** 2).sum()
-    _require_straight(index, mean, float(center_index), float(center), float(step), length)
-    return float(center - center_index * step), float(step)
+    slope = (weight * (index - center_index) * (mean - center)).sum() / (weight * (index - center_index) ** 2).sum()
+    start, step = float(center - center_index * slope), float(slope)
+    _require_straight(places, whole, axis, start, step, length)
+    return start, step
 
 
-def _require_straight(
-    index: Tensor, mean: Tensor, center_index: float, center: float, step: float, length: int
-) -> None:
-    off = float((mean - center - (index - center_index) * step).abs().max())
-    if step <= 0 or off > max(2 * step, 0.02 * length, 2.0):
+def _line_of_thin(share: Tensor, length: int) -> tuple[float, float]:
+    """The same from how much of each index is picture [n], for a picture that padding surrounds, so all of it is there.
+
+    Too few places are left for a fit that the edges do not bend.
+    """
+    index = torch.arange(len(share), dtype=torch.float64) + 0.5
+    across = float(share.sum())
+    if not across:
+        raise UnsupportedModel("The model's image processor shows it nothing of a picture. Use a larger picture.")
+    step = length / across
+    return length / 2 - float((share * index).sum()) / across * step, step
+
+
+def _require_straight(places: Tensor, whole: Tensor, axis: int, start: float, step: float, length: int) -> None:
+    line = start + (torch.arange(places.shape[axis]) + 0.5) * step
+    off = (places - (line if axis == 1 else line.unsqueeze(1))).abs()
+    mean = float(off[whole].mean())
+    if step <= 0 or mean > max(step, 0.02 * length):
         raise UnsupportedModel(
-            f"The model's image processor bends or turns the picture (a place is {off:.1f} pixels off a straight line, "
-            f"the step is {step:.3f}). Use another model for heatmaps."
+            f"The model's image processor turns, flips or bends the picture: places are {mean:.1f} pixels off a "
+            f"straight line of {step:.3f} pixels a step. Use another model for heatmaps."
         )
 
 
-def _snapped(edge: float, length: int) -> float:
-    for own in (0.0, float(length)):
-        if abs(edge - own) <= _SNAP_PIXELS + _SNAP_SHARE * length:
-            return own
-    return edge
+def _snapped(edge: float, length: int, step: float) -> float:
+    near = _SNAP_PIXELS + _SNAP_STEPS * step
+    return next((own for own in (0.0, float(length)) if abs(edge - own) <= near), edge)

@@ -6,6 +6,7 @@ from typing import Any
 
 from .adapter import Family
 from .any_resolution import AnyResolutionFamily, ShrunkAnyResolutionFamily
+from .instructblip import InstructBlipFamily
 from .paligemma import PaliGemmaFamily
 from .qwen_vl import QwenFamily
 
@@ -25,7 +26,7 @@ FAMILIES: tuple[Family, ...] = (
     PaliGemmaFamily("PaliGemma", ("paligemma",), chunks=True),
     Family("Mistral3", ("mistral3",), chunks=True),
     Family("DeepSeek-VL hybrid", ("deepseek_vl_hybrid",), chunks=True),
-    Family(
+    InstructBlipFamily(
         "InstructBLIP",
         ("instructblip",),
         no_places="its query tokens each gather from the whole picture and have no place in it",
