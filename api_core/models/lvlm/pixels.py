@@ -18,18 +18,22 @@ def limit_processor(image_processor: Any, max_pixels: int) -> bool:
     """Have a processor that keeps a picture's own size make at most so many pixels of it. Whether it is one."""
     size: Any = getattr(image_processor, "size", None)
     edge = size.get("longest_edge") if size is not None and hasattr(size, "get") else None
-    counts = [getattr(image_processor, "max_pixels", None), edge if edge and edge > _PIXEL_COUNT else None]
-    if not any(counts):
-        return False
-    low = getattr(image_processor, "min_pixels", None)
-    if counts[0]:
-        image_processor.max_pixels = min(int(counts[0]), max_pixels)
-        image_processor.min_pixels = min(int(low or max_pixels), max_pixels)
-    if counts[1]:
-        size["longest_edge"] = min(int(counts[1]), max_pixels)
+    most = getattr(image_processor, "max_pixels", None)
+    if edge and (edge > _PIXEL_COUNT or _takes_max_pixels(image_processor)):
+        size["longest_edge"] = min(int(edge), max_pixels)
         if size.get("shortest_edge"):
             size["shortest_edge"] = min(int(size["shortest_edge"]), max_pixels)
+    elif not most:
+        return False
+    if most:
+        image_processor.max_pixels = min(int(most), max_pixels)
+        image_processor.min_pixels = min(int(getattr(image_processor, "min_pixels", None) or max_pixels), max_pixels)
     return True
+
+
+def _takes_max_pixels(image_processor: Any) -> bool:
+    settings = getattr(type(image_processor), "valid_kwargs", None)
+    return any("max_pixels" in vars(part).get("__annotations__", {}) for part in getattr(settings, "__mro__", ()))
 
 
 def shrink(picture: Tensor, max_pixels: int) -> Tensor:
