@@ -92,7 +92,8 @@ def to_cases(
     given = {name: batches for name, batches in (more_images or {}).items() if batches is not None}
     pictures |= {f"more_images.{name}": _strung_together(batches) for name, batches in given.items()}
     written = {name: [""] if values is None else list(values) for name, values in texts.items()}
-    counts = {name: len(values) for name, values in {**pictures, **written}.items()}
+    counts = {name: len(values) for name, values in pictures.items()}
+    counts |= {name: len(values) for name, values in written.items()}
     count = max(counts.values())
     if 0 in counts.values() or not {*counts.values()} <= {1, count}:
         listed = ", ".join(f"{found} of {name}" for name, found in counts.items())

@@ -29,7 +29,7 @@ class TuneMask(io.ComfyNode):
                 "attention mask",
             ],
             inputs=[
-                sockets.Heatmap.Input("heatmap", tooltip="From CLIP Heatmap or Combine Heatmaps."),
+                sockets.Heatmap.Input("heatmap", tooltip="From CLIP Heatmap, LVLM Heatmap or Combine Heatmaps."),
                 io.Float.Input(
                     "contrast",
                     default=-1.0,
@@ -58,7 +58,7 @@ class TuneMask(io.ComfyNode):
                 io.String.Input(
                     "words",
                     default="",
-                    tooltip="Words of the query, with commas between, used together. Empty: the whole query.",
+                    tooltip="Words of the query or answer, with commas between, used together. Empty: the whole.",
                 ),
                 io.Float.Input(
                     "threshold",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pack.tests import zoo
 from pack.tests.e2e import server as servers
 from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
@@ -12,17 +13,20 @@ _outcome: dict[str, str] = {}
 
 TINY = "clip_vision/tiny"
 DEEP = "clip_vision/deep"
+TINY_LVLM = "LLM/llava-1.5"
 
 
 @pytest.fixture(scope="session")
 def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """A running ComfyUI with this pack, two tiny random models and a picture of 96 x 64 in its folders."""
+    """A running ComfyUI with this pack, three tiny random models and a picture of 96 x 64 in its folders."""
     reason = servers.why_not()
     if reason is not None:
         _outcome["line"] = f"NOT RUN: {reason}"
         pytest.skip(_outcome["line"])
     base = tmp_path_factory.mktemp("comfyui")
     make_models(base / "models" / "clip_vision")
+    (base / "models" / "LLM").mkdir(parents=True)
+    zoo.folder("llava-1.5", base / "models" / "LLM")
     make_picture(base / "input" / "picture.png")
     with servers.started(base, log=base / "server.log") as server:
         home = servers.find_comfyui()

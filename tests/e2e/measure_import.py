@@ -34,7 +34,7 @@ def refuse(*_: object, **__: object) -> None:
 
 before = set(sys.modules)
 socket.socket.connect = refuse  # type: ignore[method-assign, assignment]
-start = time.perf_counter()
+start = time.process_time()  # what else this machine does is not ours
 spec = importlib.util.spec_from_file_location("pack", f"{root}/__init__.py", submodule_search_locations=[root])
 assert spec is not None and spec.loader is not None  # noqa: PT018
 pack = importlib.util.module_from_spec(spec)
@@ -44,7 +44,7 @@ extension = asyncio.run(pack.comfy_entrypoint())
 found = asyncio.run(extension.get_node_list())
 for node in found:
     node.GET_SCHEMA()
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 new = set(sys.modules) - before
 assert nodes.NODE_CLASS_MAPPINGS
 print(  # noqa: T201

@@ -114,19 +114,25 @@ class Server:
             if answer.status != 200:
                 run.ending, run.refused = "refused", reply
                 return run
-            stopped_at: float | None = None
+            stopping = asyncio.create_task(self._press_stop(session, run, stop_when)) if stop_when else None
             async for kind, data in _messages(messages, run.id):
                 _note(run, kind, data)
-                if stop_when is not None and stopped_at is None and stop_when(run):
-                    stopped_at = time.perf_counter()
-                    async with session.post(f"http://{self.address}/interrupt", json={}):
-                        pass
                 if run.ending:
                     break
-            if stopped_at is not None:
-                run.seconds_to_stop = time.perf_counter() - stopped_at
+            if stopping is not None and stopping.done():
+                run.seconds_to_stop = time.perf_counter() - stopping.result()
+            elif stopping is not None:
+                stopping.cancel()
         run.outputs = self._history(run.id).get("outputs", {})
         return run
+
+    async def _press_stop(self, session: Any, run: Run, when: Callable[[Run], bool]) -> float:
+        """Press Stop as soon as `when` says so, whether or not the server says anything; the time at which it was."""
+        while not await asyncio.to_thread(when, run):
+            await asyncio.sleep(0.02)
+        pressed = time.perf_counter()
+        async with session.post(f"http://{self.address}/interrupt", json={}):
+            return pressed
 
     def _history(self, prompt_id: str) -> dict[str, Any]:
         for _ in range(200):  # the history is written just after the last message is sent

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pack.tests.e2e import prompts
-from pack.tests.e2e.conftest import TINY
+from pack.tests.e2e.conftest import TINY, TINY_LVLM
 from pack.tests.e2e.server import Run, Server
 from PIL import Image
 
@@ -44,7 +44,11 @@ def test_nodes_are_offered_with_help_and_a_list_of_models(comfyui: Server) -> No
     own = {name for name in known if name.startswith("AttnPrompt")}
     assert own == {
         "AttnPromptLoadCLIP",
+        "AttnPromptLoadLVLM",
+        "AttnPromptConnectServer",
         "AttnPromptCLIPHeatmap",
+        "AttnPromptLVLMHeatmap",
+        "AttnPromptAsk",
         "AttnPromptTuneMask",
         "AttnPromptOverlay",
         "AttnPromptCombineHeatmaps",
@@ -55,6 +59,9 @@ def test_nodes_are_offered_with_help_and_a_list_of_models(comfyui: Server) -> No
     options = known["AttnPromptLoadCLIP"]["input"]["required"]["model"][1]["options"]
     assert options[0] == "tiny-clip"
     assert TINY in options
+    options = known["AttnPromptLoadLVLM"]["input"]["required"]["model"][1]["options"]
+    assert options[0] == "tiny-lvlm"
+    assert TINY_LVLM in options
     for name in own:
         help_page = comfyui.get_bytes(f"/extensions/attention-prompting/docs/{name}.md").decode()
         assert help_page.startswith("# ")
