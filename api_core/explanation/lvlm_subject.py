@@ -28,7 +28,7 @@ class AnswerSubject:
     def __init__(
         self, model: LvlmModel, case: Case, baseline: Tensor, token_ids: Sequence[int], tokens: Sequence[int]
     ) -> None:
-        """baseline: [H, W, 3] as large as the case's first picture. token_ids: the answer's. tokens: indices of some."""
+        """baseline: [H, W, 3], the size of the case's first picture. token_ids: the answer's. tokens: indices of some."""
         if baseline.shape != case.pictures[0].shape:
             raise InvalidInput(
                 f"The baseline must be as large as the picture, {list(case.pictures[0].shape)}, not "
@@ -113,7 +113,7 @@ class AnswerSubject:
 
 
 def _repeated(value: Tensor, count: int) -> Tensor:
-    """An input of one case for `count` of them; what holds several rows for one case (tiles, grids) comes as a block."""
+    """An input of one case for `count` of them; what has several rows for one case (tiles) comes as a block."""
     return value.repeat(count, *[1] * (value.ndim - 1))
 
 

@@ -23,7 +23,35 @@ RATIO_OF_ONE = 2.0
 
 # They are likelier after the right picture too, but they name nothing in it.
 _FUNCTION_WORDS = frozenset(
-    "a an the this that these those and or of in on at to with for from by as is are was were be it its there".split()
+    (
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "and",
+        "or",
+        "of",
+        "in",
+        "on",
+        "at",
+        "to",
+        "with",
+        "for",
+        "from",
+        "by",
+        "as",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "it",
+        "its",
+        "there",
+    )
 )
 
 

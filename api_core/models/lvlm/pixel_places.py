@@ -35,7 +35,7 @@ class PixelPlaces:
     shape: torch.Size
 
     def lift(self, masks: Tensor) -> Tensor:
-        """Masks [K, rows, columns] over the picture, corner cells on its corners, as weights [K, P]; 1 where unknown."""
+        """Masks [K, rows, columns], corner cells on the picture's corners, as weights [K, P]; 1 where unknown."""
         grid = torch.stack([self.x, self.y], -1).to(masks.device)[None, None]
         known = self.known.to(masks.device)
         sampled = F.grid_sample(
