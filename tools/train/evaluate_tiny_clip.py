@@ -13,7 +13,7 @@ import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ from api_core.models.catalog import mask_defaults
 from api_core.models.clip import ClipModel
 from api_core.models.clip.load import load_clip
 from api_core.results import PictureMap
+
+from .tiny_clip.pairs import held_out_pairs
 
 Row = dict[str, Any]
 SIZES = (128, 224, 320, 448, 640)
@@ -183,12 +185,24 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=350)
     parser.add_argument("--fit", default="stretch")
     parser.add_argument("--quick", action="store_true", help="the last two layers on clean pictures only")
+    parser.add_argument(
+        "--hold-out-pairs", type=int, default=0, help="only: scores of so many unseen pairs and of the rest"
+    )
     parser.add_argument("--out", type=Path, help="also write results.json there")
     options = parser.parse_args()
     model = load_clip(options.model, device="cpu")
     depth = model.depth
     results: dict[str, dict[str, Row]] = {}
     cases = list(own_cases(options.scenes))
+    if options.hold_out_pairs:
+        unseen = {with_article(CONCEPTS[pair].phrase) for pair in held_out_pairs(options.hold_out_pairs)}
+        for title, wanted in (("pairs never shown", True), ("pairs shown", False)):
+            part = [replace(c, questions=tuple(q for q in c.questions if (q[0] in unseen) == wanted)) for c in cases]
+            tally = evaluate(model, part, [depth - 2, depth - 1], "as drawn", options.fit)
+            results[title] = {name: tally.row(name) for name in tally.scores}
+            print_table(title, results[title])
+        _write(results, options.out)
+        return
     foreign = list(foreign_cases(options.scenes))
     last_two = [depth - 2, depth - 1]
     plan = [("test scenes", cases, last_two if options.quick else list(range(depth)), "as drawn")]
@@ -218,9 +232,13 @@ def main() -> None:
         tally = evaluate(model, chosen, layers, change, options.fit)
         results[title] = {name: tally.row(name) for name in tally.scores}
         print_table(title, results[title])
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    _write(results, options.out)
+
+
+def _write(results: dict[str, dict[str, Row]], folder: Path | None) -> None:
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

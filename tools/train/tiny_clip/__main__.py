@@ -21,6 +21,7 @@ from .evaluation import draw_held_out
 from .export import export
 from .maps import MapSettings, train_maps
 from .network import build_network
+from .pairs import held_out_pairs, rows_without
 from .vocabulary import open_tokenizer, write_merges
 
 _PACKAGED = Path(__file__).resolve().parents[3] / "api_core" / "embedded" / "tiny_clip"
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--dense-images", type=int, default=DenseSettings.images)
     parser.add_argument("--map-images", type=int, default=MapSettings.images)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--hold-out-pairs", type=int, default=0, help="pairs of colour and shape never shown nor named")
     parser.add_argument("--install", action="store_true", help="put the finished model into the package")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -49,16 +51,18 @@ def main() -> None:
     workers = min(os.cpu_count() or 1, options.threads)
     bank = build_bank(options.work / "bank", options.scenes, workers)
     held_out = build_bank(options.work / "held_out", 1_500, workers, stream="development")
-    log.info("bank ready: %d scenes", len(bank))
+    unseen = held_out_pairs(options.hold_out_pairs)
+    rows = rows_without(bank.kinds, unseen)
+    log.info("bank ready: %d scenes, %d of them used", len(bank), len(rows))
 
     merges = options.work / "merges.txt.gz"
     model = build_network(options.layers, write_merges(merges))
     if not (options.work / "maps.pt").exists():
         dense = DenseSettings(images=options.dense_images)
-        train_dense(model, bank, held_out, options.work, dense, options.seed)
+        train_dense(model, bank, held_out, options.work, dense, options.seed, rows)
     tokenizer = open_tokenizer(merges)
     settings = MapSettings(images=options.map_images)
-    train_maps(model, tokenizer, bank, draw_held_out(250), options.work, settings, options.seed)
+    train_maps(model, tokenizer, bank, draw_held_out(250), options.work, settings, options.seed, rows, unseen)
 
     for folder in [options.work / "model", *([_PACKAGED] if options.install else [])]:
         log.info("wrote %s, %d bytes of weights", folder, export(model, options.layers, merges, folder))

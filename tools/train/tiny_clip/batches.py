@@ -55,10 +55,14 @@ def pieces(bank: Bank, rows: np.ndarray, side: int, rng: np.random.Generator) ->
 
 
 class RowOrder:
-    """Rows of the bank in a new random order each round; set `given` to go on where a former run was."""
+    """Rows of the bank (all, or those `allowed`) in a new random order each round.
 
-    def __init__(self, count: int, seed: int) -> None:
-        self.count, self.seed, self.given = count, seed, 0
+    Set `given` to go on where a former run was.
+    """
+
+    def __init__(self, count: int, seed: int, allowed: np.ndarray | None = None) -> None:
+        self.allowed = np.arange(count) if allowed is None else allowed
+        self.count, self.seed, self.given = len(self.allowed), seed, 0
 
     def take(self, size: int) -> np.ndarray:
         rows = [self._row(self.given + i) for i in range(size)]
@@ -69,4 +73,4 @@ class RowOrder:
         turn, offset = divmod(position, self.count)
         if getattr(self, "_turn", None) != turn:
             self._turn, self._order = turn, np.random.default_rng([self.seed, turn]).permutation(self.count)
-        return int(self._order[offset])
+        return int(self.allowed[self._order[offset]])

@@ -77,13 +77,21 @@ def dense_loss(visual: Any, heads: DenseHeads, batch: Batch) -> tuple[Tensor, fl
     return loss, right[0], right[1]
 
 
-def train_dense(model: Any, bank: Bank, held_out: Bank, folder: Path, settings: DenseSettings, seed: int) -> None:
-    """Run stage 1 to its end, from `folder`/dense.pt if a former run was stopped."""
+def train_dense(
+    model: Any,
+    bank: Bank,
+    held_out: Bank,
+    folder: Path,
+    settings: DenseSettings,
+    seed: int,
+    rows: np.ndarray | None = None,
+) -> None:
+    """Run stage 1 to its end, from `folder`/dense.pt if a former run was stopped; `rows` of the bank (default: all)."""
     layers = len(model.visual.transformer.resblocks)
     heads = DenseHeads((layers - 2, layers - 1))
     named = [*model.visual.named_parameters(), *heads.named_parameters()]
     optimiser = Optimiser([(n, p) for n, p in named if n != "proj"], settings.rate)
-    order, seen, checkpoint = RowOrder(len(bank), seed), 0, folder / "dense.pt"
+    order, seen, checkpoint = RowOrder(len(bank), seed, rows), 0, folder / "dense.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         model.visual.load_state_dict(saved["visual"])

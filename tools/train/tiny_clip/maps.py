@@ -144,11 +144,16 @@ def train_maps(
     folder: Path,
     settings: MapSettings,
     seed: int,
+    rows: np.ndarray | None = None,
+    unsaid: tuple[int, ...] = (),
 ) -> None:
-    """Run stage 2 to its end, from `folder`/maps.pt if a former run was stopped."""
+    """Run stage 2 to its end, from `folder`/maps.pt if a former run was stopped.
+
+    `rows` of the bank (default: all); `unsaid`: concepts that no text may name.
+    """
     scales = MapScales()
     optimiser = Optimiser([*model.named_parameters(), *scales.named_parameters()], settings.rate)
-    order, seen, checkpoint = RowOrder(len(bank), seed + 1), 0, folder / "maps.pt"
+    order, seen, checkpoint = RowOrder(len(bank), seed + 1, rows), 0, folder / "maps.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(saved["model"])
@@ -174,7 +179,7 @@ def train_maps(
         rng, noise = np.random.default_rng([seed, 2, seen]), torch.Generator().manual_seed(seed * 7919 + seen + 1)
         batch = whole_pictures(bank, order.take(settings.batch))
         batch.pixels = spoil(batch.pixels, noise)
-        texts = draw_texts(batch.kinds, batch.cover.amax((2, 3)) > INSIDE, tokenizer, rng)
+        texts = draw_texts(batch.kinds, batch.cover.amax((2, 3)) > INSIDE, tokenizer, rng, unsaid=unsaid)
         losses = map_losses(model, scales, batch, texts)
         torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()
         optimiser.step(rate_curve(seen / settings.images))

@@ -39,14 +39,17 @@ def draw_texts(
     rng: np.random.Generator,
     pairs: int = 24,
     odd: float = 0.08,
+    unsaid: tuple[int, ...] = (),
 ) -> Texts:
     """Every concept once in some wording, and `pairs` texts naming two objects of a picture of the batch.
 
-    `seen` [B, K] bool: objects that are visible at all. A share `odd` of the texts gets a made-up word.
+    `seen` [B, K] bool: objects that are visible at all. A share `odd` of the texts gets a made-up word. `unsaid`:
+    places in `CONCEPTS` of concepts that no text may name.
     """
     single = concept_means(kinds) & seen[..., None]
-    texts = [say(concept, rng) for concept in CONCEPTS]
-    columns, truths = [single], [single.any(1)]
+    said = [number for number in range(len(CONCEPTS)) if number not in unsaid]
+    texts = [say(CONCEPTS[number], rng) for number in said]
+    columns, truths = [single[..., said]], [single[..., said].any(1)]
     for _ in range(pairs):
         row = int(rng.integers(len(kinds)))
         here = [int(i) for i in torch.nonzero(single[row].any(0)).flatten()]

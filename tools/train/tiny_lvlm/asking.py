@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from api_core.datasets.scenes import COLOURS, SHAPES
+from api_core.datasets.scenes.captions import COLOUR_NAMES, OPEN_NOUNS, SHAPE_NOUNS, plural
 from api_core.datasets.scenes.questions import NUMBER_WORDS, QUESTION_KINDS, SIDES, Question, ask, describe
 
 from .bank import GRID, SceneBank
@@ -16,20 +17,23 @@ from .words import AROUND, END, IMAGE, SPECIAL, START, SYSTEM_PROMPTS, UNKNOWN, 
 
 KINDS = (*QUESTION_KINDS, "describe")
 QUOTA = {
-    "colour": 3,
+    "colour": 2,
     "shape": 2,
-    "exist": 3,
+    "exist": 2,
     "verify": 2,
-    "count": 2,
+    "count": 3,
     "where": 2,
-    "relation": 3,
-    "compare": 2,
+    "relation": 4,
+    "compare": 3,
     "describe": 1,
 }
 COVERED = 51  # of 255: from this share on a patch shows the object
 _WORDS = {word: number for number, word in enumerate(word_list())}
 _PLAIN = [word for word in _WORDS if word not in SPECIAL]
 _ANSWERS = (*COLOURS, *SHAPES, *NUMBER_WORDS, *SIDES, "yes", "no")
+_SHAPE_NOUNS = {form for names in SHAPE_NOUNS.values() for name in names for form in (name, plural(name))}
+_OPEN_NOUNS = {form for name in OPEN_NOUNS for form in (name, plural(name))}
+_COLOUR_NAMES = {name for names in COLOUR_NAMES.values() for name in names}
 _END_WEIGHT = 0.2
 _LONGEST = 224  # tokens of questions a picture: what does not fit is left out, so that batches hold little filling
 
@@ -102,6 +106,7 @@ def pack(
     abouts: list[list[tuple[int, ...]]] = []
     for questions in all_questions:
         word, block, step, place, target, about = [], [], [], [], [], []
+        named: list[tuple[int, tuple[int, ...]]] = []
         kept: list[Question] = []
         for question in questions:
             opening = [*numbers_of(with_text_around(question.text, rng, asking)), *ends]
@@ -110,12 +115,16 @@ def pack(
             if start + len(opening) + len(reply) > _LONGEST:
                 continue
             kept.append(question)
+            named += [(start + token, objects) for token, objects in _nouns(question, opening)]
             word += opening + reply[:-1]
             block += [number] * (len(word) - start)
             step += range(len(word) - start)
             place += range(start + len(opening) - 1, len(word))
             target += reply
             about += _spoken_of(question, len(reply))
+        # words of the questions: nothing is said there, but the guide tells them where to look
+        place += [token for token, _ in named]
+        about += [objects for _, objects in named]
         all_kept.append(kept)
         for column, values in zip(
             (words, blocks, steps, places, targets, abouts),
@@ -138,11 +147,31 @@ def pack(
         block=_filled(blocks, -1),
         step=_filled(steps, 0),
         rows=_filled(places, 0),
-        target=_filled(targets, 0),
+        target=_filled(targets, 0, longest),
         weight=torch.from_numpy(weight),
         where=torch.from_numpy(where),
     )
     return packed, all_kept
+
+
+def _nouns(question: Question, opening: list[int]) -> list[tuple[int, tuple[int, ...]]]:
+    """The words of a question that name things, as places in `opening`, and the objects that each of them means."""
+    text = split_words(question.text)
+    start = _find(numbers_of(question.text), opening)
+    nouns = [
+        start + i
+        for i, word in enumerate(text)
+        if word in _SHAPE_NOUNS or (word in _OPEN_NOUNS and i > 0 and text[i - 1] in _COLOUR_NAMES)
+    ]
+    if question.kind in ("relation", "compare"):
+        return (
+            [(token, (each,)) for token, each in zip(nouns, question.objects, strict=False)] if len(nouns) == 2 else []
+        )
+    return [(nouns[0], question.objects)] if len(nouns) == 1 and question.objects else []
+
+
+def _find(part: list[int], whole: list[int]) -> int:
+    return next(i for i in range(len(whole)) if whole[i : i + len(part)] == part)
 
 
 def _spoken_of(question: Question, length: int) -> list[tuple[int, ...]]:
@@ -153,6 +182,6 @@ def _spoken_of(question: Question, length: int) -> list[tuple[int, ...]]:
     return [*each[: length - 1], ()]
 
 
-def _filled(values: list[list[int]], filling: int) -> torch.Tensor:
-    length = max(map(len, values))
+def _filled(values: list[list[int]], filling: int, length: int = 0) -> torch.Tensor:
+    length = length or max(map(len, values))
     return torch.tensor([[*row, *[filling] * (length - len(row))] for row in values])

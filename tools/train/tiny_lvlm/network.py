@@ -28,8 +28,8 @@ class Packed:
 
     `words` [B, T]: the questions with their answers, one after the other; `block` [B, T]: the number of the question
     (-1: filling); `step` [B, T]: the place within it. `rows` [B, R]: places in `words` that predict an answer's token
-    `target` [B, R], with `weight` [B, R] (0: filling); `where` [B, R, N] bool: the patches that the token speaks of
-    (none: no guide).
+    `target` [B, R], with `weight` [B, R] (0: filling, and the nouns of questions); `where` [B, R, N] bool: the patches
+    that the token speaks of (none: no guide).
     """
 
     prompt: Tensor
