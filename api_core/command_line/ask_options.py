@@ -1,0 +1,83 @@
+"""The options of the commands that ask: `ask` and `servers`."""
+
+import argparse
+from pathlib import Path
+
+from ..models.catalog import EMBEDDED_LVLM
+from .options import PRECISIONS, OptionHelp, number
+
+PRESETS = ("vllm", "sglang", "ollama", "lm-studio", "llama.cpp", "openai")
+TEMPLATES = ("plain", "step by step", "hint", "masked hint", "iterative", "evaluate")
+
+
+def add_ask_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Ask a vision-language model about pictures, one answer for each. Answers go to stdout, under their pictures' "
+        "names when there are several."
+    )
+    parser.formatter_class = OptionHelp
+    parser.usage = "%(prog)s PICTURE [PICTURE …] -q QUESTION [options]"
+    parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE", help="picture files, or folders of them")
+    parser.add_argument("-q", "--question", required=True, help="what you want to know")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line: the answer and how it was got")
+
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", default=EMBEDDED_LVLM, help="a name from the `models` command, or a folder")
+    model.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the model's weights")
+    model.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
+    model.add_argument("--max-pixels", type=number(0, kind=int), default=0, help="that the model sees, 0: its own")
+    model.add_argument("--allow-download", action="store_true", help="fetch weights that are not on this machine")
+    model.add_argument("--server", metavar="PROFILE", help="ask this server instead; `servers list` names them")
+    model.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it; not needed for one")
+    _add_folder_option(model)
+
+    put = parser.add_argument_group("how it is asked")
+    put.add_argument("--prompted-by", metavar="MODEL", help="show the picture prompted by this model: CLIP or LVLM")
+    put.add_argument("--with-original", action="store_true", help="show the original picture before the prompted one")
+    named = ", ".join(TEMPLATES)
+    put.add_argument("--template", default=TEMPLATES[0], help=f"{named}; or your own text with {{question}} in it")
+    put.add_argument("--hint", default="", metavar="WORDS", help="what to look at, for templates with {hint}")
+    put.add_argument("--previous-answer", default="", metavar="TEXT", help="for templates with {previous_answer}")
+    put.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
+
+    answer = parser.add_argument_group("answer")
+    answer.add_argument("--max-new-tokens", type=number(1, kind=int), default=256, help="the longest answer")
+    answer.add_argument("--temperature", type=number(0), default=0.0, help="0 takes the likeliest words")
+    answer.add_argument("--top-p", type=number(0, 1), default=0.95, help="with a temperature: among the likeliest")
+    answer.add_argument(
+        "--top-k", type=number(0, kind=int), default=0, help="with a temperature: among so many, 0: all"
+    )
+    answer.add_argument("--seed", type=number(0, kind=int), default=0, help="with a temperature: of the draw")
+    answer.add_argument("--think", action="store_true", help="let a local model that can choose think first")
+    answer.add_argument("--show-thinking", action="store_true", help="also show what the model thought")
+
+
+def add_servers_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Servers that answer, by profile. A key is never typed on the command line: a profile names the environment "
+        "variable that holds it, or keeps it in a file that you alone can read."
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    add = actions.add_parser("add", help="add a profile", formatter_class=OptionHelp)
+    add.add_argument("name", metavar="NAME", help=f"your name for it; {', '.join(PRESETS)} have an address already")
+    add.add_argument("address", metavar="ADDRESS", nargs="?", help="such as http://127.0.0.1:8000/v1")
+    key = add.add_mutually_exclusive_group()
+    key.add_argument("--key-variable", metavar="VARIABLE", help="the environment variable that holds the key")
+    key.add_argument("--store-key", action="store_true", help="type the key, unseen, to be kept in the profile")
+    add.add_argument("--replace", action="store_true", help="replace the profile of that name")
+
+    listing = actions.add_parser("list", help="list the profiles")
+    remove = actions.add_parser("remove", help="remove a profile and the key in it")
+    remove.add_argument("name", metavar="NAME")
+    test = actions.add_parser("test", help="list a server's models and find out whether one sees pictures")
+    test.add_argument("name", metavar="NAME")
+    test.add_argument("--model", default="", metavar="NAME", help="as the server calls it; not needed for one")
+    for action in (add, listing, remove, test):
+        _add_folder_option(action)
+
+
+def _add_folder_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    parser.add_argument(
+        "--folder", type=Path, metavar="FOLDER", help="where server profiles lie (default: your configuration folder)"
+    )

@@ -1,0 +1,79 @@
+"""Keep the profiles of servers that answer, and find out what a server can do."""
+
+import argparse
+import getpass
+import sys
+
+from ..errors import InvalidInput
+from ..models.server import (
+    PRESETS,
+    Profile,
+    Secret,
+    connect,
+    list_profiles,
+    probe,
+    remove_profile,
+    save_profile,
+)
+from .terminal import ProgressBar, complain, say
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do one action; returns 1 when a tested model does not look at pictures."""
+    if options.action == "add":
+        return add(options)
+    if options.action == "list":
+        return show(options)
+    if options.action == "remove":
+        remove_profile(options.name, options.folder)
+        say(f"removed {options.name}")
+        return 0
+    return test(options)
+
+
+def add(options: argparse.Namespace) -> int:
+    preset = PRESETS.get(options.name)
+    if options.address is None and preset is None:
+        raise InvalidInput(f"{options.name!r} needs its address: `servers add {options.name} http://…/v1`.")
+    address, variable = options.address or preset[0], options.key_variable  # type: ignore[index]
+    if variable is None and preset and not options.address and not options.store_key:
+        variable = preset[1]
+    profile = Profile(options.name, address, variable or "")  # refuses what it must before a key is asked for
+    if options.store_key:
+        profile = Profile(options.name, address, stored_key=_ask_for_key(options.name))
+    file = save_profile(profile, options.folder, replace=options.replace)
+    if (profile.key_variable or profile.stored_key) and profile.address.startswith("http:") and not profile.is_local:
+        complain(f"warning: {profile.address} is not encrypted: others on the way can read the key and the pictures")
+    say(f"{profile.name}: {profile.address}, {profile.key_source}; kept in {file}")
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    profiles = list_profiles(options.folder)
+    widths = [max(len(text) for text in texts) for texts in zip(*((p.name, p.address) for p in profiles), strict=True)]
+    for profile in profiles:
+        say(f"{profile.name:<{widths[0]}}  {profile.address:<{widths[1]}}  {profile.key_source}")
+    return 0
+
+
+def test(options: argparse.Namespace) -> int:
+    model = connect(options.name, options.model, folder=options.folder)
+    with ProgressBar("asking") as bar:
+        names = model.list_models(on_progress=bar, on_notice=bar.note)
+        with bar.aside():
+            say(f"models: {', '.join(names) or 'none'}")
+        if not options.model and len(names) != 1:
+            raise InvalidInput("Which model shall be tested? Name one with --model.")
+        found = probe(connect(options.name, options.model or names[0], folder=options.folder), on_progress=bar)
+    say({True: "sees pictures: yes", False: "sees pictures: no", None: "sees pictures: not sure"}[found.sees])
+    say(found.reason)
+    return int(found.sees is False)
+
+
+def _ask_for_key(name: str) -> Secret:
+    if not sys.stdin.isatty():
+        raise InvalidInput(
+            "--store-key asks for the key on a terminal, and there is none. Put the key into an environment variable "
+            "and name that with --key-variable."
+        )
+    return Secret(getpass.getpass(f"Key for {name} (not shown): "))
