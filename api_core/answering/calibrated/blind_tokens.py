@@ -1,0 +1,50 @@
+"""AvisC's blind tokens: image tokens that get much attention whatever is asked (arXiv 2405.17820).
+
+One decision per prompt, from the attention of its last row: the layers that look at the picture most, their mean over
+heads and layers, and one threshold on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BlindTokens:
+    """layers: those that the choice was made on, most attentive first. shares: of all layers' attention to the picture,
+    by layer. attention: float32 [n], of the chosen layers to each image token. blind: bool [n], the ones above the
+    threshold; the second reading sees these alone.
+    """
+
+    layers: tuple[int, ...]
+    shares: dict[int, float]
+    attention: Tensor
+    blind: Tensor
+
+
+def find_blind_tokens(attention: dict[int, Tensor], gamma: float, spread: float) -> BlindTokens:
+    """Choose layers and tokens. attention: layer -> [n], the last row's mean over heads at the image tokens.
+
+    gamma: the share of attention that the chosen layers reach together, the fewest that do, at least one. spread: how
+    many standard deviations above the mean a blind token lies. With fewer than two tokens all are blind: nothing is
+    taken away.
+    """
+    totals = {layer: float(row.sum()) for layer, row in attention.items()}
+    whole = sum(totals.values())
+    shares = {layer: total / whole if whole > 0 else 1 / len(totals) for layer, total in totals.items()}
+    ordered = sorted(shares, key=lambda layer: shares[layer], reverse=True)
+    reached, chosen = 0.0, []
+    for layer in ordered:
+        chosen.append(layer)
+        reached += shares[layer]
+        if reached >= gamma:
+            break
+    mean = torch.stack([attention[layer].float() for layer in chosen]).mean(0)
+    if len(mean) < 2:
+        return BlindTokens(tuple(chosen), shares, mean, torch.ones_like(mean, dtype=torch.bool))
+    # Compared without adding them up first: an infinite spread must not meet a spread of nothing.
+    blind = (mean - mean.mean()) >= spread * mean.std() if mean.std() > 0 else torch.full(mean.shape, spread <= 0)
+    return BlindTokens(tuple(chosen), shares, mean, blind)
