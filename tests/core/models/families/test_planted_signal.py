@@ -15,7 +15,7 @@ import torch
 from pack.api_core.attribution.lvlm_views import views_of_pictures
 from pack.api_core.geometry import compose
 from pack.api_core.masks import tune
-from pack.api_core.models.lvlm.case import Case, PicturePlaces, Row
+from pack.api_core.models.lvlm.case import Case, PicturePlaces, Row, TokenGrid
 from pack.api_core.models.lvlm.load import load_lvlm
 from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
 from pack.tests import zoo
@@ -173,7 +173,7 @@ def test_second_picture_of_a_padded_row(name: str, local: Any) -> None:
     assert int(first.positions.max()) < int(second.positions.min())
     unpadded = PicturePlaces(
         second.size,
-        tuple(type(grid)(grid.tokens - row.padding, grid.valid, grid.box) for grid in second.grids),
+        tuple(TokenGrid(grid.tokens - row.padding, grid.valid, grid.box) for grid in second.grids),
         second.placeless - row.padding,
     )
     _require_agreement(unpadded, reaction)
@@ -194,3 +194,24 @@ def test_crops_of_gemma(size: tuple[int, int], local: Any) -> None:
     (places,) = model.family.places(model.processor, model.config, [size], inputs, row, options=options)
     assert len(places.grids) > 2
     _require_agreement(places, reaction)
+
+
+@pytest.mark.parametrize("wrong", ["turned", "mirrored", "next", "moved", "tiles"])
+def test_the_proof_notices_what_is_wrong(wrong: str, measured: Any) -> None:
+    row, _, reaction = measured("internvl" if wrong == "tiles" else "llava-1.5", (240, 240))
+    (places,) = row.places
+    grid, *others = places.grids
+    tokens, box = grid.tokens, grid.box
+    if wrong == "turned":
+        tokens = tokens.T
+    elif wrong == "mirrored":
+        tokens = tokens.flip(1)
+    elif wrong == "next":
+        tokens = tokens.roll(1)
+    elif wrong == "moved":
+        box = Box(box.left, box.top + 20, box.right, box.bottom + 20)
+    else:
+        others[0], box = TokenGrid(others[0].tokens, others[0].valid, box), others[0].box
+    changed = PicturePlaces(places.size, (TokenGrid(tokens, grid.valid, box), *others), places.placeless)
+    with pytest.raises(AssertionError):
+        _require_agreement(changed, reaction)
