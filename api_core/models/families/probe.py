@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +107,9 @@ def _run(
     """The views [C, R, W] or patches [N, D] of one picture, and its image tokens."""
     from PIL import Image
 
-    made = processor(text=[prompt], images=[[Image.fromarray(picture)] * copies], return_tensors="pt", **options)
+    made = processor(
+        text=[prompt], images=[[Image.fromarray(picture)] * copies], return_tensors="pt", **deepcopy(dict(options))
+    )
     if "pixel_values" not in made:
         raise UnsupportedModel(
             f"The processor {type(processor).__name__} gives {', '.join(made)} and no pixel_values, so where its image "

@@ -29,7 +29,7 @@ def _cropped(config: Any, size: Size, pictures: int) -> Layout:
     height, width = size
     short = min(size)
     tall, wide = (TILE if side == short else int(TILE * side / short) for side in size)
-    top, left = round((tall - TILE) / 2), round((wide - TILE) / 2)
+    top, left = (tall - TILE) // 2, (wide - TILE) // 2
     y, x = height / tall, width / wide
     return [(6, 6, left * x, top * y, (left + TILE) * x, (top + TILE) * y)], 0
 
