@@ -28,7 +28,7 @@ class AnswerSubject:
     def __init__(
         self, model: LvlmModel, case: Case, baseline: Tensor, token_ids: Sequence[int], tokens: Sequence[int]
     ) -> None:
-        """baseline: [H, W, 3], the size of the case's first picture. token_ids: the answer's. tokens: indices of some."""
+        """baseline: [H, W, 3], the size of the first picture. token_ids: the answer's. tokens: indices of some."""
         if baseline.shape != case.pictures[0].shape:
             raise InvalidInput(
                 f"The baseline must be as large as the picture, {list(case.pictures[0].shape)}, not "

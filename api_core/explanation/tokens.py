@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import InvalidInput
-from ..models.lvlm.case import Piece, Reply
+from ..attribution.lvlm_words import find_words
+from ..models.lvlm.case import Reply
 from .lvlm_subject import AnswerSubject
 
 RATIO = math.e
@@ -121,18 +121,8 @@ def tokens_of_words(reply: Reply) -> tuple[int, ...]:
 
 
 def _chosen_words(reply: Reply, chosen: Sequence[str]) -> set[int] | None:
-    wanted = [part for text in chosen for part in text.split()]
-    if not wanted:
+    phrases = [text for text in chosen if text.strip()]
+    if not phrases:
         return None
-    found: set[int] = set()
-    for text in wanted:
-        hits = {i for i, piece in enumerate(reply.words) if _plain(piece) == text.casefold().strip(".,;:!?\"'")}
-        if not hits:
-            there = ", ".join(repr(piece.text) for piece in reply.words) or "no word"
-            raise InvalidInput(f"The answer has no word {text!r}; it has {there}.")
-        found |= hits
-    return found
-
-
-def _plain(piece: Piece) -> str:
-    return piece.text.casefold().strip(".,;:!?\"'")
+    found = [word for phrase in phrases for word in find_words(reply.words, phrase)]
+    return {number for number, word in enumerate(reply.words) if word in found}

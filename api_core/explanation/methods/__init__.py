@@ -1,0 +1,26 @@
+"""The ways of explaining an answer, by name: a new one is one file and one line here."""
+
+from ..method import ExplanationMethod
+from . import controls, gradient, masks, own_attention, rise
+
+METHODS: dict[str, ExplanationMethod] = {
+    method.name: method
+    for method in (
+        masks.FAST_TWO,
+        masks.FAST_ONE,
+        masks.PAPER_TWO,
+        masks.PAPER_ONE,
+        rise.METHOD,
+        gradient.METHOD,
+        own_attention.METHOD,
+        controls.DIFFERENCE,
+        controls.CENTRE,
+        controls.RANDOM,
+    )
+}
+DEFAULT_METHOD = masks.FAST_TWO.name
+
+
+def list_explanation_methods() -> tuple[str, ...]:
+    """The names of all methods."""
+    return tuple(METHODS)
