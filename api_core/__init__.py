@@ -9,34 +9,53 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import overlay
-    from .attribution import clip_heatmap, list_methods
+    from .answering import Answer, Greedy, Sample, ask
+    from .attribution import LvlmHeatmap, clip_heatmap, list_lvlm_methods, list_methods, lvlm_heatmap
     from .errors import AttentionPromptingError
     from .masks import tune
-    from .models.catalog import list_clip_models
+    from .models.catalog import list_clip_models, list_lvlm_models
     from .models.clip import ClipModel
     from .models.clip.load import load_clip
     from .models.download import forbid_downloads
+    from .models.lvlm.case import Case
+    from .models.lvlm.load import load_lvlm
+    from .models.lvlm.model import LvlmModel
+    from .models.server import ServerModel, connect
     from .overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle
     from .pictures import to_picture, to_pil
-    from .prompting import PromptedPicture, clip_api, prompt_picture, release
+    from .prompting import PromptedPicture, clip_api, llava_api, prompt_picture, release
     from .results import Heatmap
 
 _HOMES = {
+    "Answer": "answering",
     "AttentionPromptingError": "errors",
     "BlurStyle": "overlay",
+    "Case": "models.lvlm.case",
     "ClipModel": "models.clip",
     "DesaturateStyle": "overlay",
     "FadeStyle": "overlay",
+    "Greedy": "answering",
     "HeatStyle": "overlay",
     "Heatmap": "results",
+    "LvlmHeatmap": "attribution",
+    "LvlmModel": "models.lvlm.model",
     "OutlineStyle": "overlay",
     "PromptedPicture": "prompting",
+    "Sample": "answering",
+    "ServerModel": "models.server",
+    "ask": "answering",
     "clip_api": "prompting",
     "clip_heatmap": "attribution",
+    "connect": "models.server",
     "forbid_downloads": "models.download",
     "list_clip_models": "models.catalog",
+    "list_lvlm_methods": "attribution",
+    "list_lvlm_models": "models.catalog",
     "list_methods": "attribution",
+    "llava_api": "prompting",
     "load_clip": "models.clip.load",
+    "load_lvlm": "models.lvlm.load",
+    "lvlm_heatmap": "attribution",
     "prompt_picture": "prompting",
     "release": "prompting",
     "to_picture": "pictures",
@@ -45,21 +64,35 @@ _HOMES = {
 }
 
 __all__ = [
+    "Answer",
     "AttentionPromptingError",
     "BlurStyle",
+    "Case",
     "ClipModel",
     "DesaturateStyle",
     "FadeStyle",
+    "Greedy",
     "HeatStyle",
     "Heatmap",
+    "LvlmHeatmap",
+    "LvlmModel",
     "OutlineStyle",
     "PromptedPicture",
+    "Sample",
+    "ServerModel",
+    "ask",
     "clip_api",
     "clip_heatmap",
+    "connect",
     "forbid_downloads",
     "list_clip_models",
+    "list_lvlm_methods",
+    "list_lvlm_models",
     "list_methods",
+    "llava_api",
     "load_clip",
+    "load_lvlm",
+    "lvlm_heatmap",
     "overlay",
     "prompt_picture",
     "release",

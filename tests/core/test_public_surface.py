@@ -21,8 +21,8 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="llava_api"):
-        _ = api_core.llava_api
+    with pytest.raises(AttributeError, match="blip_api"):
+        _ = api_core.blip_api
 
 
 def test_importing_the_library_imports_nothing_heavy() -> None:
@@ -34,12 +34,13 @@ def test_importing_the_library_imports_nothing_heavy() -> None:
 def test_using_it_imports_no_model_library() -> None:
     heavy = ("transformers", "open_clip", "huggingface_hub", "timm")
     done = run(
-        "from api_core import clip_api, clip_heatmap, load_clip, overlay, prompt_picture, tune\n"
+        "from api_core import ask, clip_api, clip_heatmap, load_clip, overlay, prompt_picture, tune\n"
+        "from api_core import connect, llava_api, load_lvlm, lvlm_heatmap\n"
         f"loaded = [m for m in {heavy!r} if m in sys.modules]; assert not loaded, loaded"
     )
     assert done.returncode == 0, done.stderr
 
 
 def test_the_package_s_line_of_import_works() -> None:
-    done = run("from api_core import clip_api; print(clip_api.__module__)")
-    assert done.stdout.strip() == "api_core.prompting", done.stderr
+    done = run("from api_core import clip_api, llava_api; print(clip_api.__module__, llava_api.__module__)")
+    assert done.stdout.split() == ["api_core.prompting.published"] * 2, done.stderr

@@ -86,10 +86,13 @@ def attention_gradients(
 def _log_probability(model: LvlmModel, inputs: dict[str, Tensor], reply: Reply, tokens: Sequence[int]) -> Tensor:
     """The summed log-probability of the reply's tokens at these indices."""
     count = len(reply.token_ids)
-    # The answer's rows are the last: the vocabulary's scores of all the others would be the largest tensor by far.
+    # The vocabulary's scores of all other rows would be the largest tensor by far. The rows are named one by one: given
+    # their number, some decoders leave the other rows out of layers too.
     takes = inspect.signature(model.module.forward).parameters
-    last = {"logits_to_keep": count} if "logits_to_keep" in takes else {}
-    logits = model.module(**inputs, use_cache=False, **last).logits[0, -count:]
+    length = inputs["input_ids"].shape[1]
+    last = torch.arange(length - count, length, device=model.device)
+    kept = {"logits_to_keep": last} if "logits_to_keep" in takes else {}
+    logits = model.module(**inputs, use_cache=False, **kept).logits[0, -count:]
     chosen = torch.tensor(tokens, device=logits.device)
     ids = torch.tensor(reply.token_ids, device=logits.device)
     return logits[chosen].float().log_softmax(-1).gather(1, ids[chosen, None]).sum()

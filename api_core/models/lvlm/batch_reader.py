@@ -59,7 +59,7 @@ class BatchReader:
         on_progress: Progress = ignore_progress,
         begin: int = 0,
     ) -> None:
-        self.interrupted = False
+        self._interrupted = False
         self._model = model
         self._settings = settings
         self._in_one = counts is not None
@@ -99,8 +99,8 @@ class BatchReader:
     def _read(self, layer: int, call: DecoderCall, proceed: Any) -> Output:
         reader = self._readers[layer]
         if call.query.shape[0] != len(self._wanted) or (call.query.shape[2] > 1 and reader.past_prompt):
-            self.interrupted = True  # the batch was run again in parts
-        if self.interrupted:
+            self._interrupted = True  # the batch was run again in parts
+        if self._interrupted:
             return proceed()  # type: ignore[no-any-return]
         reader.read(call)
         if self._in_one:
@@ -126,13 +126,14 @@ class BatchReader:
         layers = self._model.family.layers(self._model.module)
         return layers[layer].register_forward_pre_hook(look, with_kwargs=True)
 
+    def complete(self, replies: Sequence[Reply]) -> bool:
+        """Whether every wanted row was seen: not where the batch was run in parts, or a layer was given fewer rows."""
+        return not self._interrupted and all(self._covers(layer, replies) for layer in self._readers)
+
     def results(self, replies: Sequence[Reply]) -> list[RowAttention]:
         """What was kept, by case; raises UnsupportedModel where a layer was never heard of."""
-        for layer, reader in self._readers.items():
-            if layer not in self._found:
-                self._found[layer] = reader.finish()
-            missing = next((i for i, reply in enumerate(replies) if not self._covers(layer, i, reply)), None)
-            if missing is not None:
+        for layer in self._readers:
+            if not self._covers(layer, replies):
                 raise UnsupportedModel(
                     f"Layer {layer} of {self._model.name} did not show its attention to transformers' interface. "
                     "Choose another layer."
@@ -150,9 +151,16 @@ class BatchReader:
         first = self._wanted[case].first
         return range(first, first + len(reply.token_ids))
 
-    def _covers(self, layer: int, case: int, reply: Reply) -> bool:
-        found = self._found[layer][case]
-        return all(p in found for p in (*self._wanted[case].positions, *self._answer(case, reply)))
+    def _covers(self, layer: int, replies: Sequence[Reply]) -> bool:
+        if layer not in self._found:
+            self._found[layer] = self._readers[layer].finish()
+        if self._settings.massive is not None and self._readers[layer].massive is None:
+            return False
+        return all(
+            position in found
+            for case, (found, reply) in enumerate(zip(self._found[layer], replies, strict=True))
+            for position in (*self._wanted[case].positions, *self._answer(case, reply))
+        )
 
 
 def _stack(found: Mapping[int, tuple[Tensor, ...]], positions: Sequence[int]) -> tuple[Tensor, ...]:

@@ -112,8 +112,11 @@ class LayerReader:
 
     def read(self, call: DecoderCall) -> None:
         """Take note of a call: the whole prompt, a part of it, or one step."""
-        start, keys = self._seen, call.key.shape[2]
-        self._seen += call.query.shape[2]
+        keys, count = call.key.shape[2], call.query.shape[2]
+        if self._last is None and keys == max(wanted.first + (wanted.count or 1) for wanted in self._wanted):
+            self._seen = keys - count  # a layer with another one's keys may be given the last queries only
+        start = self._seen
+        self._seen += count
         gone = max(0, self._seen - keys)
         if self._last is not None and (gone != self._gone or keys < self._last.key.shape[2]):
             self._flush()  # keys leave this layer's cache: the rows so far need those that were there
@@ -125,7 +128,7 @@ class LayerReader:
             if positions:
                 rows = torch.tensor([position - start for position in positions], device=call.query.device)
                 # A copy, or a view of a step's single row: never a view that keeps a prompt's queries alive.
-                query = call.query[case] if call.query.shape[2] == 1 else call.query[case][:, rows]
+                query = call.query[case] if count == 1 else call.query[case][:, rows]
                 self._waiting[case].append(_Waiting(positions, query, added_scores(call, case, rows), keys))
 
     def finish(self) -> list[dict[int, tuple[Tensor, ...]]]:

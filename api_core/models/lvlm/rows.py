@@ -106,8 +106,8 @@ def _of_generated(
     readers = BatchReader(model, prepared, settings)
     with readers.reading():
         replies = model.generate(prepared, max_new_tokens=max_new_tokens, on_progress=on_progress)
-    if readers.interrupted:
-        log.info("%s generated in several goes: the answers are read in a second pass", model.name)
+    if not readers.complete(replies):
+        log.info("%s did not show every row while it generated: the answers are read in a second pass", model.name)
         return _second_pass(model, prepared, replies, settings, ignore_progress)
     return readers.results(replies)
 
@@ -146,7 +146,7 @@ def _on_cache(
     cache = remembered.get("past_key_values")
     longest = max(len(reply.token_ids) for reply in replies)
     extra = None
-    if cache is not None and cache.get_seq_length() == length + longest - 1:
+    if model.family.can_chunk(cache) and cache.get_seq_length() == length + longest - 1:
         cache.crop(-longest)  # the prompt's last row predicts the first token and is run again with the answer
         ids, mask = answer_ids(model, replies)
         with frozen():
