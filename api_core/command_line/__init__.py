@@ -12,15 +12,31 @@ import traceback
 from collections.abc import Sequence
 
 from ..errors import AttentionPromptingError
-from .options import ADD_OPTIONS
+from .ask_options import add_ask_options, add_servers_options
+from .options import add_models_options, add_prompt_options
+from .run_options import add_benchmark_options, add_run_options
 from .terminal import complain, one_line
 
 DONE, SOME_FAILED, NOT_AS_ASKED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {
     "prompt": "prompt pictures with a question: what does not matter to it fades",
+    "ask": "ask a model, here or on a server, about pictures",
+    "run": "ask many questions from a file, plain and prompted; stops and goes on",
+    "benchmark": "measure maps, answers and prompting on drawn scenes",
+    "servers": "add, list, remove and test servers that answer",
     "models": "list the models known by name, what each weighs, and whether it is here",
 }
+
+ADD_OPTIONS = {
+    "prompt": add_prompt_options,
+    "ask": add_ask_options,
+    "run": add_run_options,
+    "benchmark": add_benchmark_options,
+    "servers": add_servers_options,
+    "models": add_models_options,
+}
+"""Command -> what gives its parser the options."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 METHODS = ("decomposition", "patch similarity")
+LVLM_METHODS = ("attention", "image mass", "without sinks", "value norm", "relative", "gradient")
 READINGS = ("precise", "upstream")
 FITS = ("stretch", "letterbox", "crops", "center")
 INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
@@ -28,11 +29,11 @@ STYLES = ("fade", "blur", "desaturate", "heat", "outline")
 STYLE_OPTION_NAMES = {"threshold": "line_threshold", "width": "line_width"}
 
 
-class _Help(argparse.HelpFormatter):
+class OptionHelp(argparse.HelpFormatter):
     """Says an option's default where it has one that says something."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        silent = action.default in (None, False, (), argparse.SUPPRESS) or action.required
+        silent = action.default in (None, False, (), "", argparse.SUPPRESS) or action.required
         if not action.help or not action.option_strings or silent or "(default:" in action.help:
             return action.help
         return f"{action.help} (default: %(default)s)"
@@ -76,6 +77,14 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """An argparse type: whole numbers between commas."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be whole numbers between commas, not {text!r}") from None
+
+
 def add_models_options(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the models known by name, what each weighs, and whether it is here."
     parser.add_argument("--notes", action="store_true", help="also say what each model is good for")
@@ -86,7 +95,7 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
         "Prompt pictures with a question: what does not matter to it fades. Writes PNG (or what -o ends with) under "
         "the picture's own stem. One bad picture in a folder does not stop the others."
     )
-    parser.formatter_class = _Help
+    parser.formatter_class = OptionHelp
     parser.usage = "%(prog)s PICTURE QUERY -o OUT [options]"
     parser.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file, or a folder of them")
     parser.add_argument("query", metavar="QUERY", help="what to look for: a question or a description")
@@ -105,11 +114,29 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--allow-download", action="store_true", help="fetch weights that are not on this machine")
 
     heatmap = parser.add_argument_group("heatmap")
-    heatmap.add_argument("--method", choices=METHODS, default=METHODS[0], help="how relevance is found")
-    heatmap.add_argument("--layer", type=int, help="block that is read, negative from the end (default: the model's)")
+    heatmap.add_argument(
+        "--method",
+        choices=(*METHODS, *LVLM_METHODS),
+        help=f"how relevance is found, by a CLIP: {', '.join(METHODS)}; by an LVLM: {', '.join(LVLM_METHODS)} "
+        "(default: the model's)",
+    )
+    heatmap.add_argument(
+        "--layer",
+        "--layers",
+        dest="layers",
+        type=whole_numbers,
+        metavar="N",
+        help="layer that is read, negative from the end; of an LVLM also several: 12,14 (default: the model's)",
+    )
     heatmap.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
     heatmap.add_argument("--fit", choices=FITS, help="how a picture that is not square is shown (default: the model's)")
     heatmap.add_argument("--neutral", metavar="TEXT", help="subtract the map of this text, such as 'a photo'")
+
+    answer = parser.add_argument_group("of an LVLM, whose attention is read while it answers the query")
+    answer.add_argument("--answer", metavar="TEXT", help="read how it would give this answer (default: its own)")
+    answer.add_argument("--hint-words", type=words, default=(), metavar="A,B", help="the answer's words that count")
+    answer.add_argument("--max-new-tokens", type=number(1, kind=int), help="limit of its answer (default: 20)")
+    answer.add_argument("--max-pixels", type=number(0, kind=int), default=0, help="shrink pictures to so many")
 
     mask = add_mask_options(parser)
     mask.add_argument("--words", type=words, default=(), metavar="A,B", help="only these words of the query")
@@ -141,10 +168,6 @@ def add_overlay_options(parser: argparse.ArgumentParser) -> None:
     overlay.add_argument("--weighted", action="store_true", default=None, help="heat: denser where the mask is")
     overlay.add_argument("--line-width", type=number(1, kind=int), metavar="PIXELS", help="outline")
     overlay.add_argument("--line-threshold", type=number(0, 1), help="outline: the mask's value along the line")
-
-
-ADD_OPTIONS = {"prompt": add_prompt_options, "models": add_models_options}
-"""Command -> what gives its parser the options."""
 
 
 def style_classes() -> "dict[str, type[Style]]":

@@ -129,7 +129,7 @@ def write_cases(cases: Iterable[QuestionCase], path: Path) -> None:
 
 
 def _lines(path: Path) -> Iterable[tuple[int, str]]:
-    """(number, text) of every line that is not blank. Only a line feed ends a line; a text may hold other separators."""
+    """(number, text) of every line that is not blank. Only a line feed ends a line, whatever else a text holds."""
     try:
         content = path.read_bytes()
     except OSError as error:

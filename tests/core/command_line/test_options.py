@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from pack.api_core.attribution import list_methods
 from pack.api_core.colormaps import COLORMAPS
-from pack.api_core.command_line import COMMANDS, options
+from pack.api_core.command_line import ADD_OPTIONS, COMMANDS, options
 from pack.api_core.command_line.options import add_prompt_options, chosen_style, style_classes
 from pack.api_core.errors import InvalidInput
 from pack.api_core.geometry import FITS, INTERPOLATIONS
@@ -30,7 +30,7 @@ def test_the_choices_are_those_of_the_library() -> None:
     assert options.COLORMAPS == COLORMAPS
     assert ("auto", *PRECISIONS) == options.PRECISIONS
     assert set(options.style_classes().values()) == set(get_args(Style))
-    assert set(options.ADD_OPTIONS) == set(COMMANDS)
+    assert set(ADD_OPTIONS) == set(COMMANDS)
 
 
 @pytest.mark.parametrize(

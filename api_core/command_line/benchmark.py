@@ -1,0 +1,85 @@
+"""Measure maps, answers and prompting on drawn scenes, and print the tables."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ..answering import Answer, ask
+from ..datasets.benchmark.answers import answers
+from ..datasets.benchmark.localisation import localisation
+from ..datasets.benchmark.prompting import GRID, prompting
+from ..datasets.benchmark.tables import Table
+from ..datasets.maps import ClipMaps, LvlmMaps, MapSource, identity
+from ..errors import InvalidInput
+from ..models.clip import ClipModel
+from ..models.lvlm.model import LvlmModel
+from ..progress import Progress
+from .files import whole_file
+from .loading import load_clip_model, load_lvlm_model
+from .run_options import NO_MODEL
+from .terminal import ProgressBar, say
+
+SCENES, QUICK_SCENES = 250, 12
+# Test questions, and those a setting is chosen on.
+QUESTIONS, QUICK_QUESTIONS = 2000, 60
+DEVELOPMENT, QUICK_DEVELOPMENT = 240, 30
+_NEW_TOKENS = 8
+_BATCH = 64
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one benchmark and print its tables; nothing in it can fail and be counted, so the result is 0."""
+    _require_suitable(options)
+    if options.out and options.overwrite:
+        for file in options.out.glob(f"{options.benchmark}-*.jsonl"):
+            file.unlink()
+    clip = None if options.clip == NO_MODEL else load_clip_model(options, options.clip)
+    lvlm = load_lvlm_model(options, options.model)
+    with ProgressBar(options.benchmark) as bar:
+        tables = _tables(options, clip, lvlm, bar)
+    text = "\n".join(table.to_markdown() for table in tables)
+    if options.markdown:
+        with whole_file(options.markdown) as path:
+            path.write_text(text, encoding="utf-8")
+    say(text)
+    return 0
+
+
+def _tables(
+    options: argparse.Namespace, clip: ClipModel | None, lvlm: LvlmModel | None, bar: ProgressBar
+) -> list[Table]:
+    shared: dict[str, Any] = {"seed": options.seed, "folder": options.out, "on_progress": bar}
+    if options.benchmark == "localisation":
+        scenes = options.scenes or (QUICK_SCENES if options.quick else SCENES)
+        return localisation(clip, lvlm, scenes=scenes, stream=options.stream, quick=options.quick, **shared)
+    if lvlm is None:
+        raise InvalidInput(f"The benchmark {options.benchmark} needs a model that answers. Name one with --model.")
+    shared["questions"] = options.questions or (QUICK_QUESTIONS if options.quick else QUESTIONS)
+    shared["model"] = identity(lvlm)
+    maps: dict[str, MapSource] = {} if clip is None else {"CLIP": ClipMaps(clip)}
+    maps["LVLM"] = LvlmMaps(lvlm, batch_size=_BATCH)
+
+    def answer(pictures: Sequence[Tensor], questions: Sequence[str], on_progress: Progress) -> list[Answer]:
+        return ask(lvlm, pictures, questions, max_new_tokens=_NEW_TOKENS, batch_size=_BATCH, on_progress=on_progress)
+
+    if options.benchmark == "answers":
+        return answers(answer, maps, stream=options.stream, quick=options.quick, **shared)
+    development = options.development or (QUICK_DEVELOPMENT if options.quick else DEVELOPMENT)
+    grid = GRID[::7] if options.quick else GRID
+    easy = shared["questions"] // 2
+    return prompting(answer, maps, development=development, easy=easy, grid=grid, **shared)
+
+
+def _require_suitable(options: argparse.Namespace) -> None:
+    if options.scenes and options.benchmark != "localisation":
+        raise InvalidInput(f"--scenes is for localisation; say --questions for {options.benchmark}.")
+    if options.questions and options.benchmark == "localisation":
+        raise InvalidInput("--questions is for answers and prompting; say --scenes for localisation.")
+    if options.development and options.benchmark != "prompting":
+        raise InvalidInput("--development is for prompting, which alone chooses a setting.")
+    if options.overwrite and not options.out:
+        raise InvalidInput("--overwrite starts the results in --out afresh; name that folder.")
+    if options.clip == NO_MODEL and options.model == NO_MODEL:
+        raise InvalidInput("Without a CLIP and an LVLM there is nothing to measure. Name one of them.")

@@ -1,0 +1,142 @@
+"""Ask many questions about pictures, plain and with the prompted picture; one line of results a case."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..answering import Answer, Decoding, Greedy, Sample, ask, find_template
+from ..attribution import list_lvlm_methods, list_methods
+from ..datasets.asking import AskCases
+from ..datasets.cases import read_cases
+from ..datasets.maps import ClipMaps, LvlmMaps, MapSource, MaskSettings, Prompting, identity
+from ..datasets.runner import RunResult, run_cases, select_range
+from ..errors import InvalidInput
+from ..models.catalog import EMBEDDED_CLIP
+from ..models.lvlm.model import LvlmModel
+from ..models.server import ServerModel, connect
+from ..progress import Progress
+from .loading import load_clip_model, load_lvlm_model
+from .options import chosen_style
+from .run_options import NO_MODEL
+from .terminal import ProgressBar, complain, say
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do every case that RESULTS.jsonl does not hold yet; returns how many failed."""
+    style = chosen_style(options)
+    cases = read_cases(options.cases)
+    if options.range:
+        cases = select_range(cases, options.range)
+    _require_consistent(options)
+    if options.out.resolve() == options.cases.resolve():
+        raise InvalidInput(f"{options.out} holds the cases; results need a file of their own.")
+    find_template(options.template)
+    model = connect(options.server, options.server_model) if options.server else load_lvlm_model(options, options.lvlm)
+    maps = _maps(options, model)
+    mask = MaskSettings(
+        options.contrast, options.smoothing, options.interpolation, options.threshold, options.grow, options.invert
+    )
+    decoding = _decoding(options)
+    work = AskCases(
+        None if model is None else partial(_answer, model, options, decoding),
+        None if maps is None else Prompting(maps, mask, style, options.strength),
+        plain=not options.no_plain,
+        folder=options.out.with_suffix(".files"),
+        save_masks=options.save_masks,
+        save_pictures=options.save_pictures,
+    )
+    settings: dict[str, Any] = {"plain": work.plain or maps is None, "prompted": maps is not None}
+    if model is not None:
+        settings |= {"model": identity(model), "template": options.template, "system_prompt": options.system_prompt}
+        settings |= {"max_new_tokens": options.max_new_tokens, "decoding": repr(decoding), "seed": options.seed}
+    if maps is not None:
+        settings |= {"map": options.map, **maps.settings, "mask": repr(mask), "style": repr(style)}
+        settings |= {"strength": options.strength}
+    with ProgressBar("asking", shown=len(cases) > 1) as bar:
+        done = run_cases(
+            cases,
+            work,
+            options.out,
+            settings=settings,
+            batch_size=options.batch_size,
+            overwrite=options.overwrite,
+            on_progress=bar,
+        )
+    _summarise(done, options.out)
+    return done.failed
+
+
+def _require_consistent(options: argparse.Namespace) -> None:
+    """What can be told to be wrong before a model is loaded."""
+    without_maps = options.map == NO_MODEL
+    if options.server_model and not options.server:
+        raise InvalidInput("--server-model names a model of a server; name the server's profile too, with --server.")
+    if without_maps and options.no_plain:
+        raise InvalidInput("--map none with --no-plain leaves nothing to ask. Leave one of them out.")
+    if without_maps and (options.map_model or options.save_masks or options.save_pictures):
+        raise InvalidInput("--map none makes no maps: leave --map-model, --save-masks and --save-pictures out.")
+    known = {"clip": list_methods(), "lvlm": list_lvlm_methods()}.get(options.map, [])
+    if options.method and options.method not in known:
+        raise InvalidInput(f"There is no --method {options.method!r} for --map {options.map}: {', '.join(known)}.")
+    if options.map != "lvlm" and options.layers and len(options.layers) > 1:
+        raise InvalidInput("A CLIP is read at one layer. Give --layers one number.")
+    if options.map == "lvlm" and options.fit:
+        raise InvalidInput("--fit is for the maps of a CLIP; an LVLM's processor shows the picture in its own way.")
+
+
+def _maps(options: argparse.Namespace, model: LvlmModel | ServerModel | None) -> MapSource | None:
+    if options.map == NO_MODEL:
+        return None
+    if options.map == "clip":
+        layer = options.layers[0] if options.layers else None
+        clip = load_clip_model(options, options.map_model or EMBEDDED_CLIP)
+        clip.resolve_layer(layer)
+        return ClipMaps(clip, options.method or list_methods()[0], layer, options.reading, options.fit)
+    chosen = load_lvlm_model(options, options.map_model) if options.map_model else model
+    if not isinstance(chosen, LvlmModel):
+        raise InvalidInput("--map lvlm needs a model on this machine: name it with --map-model, or say --map clip.")
+    chosen.resolve_layers(options.layers)
+    return LvlmMaps(chosen, options.method, options.layers, options.reading)
+
+
+def _decoding(options: argparse.Namespace) -> Decoding:
+    return Sample(options.temperature, options.top_p, seed=options.seed) if options.temperature else Greedy()
+
+
+def _answer(
+    model: LvlmModel | ServerModel,
+    options: argparse.Namespace,
+    decoding: Decoding,
+    pictures: Sequence[Tensor],
+    questions: Sequence[str],
+    on_progress: Progress,
+) -> list[Answer]:
+    return ask(
+        model,
+        pictures,
+        questions,
+        template=options.template,
+        system_prompt=options.system_prompt,
+        max_new_tokens=options.max_new_tokens,
+        decoding=decoding,
+        batch_size=options.batch_size,
+        on_progress=on_progress,
+    )
+
+
+def _summarise(done: RunResult, out: Path) -> None:
+    for record in done.records:
+        if "error" in record:
+            complain(f"failed: {record['id']}: {record['error']}")
+    count = len(done.records)
+    before = f", {done.skipped} of them before" if done.skipped else ""
+    say(f"{count - done.failed} of {count} cases done{before}" + (f", {done.failed} failed" if done.failed else ""))
+    for arm in ("plain", "prompted"):
+        judged = [record[arm]["right"] for record in done.records if "right" in record.get(arm, {})]
+        if judged:
+            say(f"{arm}: {sum(judged)} of {len(judged)} right ({100 * sum(judged) / len(judged):.1f} %)")
+    say(str(out))

@@ -1,0 +1,103 @@
+"""The options of the commands that work on many cases: `run` and `benchmark`."""
+
+import argparse
+from pathlib import Path
+
+from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
+from .options import (
+    FITS,
+    METHODS,
+    PRECISIONS,
+    READINGS,
+    OptionHelp,
+    add_mask_options,
+    add_overlay_options,
+    number,
+)
+
+MAPS = ("clip", "lvlm", "none")
+BENCHMARKS = ("localisation", "answers", "prompting")
+NO_MODEL = "none"
+
+
+def layers(text: str) -> tuple[int, ...]:
+    """An argparse type: whole numbers between commas, negative ones too."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be layers such as 12 or 10,12,-2, not {text!r}") from None
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Ask many questions about pictures, plain and with the prompted picture. CASES.jsonl holds one case a line: "
+        '{"id", "picture", "question"} and, if there are any, "answers", "boxes", "kind"; RESULTS.jsonl gets one line '
+        "a case with its answers, scores and all settings. Run again to go on after a stop; failed cases are tried "
+        "again. Masks and pictures go to the folder RESULTS.files."
+    )
+    parser.formatter_class = OptionHelp
+    parser.usage = "%(prog)s CASES.jsonl --out RESULTS.jsonl [options]"
+    parser.add_argument("cases", type=Path, metavar="CASES.jsonl", help="the cases")
+
+    files = parser.add_argument_group("files")
+    files.add_argument("-o", "--out", type=Path, required=True, metavar="RESULTS.jsonl", help="where results are added")
+    files.add_argument("--range", metavar="A:B", help="only cases A to B, counted from 0, B left out")
+    files.add_argument("--overwrite", action="store_true", help="start RESULTS.jsonl afresh")
+    files.add_argument("--save-masks", action="store_true", help="also write <id>.mask.png, white = relevant")
+    files.add_argument("--save-pictures", action="store_true", help="also write the prompted pictures, <id>.png")
+
+    asking = parser.add_argument_group("asking")
+    asking.add_argument("--lvlm", default=EMBEDDED_LVLM, help="the model that answers: a name, a folder, or none")
+    asking.add_argument("--server", metavar="PROFILE", help="let the model of this server answer instead")
+    asking.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it")
+    asking.add_argument("--template", default="plain", help="a name, or a text with {question} in it")
+    asking.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
+    asking.add_argument("--max-new-tokens", type=number(1, kind=int), default=128, help="the longest answer")
+    asking.add_argument("--temperature", type=number(0), default=0.0, help="0 takes the likeliest words")
+    asking.add_argument("--top-p", type=number(0, 1), default=0.95, help="with a temperature: among the likeliest")
+    asking.add_argument("--seed", type=number(0, kind=int), default=0, help="with a temperature: of the draw")
+    asking.add_argument("--no-plain", action="store_true", help="ask about the prompted picture only")
+    asking.add_argument("--batch-size", type=number(1, kind=int), default=8, help="cases at once")
+
+    maps = parser.add_argument_group("maps")
+    maps.add_argument("--map", choices=MAPS, default=MAPS[0], help="what says where to look")
+    maps.add_argument("--map-model", metavar="MODEL", help="default: tiny-clip, or the LVLM that answers")
+    maps.add_argument("--method", help=f"how relevance is found; CLIP: {', '.join(METHODS)} (default: the first)")
+    maps.add_argument("--layers", type=layers, metavar="A,B", help="layers that are read (default: the model's)")
+    maps.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
+    maps.add_argument("--fit", choices=FITS, help="CLIP: how a picture that is not square is shown")
+
+    _add_machine_options(parser)
+    add_mask_options(parser)
+    add_overlay_options(parser)
+
+
+def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Measure on drawn scenes whose truth is known, and print tables. localisation: do maps lie on what they were "
+        "asked for? answers: does a prompted picture help to answer? prompting: the setting chosen on development "
+        "scenes, judged on hard and easy test scenes, beside controls."
+    )
+    parser.formatter_class = OptionHelp
+    parser.usage = "%(prog)s {" + ",".join(BENCHMARKS) + "} [options]"
+    parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help=", ".join(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="a few scenes, to see that everything runs")
+    parser.add_argument("--scenes", type=number(2, kind=int), help="localisation: how many scenes")
+    parser.add_argument("--questions", type=number(2, kind=int), help="answers, prompting: how many test questions")
+    parser.add_argument("--development", type=number(2, kind=int), help="prompting: questions a setting is chosen on")
+    parser.add_argument("--clip", default=EMBEDDED_CLIP, metavar="MODEL", help=f"a CLIP for maps, or {NO_MODEL}")
+    parser.add_argument("--model", default=EMBEDDED_LVLM, metavar="MODEL", help=f"an LVLM, or {NO_MODEL}")
+    parser.add_argument("--stream", choices=("test", "development"), default="test", help="localisation, answers")
+    parser.add_argument("--seed", type=number(0, kind=int), default=0, help="of controls drawn by lot")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables there")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="keep every result there, and go on from them")
+    parser.add_argument("--overwrite", action="store_true", help="start the results in --out afresh")
+    _add_machine_options(parser)
+
+
+def _add_machine_options(parser: argparse.ArgumentParser) -> None:
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the models' weights")
+    machine.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
+    machine.add_argument("--max-pixels", type=number(0, kind=int), default=0, help="that the LVLM sees, 0: its own")
+    machine.add_argument("--allow-download", action="store_true", help="fetch weights that are not on this machine")

@@ -1,0 +1,214 @@
+"""The commands `run` and `benchmark` on tiny random models: files, resuming, messages, exit codes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pack.api_core.command_line import main
+from pack.tests import zoo
+from pack.tests.tiny import tiny_clip_folder
+from PIL import Image
+
+QUESTIONS = ("What is red?", "Is there a circle?", "How many?")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_clip_folder(tmp_path_factory.mktemp("clip") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def lvlm(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(zoo.folder("llava-1.5", tmp_path_factory.mktemp("lvlm")))
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(3)
+    lines = []
+    for number, question in enumerate(QUESTIONS):
+        Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+        line = {"id": f"case/{number}", "picture": f"{number}.png", "question": question, "answers": ["red"]}
+        lines.append(json.dumps({**line, "boxes": [[5, 5, 30, 30]], "kind": "noise"}))
+    path = tmp_path / "cases.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def run(cases: Path, out: Path, clip: str, lvlm: str, *options: str) -> int:
+    models = ("--lvlm", lvlm, "--map-model", clip, "--device", "cpu", "--max-new-tokens", "3")
+    return main(["run", str(cases), "--out", str(out), *models, *options])
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_every_case_is_asked_plain_and_prompted(
+    cases: Path, clip: str, lvlm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out" / "results.jsonl"
+    assert run(cases, out, clip, lvlm, "--save-masks", "--save-pictures", "--strength", "0.5") == 0
+    found = lines(out)
+    assert [line["id"] for line in found] == ["case/0", "case/1", "case/2"]
+    for line, question in zip(found, QUESTIONS, strict=True):
+        assert line["question"] == question
+        assert line["kind"] == "noise"
+        assert isinstance(line["plain"]["answer"], str)
+        assert line["prompted"]["right"] in (True, False)
+        assert 0 <= line["mask"]["pointing"] <= 1
+        assert line["settings"]["strength"] == 0.5
+        assert "FadeStyle" in line["settings"]["style"]
+        assert line["settings"]["seed"] == 0
+        assert "torch" in line["versions"]
+    first = out.parent / "results.files" / found[0]["files"]["picture"]
+    mask = np.asarray(Image.open(out.parent / "results.files" / found[0]["files"]["mask"])).astype(float)
+    before, after = (
+        np.asarray(Image.open(tmp_path / "0.png")).astype(float),
+        np.asarray(Image.open(first)).astype(float),
+    )
+    assert np.abs(before * (0.5 + 0.5 * mask[..., None] / 255) - after).max() <= 1.5
+    assert len({line["files"]["mask"] for line in found}) == 3
+    said = capsys.readouterr().out
+    assert "3 of 3 cases done" in said
+    assert "plain: " in said
+    assert "of 3 right" in said
+
+
+def test_a_second_run_goes_on_and_a_batch_of_another_size_changes_nothing(
+    cases: Path, clip: str, lvlm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    assert run(cases, one, clip, lvlm, "--range", "1:2") == 0
+    assert [line["id"] for line in lines(one)] == ["case/1"]
+    assert run(cases, one, clip, lvlm, "--batch-size", "2") == 0
+    assert "3 of 3 cases done, 1 of them before" in capsys.readouterr().out
+    assert run(cases, other, clip, lvlm) == 0
+    apart = {line["id"]: (line["plain"], line["prompted"], line["mask"]) for line in lines(one)}
+    assert apart == {line["id"]: (line["plain"], line["prompted"], line["mask"]) for line in lines(other)}
+
+
+def test_other_settings_need_another_file(
+    cases: Path, clip: str, lvlm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results.jsonl"
+    assert run(cases, out, clip, lvlm) == 0
+    before = out.read_bytes()
+    assert run(cases, out, clip, lvlm, "--style", "blur") == 2
+    assert "style" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert run(cases, out, clip, lvlm, "--style", "blur", "--overwrite") == 0
+    assert "BlurStyle" in lines(out)[0]["settings"]["style"]
+
+
+def test_one_bad_case_is_told_and_tried_again(
+    cases: Path, clip: str, lvlm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results.jsonl"
+    picture = (tmp_path / "1.png").read_bytes()
+    (tmp_path / "1.png").write_bytes(b"broken")
+    assert run(cases, out, clip, lvlm) == 1
+    written = capsys.readouterr()
+    assert "failed: case/1: " in written.err
+    assert "2 of 3 cases done, 1 failed" in written.out
+    assert [("error" in line) for line in lines(out)] == [False, True, False]
+    (tmp_path / "1.png").write_bytes(picture)
+    assert run(cases, out, clip, lvlm) == 0
+    assert [("error" in line) for line in lines(out)] == [False, False, False]
+
+
+def test_maps_of_the_model_that_answers_and_maps_alone(cases: Path, clip: str, lvlm: str, tmp_path: Path) -> None:
+    own, alone = tmp_path / "own.jsonl", tmp_path / "alone.jsonl"
+    models = ("--device", "cpu", "--max-new-tokens", "3")
+    assert main(["run", str(cases), "-o", str(own), "--lvlm", lvlm, "--map", "lvlm", "--no-plain", *models]) == 0
+    assert "plain" not in lines(own)[0]
+    assert lines(own)[0]["settings"]["map"] == "lvlm"
+    assert main(["run", str(cases), "-o", str(alone), "--lvlm", "none", "--map-model", clip, *models]) == 0
+    assert not {"plain", "prompted"} & set(lines(alone)[0])
+    assert "pointing" in lines(alone)[0]["mask"]
+
+
+def test_without_maps_only_the_plain_picture_is_asked_about(cases: Path, lvlm: str, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    options = ("--lvlm", lvlm, "--map", "none", "--device", "cpu", "--max-new-tokens", "3", "--temperature", "0.8")
+    assert main(["run", str(cases), "--out", str(out), *options, "--seed", "5"]) == 0
+    assert not {"prompted", "mask"} & set(lines(out)[0])
+    assert "seed=5" in lines(out)[0]["settings"]["decoding"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--range", "9:12"), "range 9:12"),
+        (("--server-model", "x"), "--server"),
+        (("--map", "none", "--no-plain"), "nothing to ask"),
+        (("--map", "none", "--save-masks"), "--save-masks"),
+        (("--map", "lvlm", "--fit", "crops"), "--fit"),
+        (("--layers", "1,2"), "one layer"),
+        (("--layers", "99"), "99"),
+        (("--method", "guessing"), "guessing"),
+        (("--template", "{nothing}"), "nothing"),
+        (("--style", "fade", "--radius", "2"), "--radius belongs to --style blur"),
+    ],
+)
+def test_what_cannot_be_done_as_asked_is_one_line_and_code_2(
+    cases: Path,
+    clip: str,
+    lvlm: str,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    without_clip = "none" in options or "lvlm" in options
+    models = ("--lvlm", lvlm, *(() if without_clip else ("--map-model", clip)))
+    out = tmp_path / "results.jsonl"
+    assert main(["run", str(cases), "--out", str(out), *models, "--device", "cpu", *options]) == 2
+    written = capsys.readouterr()
+    assert said in written.err.splitlines()[-1]
+    assert written.err.splitlines()[-1].startswith("error: ")
+    assert not out.exists()
+
+
+def test_mistakes_in_the_cases_name_their_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cases.jsonl"
+    path.write_text('{"id": "a", "picture": "x.png", "question": "?"}\n{"id": "b"}\n', encoding="utf-8")
+    assert main(["run", str(path), "--out", str(tmp_path / "r.jsonl")]) == 2
+    assert "line 2" in capsys.readouterr().err
+    path.write_text('{"id": "a", "picture": "x.png", "question": "?"}\n', encoding="utf-8")
+    assert main(["run", str(path), "--out", str(path)]) == 2
+    assert "file of their own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("answers", "--scenes", "4"), "--questions"),
+        (("localisation", "--questions", "4"), "--scenes"),
+        (("localisation", "--development", "4"), "--development"),
+        (("localisation", "--overwrite"), "--out"),
+        (("localisation", "--clip", "none", "--model", "none"), "nothing to measure"),
+        (("prompting", "--clip", "none", "--model", "none"), "nothing to measure"),
+    ],
+)
+def test_benchmarks_that_make_no_sense_are_refused(
+    options: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["benchmark", *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_benchmark_prints_its_tables_and_keeps_its_results(
+    lvlm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = ("--clip", "tiny-clip", "--model", lvlm, "--device", "cpu")
+    sizes = ("--questions", "3", "--development", "2", "--quick")
+    files = ("--out", str(tmp_path / "out"), "--markdown", str(tmp_path / "tables.md"))
+    assert main(["benchmark", "prompting", *models, *sizes, *files]) == 0
+    said = capsys.readouterr().out
+    assert "### Chosen on development scenes" in said
+    assert "| oracle box |" in said
+    assert (tmp_path / "tables.md").read_text(encoding="utf-8").strip() == said.strip()
+    assert len(lines(tmp_path / "out" / "prompting-hard-test.jsonl")) == 3
