@@ -42,7 +42,9 @@ class LoadedLvlm(Loaded[LvlmModel]):
 def more_images(tooltip: str) -> io.Input:
     """The input for further pictures of one prompt: a socket, and a further one whenever the last is used."""
     picture = io.Image.Input(
-        "image", optional=True, tooltip="A further picture of the same prompt: one for each picture, or one for all."
+        "more_image",
+        optional=True,
+        tooltip="A further picture of the same prompt: one for each picture, or one for all.",
     )
-    template = io.Autogrow.TemplatePrefix(picture, prefix="image", min=0, max=MOST_FURTHER_IMAGES)
+    template = io.Autogrow.TemplatePrefix(picture, prefix="more_image", min=0, max=MOST_FURTHER_IMAGES)
     return io.Autogrow.Input("more_images", optional=True, template=template, tooltip=tooltip)

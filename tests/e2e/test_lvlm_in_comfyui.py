@@ -65,7 +65,7 @@ def test_ask_and_compare_with_what_ships(comfyui: Server) -> None:
         graph[f"{name} compare"] = prompts.node(
             "ImageCompare", image_a=["scene", 0], image_b=[f"{name} overlay", 0], compare_view={}
         )
-    graph["together"] = prompts.ask("lvlm", "scene", ["question", 0], more_images__image0=["clip overlay", 0])
+    graph["together"] = prompts.ask("lvlm", "scene", ["question", 0], more_images__more_image0=["clip overlay", 0])
     graph["together answer"] = shown("together")
     run = comfyui.run(graph)
     assert_ran(run, *graph)
@@ -107,7 +107,7 @@ def test_further_pictures_get_heatmaps_of_their_own(comfyui: Server) -> None:
         "third": prompts.pictures(1, 32, 64, seed=5),
         "lvlm": prompts.load_lvlm(TINY_LVLM),
         "heatmap": prompts.lvlm_heatmap(
-            "lvlm", "first", more_images__image0=["second", 0], more_images__image1=["third", 0]
+            "lvlm", "first", more_images__more_image0=["second", 0], more_images__more_image1=["third", 0]
         ),
         "mask": prompts.node(**as_node(prompts.tune("heatmap"), heatmap=["heatmap", 2])),
         "masks": prompts.node("MaskPreview", mask=["mask", 0]),

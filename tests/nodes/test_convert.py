@@ -99,7 +99,7 @@ class TestCases:
 
     def test_further_pictures_come_with_each_case(self, convert: Any) -> None:
         one, three = pictures(1), pictures(3, 4, 4)
-        cases = convert.to_cases([pictures(3)], {"image0": [one], "image1": [three]}, question=["a"])
+        cases = convert.to_cases([pictures(3)], {"more_image0": [one], "more_image1": [three]}, question=["a"])
         assert [len(further) for further in cases.further] == [3, 3]
         assert torch.equal(cases.further[0][2], one[0])
         assert torch.equal(cases.further[1][2], three[2])
@@ -112,15 +112,15 @@ class TestCases:
     @pytest.mark.parametrize(
         ("counts", "said"),
         [
-            ((3, 1, 2), "3 of image, 2 of more_images.image0, 1 of question"),
-            ((3, 2, 1), "3 of image, 1 of more_images.image0, 2 of question"),
-            ((2, 3, 3), "2 of image, 3 of more_images.image0, 3 of question"),
+            ((3, 1, 2), "3 of image, 2 of more_images.more_image0, 1 of question"),
+            ((3, 2, 1), "3 of image, 1 of more_images.more_image0, 2 of question"),
+            ((2, 3, 3), "2 of image, 3 of more_images.more_image0, 3 of question"),
         ],
     )
     def test_other_numbers_are_refused(self, convert: Any, counts: tuple[int, int, int], said: str) -> None:
         images, questions, further = counts
         with pytest.raises(InvalidInput, match=said):
-            convert.to_cases([pictures(images)], {"image0": [pictures(further)]}, question=["a"] * questions)
+            convert.to_cases([pictures(images)], {"more_image0": [pictures(further)]}, question=["a"] * questions)
 
     def test_empty_lists_are_refused(self, convert: Any) -> None:
         with pytest.raises(InvalidInput, match="0 of question"):

@@ -113,7 +113,7 @@ class TestAsk:
 
     def test_further_pictures_are_part_of_the_prompt(self, run: Run, lvlm: Any, image: Image) -> None:
         alone, *_ = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **ASK).args
-        more = {"image0": image.flip(0)}
+        more = {"more_image0": image.flip(0)}
         both, *_ = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, more_images=more, **ASK).args
         assert len(both) == 3
         assert both != alone
@@ -244,7 +244,7 @@ class TestLVLMHeatmap:
             whole("zebra")
 
     def test_further_pictures_get_maps(self, run: Run, lvlm: Any, image: Image) -> None:
-        more = {"image0": image.flip(0), "image1": torch.rand(1, 20, 30, 3)}
+        more = {"more_image0": image.flip(0), "more_image1": torch.rand(1, 20, 30, 3)}
         given = {**LVLM_HEATMAP, "more_images": more}
         heatmap, _, further = run("AttnPromptLVLMHeatmap", lvlm=lvlm, image=image, question=QUESTION, **given).args
         assert [len(found) for found in (heatmap, *further)] == [3, 3, 3]

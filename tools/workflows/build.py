@@ -2,7 +2,7 @@
 
     python tools/workflows/build.py --url http://127.0.0.1:8188
 
-needs a running ComfyUI with this pack, Chromium, and `pip install playwright`. Each workflow in `stories.py` is laid
+needs a running ComfyUI with this pack, Chromium, and `pip install playwright`. Each workflow in `*stories.py` is laid
 out node by node in the page, serialised by it, and written to `workflows/`. With `--run`, those that need no download
 are queued there as well, and the pictures that they showed become the thumbnail of the same name; the thumbnail of the
 others shows the graph.
@@ -17,6 +17,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import lvlm_stories
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from stories import STORIES, Story
@@ -148,17 +149,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8188", help="a running ComfyUI with this pack")
     parser.add_argument("--run", action="store_true", help="run those that need no download, and make thumbnails")
+    parser.add_argument("--only", default="", help="build those whose name holds this")
     parser.add_argument("--screenshots", type=Path, help="folder for a picture of each laid-out workflow")
     args = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": 1900, "height": 950})
-        for story in STORIES:
+        for story in (story for story in (*STORIES, *lvlm_stories.STORIES) if args.only in story.name):
             open_page(page, args.url)  # anew each time: the page keeps what nodes showed by their number
             graph = clean(json.loads(page.evaluate(LAY_OUT, story.layout())), story)
             target = ROOT / "workflows" / f"{story.name}.json"
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             print(f"wrote {target.name}")
+            page.keyboard.press("Escape")  # a first visit opens the templates over the graph
             page.evaluate(SHOW_WHOLE)
             if args.run:
                 shown = None if story.models else run(page, args.url, graph)
@@ -167,6 +170,7 @@ def main() -> None:
                 picture.save(target.with_suffix(".jpg"), quality=88)
             if args.screenshots:
                 args.screenshots.mkdir(parents=True, exist_ok=True)
+                page.wait_for_timeout(1000)
                 page.screenshot(path=args.screenshots / f"{story.name}.png")
         browser.close()
 

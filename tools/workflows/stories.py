@@ -9,6 +9,12 @@ from PIL import Image
 Pictures = Mapping[str, list[Image.Image]]
 BEFORE, AFTER = "The picture", "The prompted picture"
 NOTE_COLUMN = -420
+VIT_L = {
+    "name": "vit_large_patch14_clip_336.openai/open_clip_model.safetensors",
+    "url": "https://huggingface.co/timm/vit_large_patch14_clip_336.openai/resolve/main/open_clip_model.safetensors",
+    "directory": "clip_vision",
+}
+"""The weights of the paper's CLIP."""
 
 
 @dataclass(frozen=True)
@@ -184,13 +190,7 @@ choose it in **Load CLIP**.
     links=LINKS,
     thumbnail=before_and_after,
     models={
-        "AttnPromptLoadCLIP": [
-            {
-                "name": "vit_large_patch14_clip_336.openai/open_clip_model.safetensors",
-                "url": "https://huggingface.co/timm/vit_large_patch14_clip_336.openai/resolve/main/open_clip_model.safetensors",
-                "directory": "clip_vision",
-            }
-        ]
+        "AttnPromptLoadCLIP": [VIT_L],
     },
 )
 
