@@ -36,7 +36,8 @@ class MissingPackage(AttentionPromptingError, ImportError):
 class ServerFailed(AttentionPromptingError):
     """A server that was not reached, refused, or did not answer. Its message never holds a key.
 
-    kind: unreachable, lost, slow, key, address, model, size, busy, trouble, refused, garbled, empty or unexpected.
+    kind: unreachable, lost, slow, key, address, model, pictures (it takes none), size, busy, trouble, refused, garbled,
+    empty or unexpected.
     """
 
     def __init__(self, message: str, kind: str = "unexpected") -> None:

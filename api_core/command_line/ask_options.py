@@ -65,6 +65,9 @@ def add_servers_options(parser: argparse.ArgumentParser) -> None:
     key = add.add_mutually_exclusive_group()
     key.add_argument("--key-variable", metavar="VARIABLE", help="the environment variable that holds the key")
     key.add_argument("--store-key", action="store_true", help="type the key, unseen, to be kept in the profile")
+    add.add_argument(
+        "--patience", type=number(0), default=0.0, metavar="SECONDS", help="to its first word, 0: the usual"
+    )
     add.add_argument("--replace", action="store_true", help="replace the profile of that name")
 
     listing = actions.add_parser("list", help="list the profiles")

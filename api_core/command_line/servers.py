@@ -1,6 +1,7 @@
 """Keep the profiles of servers that answer, and find out what a server can do."""
 
 import argparse
+import dataclasses
 import getpass
 import sys
 
@@ -38,9 +39,11 @@ def add(options: argparse.Namespace) -> int:
     address, variable = options.address or preset[0], options.key_variable  # type: ignore[index]
     if variable is None and preset and not options.address and not options.store_key:
         variable = preset[1]
-    profile = Profile(options.name, address, variable or "")  # refuses what it must before a key is asked for
+    profile = Profile(
+        options.name, address, variable or "", patience=options.patience
+    )  # refuses what it must before a key is asked for
     if options.store_key:
-        profile = Profile(options.name, address, stored_key=_ask_for_key(options.name))
+        profile = dataclasses.replace(profile, stored_key=_ask_for_key(options.name))
     file = save_profile(profile, options.folder, replace=options.replace)
     if (profile.key_variable or profile.stored_key) and profile.address.startswith("http:") and not profile.is_local:
         complain(f"warning: {profile.address} is not encrypted: others on the way can read the key and the pictures")

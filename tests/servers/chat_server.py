@@ -163,7 +163,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def words(self, request: dict[str, Any], pictures: list[Any]) -> list[str]:
         question = request["messages"][-1]["content"][-1]["text"]
-        if "colour" in question and pictures:
+        if "color" in question and "this picture" in question and pictures:
             pixel = pictures[0].convert("RGB").getpixel((0, 0))
             near = min(COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(COLOURS[name], pixel, strict=True)))
             return ["It", " is ", near, "."]

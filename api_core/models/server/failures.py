@@ -17,7 +17,14 @@ from .secret import Secret, hide
 
 _QUOTED = 240  # letters of a server's own words in a message
 _NOT_TAKEN = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
+_SETTING = re.compile(r"\b(max_tokens|temperature|top_p|top_k|seed)\b")
+_IS_NOT_TAKEN = re.compile(r"unexpected|unknown|unrecogni[sz]ed|unsupported|not (supported|permitted|allowed)", re.I)
 _UNKNOWN_MODEL = re.compile(r"\bmodel\b.*(not found|not exist|unknown|no such|not available)", re.IGNORECASE)
+_NO_PICTURES = re.compile(
+    r"(images?(_url)?|pictures?|vision|multi-?modal)\b.*(not support|unsupported|not allowed|only supported)"
+    r"|not a multi-?modal|text[- ]only|mmproj|required for image input",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -141,17 +148,20 @@ def _of_status(status: int, error: BaseException, profile: Profile, model: str, 
         if body.get("code") == "insufficient_quota":
             return Failure(f"The account at {where} has no credit left (429).{said}", "busy")
         return Failure(f"{where} is asked too often (429).{said}", "busy", transient=True, wait=_asked_wait(headers))
+    if _NO_PICTURES.search(words):  # with 400, or with 500 as llama.cpp does
+        return Failure(f"{where} takes no pictures with this model ({status}).{said} Choose another model.", "pictures")
     if status >= 500 or status in (408, 425):
         return Failure(f"{where} is in trouble ({status}).{said}", "trouble", transient=True, wait=_asked_wait(headers))
-    setting = body.get("param") if body.get("code") in _NOT_TAKEN else None
-    hint = ""
-    if re.search(r"image|vision|multimodal|mmproj", words, re.IGNORECASE):
-        hint = " Perhaps the model takes no pictures: `python -m api_core servers test` finds out."
-    return Failure(
-        f"{where} does not take the request ({status}).{said}{hint}",
-        "refused",
-        parameter=setting if isinstance(setting, str) else "",
-    )
+    message = f"{where} does not take the request ({status}).{said}"
+    return Failure(message, "refused", parameter=_refused_setting(body, words))
+
+
+def _refused_setting(body: Mapping[Any, Any], words: str) -> str:
+    """The setting of the request that the server names as one that it does not take, or nothing."""
+    if body.get("code") in _NOT_TAKEN and isinstance(body.get("param"), str):
+        return str(body["param"])
+    named = _SETTING.search(words)
+    return named.group(0) if named and _IS_NOT_TAKEN.search(words) else ""
 
 
 def _in_stream(error: BaseException, where: str, secret: Secret | None) -> Failure:

@@ -37,8 +37,9 @@ class Limits:
             raise InvalidInput(f"Times must be above 0, retries from 0, at_once from 1; not {self}.")
 
 
-PATIENT = Limits()
-"""The limits unless told otherwise."""
+def limits_of(profile: Profile) -> Limits:
+    """The usual limits, with the profile's own patience for the first word where it has one."""
+    return Limits(first_token=profile.patience) if profile.patience else Limits()
 
 
 def require_library() -> Any:

@@ -13,7 +13,7 @@ from ...progress import Progress, ignore_progress
 from ..lvlm.case import Case, Reply
 from . import client
 from .client import Noticed, Server, Spoke
-from .library import PATIENT, Limits, require_library
+from .library import Limits, limits_of, require_library
 from .loop import Emit, run
 from .profiles import Profile, find_profile
 
@@ -37,12 +37,12 @@ class ServerModel:
     model: as the server calls it; empty for the only one that it has.
     """
 
-    def __init__(self, profile: Profile, model: str = "", *, limits: Limits = PATIENT) -> None:
+    def __init__(self, profile: Profile, model: str = "", *, limits: Limits | None = None) -> None:
         if not model.isprintable():
             raise InvalidInput("The name of the server's model holds a line break or another sign that no name has.")
         self.profile = profile
         self.model = model.strip()
-        self.limits = limits
+        self.limits = limits or limits_of(profile)
 
     @property
     def name(self) -> str:
@@ -128,11 +128,11 @@ class ServerModel:
 
 
 def connect(
-    profile: str | Profile, model: str = "", *, folder: str | Path | None = None, limits: Limits = PATIENT
+    profile: str | Profile, model: str = "", *, folder: str | Path | None = None, limits: Limits | None = None
 ) -> ServerModel:
     """The model on the server of that profile. Nothing is sent yet.
 
-    folder: where the profiles lie, when not in the platform's configuration folder.
+    folder: where the profiles lie, when not in the platform's configuration folder. limits: the profile's unless given.
     """
     return ServerModel(profile if isinstance(profile, Profile) else find_profile(profile, folder), model, limits=limits)
 

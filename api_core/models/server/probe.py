@@ -18,7 +18,7 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "green": (0.06, 0.62, 0.12),
     "blue": (0.08, 0.16, 0.86),
 }
-QUESTION = "What colour is this picture? Answer with one word."
+QUESTION = "What color is this picture? Answer with one word."
 _SIDE = 112
 _LONGEST_ANSWER = 400  # tokens; a thinking model thinks even about this
 
@@ -47,7 +47,7 @@ def probe(model: ServerModel, *, on_progress: Progress = ignore_progress) -> Pro
             cases, max_new_tokens=_LONGEST_ANSWER, settings={"temperature": 0.0}, on_progress=on_progress
         )
     except ServerFailed as error:
-        if error.kind != "refused":
+        if error.kind != "pictures":
             raise
         return Probe(False, {}, f"{model.name} refuses pictures. {error}")
     answers = {colour: reply.reply.text for colour, reply in zip(COLOURS, replies, strict=True)}

@@ -47,12 +47,16 @@ stranger cannot send pictures out and spend on somebody's key.
 
 @dataclass(frozen=True)
 class Profile:
-    """A server to ask: its name, its base address, and where its key comes from (a variable, the file, or none)."""
+    """A server to ask: its name, its base address, and where its key comes from (a variable, the file, or none).
+
+    patience: seconds that it may take to its first word, for one that loads large models; 0 for the usual limit.
+    """
 
     name: str
     address: str
     key_variable: str = ""
     stored_key: Secret | None = None
+    patience: float = 0.0
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -62,6 +66,8 @@ class Profile:
                 "What was given as the key's environment variable is not the name of one (letters, digits and _, no "
                 "digit first). If it was the key itself: give the variable's name, or store the key in the profile."
             )
+        if not 0 <= self.patience < float("inf"):
+            raise InvalidInput(f"The patience with {self.name!r} must be seconds, 0 or more, not {self.patience}.")
         if self.key_variable and self.stored_key:
             raise InvalidInput(f"The profile {self.name!r} has a variable for its key and a stored key. Give one.")
 
@@ -181,7 +187,7 @@ def _parse(text: str) -> tuple[dict[str, Profile], str]:
         content: Any = json.loads(text)
         if content["version"] != _VERSION:
             return {}, f"are of another version than {_VERSION}, the one that this program reads"
-        entries: Mapping[str, Mapping[str, str]] = content["profiles"]
+        entries: Mapping[str, Mapping[str, Any]] = content["profiles"]
         return {name: _from_entry(name, entry) for name, entry in entries.items()}, ""
     except InvalidInput as error:
         return {}, f"cannot be used ({str(error).rstrip('.')})"
@@ -189,9 +195,10 @@ def _parse(text: str) -> tuple[dict[str, Profile], str]:
         return {}, "are damaged: this is not what the program wrote"
 
 
-def _from_entry(name: str, entry: Mapping[str, str]) -> Profile:
+def _from_entry(name: str, entry: Mapping[str, Any]) -> Profile:
     key = entry.get("key", "")
-    return Profile(name, entry["address"], entry.get("key_variable", ""), Secret(key) if key else None)
+    patience = float(entry.get("patience", 0))
+    return Profile(name, entry["address"], entry.get("key_variable", ""), Secret(key) if key else None, patience)
 
 
 def _close_to_others(file: Path) -> None:
@@ -205,11 +212,13 @@ def _close_to_others(file: Path) -> None:
 def _write(file: Path, profiles: Mapping[str, Profile]) -> None:
     entries = {}
     for name, profile in profiles.items():
-        entry = {"address": profile.address}
+        entry: dict[str, Any] = {"address": profile.address}
         if profile.key_variable:
             entry["key_variable"] = profile.key_variable
         if profile.stored_key:
             entry["key"] = profile.stored_key.reveal()
+        if profile.patience:
+            entry["patience"] = profile.patience
         entries[name] = entry
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")

@@ -20,6 +20,7 @@ T = TypeVar("T")
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 _CUT_SHORT = ("length", "content_filter")  # any other reason of the server's is an end of the model's own
 _REFUSED = "the model refused to answer"
+_HOW = "If it is that slow: `python -m api_core servers add … --replace --patience SECONDS`."
 _FILTERED = "the server's content filter ended the answer"
 
 
@@ -83,7 +84,9 @@ async def stream_answer(
     """One attempt: send the request and read its stream to the end. Raises Failed, or CancelledError when stopped."""
     where = f"{profile.name} at {profile.address}"
     answer = StreamedAnswer(secret)
-    deadline = Deadline(limits.first_token, f"{where} said nothing within {limits.first_token:g} s of being asked.")
+    deadline = Deadline(
+        limits.first_token, f"{where} said nothing within {limits.first_token:g} s of being asked. {_HOW}"
+    )
     stream: Any = None
     try:
         stream = await deadline.keep(client.chat.completions.create(**request, stream=True))
@@ -143,7 +146,7 @@ class Deadline:
                 task.cancel()
                 await asyncio.wait([task])
             _ = task.cancelled() or task.exception()  # asyncio prints exceptions that nobody looked at
-        raise Failed(Failure(self.message + " The limits of the client can be raised.", "slow"))
+        raise Failed(Failure(self.message, "slow"))
 
 
 async def _body(response: Any, deadline: Deadline) -> str:

@@ -131,7 +131,8 @@ def test_settings_that_a_model_does_not_take_are_left_out_and_told(server: Serve
         error = {"message": f"Unsupported: {name}", "param": name, "code": "unsupported_parameter"}
         return {"kind": "status", "status": 400, "body": {"error": error}}
 
-    server.misbehave(not_taken("max_tokens"), not_taken("temperature"), not_taken("top_k"))
+    unexpected = {"kind": "status", "status": 422, "body": {"detail": "Unexpected fields in the request: {'top_k'}"}}
+    server.misbehave(not_taken("max_tokens"), not_taken("temperature"), unexpected)
     lines: list[str] = []
     (answer,) = ask(model, one(), "x", decoding=Sample(seed=1, top_k=5), max_new_tokens=9, on_notice=lines.append)
     last = server.requests[-1]["settings"]

@@ -79,6 +79,20 @@ def answers(model: ServerModel, **options: Any) -> list[Answer]:
 
 
 STATUS: dict[str, Any] = {"kind": "status", "body": {"error": {"message": "no, $KEY, no"}}}
+LLAMA_CPP_TEXT_ONLY = {
+    "error": {
+        "code": 500,
+        "message": "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj",
+        "type": "server_error",
+    }
+}
+LLAMA_CPP_TOO_LONG = {
+    "error": {
+        "code": 400,
+        "message": "request (25035 tokens) exceeds the available context size (2048 tokens), try increasing it",
+        "type": "exceed_context_size_error",
+    }
+}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +101,9 @@ STATUS: dict[str, Any] = {"kind": "status", "body": {"error": {"message": "no, $
         ({**STATUS, "status": 401}, "key", "refuses the key"),
         ({**STATUS, "status": 403}, "key", "not allow"),
         ({**STATUS, "status": 400}, "refused", r"no, \[key\], no"),
-        ({**STATUS, "status": 400, "body": {"detail": "this model takes no image"}}, "refused", "takes no pictures"),
+        ({**STATUS, "status": 400, "body": {"detail": "x is not a multimodal model"}}, "pictures", "takes no pictures"),
+        ({**STATUS, "status": 500, "body": LLAMA_CPP_TEXT_ONLY}, "pictures", "another model"),
+        ({**STATUS, "status": 400, "body": LLAMA_CPP_TOO_LONG}, "refused", "2048 tokens"),
         ({**STATUS, "status": 404, "body": {"detail": "Not Found"}}, "address", "/v1"),
         ({**STATUS, "status": 413}, "size", "smaller"),
         ({**STATUS, "status": 301, "headers": {"Location": "http://elsewhere/v1"}}, "address", "http://elsewhere/v1"),

@@ -13,8 +13,10 @@ import pytest
 from pack.api_core.errors import InvalidInput, ModelNotFound, ServerFailed
 from pack.api_core.models.server import (
     PRESETS,
+    Limits,
     Profile,
     Secret,
+    connect,
     default_folder,
     find_profile,
     list_profiles,
@@ -87,6 +89,12 @@ def test_profiles_are_kept_found_and_removed(tmp_path: Path) -> None:
         save_profile(Profile("mine", "http://10.0.0.3"), tmp_path)
     save_profile(Profile("mine", "http://10.0.0.3"), tmp_path, replace=True)
     assert find_profile("mine", tmp_path).address == "http://10.0.0.3/v1"
+    save_profile(Profile("slow", "http://10.0.0.4", patience=900.0), tmp_path)
+    assert connect("slow", folder=tmp_path).limits.first_token == 900.0
+    assert connect("mine", folder=tmp_path).limits == Limits()
+    with pytest.raises(InvalidInput, match="patience"):
+        Profile("mine", "http://10.0.0.2", patience=-1)
+    remove_profile("slow", tmp_path)
     remove_profile("Another one", tmp_path)
     assert KEY not in (tmp_path / "servers.json").read_text(encoding="utf-8")
     with pytest.raises(ModelNotFound, match=r"There are: mine"):
