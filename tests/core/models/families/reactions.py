@@ -75,7 +75,7 @@ def vectors(model: Any, inputs: dict[str, Tensor]) -> Tensor:
     handle = model.family.layers(model.module)[0].register_forward_pre_hook(stop, with_kwargs=True)
     try:
         with torch.no_grad():
-            model.module(**inputs)
+            model.module(**model.to_device(inputs))
     except _ReachedDecoder:
         return seen[0]
     finally:
