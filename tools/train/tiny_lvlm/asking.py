@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -17,15 +17,15 @@ from .words import AROUND, END, IMAGE, SPECIAL, START, SYSTEM_PROMPTS, UNKNOWN, 
 
 KINDS = (*QUESTION_KINDS, "describe")
 QUOTA = {
-    "colour": 2,
+    "colour": 3,
     "shape": 2,
     "exist": 2,
     "verify": 2,
-    "count": 3,
+    "count": 4,
     "where": 2,
-    "relation": 4,
-    "compare": 3,
-    "describe": 1,
+    "relation": 3,
+    "compare": 4,
+    "describe": 2,
 }
 COVERED = 51  # of 255: from this share on a patch shows the object
 _WORDS = {word: number for number, word in enumerate(word_list())}
@@ -34,6 +34,7 @@ _ANSWERS = (*COLOURS, *SHAPES, *NUMBER_WORDS, *SIDES, "yes", "no")
 _SHAPE_NOUNS = {form for names in SHAPE_NOUNS.values() for name in names for form in (name, plural(name))}
 _OPEN_NOUNS = {form for name in OPEN_NOUNS for form in (name, plural(name))}
 _COLOUR_NAMES = {name for names in COLOUR_NAMES.values() for name in names}
+_ENDS = [_WORDS[word] for word in split_words("ASSISTANT:")]
 _END_WEIGHT = 0.2
 _LONGEST = 224  # tokens of questions a picture: what does not fit is left out, so that batches hold little filling
 
@@ -87,6 +88,37 @@ def with_text_around(text: str, rng: np.random.Generator, asking: Asking) -> str
     return text
 
 
+@dataclass
+class _Line:
+    """The questions of one picture, one after the other, as lists (see `Packed`)."""
+
+    words: list[int] = field(default_factory=list)
+    block: list[int] = field(default_factory=list)
+    step: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    target: list[int] = field(default_factory=list)
+    about: list[tuple[int, ...]] = field(default_factory=list)
+    nouns: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+
+    def add(self, question: Question, text: str) -> None:
+        """Put `question`, worded `text`, behind the others, if there is room."""
+        opening = [*numbers_of(text), *_ENDS]
+        reply = [*numbers_of(question.answer), _WORDS[END]]
+        start = len(self.words)
+        if start + len(opening) + len(reply) > _LONGEST:
+            return
+        self.words += opening + reply[:-1]
+        length = len(self.words) - start
+        self.block += [len(self.questions)] * length
+        self.step += range(length)
+        self.rows += range(start + len(opening) - 1, start + length)
+        self.target += reply
+        self.about += _spoken_of(question, len(reply))
+        self.nouns += [(start + token, objects) for token, objects in _nouns(question, opening)]
+        self.questions.append(question)
+
+
 def pack(
     bank: SceneBank, rows: np.ndarray, rng: np.random.Generator, asking: Asking
 ) -> tuple[Packed, list[list[Question]]]:
@@ -95,63 +127,33 @@ def pack(
     if rng.random() < asking.system:
         system = SYSTEM_PROMPTS[int(rng.integers(len(SYSTEM_PROMPTS)))]
         system = system if rng.random() < 0.7 else with_text_around(system, rng, Asking(around=0.0, odd=1.0))
-    ends = numbers_of("ASSISTANT:")
-    all_questions = [draw_questions(bank, int(row), rng, asking) for row in rows]
-    all_kept: list[list[Question]] = []
-    words: list[list[int]] = []
-    blocks: list[list[int]] = []
-    steps: list[list[int]] = []
-    places: list[list[int]] = []
-    targets: list[list[int]] = []
-    abouts: list[list[tuple[int, ...]]] = []
-    for questions in all_questions:
-        word, block, step, place, target, about = [], [], [], [], [], []
-        named: list[tuple[int, tuple[int, ...]]] = []
-        kept: list[Question] = []
+    asked = [draw_questions(bank, int(row), rng, asking) for row in rows]
+    lines = [_Line() for _ in asked]
+    for line, questions in zip(lines, asked, strict=True):
         for question in questions:
-            opening = [*numbers_of(with_text_around(question.text, rng, asking)), *ends]
-            reply = [*numbers_of(question.answer), _WORDS[END]]
-            start, number = len(word), len(kept)
-            if start + len(opening) + len(reply) > _LONGEST:
-                continue
-            kept.append(question)
-            named += [(start + token, objects) for token, objects in _nouns(question, opening)]
-            word += opening + reply[:-1]
-            block += [number] * (len(word) - start)
-            step += range(len(word) - start)
-            place += range(start + len(opening) - 1, len(word))
-            target += reply
-            about += _spoken_of(question, len(reply))
-        # words of the questions: nothing is said there, but the guide tells them where to look
-        place += [token for token, _ in named]
-        about += [objects for _, objects in named]
-        all_kept.append(kept)
-        for column, values in zip(
-            (words, blocks, steps, places, targets, abouts),
-            (word, block, step, place, target, about),
-            strict=True,
-        ):
-            column.append(values)  # type: ignore[arg-type]
-    count, longest = len(rows), max(map(len, places))
-    where = np.zeros((count, longest, GRID * GRID), bool)
-    weight = np.zeros((count, longest), np.float32)
-    for index, row in enumerate(rows):
+            line.add(question, with_text_around(question.text, rng, asking))
+    # nothing is said at the nouns of the questions, but the guide tells them where to look
+    places = [[*line.rows, *(token for token, _ in line.nouns)] for line in lines]
+    longest = max(map(len, places))
+    where = np.zeros((len(rows), longest, GRID * GRID), bool)
+    weight = np.zeros((len(rows), longest), np.float32)
+    for index, (row, line) in enumerate(zip(rows, lines, strict=True)):
         shown = bank.cover[int(row)].reshape(-1, GRID * GRID) > COVERED
-        for place_number, objects in enumerate(abouts[index]):
+        for place, objects in enumerate([*line.about, *(objects for _, objects in line.nouns)]):
             if objects:
-                where[index, place_number] = shown[list(objects)].any(0)
-        weight[index, : len(targets[index])] = [_END_WEIGHT if t == _WORDS[END] else 1.0 for t in targets[index]]
+                where[index, place] = shown[list(objects)].any(0)
+        weight[index, : len(line.target)] = [_END_WEIGHT if t == _WORDS[END] else 1.0 for t in line.target]
     packed = Packed(
         prompt=torch.tensor(prompt_tokens(system)),
-        words=_filled(words, 0),
-        block=_filled(blocks, -1),
-        step=_filled(steps, 0),
+        words=_filled([line.words for line in lines], 0),
+        block=_filled([line.block for line in lines], -1),
+        step=_filled([line.step for line in lines], 0),
         rows=_filled(places, 0),
-        target=_filled(targets, 0, longest),
+        target=_filled([line.target for line in lines], 0, longest),
         weight=torch.from_numpy(weight),
         where=torch.from_numpy(where),
     )
-    return packed, all_kept
+    return packed, [line.questions for line in lines]
 
 
 def _nouns(question: Question, opening: list[int]) -> list[tuple[int, tuple[int, ...]]]:

@@ -37,6 +37,7 @@ def export(model: LlavaForConditionalGeneration, folder: Path) -> int:
         "unk_token": UNKNOWN,
         "pad_token": PAD,
         "padding_side": "left",
+        "model_input_names": ["input_ids", "attention_mask"],
         "model_max_length": CONTEXT,
         "clean_up_tokenization_spaces": False,
     }
@@ -77,13 +78,21 @@ def export(model: LlavaForConditionalGeneration, folder: Path) -> int:
     }
     for name, text in texts.items():
         _replace(folder / name, text.encode())
-    weights = {name: value.to(torch.float16).contiguous().clone() for name, value in model.state_dict().items()}
+    weights = {_old_name(n): value.to(torch.float16).contiguous().clone() for n, value in model.state_dict().items()}
     target = folder / "model.safetensors"
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
         save_file(weights, Path(place) / target.name, metadata={"format": "pt"})
         (Path(place) / target.name).chmod(0o644)
         os.replace(Path(place) / target.name, target)
     return target.stat().st_size
+
+
+def _old_name(name: str) -> str:
+    """The weight's name as in transformers 4.57, which transformers 5 still reads (but not the other way round)."""
+    tower = "model.vision_tower."
+    if name.startswith(tower) and not name.startswith(tower + "vision_model."):
+        return name.replace(tower, tower + "vision_model.", 1)
+    return name
 
 
 def _json(values: object) -> str:

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 class AnswerSettings:
     """`answers`: how many questions are answered in all (a picture gets about 17). `batch`: pictures a step, even."""
 
-    answers: int = 1_200_000
+    answers: int = 1_250_000
     batch: int = 24
     rate: float = 2e-3
     guide: float = 0.5

@@ -149,6 +149,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         unk_token=UNKNOWN,
         pad_token=PAD,
         padding_side="left",
+        model_input_names=["input_ids", "attention_mask"],
         model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
     )
