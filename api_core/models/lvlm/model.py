@@ -18,6 +18,7 @@ from . import costs, generation
 from .answer_tokens import AnswerWriter
 from .batches import OnToken, answer
 from .case import Case, PicturePlaces, Prepared, Reply, Row
+from .padding import settle_padding
 from .pixels import limit_processor, rescale, shrink, to_image
 from .prompting import PromptWriter, require_pictures, special_ids
 from .reply import read_reply, thinking_tokens
@@ -203,14 +204,7 @@ class LvlmModel:
             made = self.processor(text=prompts, images=images if most else None, return_tensors="pt", **options)
         except (ValueError, TypeError, IndexError, KeyError, RuntimeError) as error:
             raise require_pictures(self.name, most, error) from error
-        inputs = {name: value for name, value in made.items() if isinstance(value, Tensor)}
-        mask = inputs.setdefault("attention_mask", torch.ones_like(inputs["input_ids"]))
-        if not bool((mask[:, -1] == 1).all()):
-            raise UnsupportedModel(
-                f"The processor of {self.name} pads texts on the right, after which nothing can be generated. Ask "
-                "about one picture at a time."
-            )
-        return inputs
+        return settle_padding({name: value for name, value in made.items() if isinstance(value, Tensor)})
 
     def _row(
         self,

@@ -8,6 +8,7 @@ import torch
 from pack.api_core.errors import InvalidInput, UnsupportedModel
 from pack.api_core.models.lvlm.case import Case
 from pack.api_core.models.lvlm.load import load_lvlm
+from pack.api_core.models.lvlm.padding import settle_padding
 from pack.api_core.models.lvlm.pixels import shrink, to_image
 from pack.api_core.models.lvlm.prompting import PromptWriter, neutralise, special_strings
 from pack.tests import zoo
@@ -113,6 +114,20 @@ def test_special_words_in_a_question_stay_words(name: str, lvlm: Models) -> None
         assert seen.count(token) == clean.count(token), token
     image = model.family.image_token(model.config)
     assert seen.count(image) == clean.count(image)
+
+
+def test_padding_goes_where_a_model_can_bear_it() -> None:
+    ids = torch.tensor([[7, 7, 0, 0, 1, 2], [7, 7, 1, 2, 3, 4]])
+    mask = torch.tensor([[1, 1, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]])
+    other, other_mask = torch.tensor([[0, 5, 6], [4, 5, 6]]), torch.tensor([[0, 1, 1], [1, 1, 1]])
+    given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": ids * 10}
+    settled = settle_padding({**given, "reader_input_ids": other, "reader_attention_mask": other_mask})
+    assert settled["input_ids"].tolist() == [[0, 0, 7, 7, 1, 2], [7, 7, 1, 2, 3, 4]]
+    assert settled["attention_mask"].tolist() == [[0, 0, 1, 1, 1, 1], [1] * 6]
+    assert torch.equal(settled["token_type_ids"], settled["input_ids"] * 10)
+    assert settled["reader_input_ids"].tolist() == [[5, 6, 0], [4, 5, 6]]
+    assert settled["reader_attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert settle_padding({"input_ids": ids})["attention_mask"].tolist() == [[1] * 6] * 2
 
 
 def test_neutralising_leaves_nothing_that_is_special() -> None:
