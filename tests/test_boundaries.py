@@ -5,6 +5,7 @@ Ranks: a module imports only modules of lower rank, of its own folder, or (at on
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -191,6 +192,43 @@ def test_heavy_libraries_are_imported_only_inside_functions_of_models_and_datase
         for name, deferred, line in absolute_names(path):
             if name.split(".")[0] in HEAVY and not (inside and deferred):
                 violations.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
+    assert not violations, listed(violations)
+
+
+KNOWS_FAMILIES = ("models/families", "models/catalog")
+PUBLISHED_NAMES = ("llava_api",)
+
+
+def words_of(path: Path) -> Iterator[tuple[str, int]]:
+    """Every name and every text of a file, but what explains it: comments and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    explains = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in explains:
+            yield node.value, node.lineno
+        for part in ("id", "attr", "name", "arg", "module"):
+            if isinstance(word := getattr(node, part, None), str):
+                yield word, getattr(node, "lineno", 0)
+
+
+def test_family_names_stay_with_the_families() -> None:
+    from pack.api_core.models.families.registry import FAMILIES
+
+    names = {re.match("[a-z]+", kind)[0] for family in FAMILIES for kind in family.model_types}
+    assert len(names) > 8
+    violations = [
+        f"api_core/{path.relative_to(LIBRARY)}:{line} says {word[:60]!r}"
+        for path in library_files()
+        if not any(path.is_relative_to(LIBRARY / folder) for folder in KNOWS_FAMILIES)
+        for word, line in words_of(path)
+        if word not in PUBLISHED_NAMES and any(name in word.lower() for name in names)
+    ]
     assert not violations, listed(violations)
 
 

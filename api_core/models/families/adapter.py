@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import weakref
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UnsupportedModel
-from ..lvlm.case import Case, PicturePlaces
+from ..lvlm.case import Case, PicturePlaces, TokenGrid
 from .grids import patch_raster, shapes, token_grid
 from .probe import Look, look
 
@@ -21,6 +23,8 @@ _POOLING = ("qformer", "perceiver", "resampler", "query_token", "num_queries", "
 _PER_TOKEN = ("token_type_ids",)
 # What belongs to the prompt alone: positions are found again, and labels would only cost a loss.
 _NOT_OF_AN_ANSWER = ("position_ids", "cache_position", "labels")
+_MOST_LAYOUTS = 256
+_layouts: weakref.WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], PicturePlaces]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -89,29 +93,42 @@ class Family:
         """
         self.require_places(config)
         positions = self.image_positions(config, row_ids)
-        token = self.image_token(config)
         # Some processors treat several pictures of a prompt otherwise than one.
         copies = min(len(sizes), 2)
-        black = torch.zeros(1, 1, 3)
-        prompt = self._probing_prompt(processor, Case((black,) * copies, "?"))
-        looks = [look(processor, prompt, token, (int(height), int(width)), copies, options) for height, width in sizes]
-        if sum(seen.tokens for seen in looks) != len(positions):
+        layouts = [self.layout(processor, config, (int(h), int(w)), copies, options or {}) for h, w in sizes]
+        counts = [len(layout.positions) for layout in layouts]
+        if sum(counts) != len(positions):
             raise UnsupportedModel(
                 f"{self.title}: the prompt has {len(positions)} image tokens, but its pictures make "
-                f"{' + '.join(str(seen.tokens) for seen in looks) or 'none'}. Use one picture, or another model."
+                f"{' + '.join(map(str, counts)) or 'none'}. Use one picture, or another model."
             )
-        found, first = [], 0
-        for (height, width), seen in zip(sizes, looks, strict=True):
-            own = positions[first : first + seen.tokens]
-            first += seen.tokens
-            places = self.place(config, (int(height), int(width)), seen, own)
-            if not torch.equal(places.positions, own):
+        return tuple(_moved(layout, own) for layout, own in zip(layouts, positions.split(counts), strict=True))
+
+    def layout(
+        self, processor: Any, config: Any, size: tuple[int, int], copies: int, options: Mapping[str, Any]
+    ) -> PicturePlaces:
+        """The places of one picture's tokens, counted from 0; of a prompt that holds `copies` pictures of that size.
+
+        Kept for the same processor, its settings, the model's, and options.
+        """
+        images = getattr(processor, "image_processor", processor)
+        kept = _layouts.setdefault(images, OrderedDict())
+        settings = (images.to_json_string(), repr(config), repr(sorted(options.items())))
+        key = (self, size, copies, *settings)
+        if key not in kept:
+            prompt = self._probing_prompt(processor, Case((torch.zeros(1, 1, 3),) * copies, "?"))
+            seen = look(processor, prompt, self.image_token(config), size, copies, options)
+            layout = self.place(config, size, seen, torch.arange(seen.tokens))
+            if not torch.equal(layout.positions, torch.arange(seen.tokens)):
                 raise UnsupportedModel(
-                    f"{self.title}: {len(places.positions)} of {len(own)} image tokens of a picture of {height} x "
-                    f"{width} pixels have a place. Use another model for heatmaps."
+                    f"{self.title}: {len(layout.positions)} of {seen.tokens} image tokens of a picture of {size[0]} x "
+                    f"{size[1]} pixels (height x width) have a place. Use another model for heatmaps."
                 )
-            found.append(places)
-        return tuple(found)
+            kept[key] = layout
+        kept.move_to_end(key)
+        while len(kept) > _MOST_LAYOUTS:
+            kept.popitem(last=False)
+        return kept[key]
 
     def _probing_prompt(self, processor: Any, case: Case) -> str:
         for holder in (processor, getattr(processor, "tokenizer", None)):
@@ -256,6 +273,12 @@ class Family:
     def chunk_positions(self, module: nn.Module, inputs: Mapping[str, Tensor], mask: Tensor) -> Tensor:
         """The positions that generation gives to tokens under `mask` [B, S + R]: long [..., B, S + R]."""
         return (mask.long().cumsum(1) - 1).masked_fill(mask == 0, 0)
+
+
+def _moved(layout: PicturePlaces, positions: Tensor) -> PicturePlaces:
+    """A layout whose tokens stand at `positions` [n] of a row."""
+    grids = tuple(TokenGrid(positions[grid.tokens], grid.valid, grid.box) for grid in layout.grids)
+    return PicturePlaces(layout.size, grids, positions[layout.placeless])
 
 
 def whole_mask(inputs: Mapping[str, Tensor], answer_ids: Tensor, answer_mask: Tensor | None = None) -> Tensor:

@@ -8,8 +8,6 @@ is known here, and no mean, standard deviation or layout of channels.
 
 from __future__ import annotations
 
-import weakref
-from collections import OrderedDict
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -21,7 +19,6 @@ from torch import Tensor
 
 from ...errors import UnsupportedModel
 
-_KEPT = 32
 _LEVELS = 255
 # A ramp's share along its own axis; the rest goes along the other. 256 levels are coarse for a wide picture, and what
 # a processor rounds would be off the same way along a whole column. The tilt moves each row through the roundings, so
@@ -57,9 +54,6 @@ class Look:
     tokens: int
 
 
-_looks: weakref.WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], Look]] = weakref.WeakKeyDictionary()
-
-
 def look(
     processor: Any,
     prompt: str,
@@ -70,35 +64,20 @@ def look(
 ) -> Look:
     """What a picture of `size` (H, W) becomes in a prompt that holds `copies` pictures of that size.
 
-    options: what the processor is called with besides text and pictures. Kept for the same processor, settings, size
-    and options.
+    options: what the processor is called with besides text and pictures.
     """
-    images = getattr(processor, "image_processor", processor)
-    kept = _looks.setdefault(images, OrderedDict())
-    key = (prompt, size, copies, repr(sorted((options or {}).items())), images.to_json_string())
-    if key in kept:
-        kept.move_to_end(key)
-        return kept[key]
-    kept[key] = _look(processor, prompt, image_token, size, copies, options or {})
-    while len(kept) > _KEPT:
-        kept.popitem(last=False)
-    return kept[key]
-
-
-def _look(
-    processor: Any, prompt: str, image_token: int, size: tuple[int, int], copies: int, options: Mapping[str, Any]
-) -> Look:
-    black, tokens = _run(processor, prompt, image_token, _flat(size, 0), copies, options)
-    white, _ = _run(processor, prompt, image_token, _flat(size, _LEVELS), copies, options)
-    across, _ = _run(processor, prompt, image_token, _ramp(size, 1), copies, options)
-    down, _ = _run(processor, prompt, image_token, _ramp(size, 0), copies, options)
-    if len({len(views) for views in (black, white, across, down)}) != 1:
+    pictures = _flat(size, 0), _flat(size, _LEVELS), _ramp(size, 1), _ramp(size, 0)
+    runs = [_run(processor, prompt, image_token, picture, copies, options or {}) for picture in pictures]
+    if len({len(views) for views, _ in runs}) != 1:
         raise UnsupportedModel(
             "The model's image processor cuts pictures of one size differently depending on what they show, so no map "
             "can be laid over them. Use another model."
         )
-    views = tuple(_seen(*four, size) for four in zip(black, white, across, down, strict=True))
-    return Look(tuple(view for view in views if view.share.numel()), tokens)
+    views = [
+        _seen(black, white, across, down, size)
+        for black, white, across, down in zip(*(views for views, _ in runs), strict=True)
+    ]
+    return Look(tuple(view for view in views if view.share.numel()), runs[0][1])
 
 
 def _run(
