@@ -107,17 +107,19 @@ def test_downloads_can_be_ruled_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_freeing_gives_the_memory_of_a_large_model_back(tmp_path: Path) -> None:
-    report = run_benchmark(tmp_path, "free")
+@pytest.mark.parametrize("kind", ["clip", "lvlm"])
+def test_freeing_gives_the_memory_of_a_large_model_back(tmp_path: Path, kind: str) -> None:
+    report = run_benchmark(tmp_path, "free", "--kind", kind)
     assert report["model_bytes"] >= 1_000_000_000
     assert report["alive_after"] == 0
     assert min(report["share_given_back"]) >= 0.9, report
 
 
 @pytest.mark.slow
-def test_queued_runs_do_not_grow(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["clip", "lvlm"])
+def test_queued_runs_do_not_grow(tmp_path: Path, kind: str) -> None:
     """A shortened form of the benchmark; the bar itself is for 200 runs."""
-    report = run_benchmark(tmp_path, "runs", "--runs", "80", "--settle", "30")
+    report = run_benchmark(tmp_path, "runs", "--kind", kind, "--runs", "80", "--settle", "30")
     assert report["bytes_per_run"] < 100_000, report
 
 

@@ -17,7 +17,10 @@ pytestmark = pytest.mark.host
 WORKFLOWS = ROOT / "workflows"
 QUICK_START = "Attention prompt - quick start"
 PHOTOGRAPHS = "Attention prompt - photographs"
-DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+WITH_AND_WITHOUT = "Attention prompt - ask with and without"
+WORD_BY_WORD = "Attention prompt - LVLM heatmap word by word"
+SERVERS = "Attention prompt - servers and ComfyUI's own models"
+DYNAMIC_COMBO, AUTOGROW = "COMFY_DYNAMICCOMBO_V3", "COMFY_AUTOGROW_V3"
 
 
 @pytest.fixture
@@ -39,8 +42,16 @@ def assert_nothing_missing(page: ComfyPage, workflow: Mapping[str, Any]) -> None
 
 
 @pytest.mark.parametrize(("modern", "seed"), [(False, 739), (True, 740)], ids=["classic", "modern"])
-def test_quick_start_runs(page: ComfyPage, tmp_path: Path, modern: bool, seed: int) -> None:
-    workflow = read(QUICK_START)
+@pytest.mark.parametrize(
+    ("name", "shows"),
+    [
+        (QUICK_START, {"AttnPromptView", "PreviewAny", "PreviewImage", "SaveImage"}),
+        (WITH_AND_WITHOUT, {"AttnPromptView", "PreviewAny", "PreviewImage", "ImageCompare"}),
+        (WORD_BY_WORD, {"AttnPromptView", "PreviewAny"}),
+    ],
+)
+def test_what_ships_runs(page: ComfyPage, tmp_path: Path, name: str, shows: set[str], modern: bool, seed: int) -> None:
+    workflow = read(name)
     page.open(modern=modern)
     page.load(workflow)
     assert_nothing_missing(page, workflow)
@@ -49,7 +60,7 @@ def test_quick_start_runs(page: ComfyPage, tmp_path: Path, modern: bool, seed: i
     known = page.server.get("/object_info")
     types = {key: kind for key, kind in page.node_types().items() if kind in known}
     outputs = {key for key, kind in types.items() if known[kind]["output_node"]}
-    assert {types[key] for key in outputs} >= {"AttnPromptView", "PreviewAny", "PreviewImage", "SaveImage"}
+    assert {types[key] for key in outputs} >= shows
 
     history = page.run()
     assert history["status"]["status_str"] == "success", history["status"]
@@ -80,7 +91,7 @@ def test_a_warning_is_still_to_be_read_when_the_run_is_over(page: ComfyPage, tmp
 
 
 @pytest.mark.parametrize("modern", [False, True], ids=["classic", "modern"])
-@pytest.mark.parametrize("name", [QUICK_START, PHOTOGRAPHS])
+@pytest.mark.parametrize("name", [QUICK_START, PHOTOGRAPHS, WITH_AND_WITHOUT, WORD_BY_WORD, SERVERS])
 def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, tmp_path: Path, name: str, modern: bool) -> None:
     workflow = read(name)
     page.open(modern=modern)
@@ -91,6 +102,7 @@ def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, tmp_path: Pat
     known = page.server.get("/object_info")
     notes = {str(node["id"]) for node in workflow["nodes"] if node["type"].endswith("Note")}
     assert set(prompt) == {str(node["id"]) for node in workflow["nodes"]} - notes
+    to_fetch = {model["name"] for node in workflow["nodes"] for model in node["properties"].get("models", [])}
     links = 0
     for key, node in prompt.items():
         offered = known[node["class_type"]]["input"]
@@ -104,7 +116,7 @@ def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, tmp_path: Pat
                 links += 1
                 origin, slot = value
                 assert_link(known[prompt[origin]["class_type"]]["output"][slot], wanted[entry][0], where)
-            else:
+            elif value not in to_fetch:
                 assert_value(value, *wanted[entry], where=where)
     assert links == len(workflow["links"])
 
@@ -119,6 +131,12 @@ def flat_inputs(offered: Mapping[str, Any], given: Mapping[str, Any], prefix: st
             chosen = next(option for option in settings[0]["options"] if option["key"] == given[name])
             for inner in chosen["inputs"].values():
                 found |= flat_inputs(inner, given, f"{name}.")
+        elif kind == AUTOGROW:
+            del found[name]
+            template = settings[0]["template"]
+            ((accepted, described),) = template["input"]["optional"].values()
+            sockets = [f"{name}.{template['prefix']}{number}" for number in range(template["max"])]
+            found |= dict.fromkeys(sockets, (accepted, described))
     return found
 
 
@@ -128,8 +146,8 @@ def assert_link(kind: str, accepted: str, where: str) -> None:
 
 def assert_value(value: Any, kind: Any, settings: Mapping[str, Any], *, where: str) -> None:
     assert value is not None, f"{where} has no value"
-    if settings.get("image_upload"):
-        return  # whichever pictures lie in this ComfyUI's input folder
+    if settings.get("image_upload") or kind == "IMAGECOMPARE":
+        return  # whichever pictures lie in this ComfyUI's input folder; a slider
     if kind == DYNAMIC_COMBO:
         assert value in [option["key"] for option in settings["options"]], f"{where} is {value!r}"
     elif isinstance(kind, list) or kind == "COMBO":

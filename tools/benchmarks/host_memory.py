@@ -2,6 +2,8 @@
 
     python tools/benchmarks/host_memory.py free      # a random ViT-L (1.2 GB) is loaded, used, freed
     python tools/benchmarks/host_memory.py runs      # 200 queued runs with changing queries
+    python tools/benchmarks/host_memory.py free --kind lvlm    # the same with a random LLaVA of 1.1 GB: asked,
+    python tools/benchmarks/host_memory.py runs --kind lvlm    # and its attention read
 
 Needs a ComfyUI at COMFYUI_PATH or ~/comfy/ComfyUI and its packages in this Python. Prints one line of JSON.
 """
@@ -25,15 +27,15 @@ ROUNDS = 2  # the C library treats a second large model differently from the fir
 FREE = {"unload_models": True, "free_memory": True}
 
 
-def load_tests() -> tuple[ModuleType, ModuleType, ModuleType]:
-    """The modules of the end-to-end tests that start servers, build prompts and make models."""
+def load_tests() -> tuple[ModuleType, ...]:
+    """The modules of the end-to-end tests that start servers, build prompts, and make models: CLIPs, LVLMs of both
+    sizes."""
     spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
     if spec is None:
         raise FileNotFoundError(f"There is no pack at {ROOT}.")
     sys.modules["pack"] = importlib.util.module_from_spec(spec)
-    names = ("pack.tests.e2e.server", "pack.tests.e2e.prompts", "pack.tests.tiny")
-    server, prompts, tiny = (importlib.import_module(name) for name in names)
-    return server, prompts, tiny
+    names = ("e2e.server", "e2e.prompts", "tiny", "zoo", "e2e.large_lvlm")
+    return tuple(importlib.import_module(f"pack.tests.{name}") for name in names)
 
 
 def settle(server: Any, seconds: float = 12.0) -> dict[str, Any]:
@@ -59,8 +61,20 @@ def free(server: Any, seconds: float = 30.0) -> dict[str, Any]:
     return settle(server)
 
 
-def graph(prompts: ModuleType, model: str, query: str) -> dict[str, Any]:
+def graph(prompts: ModuleType, kind: str, model: str, query: str) -> dict[str, Any]:
     """A whole job whose pictures are only shown, and a node that remembers the model."""
+    if kind == "lvlm":
+        return {
+            "pictures": prompts.pictures(1, 64, 96),
+            "lvlm": prompts.load_lvlm(model),
+            "heatmap": prompts.lvlm_heatmap("lvlm", "pictures", query, max_new_tokens=4),
+            "mask": prompts.tune("heatmap"),
+            "overlay": prompts.overlay("pictures", "mask"),
+            "ask": prompts.ask("lvlm", "overlay", query, max_new_tokens=8),
+            "answer": prompts.node("PreviewAny", source=["ask", 0]),
+            "view": prompts.view("overlay", "mask"),
+            "remember": prompts.node("ProbeRemember", model=["lvlm", 0]),
+        }
     return {
         "pictures": prompts.pictures(1, 64, 96),
         "clip": prompts.load_clip(model),
@@ -78,18 +92,29 @@ def require_success(run: Any) -> Any:
     return run
 
 
-def measure_free(folder: Path, options: tuple[str, ...]) -> dict[str, Any]:
+def make_models(folder: Path, kind: str, *, large: bool) -> tuple[str, str]:
+    """A tiny model and, if wanted, a large one in ComfyUI's model folders, by the names that workflows give them."""
+    *_, tiny, zoo, large_lvlm = load_tests()
+    place = folder / "models" / ("LLM" if kind == "lvlm" else "clip_vision")
+    place.mkdir(parents=True)
+    small = zoo.folder("llava-1.5", place) if kind == "lvlm" else tiny.tiny_clip_folder(place / "tiny")
+    if large and kind == "lvlm":
+        large_lvlm.large_lvlm_folder(place / "large")
+    elif large:
+        tiny.tiny_clip_folder(place / "large", vision=LARGE)
+    return f"{place.name}/{small.name}", f"{place.name}/large"
+
+
+def measure_free(folder: Path, kind: str, options: tuple[str, ...]) -> dict[str, Any]:
     """What of a large model's memory returns to the system when the user frees it, twice over."""
-    servers, prompts, tiny = load_tests()
-    models = folder / "models" / "clip_vision"
-    tiny.tiny_clip_folder(models / "tiny")
-    tiny.tiny_clip_folder(models / "large", vision=LARGE)
+    servers, prompts, *_ = load_tests()
+    small, large = make_models(folder, kind, large=True)
     with servers.started(folder, log=folder / "server.log", options=options) as server:
-        require_success(server.run(graph(prompts, "clip_vision/tiny", "imports everything")))
+        require_success(server.run(graph(prompts, kind, small, "imports everything")))
         empty = free(server)
         rounds = []
         for number in range(ROUNDS):
-            run = require_success(server.run(graph(prompts, "clip_vision/large", f"red square {number}")))
+            run = require_success(server.run(graph(prompts, kind, large, f"red square {number}")))
             model_bytes = int(next(text for text in run.outputs["remember"]["text"] if "bytes" in text).split("=")[1])
             loaded = settle(server)
             rounds.append((loaded, free(server)))
@@ -104,14 +129,14 @@ def measure_free(folder: Path, options: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def measure_runs(folder: Path, runs: int, settling: int, options: tuple[str, ...]) -> dict[str, Any]:
+def measure_runs(folder: Path, kind: str, runs: int, settling: int, options: tuple[str, ...]) -> dict[str, Any]:
     """The slope of resident memory over runs, the first `settling` of them left out."""
-    servers, prompts, tiny = load_tests()
-    tiny.tiny_clip_folder(folder / "models" / "clip_vision" / "tiny")
+    servers, prompts, *_ = load_tests()
+    small, _ = make_models(folder, kind, large=False)
     resident = []
     with servers.started(folder, log=folder / "server.log", options=options) as server:
         for number in range(runs):
-            work = graph(prompts, "clip_vision/tiny", f"red square number {number}")
+            work = graph(prompts, kind, small, f"red square number {number}")
             del work["remember"]
             require_success(server.run(work))
             resident.append(server.get("/probe/memory")["resident"])
@@ -123,6 +148,7 @@ def measure_runs(folder: Path, runs: int, settling: int, options: tuple[str, ...
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["free", "runs"])
+    parser.add_argument("--kind", choices=["clip", "lvlm"], default="clip")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--settle", type=int, default=50, help="runs at the start that are not fitted")
     parser.add_argument("--folder", type=Path, help="where the server keeps its files (default: a temporary folder)")
@@ -134,9 +160,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary)
         if given.what == "free":
-            report = measure_free(folder, options)
+            report = measure_free(folder, given.kind, options)
         else:
-            report = measure_runs(folder, given.runs, given.settle, options)
+            report = measure_runs(folder, given.kind, given.runs, given.settle, options)
     sys.stdout.write(json.dumps(report) + "\n")
 
 

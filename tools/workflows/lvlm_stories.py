@@ -234,7 +234,12 @@ SERVERS = Story(
     nodes=(
         Node("picture", "LoadImage", (0, 0), (380, 330), values={"image": "example.png"}),
         Node(
-            "question", "PrimitiveStringMultiline", (0, 400), (380, 120), "The question", {"value": "What is it doing?"}
+            "question",
+            "PrimitiveStringMultiline",
+            (0, 400),
+            (380, 120),
+            "The question",
+            {"value": "What does she wear?"},
         ),
         Node(
             "clip",
@@ -243,7 +248,7 @@ SERVERS = Story(
             (380, 130),
             values={"model": "ViT-L-14-336/openai", "precision": "auto", "allow_download": False},
         ),
-        Node("heatmap", "AttnPromptCLIPHeatmap", (440, 0), (380, 330), values={"query": "the animal"}),
+        Node("heatmap", "AttnPromptCLIPHeatmap", (440, 0), (380, 330), values={"query": "the dress"}),
         Node("mask", "AttnPromptTuneMask", (440, 400), (380, 230)),
         Node("overlay", "AttnPromptOverlay", (880, 0), (360, 180), values={"style": "fade to grey"}),
         Node("server", "AttnPromptConnectServer", (880, 250), (360, 120), values={"profile": "ollama", "model": ""}),
