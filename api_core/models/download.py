@@ -1,7 +1,8 @@
 """Getting a model's files: what lies on this machine first, the hub only when the caller allows it.
 
-Only safetensors, JSON and text are ever fetched. Files land in the hub's own cache (in its layout for systems without
-symbolic links), so other programs find them. A download that breaks off, or is stopped, goes on where it ended.
+Only safetensors, JSON, text, chat templates and tokenizers' vocabularies are ever fetched. Files land in the hub's own
+cache (in its layout for systems without symbolic links), so other programs find them. A download that breaks off, or is
+stopped, goes on where it ended.
 """
 
 import errno

@@ -6,10 +6,14 @@ import pytest
 from pack.api_core.models.catalog import (
     CLIP_MODELS,
     EMBEDDED_CLIP,
+    EMBEDDED_LVLM,
+    LVLM_MODELS,
     PAPER_DEFAULTS,
     MaskDefaults,
     find_clip_model,
+    find_lvlm_model,
     list_clip_models,
+    list_lvlm_models,
     mask_defaults,
 )
 
@@ -17,12 +21,36 @@ MODELS = Path(__file__).parents[3] / "api_core" / "models"
 
 
 def test_names_and_aliases_are_unambiguous() -> None:
-    names = [name.casefold() for entry in CLIP_MODELS for name in (entry.name, *entry.aliases)]
+    names = [name.casefold() for entry in (*CLIP_MODELS, *LVLM_MODELS) for name in (entry.name, *entry.aliases)]
     assert len(names) == len(set(names))
 
 
 def test_the_embedded_model_is_offered_first() -> None:
     assert list_clip_models()[0] == EMBEDDED_CLIP
+    assert list_lvlm_models()[0] == EMBEDDED_LVLM
+    assert [entry.name for entry in LVLM_MODELS if entry.repo is None] == [EMBEDDED_LVLM]
+
+
+@pytest.mark.parametrize("alias", ["llava-v1.5-7b", "llava-v1.5-13b"])
+def test_the_published_llavas_hold_the_published_values(alias: str) -> None:
+    entry = find_lvlm_model(alias)
+    assert entry is not None
+    assert (entry.layers, entry.contrast, entry.smoothing) == ((20,), 10.0, 3)
+    assert find_lvlm_model(f" {alias.upper()} ") is entry
+    assert mask_defaults(alias) == MaskDefaults(10.0, 3)
+
+
+def test_vision_language_models_are_whole_entries() -> None:
+    for entry in LVLM_MODELS:
+        assert entry.size_bytes > 0
+        assert entry.licence
+        assert entry.note
+        assert 0 < entry.relative_layer < 1
+        assert entry.repo is None or entry.repo.count("/") == 1
+        # A folder is found by the repository's own name, so each has one of its own.
+    repos = [entry.repo for entry in LVLM_MODELS if entry.repo]
+    assert len(repos) == len(set(repos))
+    assert find_lvlm_model("someone/else") is None
 
 
 @pytest.mark.parametrize(("alias", "layer"), [("ViT-L-14-336", 22), ("ViT-L-14", 22), ("ViT-B-32", 10)])

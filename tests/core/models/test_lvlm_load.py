@@ -182,6 +182,28 @@ def test_the_embedded_model_is_asked_for_by_name() -> None:
     assert (model.name, model.dtype, model.warnings) == (EMBEDDED_LVLM, torch.float32, ())
 
 
+def test_a_download_takes_what_is_needed_and_nothing_else() -> None:
+    from fnmatch import fnmatch
+
+    from pack.api_core.models.local_files import SAFE_PATTERNS
+
+    def taken(name: str) -> bool:
+        return all(any(fnmatch(name, pattern) for pattern in patterns) for patterns in (SAFE_PATTERNS, source.PATTERNS))
+
+    wanted = (
+        "config.json generation_config.json model.safetensors model-00001-of-00002.safetensors "
+        "model.safetensors.index.json preprocessor_config.json processor_config.json video_preprocessor_config.json "
+        "tokenizer.json tokenizer.model tokenizer_config.json special_tokens_map.json added_tokens.json vocab.json "
+        "merges.txt chat_template.jinja chat_template.json qformer_tokenizer/tokenizer.json"
+    )
+    assert all(taken(name) for name in wanted.split())
+    other = (
+        "pytorch_model.bin consolidated.safetensors original/model.safetensors modeling_x.py model.gguf "
+        "onnx/model.onnx training_args.bin README.md tokenizer.py"
+    )
+    assert not [name for name in other.split() if taken(name)]
+
+
 def without(folder: Path, name: str) -> None:
     (folder / name).unlink()
 
