@@ -14,6 +14,7 @@ from ..models.lvlm.batch_reader import question_positions
 from ..models.lvlm.case import Prepared, Reply
 from ..models.lvlm.model import LvlmModel
 from ..models.lvlm.teacher_forcing import part_of
+from ..progress import Progress
 from .lvlm_method import Asked, LvlmMethod, Relevance, counted_tokens
 
 
@@ -23,8 +24,12 @@ def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Releva
     found = []
     for index, reply in enumerate(replies):
         found.append(_of_case(model, part_of(model, prepared, [index]), reply, asked))
-        asked.on_progress(index + 1, len(replies))
+        asked.on_progress(len(replies) + index + 1, 2 * len(replies))
     return found
+
+
+def _first_half(asked: Asked) -> Progress:
+    return lambda done, total: asked.on_progress(done, 2 * total)
 
 
 def _replies(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Reply]:
@@ -32,7 +37,8 @@ def _replies(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Reply]:
     missing = [i for i, answer in enumerate(asked.answers) if answer is None]
     generated = []
     if missing:
-        generated = model.generate(part_of(model, prepared, missing), max_new_tokens=asked.max_new_tokens)
+        part = part_of(model, prepared, missing)
+        generated = model.generate(part, max_new_tokens=asked.max_new_tokens, on_progress=_first_half(asked))
     by_case = dict(zip(missing, generated, strict=True))
     return [
         by_case[i] if answer is None else model.reply_of(model.encode_answer(answer))

@@ -143,7 +143,7 @@ def _on_cache(
     with _remembering(model) as remembered:
         replies = model.generate(prepared, max_new_tokens=max_new_tokens, on_progress=on_progress)
     length = prepared.rows[0].length
-    cache = remembered.get("past_key_values")
+    cache: Any = remembered.get("past_key_values")
     longest = max(len(reply.token_ids) for reply in replies)
     extra = None
     if model.family.can_chunk(cache) and cache.get_seq_length() == length + longest - 1:
