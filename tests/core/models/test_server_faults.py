@@ -34,16 +34,30 @@ def server() -> Iterator[ServerProcess]:
         yield process
 
 
+class Everything(logging.Handler):
+    """Keeps all that is logged, written out with its tracebacks."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{logging.Formatter().format(record)} {record.args!r}")
+
+
 @pytest.fixture(autouse=True)
-def nothing_shows_the_key(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Whatever a test does: no log of any library at any level, no output and no error of ours holds the key."""
-    caplog.set_level(logging.DEBUG)
-    for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2", "asyncio"):
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    yield
+def nothing_shows_the_key(capfd: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
+    """Whatever a test does: no log of any library at any level, and no output, holds the key."""
+    root, kept = logging.getLogger(), Everything()
+    level = root.level
+    root.addHandler(kept)
+    root.setLevel(logging.DEBUG)
+    yield kept.lines
+    gc.collect()
+    root.removeHandler(kept)
+    root.setLevel(level)
     written = capfd.readouterr()
-    records = " ".join(f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.records)
-    assert KEY not in written.out + written.err + caplog.text + records
+    assert KEY not in written.out + written.err + "\n".join(kept.lines)
 
 
 def model_of(server: ServerProcess, name: str = "scripted-lvlm", limits: Limits = HASTY) -> ServerModel:
@@ -261,6 +275,15 @@ def test_a_picture_beyond_what_servers_take_is_not_sent(server: ServerProcess) -
     with pytest.raises(InvalidInput, match=r"3000 x 3000 pixels is \d+ MB"):
         ask(model_of(server), noise, "what is it?")
     assert not server.requests
+
+
+def test_the_watch_over_the_logs_sees_them(server: ServerProcess, nothing_shows_the_key: list[str]) -> None:
+    server.misbehave({**STATUS, "status": 500})
+    answers(model_of(server))
+    logged = "\n".join(nothing_shows_the_key)
+    assert "openai" in logged or "HTTP Request" in logged
+    assert "Trying again" in logged
+    assert "[key]" in logged
 
 
 def test_an_exception_that_nobody_looked_at_is_not_printed() -> None:
