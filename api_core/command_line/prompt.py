@@ -15,16 +15,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import AttentionPromptingError, InvalidInput, ModelNotFound
+from ..errors import AttentionPromptingError, InvalidInput
 from ..models.clip import ClipModel
-from ..models.clip.load import load_clip
+from ..models.lvlm.model import LvlmModel
 from ..overlay import Style
 from ..panel import panel
 from ..pictures import flatten_alpha, to_picture, to_pil
-from ..prompting import prompt_picture
+from ..prompting import names_lvlm, prompt_picture
 from ..results import Heatmap
 from .files import Job, find_pictures, plan, refuse_collisions, write_all
-from .options import chosen_style
+from .loading import load_clip_model, load_lvlm_model
+from .options import LVLM_METHODS, METHODS, chosen_style
 from .terminal import ProgressBar, one_line, say
 
 
@@ -37,8 +38,9 @@ def run(options: argparse.Namespace) -> int:
     wanted = {"mask": options.save_mask, "heatmap": options.save_heatmap, "panel": options.panel}
     jobs = plan(sources, options.out, **wanted)
     refuse_collisions(jobs, options.overwrite)
-    model = load_model(options)
-    model.resolve_layer(options.layer)
+    lvlm = names_lvlm(options.model)
+    refuse_options(options, lvlm)
+    model = load_model(options, lvlm)
     failed = 0
     with ProgressBar("prompting", shown=len(jobs) > 1) as bar:
         for done, job in enumerate(jobs):
@@ -62,21 +64,39 @@ def run(options: argparse.Namespace) -> int:
     return failed
 
 
-def load_model(options: argparse.Namespace) -> ClipModel:
-    try:
-        with ProgressBar("downloading") as bar:
-            return load_clip(
-                options.model,
-                precision=options.precision,
-                device=options.device,
-                allow_download=options.allow_download,
-                on_progress=bar,
-            )
-    except ModelNotFound as error:  # the library speaks of its argument, this user of an option
-        raise ModelNotFound(str(error).replace("Turn on allow_download", "Add --allow-download")) from error
+def refuse_options(options: argparse.Namespace, lvlm: bool) -> None:
+    """Raise InvalidInput for an option that the kind of model does not know."""
+    of_clip = {"--fit": options.fit, "--neutral": options.neutral}
+    of_lvlm = {
+        "--answer": options.answer,
+        "--hint-words": options.hint_words,
+        "--max-new-tokens": options.max_new_tokens,
+        "--max-pixels": options.max_pixels,
+    }
+    for flag, value in (of_clip if lvlm else of_lvlm).items():
+        if value:
+            other, own = ("a CLIP", "an LVLM") if lvlm else ("an LVLM", "a CLIP")
+            raise InvalidInput(f"{flag} is for {other}; --model {options.model} is {own}.")
+    methods = LVLM_METHODS if lvlm else METHODS
+    if options.method not in (None, *methods):
+        raise InvalidInput(f"--model {options.model} has no method {options.method!r}. It has {', '.join(methods)}.")
 
 
-def prompt_one(model: ClipModel, job: Job, style: Style, options: argparse.Namespace) -> tuple[str, ...]:
+def load_model(options: argparse.Namespace, lvlm: bool) -> ClipModel | LvlmModel:
+    """The model, whose layers are those that are asked for."""
+    if lvlm:
+        loaded = load_lvlm_model(options, options.model)
+        assert loaded is not None
+        loaded.resolve_layers(options.layers)
+        return loaded
+    if options.layers and len(options.layers) > 1:
+        raise InvalidInput(f"A CLIP is read at one layer, not at {', '.join(map(str, options.layers))}.")
+    clip = load_clip_model(options, options.model)
+    clip.resolve_layer(options.layers[0] if options.layers else None)
+    return clip
+
+
+def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: argparse.Namespace) -> tuple[str, ...]:
     """Do one picture and write its files; returns the warnings."""
     picture = to_picture(job.source)
     done = prompt_picture(
@@ -84,7 +104,7 @@ def prompt_one(model: ClipModel, job: Job, style: Style, options: argparse.Names
         options.query,
         model=model,
         method=options.method,
-        layer=options.layer,
+        layer=options.layers,
         contrast=options.contrast,
         smoothing=options.smoothing,
         interpolation=options.interpolation,
@@ -97,6 +117,9 @@ def prompt_one(model: ClipModel, job: Job, style: Style, options: argparse.Names
         reading=options.reading,
         fit=options.fit,
         neutral_text=options.neutral,
+        answer=options.answer,
+        hint_words=options.hint_words,
+        max_new_tokens=options.max_new_tokens,
     )
     writers: list[tuple[Path, Callable[[Path], None]]] = [
         (job.picture, partial(save_picture, done.picture, job.picture))
@@ -132,6 +155,7 @@ def save_heatmap(heatmap: Heatmap, path: Path) -> None:
     arrays: dict[str, np.ndarray] = {
         "size": np.array(picture.size),
         "labels": np.array([label.text for label in picture.labels]),
+        "roles": np.array([label.role for label in picture.labels]),
         "model": np.array(picture.model),
         "method": np.array(picture.method),
         "reading": np.array(picture.reading),

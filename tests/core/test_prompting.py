@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pack.api_core import prompting
 from pack.api_core.errors import InvalidInput
 from pack.api_core.masks import tune
 from pack.api_core.models.clip.load import load_clip
 from pack.api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, Style
 from pack.api_core.pictures import to_picture
-from pack.api_core.prompting import clip_api, prompt_picture, release
+from pack.api_core.prompting import clip_api, kept, llava_api, names_lvlm, prompt_picture, release
+from pack.tests import zoo
 from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
 
@@ -23,6 +23,11 @@ pytest.importorskip("open_clip")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_clip_folder(tmp_path_factory.mktemp("models") / "small")
+
+
+@pytest.fixture(scope="module")
+def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return zoo.folder("llava-1.5", tmp_path_factory.mktemp("zoo"))
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +42,9 @@ def image(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Im
     return Image.fromarray(generator.integers(0, 256, (height, width, 3), dtype=np.uint8)).convert(mode)
 
 
-def test_the_published_signature_still_fits() -> None:
-    names = list(inspect.signature(clip_api).parameters)[:9]
+@pytest.mark.parametrize("function", [clip_api, llava_api])
+def test_the_published_signature_still_fits(function: object) -> None:
+    names = list(inspect.signature(function).parameters)[:9]
     assert names == [
         "images",
         "queries",
@@ -111,12 +117,12 @@ def test_the_model_is_kept_until_released(folder: Path, monkeypatch: pytest.Monk
         loads.append(arguments)
         return load_clip(*arguments, **options)
 
-    monkeypatch.setattr(prompting, "load_clip", load)
+    monkeypatch.setattr(kept, "load_clip", load)
     clip_api(image(20, 20), "red", folder)
     clip_api(image(20, 20), "blue", folder)
     prompt_picture(image(20, 20), "blue", model=folder)
     assert len(loads) == 1
-    gone = weakref.ref(prompting._kept[1].module)
+    gone = weakref.ref(kept._kept[1].module)
     release()
     gc.collect()
     assert gone() is None
@@ -219,3 +225,68 @@ def test_what_cannot_be_read(folder: Path, tmp_path: Path) -> None:
             clip_api(image(9, 9), " ", folder, reading=reading)
     with pytest.raises(InvalidInput, match="256"):
         clip_api(image(9, 9), "red", folder, grayscale=256)
+
+
+@pytest.mark.parametrize("reading", ["precise", "upstream"])
+def test_pictures_are_prompted_by_an_lvlm_too(llava: Path, tmp_path: Path, reading: str) -> None:
+    image(50, 30).save(tmp_path / "one.png")
+    sources = [tmp_path / "one.png", image(20, 70, "L"), image(33, 33, "RGBA")]
+    settings = {"grayscale": 200, "reading": reading, "max_new_tokens": 3}
+    prompted = llava_api(sources, "where is the red circle?", llava, 2, 1, 5, 3, "BICUBIC", **settings)
+    assert [one.size for one in prompted] == [(50, 30), (20, 70), (33, 33)]
+    assert {one.mode for one in prompted} == {"RGB"}
+    alone = llava_api(sources[0], ["where is the red circle?"], llava, 1, 1, 5, 3, "BICUBIC", **settings)
+    assert np.abs(np.asarray(alone[0]).astype(int) - np.asarray(prompted[0])).max() <= 1
+    other = llava_api(sources[0], "where is the red circle?", llava, 1, 1, 5, 3, "BICUBIC", answers="blue", **settings)
+    assert other[0].tobytes() != alone[0].tobytes()
+    assert llava_api([], "red", llava) == []
+    with pytest.raises(InvalidInput, match="256"):
+        llava_api(image(9, 9), "red", llava, grayscale=256)
+
+
+def test_prompt_picture_takes_either_kind_of_model_by_its_folder(folder: Path, llava: Path) -> None:
+    assert names_lvlm(llava)
+    assert names_lvlm("tiny-lvlm")
+    assert not names_lvlm(folder)
+    assert not names_lvlm("tiny-clip")
+    source = to_picture(image(60, 40))
+    result = prompt_picture(source, "where is it?", model=llava, answer="a red star", layer=[1, 2], contrast=2)
+    assert result.answer == "a red star"
+    assert [label.text for label in result.heatmap.pictures[0].labels[-3:]] == ["a", "red", "star"]
+    assert torch.allclose(result.picture, source * result.mask.unsqueeze(-1), atol=1e-6)
+    word = prompt_picture(source, "where is it?", model=llava, answer="a red star", layer=[1, 2], hint_words=["star"])
+    again = prompt_picture(source, "where is it?", model=llava, answer="a red star", layer=[1, 2], words=["star"])
+    assert torch.equal(word.mask, again.mask)
+    assert not torch.equal(word.mask, result.mask)
+    said = prompt_picture(source, "where is it?", model=llava, max_new_tokens=2)
+    assert said.answer is not None
+    assert prompt_picture(source, "red", model=folder, layer=[1]).answer is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        ("lvlm", {"fit": "crops"}, "fit is for a CLIP"),
+        ("lvlm", {"neutral_text": "a photo"}, "neutral_text is for a CLIP"),
+        ("lvlm", {"method": "decomposition"}, "no method 'decomposition' for an LVLM"),
+        ("clip", {"answer": "red"}, "answer is for a vision-language model"),
+        ("clip", {"hint_words": ["red"]}, "hint_words is for a vision-language model"),
+        ("clip", {"layer": [1, 2]}, "read at one layer"),
+        ("clip", {"method": "gradient"}, "no method 'gradient'"),
+    ],
+)
+def test_what_belongs_to_the_other_kind_is_refused(
+    kind: str, options: dict[str, object], said: str, folder: Path, llava: Path
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        prompt_picture(image(20, 20), "red", model=llava if kind == "lvlm" else folder, **options)
+
+
+def test_one_model_is_kept_whatever_its_kind(folder: Path, llava: Path) -> None:
+    prompt_picture(image(20, 20), "red", model=llava, answer="red")
+    first = weakref.ref(kept._kept[1].module)
+    prompt_picture(image(20, 20), "blue", model=llava, answer="red")
+    assert kept._kept[1].module is first()
+    prompt_picture(image(20, 20), "red", model=folder)
+    gc.collect()
+    assert first() is None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pack.api_core.command_line import main
+from pack.tests import zoo
 from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
 
@@ -20,6 +21,11 @@ QUERY = "the red circle"
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tiny_clip_folder(tmp_path_factory.mktemp("model") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def lvlm(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(zoo.folder("llava-1.5", tmp_path_factory.mktemp("zoo")))
 
 
 @pytest.fixture
@@ -213,3 +219,46 @@ def test_ctrl_c_leaves_whole_files_only(tmp_path: Path, model: str) -> None:
     assert not [path for path in written if path.name.startswith(".")]
     for path in written:
         Image.open(path).load()
+
+
+def test_a_picture_is_prompted_by_an_lvlm(picture: Path, tmp_path: Path, lvlm: str) -> None:
+    shared = ("--save-heatmap", "--save-mask", "--layers", "1,2", "--answer", "a red star")
+    assert prompt(picture, tmp_path / "whole", lvlm, *shared) == 0
+    assert prompt(picture, tmp_path / "hint", lvlm, *shared, "--hint-words", "Star,red", "--method", "gradient") == 0
+    with np.load(tmp_path / "hint" / "scene.heatmap.npz") as heatmap:
+        assert heatmap["labels"].tolist() == ["Star, red", "the", "red", "circle", "a", "red", "star"]
+        assert heatmap["roles"].tolist() == ["whole", *["question word"] * 3, *["answer word"] * 3]
+        assert heatmap["attention.0.values"].shape == (7, 6, 6)
+        assert heatmap["method"] == "gradient"
+    masks = [np.asarray(Image.open(tmp_path / name / "scene.mask.png")) for name in ("whole", "hint")]
+    assert not np.array_equal(*masks)
+    assert prompt(picture, tmp_path / "own", lvlm, "--max-new-tokens", "2", "--max-pixels", "900") == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        ("lvlm", ("--fit", "crops"), "--fit is for a CLIP"),
+        ("lvlm", ("--neutral", "a photo"), "--neutral is for a CLIP"),
+        ("lvlm", ("--method", "decomposition"), "no method 'decomposition'. It has attention"),
+        ("lvlm", ("--layers", "1,99"), "no layer 99"),
+        ("clip", ("--answer", "red"), "--answer is for an LVLM"),
+        ("clip", ("--hint-words", "red"), "--hint-words is for an LVLM"),
+        ("clip", ("--max-new-tokens", "3"), "--max-new-tokens is for an LVLM"),
+        ("clip", ("--method", "gradient"), "no method 'gradient'. It has decomposition"),
+        ("clip", ("--layers", "1,2"), "read at one layer"),
+    ],
+)
+def test_an_option_of_the_other_kind_of_model_is_refused(
+    kind: str,
+    options: tuple[str, ...],
+    said: str,
+    picture: Path,
+    tmp_path: Path,
+    model: str,
+    lvlm: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert prompt(picture, tmp_path / "out", lvlm if kind == "lvlm" else model, *options) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
