@@ -303,6 +303,17 @@ def test_a_model_without_a_chat_template_warns_and_reads_plain_text(folder: Path
     assert len(model.generate(prepared, max_new_tokens=2)[0].token_ids) == 2
 
 
+def test_a_chat_template_that_only_the_tokenizer_holds_is_used(folder: Path) -> None:
+    case = Case((torch.rand(40, 40, 3),), "What is it?")
+    expected = load_lvlm(folder, device="cpu").prepare([case]).prompts
+    (template,) = folder.glob("chat_template*")
+    edit(folder / "tokenizer_config.json", chat_template=template.read_text())
+    template.unlink()
+    model = load_lvlm(folder, device="cpu")
+    assert model.prepare([case]).prompts == expected
+    assert not model.warnings
+
+
 def test_a_tokenizer_without_padding_gets_one(folder: Path) -> None:
     edit(folder / "tokenizer_config.json", pad_token=None)
     model = load_lvlm(folder, device="cpu")
