@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import gemma_family, instructblip, llava, own_shapes, qwen_vl, tiles
+from . import further, gemma_family, instructblip, llava, own_shapes, qwen_vl, tiles
 from .saving import Recipe
 
 _RECIPES: Mapping[str, Recipe] = {
@@ -23,6 +23,7 @@ _RECIPES: Mapping[str, Recipe] = {
     **tiles.RECIPES,
     **own_shapes.RECIPES,
     **instructblip.RECIPES,
+    **further.RECIPES,
 }
 
 FAMILIES: tuple[str, ...] = (
@@ -46,6 +47,9 @@ FAMILIES: tuple[str, ...] = (
     "glm4v",
 )
 """The name of every family, whether or not the transformers at hand knows it; no adapter names the last two."""
+
+FURTHER: tuple[str, ...] = tuple(further.RECIPES)
+"""More models for the generic adapter alone: too many to run every test on."""
 
 WITHOUT_CHAT: tuple[str, ...] = ("paligemma", "instructblip")
 """Families that are published without a chat template."""

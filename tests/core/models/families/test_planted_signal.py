@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
@@ -19,15 +17,8 @@ from pack.api_core.models.lvlm.case import Case, PicturePlaces, Row, TokenGrid
 from pack.api_core.models.lvlm.load import load_lvlm
 from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
 from pack.tests import zoo
+from pack.tests.core.models.families import reactions
 from torch import Tensor
-
-# A module beside this one; the folder itself is no package.
-_spec = importlib.util.spec_from_file_location("planted_reactions", Path(__file__).with_name("reactions.py"))
-assert _spec is not None
-assert _spec.loader is not None
-reactions = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = reactions
-_spec.loader.exec_module(reactions)
 
 PLACED = tuple(name for name in zoo.FAMILIES if name not in zoo.WITHOUT_PLACES)
 SIZES = ((240, 240), (160, 320), (330, 150), (120, 400))
@@ -178,6 +169,16 @@ def test_second_picture_of_a_padded_row(name: str, local: Any) -> None:
     )
     _require_agreement(unpadded, reaction)
     assert float(reaction.across[first.positions - row.padding].abs().max()) == 0
+
+
+@pytest.mark.parametrize("name", zoo.FURTHER)
+def test_models_that_no_adapter_names(name: str, measured: Any) -> None:
+    for size in SIZES[1:3]:
+        row, _, reaction = measured(name, size)
+        (places,) = row.places
+        _require_agreement(places, reaction)
+        valid = torch.cat([grid.tokens[grid.valid] for grid in places.grids])
+        assert bool((reaction.across[valid].amax(1) > 0).all())
 
 
 @pytest.mark.parametrize("size", [(120, 300), (280, 110)], ids=lambda size: f"{size[0]}x{size[1]}")
