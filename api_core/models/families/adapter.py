@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ...errors import UnsupportedModel
+from ...errors import InvalidInput, UnsupportedModel
 from ..lvlm.case import Case, PicturePlaces, TokenGrid
 from .grids import patch_raster, shapes, token_grid
 from .probe import Look, look
@@ -24,6 +24,7 @@ _PER_TOKEN = ("token_type_ids",)
 # What belongs to the prompt alone: positions are found again, and labels would only cost a loss.
 _NOT_OF_AN_ANSWER = ("position_ids", "cache_position", "labels")
 _MOST_LAYOUTS = 256
+_SMALLEST = 16
 _layouts: weakref.WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], PicturePlaces]] = weakref.WeakKeyDictionary()
 
 
@@ -118,7 +119,15 @@ class Family:
         if key not in kept:
             prompt = self._probing_prompt(processor, Case((torch.zeros(1, 1, 3),) * copies, "?"))
             seen = look(processor, prompt, self.image_token(config), size, copies, options)
-            layout = self.place(config, size, seen, torch.arange(seen.tokens))
+            try:
+                layout = self.place(config, size, seen, torch.arange(seen.tokens))
+            except UnsupportedModel as error:
+                if min(size) >= _SMALLEST:
+                    raise
+                raise InvalidInput(
+                    f"A picture of {size[0]} x {size[1]} pixels (height x width) is too small to find out where "
+                    f"{self.title} looks. Enlarge it to at least {_SMALLEST} pixels on each side."
+                ) from error
             if not torch.equal(layout.positions, torch.arange(seen.tokens)):
                 raise UnsupportedModel(
                     f"{self.title}: {len(layout.positions)} of {seen.tokens} image tokens of a picture of {size[0]} x "

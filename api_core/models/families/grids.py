@@ -20,6 +20,8 @@ _ENOUGH = 0.5
 _BENT = 3
 _FEWEST = 4
 _TOO_FEW = 12
+# A place nearer to an edge than this, in pixels, is the middle of the outermost pixel.
+_EDGE_PIXEL = 0.6
 # An edge this near to the picture's own lies on it: pixels of the picture, and pixels (or patches) of the view.
 _SNAP_PIXELS = 0.25
 _SNAP_STEPS = 0.1
@@ -145,11 +147,12 @@ def _line(places: Tensor, share: Tensor, axis: int, length: int) -> tuple[float,
     whole = share >= 0.95 if bool((share >= 0.95).any()) else share >= _ENOUGH * share.max()
     count = whole.sum(1 - axis)
     known = count > 0
-    if int(known.sum()) < _TOO_FEW and not bool(known.all()):
-        return _line_of_thin(share.amax(1 - axis).to(torch.float64), length)
     mean = torch.where(whole, places, 0.0).sum(1 - axis, dtype=torch.float64) / count.clamp(min=1)
     index = torch.arange(len(mean), dtype=torch.float64) + 0.5
     index, mean, weight = index[known], mean[known], count[known].to(torch.float64)
+    all_of_it = len(mean) and float(mean[0]) < _EDGE_PIXEL and float(mean[-1]) > length - _EDGE_PIXEL
+    if all_of_it or (len(mean) < _TOO_FEW and len(mean) < len(known)):
+        return _line_of_all(share.amax(1 - axis).to(torch.float64), length)
     if len(index) == 1:
         return float(mean[0] - index[0] * length), float(length)
     bent = max(_BENT, math.ceil(2.5 * (len(index) - 1) / max(abs(float(mean[-1] - mean[0])), 1e-6)))
@@ -162,10 +165,11 @@ def _line(places: Tensor, share: Tensor, axis: int, length: int) -> tuple[float,
     return start, step
 
 
-def _line_of_thin(share: Tensor, length: int) -> tuple[float, float]:
-    """The same from how much of each index is picture [n], for a picture that padding surrounds, so all of it is there.
+def _line_of_all(share: Tensor, length: int) -> tuple[float, float]:
+    """The same from how much of each index is picture [n], where all of the picture is there.
 
-    Too few places are left for a fit that the edges do not bend.
+    So it is where both its outermost pixels are seen (it was enlarged), and where padding surrounds it. A fit would be
+    bent by the edges: too few places lie between them.
     """
     index = torch.arange(len(share), dtype=torch.float64) + 0.5
     across = float(share.sum())
@@ -179,7 +183,7 @@ def _require_straight(places: Tensor, whole: Tensor, axis: int, start: float, st
     line = start + (torch.arange(places.shape[axis]) + 0.5) * step
     off = (places - (line if axis == 1 else line.unsqueeze(1))).abs()
     mean = float(off[whole].mean())
-    if step <= 0 or mean > max(step, 0.02 * length):
+    if step <= 0 or mean > max(step, 0.02 * length, 0.5):
         raise UnsupportedModel(
             f"The model's image processor turns, flips or bends the picture: places are {mean:.1f} pixels off a "
             f"straight line of {step:.3f} pixels a step. Use another model for heatmaps."

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from pack.api_core.errors import UnsupportedModel
+from pack.api_core.errors import InvalidInput, UnsupportedModel
 from pack.api_core.models.families import FAMILIES, Family, family_of, probe
 from pack.api_core.models.families.grids import shapes, token_grid
 from pack.api_core.models.families.probe import Seen
@@ -16,7 +16,7 @@ from pack.api_core.models.lvlm.case import PicturePlaces
 from pack.tests import zoo
 from pack.tests.core.models.families.geometry import LAYOUTS
 
-SIZES = [(480, 640), (400, 1000), (640, 480), (911, 37), (48, 48), (1340, 2000)]
+SIZES = [(480, 640), (400, 1000), (640, 480), (911, 37), (21, 18), (1340, 2000)]
 PLACED = [name for name in zoo.FAMILIES if name not in zoo.WITHOUT_PLACES]
 QUESTION = "Where is the red ball?"
 
@@ -185,6 +185,16 @@ def test_what_is_kept_follows_the_processor(zoo_folder: Callable[[str], Path], m
         images.max_pixels = 12 * 256
     (smaller,), _ = places(processor, config, [(300, 400)])
     assert smaller.grids[0].tokens.numel() <= 12 < first.grids[0].tokens.numel()
+
+
+def test_a_picture_of_one_pixel_is_too_small_and_a_few_are_not(parts: Callable[[str], tuple[Any, Any]]) -> None:
+    processor, config = parts("qwen2.5-vl")
+    with pytest.raises(
+        InvalidInput, match=r"1 x 1 pixels \(height x width\) is too small .* Enlarge it to at least 16"
+    ):
+        places(processor, config, [(1, 1)])
+    (found,), _ = places(processor, config, [(3, 5)])
+    assert_lies(found, [(2, 4, 0, 0, 5, 3)], 0)
 
 
 @pytest.mark.parametrize("name", ["aya-vision", "glm4v"])
