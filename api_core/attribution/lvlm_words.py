@@ -40,7 +40,8 @@ def label_maps(row: Row, found: Relevance, hints: Sequence[str], reading: Readin
         if not bool(found.question[index].any()):
             blind.append(word.text)
             continue
-        labels.append(Label(word.text, "question word", (word.first, word.last)))
+        # Counted without padding, so that a label does not depend on what else is in the batch.
+        labels.append(Label(word.text, "question word", (word.first - row.padding, word.last - row.padding)))
         maps.append(found.question[index])
     for word in reply.words:
         labels.append(Label(word.text, "answer word", (word.first, word.last)))
