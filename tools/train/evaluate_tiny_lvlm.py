@@ -67,6 +67,15 @@ def changed(asked: Sequence[Asked], change: Callable[[np.ndarray], np.ndarray]) 
     return [replace(each, picture=done[each.scene]) for each in asked]
 
 
+def uneven(picture: np.ndarray) -> np.ndarray:
+    """A soft round light anywhere; far from it 40 % of the light are left."""
+    height, width = picture.shape[:2]
+    cy, cx = np.random.default_rng(int(picture.sum()) % 2**32).random(2)
+    y, x = (np.arange(height)[:, None] + 0.5) / height, (np.arange(width)[None] + 0.5) / width
+    light = np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 0.3**2)
+    return picture * (0.4 + 0.6 * light)[..., None].astype(np.float32)
+
+
 def with_other_pictures(asked: Sequence[Asked]) -> list[Asked]:
     """Every question put to the next scene's picture."""
     pictures = {each.scene: each.picture for each in asked}
@@ -156,53 +165,63 @@ def print_localisation(title: str, rows: dict[str, dict[str, Any]]) -> None:
         _say(f"| {name} | {' | '.join(_cell(row[c]) for c in ('pointing', 'first', 'energy'))} | {row['n']} |")
 
 
+class Evaluation:
+    """Asks, prints and keeps; after each table everything so far is written to `folder`."""
+
+    def __init__(self, judge: Judge, folder: Path | None) -> None:
+        self.judge, self.folder = judge, folder
+        self.results: dict[str, Any] = {}
+
+    def keep(self, title: str, result: Any) -> None:
+        self.results[title] = result
+        if self.folder:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "results.json").write_text(json.dumps(self.results, indent=1), encoding="utf-8")
+
+    def answers(self, title: str, asked: Sequence[Asked], with_picture: bool = True) -> list[str]:
+        started = time.monotonic()
+        answers = self.judge.answer(asked, with_picture)
+        each = (time.monotonic() - started) / len(asked) * 1000
+        rows = accuracy(asked, answers)
+        print_accuracy(f"{title} ({each:.0f} ms a question)", rows)
+        self.keep(title, rows)
+        return answers
+
+    def maps(self, title: str, asked: Sequence[Asked]) -> None:
+        rows = localisation(self.judge, single_targets(asked))
+        print_localisation(title, rows)
+        self.keep(title, rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=_PACKAGED, help="an exported folder")
-    parser.add_argument("--scenes", type=int, default=400)
+    parser.add_argument("--scenes", type=int, default=350)
     parser.add_argument("--quick", action="store_true", help="test scenes, second routine and attention only")
     parser.add_argument("--out", type=Path, help="also write results.json there")
     options = parser.parse_args()
-    judge, results = Judge(options.model), dict[str, Any]()
-    third = max(1, options.scenes // 3)
-
-    def judged(title: str, asked: Sequence[Asked], with_picture: bool = True) -> list[str]:
-        started = time.monotonic()
-        answers = judge.answer(asked, with_picture)
-        results[title] = accuracy(asked, answers)
-        print_accuracy(
-            f"{title} ({(time.monotonic() - started) / len(asked) * 1000:.0f} ms a question)", results[title]
-        )
-        return answers
-
+    evaluation = Evaluation(Judge(options.model), options.out)
     own, foreign = own_questions(options.scenes, OPTIONS), foreign_questions(options.scenes)
-    answers = judged("test scenes", own)
-    results["guessing"] = guessing(own, answers)
-    _say("\nguessing", *(f"{kind}: {row}" for kind, row in results["guessing"].items()))
-    judged("second drawing routine, 3 to 5 objects", foreign)
-    results["attention"] = localisation(judge, single_targets(own))
-    print_localisation("attention of the answer, test scenes with 2 to 4 objects", results["attention"])
-    if not options.quick:
-        results["attention, second routine"] = localisation(judge, single_targets(foreign)[: 4 * options.scenes])
-        print_localisation("attention of the answer, second routine", results["attention, second routine"])
-        judged("test scenes, varied wordings", own_questions(options.scenes, OPTIONS, varied=True))
-        judged(
-            "test scenes, 5 objects, radius from 0.065",
-            own_questions(third, replace(OPTIONS, objects=(5, 5), radius=(0.065, 0.2))),
-        )
-        judged("blind: another scene's picture", with_other_pictures(own))
-        judged("blind: no picture", own, with_picture=False)
-        judged("blind: a grey picture", changed(own, lambda p: np.full_like(p, 0.5)))
-        parts = {
-            "test scenes": [q for q in own if q.scene < third],
-            "second routine": [q for q in foreign if q.scene < third],
-        }
-        for change in list(CHANGES)[1:]:
-            for name, part in parts.items():
-                judged(f"{name}, {change}", changed(part, CHANGES[change]))
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    third = max(1, options.scenes // 3)
+    own_part, foreign_part = ([q for q in asked if q.scene < third] for asked in (own, foreign))
+    answers = evaluation.answers("test scenes", own)
+    evaluation.keep("guessing", guessing(own, answers))
+    _say("\nguessing", *(f"{kind}: {row}" for kind, row in evaluation.results["guessing"].items()))
+    evaluation.maps("attention of the answer, test scenes with 2 to 4 objects", own)
+    evaluation.answers("second drawing routine, 3 to 5 objects", foreign)
+    if options.quick:
+        return
+    evaluation.answers("blind: another scene's picture", with_other_pictures(own_part))
+    evaluation.answers("blind: no picture", own_part, with_picture=False)
+    evaluation.answers("blind: a grey picture", changed(own_part, lambda p: np.full_like(p, 0.5)))
+    for name, change in {**CHANGES, "uneven light": uneven}.items():
+        for title, part in (("test scenes", own_part), ("second routine", foreign_part)):
+            if name != "as drawn":
+                evaluation.answers(f"{title}, {name}", changed(part, change))
+    evaluation.answers("test scenes, other wordings", own_questions(third, OPTIONS, varied=True))
+    crowded = replace(OPTIONS, objects=(5, 5), radius=(0.065, 0.2))
+    evaluation.answers("test scenes, 5 objects, radius from 0.065", own_questions(third, crowded))
+    evaluation.maps("attention of the answer, second routine", foreign_part)
 
 
 if __name__ == "__main__":
