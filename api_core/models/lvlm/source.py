@@ -160,6 +160,9 @@ def build_processor(folder: Path) -> Any:
             f"{folder} lacks the model's picture processor. Put preprocessor_config.json and, where the model has it, "
             "processor_config.json beside its weights."
         )
+    for name in ("tokenizer.json", "tokenizer_config.json", *PROCESSOR_FILES):
+        if (folder / name).is_file():
+            _read_json(folder / name)  # transformers blames a missing package for a damaged file
     try:
         processor = transformers.AutoProcessor.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False

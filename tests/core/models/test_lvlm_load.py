@@ -223,7 +223,7 @@ def cut(folder: Path, name: str) -> None:
         (lambda f: as_shards(f)[1].unlink(), ModelNotFound, "part of a model only; missing: model-00002"),
         (lambda f: cut(f, as_shards(f)[0].name), DamagedWeights, "model-00001.*is damaged"),
         (lambda f: without(f, "tokenizer.json"), ModelNotFound, "lacks the model's tokenizer. Put tokenizer.json"),
-        (lambda f: cut(f, "tokenizer.json"), ModelNotFound, "tokenizer or picture processor.*cannot be read"),
+        (lambda f: cut(f, "tokenizer.json"), DamagedWeights, "tokenizer.json cannot be read"),
         (
             lambda f: [path.unlink() for path in f.glob("*processor_config.json")],
             ModelNotFound,
