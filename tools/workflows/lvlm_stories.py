@@ -6,8 +6,8 @@ from stories import AFTER, BEFORE, NOTE_COLUMN, VIT_L, Node, Pictures, Story, be
 Links = tuple[tuple[str, str, str, str], ...]
 
 COMPARED = "Plain and prompted: drag the line"
-FIRST, SECOND = "Where 'red star' came from", "Where 'blue circle' came from"
-SEED = 739
+FIRST, SECOND = "Where 'orange star' came from", "Where 'blue square' came from"
+SEED = 709
 FIXED = {"control_after_generate": "fixed"}
 NATIVE = "qwen3vl_4b_fp8_scaled.safetensors"
 
@@ -95,7 +95,7 @@ WITH_AND_WITHOUT = Story(
         ),
         _ask("ask", (1640, -440), "Ask: the plain picture"),
         Node("answer", "PreviewAny", (2060, -440), (360, 180), title="Answer: the plain picture"),
-        Node("clip heatmap", "AttnPromptCLIPHeatmap", (440, 0), (380, 330), values={"query": "the star"}),
+        Node("clip heatmap", "AttnPromptCLIPHeatmap", (440, 0), (380, 330), values={"query": "the orange star"}),
         *_row("clip", "the CLIP", 0),
         Node("own heatmap", "AttnPromptLVLMHeatmap", (440, 640), (380, 440)),
         *_row("own", "its own attention", 640),
@@ -108,7 +108,8 @@ WITH_AND_WITHOUT = Story(
 ## Ask with and without
 
 One question, asked three times of the same vision-language model: about the plain picture, about the picture prompted
-by a **CLIP**, and about the picture prompted by the model's **own attention** while it first answered.
+by a **CLIP**, and about the picture prompted by the model's **own attention** while it first answered. The scene holds
+two stars, and the question does not say which; the CLIP is asked for the orange one.
 
 Press **Run** and compare the three answers on the right. Nothing is downloaded: *tiny-clip* and *tiny-lvlm* ship with
 the pack and know *drawn shapes* only. They show how it works, not how well.
@@ -177,12 +178,12 @@ WORD_BY_WORD = Story(
             "AttnPromptLVLMHeatmap",
             (440, 0),
             (400, 440),
-            values={"question": "What is in the picture?", "answer": "a red star and a blue circle"},
+            values={"question": "What is in the picture?", "answer": "an orange star and a blue square"},
         ),
         Node("answer", "PreviewAny", (440, 510), (400, 140), title="The answer that is explained"),
         Node("whole view", "AttnPromptView", (1300, -360), (520, 300), title="Where the whole answer came from"),
-        *_words("first", "red, star", FIRST, 0),
-        *_words("second", "blue, circle", SECOND, 360),
+        *_words("first", "orange, star", FIRST, 0),
+        *_words("second", "blue, square", SECOND, 360),
         note(
             "what",
             (NOTE_COLUMN, 0),
