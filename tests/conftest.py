@@ -4,8 +4,13 @@ The repository's root must not be on `sys.path`: its `nodes` would hide ComfyUI'
 """
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
+
+# The tests' models are tiny: more threads only wait for each other, many times as long on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).resolve().parent.parent
 
