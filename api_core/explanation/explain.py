@@ -160,7 +160,7 @@ def _explain_one(
     found = _with_room(
         model, method, Explaining(model, case, reply, subject, hidden, seed, _AT_ONCE, _share(on_progress, 0, 0.7))
     )
-    faithful = {}
+    faithful: dict[str, Faithfulness] = {}
     if steps:
         faithful[baselines[0]] = measure(
             subject, found.importance, steps=steps, on_progress=_share(on_progress, 0.7, 0.85)

@@ -14,7 +14,7 @@ _MASKS, _CELLS, _SIDE, _SHOWN = 200, 7, 32, 0.5
 def find(given: Explaining) -> Found:
     """Grids of 7 x 7 coin tosses, enlarged and shifted at random; the answer's mean log-likelihood weighs them."""
     masks = random_masks(_MASKS, given.seed)
-    scores = []
+    scores: list[float] = []
     with torch.no_grad():
         for part in masks.split(given.chunk):
             given.on_progress(len(scores), _MASKS)
