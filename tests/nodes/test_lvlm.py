@@ -233,6 +233,13 @@ class TestLVLMHeatmap:
         empty = run("AttnPromptLVLMHeatmap", lvlm=lvlm, image=image, question=QUESTION, answer=" ", **LVLM_HEATMAP)
         assert empty.args[1] == own
 
+    def test_stop_ends_a_heatmap(self, run: Run, lvlm: Any, image: Image) -> None:
+        management = importlib.import_module("comfy.model_management")
+        management.interrupt_current_processing(True)
+        with pytest.raises(management.InterruptProcessingException):
+            run("AttnPromptLVLMHeatmap", lvlm=lvlm, image=image, question=QUESTION, **LVLM_HEATMAP)
+        run("AttnPromptLVLMHeatmap", lvlm=lvlm, image=image, question=QUESTION, **LVLM_HEATMAP)
+
     def test_hint_words_choose_the_whole(self, run: Run, lvlm: Any, image: Image) -> None:
         def whole(words: str) -> torch.Tensor:
             given = {**LVLM_HEATMAP, "answer": "a red star", "hint_words": words}

@@ -84,8 +84,10 @@ SHOW_WHOLE = """
   canvas.ds.scale = scale;
   canvas.ds.offset = [90 / scale - left, 80 / scale - top];
   canvas.setDirty(true, true);
+  return [70, 60, 110 + (right - left) * scale, 100 + (bottom - top) * scale];
 }
 """
+HIDE_MESSAGES = "[role=status], .p-toast { display: none !important; }"
 
 
 def version() -> str:
@@ -138,9 +140,10 @@ def open_page(page: Page, url: str) -> None:
     )
 
 
-def graph_picture(page: Page) -> Image.Image:
-    """The laid-out graph, for a workflow whose model cannot be had here."""
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop((70, 60, 1890, 700))
+def graph_picture(page: Page, box: tuple[float, ...]) -> Image.Image:
+    """The laid-out graph, which fills `box` of the page, for a workflow whose model cannot be had here."""
+    page.add_style_tag(content=HIDE_MESSAGES)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop(tuple(round(edge) for edge in box))
     picture.thumbnail((640, 640), Image.Resampling.LANCZOS)
     return picture
 
@@ -162,11 +165,11 @@ def main() -> None:
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             print(f"wrote {target.name}")
             page.keyboard.press("Escape")  # a first visit opens the templates over the graph
-            page.evaluate(SHOW_WHOLE)
+            box = page.evaluate(SHOW_WHOLE)
             if args.run:
                 shown = None if story.models else run(page, args.url, graph)
                 page.wait_for_timeout(2500)
-                picture = story.thumbnail(shown) if shown else graph_picture(page)
+                picture = story.thumbnail(shown) if shown else graph_picture(page, box)
                 picture.save(target.with_suffix(".jpg"), quality=88)
             if args.screenshots:
                 args.screenshots.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ Links = tuple[tuple[str, str, str, str], ...]
 COMPARED = "Plain and prompted: drag the line"
 FIRST, SECOND = "Where 'orange star' came from", "Where 'blue square' came from"
 SEED = 709
+DEMO_HEIGHT = 512  # of Demo Scene's picture; what a view has above it is the caption
 FIXED = {"control_after_generate": "fixed"}
 NATIVE = "qwen3vl_4b_fp8_scaled.safetensors"
 
@@ -21,7 +22,7 @@ def compared(pictures: Pictures) -> Image.Image:
 def word_by_word(pictures: Pictures) -> Image.Image:
     """The maps of two words, side by side; a view shows the picture on its left and the map on its right."""
     views = [pictures[title][0] for title in (FIRST, SECOND)]
-    halves = [view.crop((view.width // 2, 0, view.width, view.height)) for view in views]
+    halves = [view.crop((view.width // 2, view.height - DEMO_HEIGHT, view.width, view.height)) for view in views]
     joined = Image.new("RGB", (sum(half.width for half in halves), halves[0].height))
     for number, half in enumerate(halves):
         joined.paste(half, (number * half.width, 0))
