@@ -126,9 +126,13 @@ class LayerReader:
         for case, wanted in enumerate(self._wanted):
             positions = wanted.between(start, self._seen)
             if positions:
-                rows = torch.tensor([position - start for position in positions], device=call.query.device)
-                # A copy, or a view of a step's single row: never a view that keeps a prompt's queries alive.
-                query = call.query[case] if count == 1 else call.query[case][:, rows]
+                # A copy, or a view of a step's single row: never a view that keeps a prompt's queries alive. Nothing of
+                # a step comes from the host, for which a GPU would have to wait.
+                if count == 1:
+                    rows, query = call.query.new_zeros(1, dtype=torch.long), call.query[case]
+                else:
+                    rows = torch.tensor([position - start for position in positions], device=call.query.device)
+                    query = call.query[case][:, rows]
                 self._waiting[case].append(_Waiting(positions, query, added_scores(call, case, rows), keys))
 
     def finish(self) -> list[dict[int, tuple[Tensor, ...]]]:
