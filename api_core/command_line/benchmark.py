@@ -22,8 +22,8 @@ from .run_options import NO_MODEL
 from .terminal import ProgressBar, say
 
 SCENES, QUICK_SCENES = 250, 12
-# Test questions, and those a setting is chosen on.
-QUESTIONS, QUICK_QUESTIONS = 2000, 60
+# Test questions of each benchmark, and those a setting is chosen on.
+QUESTIONS, QUICK_QUESTIONS = {"answers": 500, "prompting": 2000}, 60
 DEVELOPMENT, QUICK_DEVELOPMENT = 240, 30
 _NEW_TOKENS = 8
 _BATCH = 64
@@ -56,7 +56,7 @@ def _tables(
         return localisation(clip, lvlm, scenes=scenes, stream=options.stream, quick=options.quick, **shared)
     if lvlm is None:
         raise InvalidInput(f"The benchmark {options.benchmark} needs a model that answers. Name one with --model.")
-    shared["questions"] = options.questions or (QUICK_QUESTIONS if options.quick else QUESTIONS)
+    shared["questions"] = options.questions or (QUICK_QUESTIONS if options.quick else QUESTIONS[options.benchmark])
     shared["model"] = identity(lvlm)
     maps: dict[str, MapSource] = {} if clip is None else {"CLIP": ClipMaps(clip)}
     maps["LVLM"] = LvlmMaps(lvlm, batch_size=_BATCH)

@@ -77,6 +77,7 @@ class AskCases:
         for case, given, outcome in zip(cases, answers, outcomes, strict=True):
             outcome[arm] = {"answer": given.text, "complete": given.complete}
             outcome[arm] |= {"thinking": given.thinking} if given.thinking else {}
+            outcome[arm] |= {"notes": list(given.notes)} if given.notes else {}
             right = is_right(given.text, case.answers, case.scorer)
             outcome[arm] |= {} if right is None else {"right": right}
 

@@ -28,7 +28,7 @@ STYLES: dict[str, Style] = {
     "heat colours": HeatStyle(),
     "outline": OutlineStyle(width=1),
 }
-STRENGTHS = (0.3, 0.6, 1.0)
+STRENGTHS = (0.6, 1.0)
 NOTE = (
     "Percent right ± half the 95 % interval, by picture; the difference to the plain picture is paired, question by "
     "question. *moved by lot*: the same mask at another place, mirrored or not; *mean everywhere*: as much fading, "
@@ -57,7 +57,7 @@ def answers(
     maps: Mapping[str, MapSource],
     *,
     model: str,
-    questions: int = 1000,
+    questions: int = 500,
     stream: str = "test",
     quick: bool = False,
     seed: int = 0,

@@ -93,6 +93,7 @@ class SceneOptions:
 
     `alike` is the chance that a further object shares its colour or its shape with an earlier one (telling them apart
     is then a matter of both words). `overlap` is the chance that objects of a scene may cover each other in part.
+    `spoil` is the chance of blur, and that of noise, whose standard deviation lies in `noise`.
     """
 
     objects: tuple[int, int] = (1, 6)
@@ -106,6 +107,7 @@ class SceneOptions:
     overlap: float = 0.3
     clutter: int = 6
     spoil: float = 0.25
+    noise: tuple[float, float] = (0.01, 0.07)
 
 
 def stream_generator(stream: str, number: int, purpose: int = 0) -> np.random.Generator:
@@ -135,7 +137,7 @@ def make_scene(number: int, stream: str = "train", options: SceneOptions = Scene
         clutter=int(rng.integers(options.clutter + 1)) if options.clutter and rng.random() < 0.6 else 0,
         shadow=float(rng.uniform(0.15, 0.5)) if rng.random() < 0.3 else 0.0,
         blur=float(rng.uniform(0.002, 0.009)) if spoiled[0] else 0.0,
-        noise=float(rng.uniform(0.01, 0.07)) if spoiled[1] else 0.0,
+        noise=float(rng.uniform(*options.noise)) if spoiled[1] else 0.0,
     )
 
 

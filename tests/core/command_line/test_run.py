@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from pack.api_core.command_line import main
+from pack.api_core.models.server import Profile
+from pack.api_core.models.server.profiles import save_profile
 from pack.tests import zoo
+from pack.tests.servers.process import running
 from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
 
@@ -136,6 +139,22 @@ def test_without_maps_only_the_plain_picture_is_asked_about(cases: Path, lvlm: s
     assert main(["run", str(cases), "--out", str(out), *options, "--seed", "5"]) == 0
     assert not {"prompted", "mask"} & set(lines(out)[0])
     assert "seed=5" in lines(out)[0]["settings"]["decoding"]
+
+
+def test_a_server_answers_and_a_clip_says_where_to_look(
+    cases: Path, clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("APPDATA", str(tmp_path / "config"))
+    out = tmp_path / "results.jsonl"
+    options = ("--server", "stand-in", "--server-model", "scripted-lvlm", "--map-model", clip, "--device", "cpu")
+    with running() as server:
+        save_profile(Profile("stand-in", server.address))
+        assert main(["run", str(cases), "--out", str(out), *options]) == 0
+        asked = [text for request in server.requests for text in request["texts"]]
+    assert sorted(asked) == sorted(QUESTIONS * 2)
+    assert all(line["plain"]["answer"] and line["prompted"]["answer"] for line in lines(out))
+    assert lines(out)[0]["settings"]["model"] == "scripted-lvlm at stand-in"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,18 @@ def reader(cases: Sequence[QuestionCase], legible: Callable[[Tensor, QuestionCas
         on_progress(0, 1)
         said = []
         for picture, question in zip(pictures, questions, strict=True):
-            case = min(by_question[question], key=lambda case: float((case.load() - picture).abs().mean()))
+            case = min(by_question[question], key=partial(difference, picture))
             text = case.answers[0] if legible(picture, case) else "cannot tell"
             said.append(Answer(text, "", question, Greedy(), True))
         return said
 
     return answer
+
+
+def difference(picture: Tensor, case: QuestionCase) -> float:
+    """How far the picture is from the case's own where it matters."""
+    left, top, right, bottom = (int(edge) for edge in case.boxes[0]) if case.boxes else (0, 0, 99, 99)
+    return float((case.load() - picture)[top:bottom, left:right].abs().mean())
 
 
 def share_left(picture: Tensor, case: QuestionCase, inside: bool) -> float:
@@ -94,7 +101,7 @@ def share_left(picture: Tensor, case: QuestionCase, inside: bool) -> float:
 
 def focused(picture: Tensor, case: QuestionCase) -> bool:
     """The object is as it was, and most of the rest has faded."""
-    return share_left(picture, case, True) > 0.9 and share_left(picture, case, False) < 0.7
+    return share_left(picture, case, True) > 0.9 and share_left(picture, case, False) < 0.5
 
 
 def test_questions_are_about_what_the_boxes_hold() -> None:
