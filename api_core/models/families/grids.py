@@ -150,9 +150,11 @@ def _line(places: Tensor, share: Tensor, axis: int, length: int) -> tuple[float,
     mean = torch.where(whole, places, 0.0).sum(1 - axis, dtype=torch.float64) / count.clamp(min=1)
     index = torch.arange(len(mean), dtype=torch.float64) + 0.5
     index, mean, weight = index[known], mean[known], count[known].to(torch.float64)
-    all_of_it = len(mean) and float(mean[0]) < _EDGE_PIXEL and float(mean[-1]) > length - _EDGE_PIXEL
-    if all_of_it or (len(mean) < _TOO_FEW and len(mean) < len(known)):
-        return _line_of_all(share.amax(1 - axis).to(torch.float64), length)
+    present = share.amax(1 - axis).to(torch.float64)
+    if len(mean) and _is_all(mean, float(present.sum()), length, few=len(mean) < min(_TOO_FEW, len(known))):
+        return _line_of_all(present, length)
+    if not len(index):
+        raise UnsupportedModel("The model's image processor shows it nothing of a picture. Use a larger picture.")
     if len(index) == 1:
         return float(mean[0] - index[0] * length), float(length)
     bent = max(_BENT, math.ceil(2.5 * (len(index) - 1) / max(abs(float(mean[-1] - mean[0])), 1e-6)))
@@ -165,16 +167,20 @@ def _line(places: Tensor, share: Tensor, axis: int, length: int) -> tuple[float,
     return start, step
 
 
-def _line_of_all(share: Tensor, length: int) -> tuple[float, float]:
-    """The same from how much of each index is picture [n], where all of the picture is there.
+def _is_all(mean: Tensor, across: float, length: int, few: bool) -> bool:
+    """Whether places [n] reach from edge to edge, with so little between that a fit would be bent by the edges.
 
-    So it is where both its outermost pixels are seen (it was enlarged), and where padding surrounds it. A fit would be
-    bent by the edges: too few places lie between them.
+    Either both ends show the middle of an outermost pixel (the picture was enlarged), or there are few places and, were
+    the whole picture to lie `across` the view, none would be missing at an end.
     """
+    near = max(_EDGE_PIXEL, 2 * length / max(across, 1e-6) if few else 0.0)
+    return float(mean[0]) < near and float(mean[-1]) > length - near
+
+
+def _line_of_all(share: Tensor, length: int) -> tuple[float, float]:
+    """The same from how much of each index is picture [n], where all of the picture is there."""
     index = torch.arange(len(share), dtype=torch.float64) + 0.5
     across = float(share.sum())
-    if not across:
-        raise UnsupportedModel("The model's image processor shows it nothing of a picture. Use a larger picture.")
     step = length / across
     return length / 2 - float((share * index).sum()) / across * step, step
 

@@ -260,6 +260,16 @@ def test_tokens_that_make_no_grid_are_refused() -> None:
         shapes([flat], 7, None)
 
 
+def test_a_tile_that_sees_only_the_picture_s_end_is_not_taken_for_all_of_it() -> None:
+    view = square(48)
+    share = torch.zeros(48, 48)
+    share[:9] = 1
+    (shape,) = shapes([view], 36, 8)
+    grid = token_grid(Seen(view.x, view.y + 1000, share), shape, torch.arange(36), (1090, 480))
+    assert (grid.box.top, grid.box.bottom) == pytest.approx((1000, 1480), abs=0.5)
+    assert grid.valid.any(1).tolist() == [True, False, False, False, False, False]
+
+
 @pytest.mark.parametrize("change", ["flipped", "turned"])
 def test_a_processor_that_turns_the_picture_is_refused(change: str) -> None:
     view = square(48)
