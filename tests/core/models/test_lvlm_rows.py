@@ -10,7 +10,7 @@ import torch
 from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory, UnsupportedModel
 from pack.api_core.models.lvlm.attention_tap import tapping
 from pack.api_core.models.lvlm.batch_reader import image_columns, question_positions
-from pack.api_core.models.lvlm.case import Case, PicturePlaces, Prepared, Row, TokenGrid
+from pack.api_core.models.lvlm.case import Case, PicturePlaces, Row, TokenGrid
 from pack.api_core.models.lvlm.layer_rows import LayerReader, LayerRows, Wanted, keep_scores, massive_activations
 from pack.api_core.models.lvlm.rows import answer_rows, prompt_rows
 from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
@@ -22,7 +22,7 @@ Models = Callable[[str], Any]
 TOKENS = 6
 CALM = 0.25
 CLOSE = {"atol": 1e-5, "rtol": 0.0}
-SEEING = [name for name in zoo.FAMILIES if name != "instructblip"]
+SEEING = [name for name in (*zoo.FAMILIES, *zoo.FURTHER) if name not in zoo.WITHOUT_PLACES]
 
 
 def case(height: int, width: int, question: str) -> Case:
@@ -65,11 +65,11 @@ def calmer(model: Any, *modules: Any) -> Iterator[None]:
             attention.scaling = scaling
 
 
-def eager_attentions(module: Any, prepared: Prepared) -> tuple[Tensor, list[list[Tensor]]]:
+def eager_attentions(module: Any, inputs: dict[str, Tensor]) -> tuple[Tensor, list[list[Tensor]]]:
     """Greedy tokens [B, TOKENS], and of each step and layer with attention the attention [B, H, m, keys]."""
     with torch.no_grad():
         made = module.generate(
-            **prepared.inputs,
+            **inputs,
             max_new_tokens=TOKENS,
             do_sample=False,
             output_attentions=True,
@@ -101,7 +101,7 @@ def test_rows_are_those_of_eager_attention_by_every_path(name: str, lvlm: Models
     paths = ["generation", "second pass", *(["cache"] if model.family.chunks else [])]
     wanted = {"layers": layers, "answers": [None, None], "max_new_tokens": TOKENS}
     with calmer(model, reference, model.module):
-        tokens, steps = eager_attentions(reference, prepared)
+        tokens, steps = eager_attentions(reference, model.to_device(prepared.inputs))
         read_by = {
             path: answer_rows(model, prepared, question_rows=path != "cache", path=path, **wanted) for path in paths
         }
