@@ -234,3 +234,13 @@ def test_a_stopped_training_goes_on(trained_a_little):
     assert 60 <= counted[0] < 120 <= counted[1]
     reread = AutoModelForImageTextToText.from_pretrained(work / "model")
     assert sum(parameter.numel() for parameter in reread.parameters()) * 2 < told["bytes"] < 12_000_000
+
+
+def test_held_out_pairs_are_met_in_no_used_picture_but_their_parts_are(trained_a_little):
+    _, told = trained_a_little
+    assert len(set(told["pairs"])) == 10
+    assert not set(told["pairs"]) & set(told["pairs in used rows"])
+    for part in (0, 1):
+        assert {pair.split()[part] for pair in told["pairs"]} <= {
+            pair.split()[part] for pair in told["pairs in used rows"]
+        }

@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from api_core.datasets.scenes import COLOURS, SHAPES
+from api_core.datasets.scenes.captions import CONCEPTS
 from api_core.datasets.scenes.questions import QUESTION_KINDS
 from api_core.embedded import embedded_folder
 from tools.train.tiny_clip.export import reload
+from tools.train.tiny_clip.pairs import held_out_pairs, rows_without
 from tools.train.tiny_lvlm.asking import Asking, pack
 from tools.train.tiny_lvlm.bank import build_bank
 from tools.train.tiny_lvlm.export import export
@@ -74,7 +77,16 @@ def main(work: Path) -> None:
     train_answers(model, bank, held_out, work, few, 0)
     again = build_network(as_transformers(tower))
     train_answers(again, bank, held_out, work, AnswerSettings(answers=120, batch=2, score_pictures=4), 0)
+    unseen = held_out_pairs(10)
     told = {
+        "pairs": [CONCEPTS[pair].phrase for pair in unseen],
+        "pairs in used rows": sorted(
+            {
+                f"{COLOURS[c]} {SHAPES[s]}"
+                for c, s in held_out.kinds[rows_without(held_out.kinds, unseen)].reshape(-1, 2)
+                if c >= 0
+            }
+        ),
         "logits": logits,
         "attention": attention,
         "kinds": kinds,
