@@ -6,8 +6,7 @@ from stories import AFTER, BEFORE, NOTE_COLUMN, VIT_L, Node, Pictures, Story, be
 Links = tuple[tuple[str, str, str, str], ...]
 
 COMPARED = "Plain and prompted: drag the line"
-FIRST, SECOND = "Where 'orange star' came from", "Where 'blue square' came from"
-SEED = 709
+FIRST, SECOND = "Where 'pink triangle' came from", "Where 'red square' came from"
 DEMO_HEIGHT = 512  # of Demo Scene's picture; what a view has above it is the caption
 FIXED = {"control_after_generate": "fixed"}
 NATIVE = "qwen3vl_4b_fp8_scaled.safetensors"
@@ -76,7 +75,7 @@ WITH_AND_WITHOUT = Story(
     name="Attention prompt - ask with and without",
     id="4f6a1f0e-9d43-4c8e-9a2b-0b9c5a6f1d03",
     nodes=(
-        Node("picture", "AttnPromptDemoScene", (0, 0), (380, 210), values={"seed": SEED, **FIXED}),
+        Node("picture", "AttnPromptDemoScene", (0, 0), (380, 210), values={"seed": 724, **FIXED}),
         Node("there", "PreviewAny", (0, 270), (380, 140), title="What is in the scene"),
         Node(
             "question",
@@ -84,7 +83,7 @@ WITH_AND_WITHOUT = Story(
             (0, 470),
             (380, 120),
             "The question",
-            {"value": "What colour is the star?"},
+            {"value": "What colour is the triangle?"},
         ),
         _load_lvlm((0, 650)),
         Node(
@@ -96,7 +95,7 @@ WITH_AND_WITHOUT = Story(
         ),
         _ask("ask", (1640, -440), "Ask: the plain picture"),
         Node("answer", "PreviewAny", (2060, -440), (360, 180), title="Answer: the plain picture"),
-        Node("clip heatmap", "AttnPromptCLIPHeatmap", (440, 0), (380, 330), values={"query": "the orange star"}),
+        Node("clip heatmap", "AttnPromptCLIPHeatmap", (440, 0), (380, 330), values={"query": "the pink triangle"}),
         *_row("clip", "the CLIP", 0),
         Node("own heatmap", "AttnPromptLVLMHeatmap", (440, 640), (380, 440)),
         *_row("own", "its own attention", 640),
@@ -110,7 +109,7 @@ WITH_AND_WITHOUT = Story(
 
 One question, asked three times of the same vision-language model: about the plain picture, about the picture prompted
 by a **CLIP**, and about the picture prompted by the model's **own attention** while it first answered. The scene holds
-two stars, and the question does not say which; the CLIP is asked for the orange one.
+two triangles, and the question does not say which; the CLIP is asked for the pink one.
 
 Press **Run** and compare the three answers on the right. Nothing is downloaded: *tiny-clip* and *tiny-lvlm* ship with
 the pack and know *drawn shapes* only. They show how it works, not how well.
@@ -171,7 +170,7 @@ WORD_BY_WORD = Story(
     name="Attention prompt - LVLM heatmap word by word",
     id="4f6a1f0e-9d43-4c8e-9a2b-0b9c5a6f1d04",
     nodes=(
-        Node("picture", "AttnPromptDemoScene", (0, 0), (380, 210), values={"seed": SEED, **FIXED}),
+        Node("picture", "AttnPromptDemoScene", (0, 0), (380, 210), values={"seed": 710, "objects": 4, **FIXED}),
         Node("there", "PreviewAny", (0, 270), (380, 140), title="What is in the scene"),
         _load_lvlm((0, 470)),
         Node(
@@ -179,12 +178,12 @@ WORD_BY_WORD = Story(
             "AttnPromptLVLMHeatmap",
             (440, 0),
             (400, 440),
-            values={"question": "What is in the picture?", "answer": "an orange star and a blue square"},
+            values={"question": "What is in the picture?", "answer": "a pink triangle and a red square"},
         ),
         Node("answer", "PreviewAny", (440, 510), (400, 140), title="The answer that is explained"),
         Node("whole view", "AttnPromptView", (1300, -360), (520, 300), title="Where the whole answer came from"),
-        *_words("first", "orange, star", FIRST, 0),
-        *_words("second", "blue, square", SECOND, 360),
+        *_words("first", "pink, triangle", FIRST, 0),
+        *_words("second", "red, square", SECOND, 360),
         note(
             "what",
             (NOTE_COLUMN, 0),
