@@ -24,7 +24,7 @@ from .terminal import ProgressBar, say
 SCENES, QUICK_SCENES = 250, 12
 # Test questions of each benchmark, and those a setting is chosen on.
 QUESTIONS, QUICK_QUESTIONS = {"answers": 500, "prompting": 2000}, 60
-DEVELOPMENT, QUICK_DEVELOPMENT = 240, 30
+DEVELOPMENT, QUICK_DEVELOPMENT = 300, 30
 _NEW_TOKENS = 8
 _BATCH = 64
 

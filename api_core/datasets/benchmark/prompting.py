@@ -25,7 +25,7 @@ from .splits import EASY, HARD, Split, asked_cases
 from .tables import Table, percent, picture_numbers
 
 _STYLES: tuple[Style, ...] = (FadeStyle(), FadeStyle.grey(128), BlurStyle(3.0), DesaturateStyle())
-_TUNINGS = ((1.0, 3.0), (5.0, 3.0), (10.0, 1.0))
+_TUNINGS = ((1.0, 3.0), (0.3, 3.0), (5.0, 3.0))
 GRID: tuple[Look, ...] = tuple(
     Look(contrast, smoothing, style, strength)
     for strength, style, (contrast, smoothing) in product((0.3, 0.6, 1.0), _STYLES, _TUNINGS)
@@ -42,7 +42,7 @@ def prompting(
     *,
     model: str,
     questions: int = 2000,
-    development: int = 240,
+    development: int = 300,
     easy: int = 1000,
     grid: Sequence[Look] = GRID,
     seed: int = 0,

@@ -43,13 +43,13 @@ HARD = Split(
     "hard",
     SceneOptions(
         objects=(5, 8),
-        radius=(0.055, 0.095),
+        radius=(0.05, 0.085),
         square_share=1.0,
         alike=0.9,
         overlap=0.0,
         clutter=14,
         spoil=1.0,
-        noise=(0.2, 0.28),
+        noise=(0.14, 0.2),
     ),
     kinds=ONE_OBJECT,
 )
