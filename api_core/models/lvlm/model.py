@@ -204,7 +204,9 @@ class LvlmModel:
             made = self.processor(text=prompts, images=images if most else None, return_tensors="pt", **options)
         except (ValueError, TypeError, IndexError, KeyError, RuntimeError) as error:
             raise require_pictures(self.name, most, error) from error
-        return settle_padding({name: value for name, value in made.items() if isinstance(value, Tensor)})
+        # Labels are for training: with them every step would also pay for a loss.
+        tensors = {name: value for name, value in made.items() if isinstance(value, Tensor) and name != "labels"}
+        return settle_padding(tensors)
 
     def _row(
         self,
