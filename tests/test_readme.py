@@ -11,13 +11,15 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_its_python_runs(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+    assert "ask(" in code
     # Run elsewhere, so that what it saves is not left in the repository.
     shutil.copytree(ROOT / "assets", tmp_path / "assets")
     script = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{code}"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "prompted.png").stat().st_size > 10_000
+    assert done.stdout.strip() == "yellow"
 
 
 def test_its_pictures_and_make_targets_exist() -> None:
@@ -31,13 +33,13 @@ def test_its_pictures_and_make_targets_exist() -> None:
 
 
 def test_every_node_and_method_has_its_row() -> None:
-    from pack.api_core.attribution import list_methods
+    from pack.api_core.attribution import list_lvlm_methods, list_methods
 
     names = re.findall(r'display_name="([^"]+)",\s*category', "".join(p.read_text("utf-8") for p in nodes()))
     assert len(names) >= 8
     shown = {re.sub(r" \(.*\)$", "", name) for name in names}
     assert not [name for name in shown if f"**{name}**" not in README]
-    assert not [method for method in list_methods() if f"`{method}`" not in README]
+    assert not [method for method in (*list_methods(), *list_lvlm_methods()) if f"`{method}`" not in README]
 
 
 def nodes() -> list[Path]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from api_core import clip_heatmap, load_clip, overlay, tune
+from api_core import clip_heatmap, load_clip, load_lvlm, lvlm_heatmap, overlay, tune
 from api_core.combine import combine
 from api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
 from api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle
@@ -22,7 +22,12 @@ SCENE = 739
 SIZE = (512, 768)
 QUERY = "where is the red star?"
 OTHER = "the yellow cross"
-MODEL = "tiny-clip"
+MODEL, LVLM = "tiny-clip", "tiny-lvlm"
+ASKED = (
+    ("What colour is the cross?", "answer"),
+    ("What colour is the cross?", "cross"),
+    ("How many stars are there?", "answer"),
+)
 HEIGHT = 220
 
 
@@ -49,6 +54,20 @@ def draw_the_scene() -> Tensor:
     return to_picture(ASSETS / "scene.png")
 
 
+def maps_of_answers(picture: Tensor) -> tuple[list[Tensor], list[str]]:
+    """Where the model looks for an answer, or at a word of its question, and what it says."""
+    model = load_lvlm(LVLM)
+    shown, captions = [], []
+    for question, word in ASKED:
+        read = lvlm_heatmap(model, [picture], question)
+        said = read.replies[0].text
+        chosen = () if word == "answer" else (word,)
+        mask = tune(read.heatmap, contrast=1.0, smoothing=1.0, words=chosen).masks[0]
+        shown.append(heat(picture, mask))
+        captions.append(f"{question} {said}" if word == "answer" else f"its word '{word}'")
+    return shown, captions
+
+
 def main() -> None:
     ASSETS.mkdir(exist_ok=True)
     picture = draw_the_scene()
@@ -72,6 +91,7 @@ def main() -> None:
         [as_picture(mask_of(QUERY, **setting)) for setting in settings],
         ["as is", "contrast 5", "smoothing 1", "threshold 0.8"],
     )
+    row("node-lvlm-heatmap.jpg", *maps_of_answers(picture))
     styles = {
         "fade to black": FadeStyle(),
         "fade to 200": FadeStyle.grey(200),
