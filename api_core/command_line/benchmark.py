@@ -24,7 +24,7 @@ from .terminal import ProgressBar, say
 SCENES, QUICK_SCENES = 250, 12
 # Test questions of each benchmark, and those a setting is chosen on.
 QUESTIONS, QUICK_QUESTIONS = {"answers": 500, "prompting": 2000}, 60
-DEVELOPMENT, QUICK_DEVELOPMENT = 300, 30
+DEVELOPMENT, QUICK_DEVELOPMENT = 240, 30
 _NEW_TOKENS = 8
 _BATCH = 64
 
@@ -68,7 +68,7 @@ def _tables(
         return answers(answer, maps, stream=options.stream, quick=options.quick, **shared)
     development = options.development or (QUICK_DEVELOPMENT if options.quick else DEVELOPMENT)
     grid = GRID[::7] if options.quick else GRID
-    easy = shared["questions"] // 2
+    easy = max(2, 3 * shared["questions"] // 10)
     return prompting(answer, maps, development=development, easy=easy, grid=grid, **shared)
 
 

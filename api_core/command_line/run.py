@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ..answering import Answer, Decoding, Greedy, Sample, ask, find_template
 from ..attribution import list_lvlm_methods, list_methods
 from ..datasets.asking import AskCases
 from ..datasets.cases import read_cases
-from ..datasets.maps import ClipMaps, LvlmMaps, MapSource, MaskSettings, Prompting, identity
+from ..datasets.maps import ClipMaps, LvlmMaps, MaskSettings, Prompting, identity
 from ..datasets.runner import RunResult, run_cases, select_range
 from ..errors import InvalidInput
 from ..models.catalog import EMBEDDED_CLIP
@@ -54,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
         settings |= {"model": identity(model), "template": options.template, "system_prompt": options.system_prompt}
         settings |= {"max_new_tokens": options.max_new_tokens, "decoding": repr(decoding), "seed": options.seed}
     if maps is not None:
-        settings |= {"map": options.map, **maps.settings, "mask": repr(mask), "style": repr(style)}
+        settings |= {"map": options.map, **maps.settings, "style": repr(style)}
+        settings |= {"mask": asdict(mask.resolved(maps.model.name))}
         settings |= {"strength": options.strength}
     with ProgressBar("asking", shown=len(cases) > 1) as bar:
         done = run_cases(
@@ -88,7 +90,7 @@ def _require_consistent(options: argparse.Namespace) -> None:
         raise InvalidInput("--fit is for the maps of a CLIP; an LVLM's processor shows the picture in its own way.")
 
 
-def _maps(options: argparse.Namespace, model: LvlmModel | ServerModel | None) -> MapSource | None:
+def _maps(options: argparse.Namespace, model: LvlmModel | ServerModel | None) -> ClipMaps | LvlmMaps | None:
     if options.map == NO_MODEL:
         return None
     if options.map == "clip":

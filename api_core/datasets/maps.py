@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import torch
@@ -47,7 +47,7 @@ class ClipMaps:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return _settings(self)
+        return _settings(self) | {"layer": self.model.resolve_layer(self.layer)}
 
     def __call__(
         self, pictures: Sequence[Tensor], queries: Sequence[str], on_progress: Progress = ignore_progress
@@ -82,7 +82,7 @@ class LvlmMaps:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return _settings(self)
+        return _settings(self) | {"layers": list(self.model.resolve_layers(self.layers))}
 
     def __call__(
         self, pictures: Sequence[Tensor], queries: Sequence[str], on_progress: Progress = ignore_progress
@@ -141,13 +141,14 @@ class MaskSettings:
     grow: int = 0
     invert: bool = False
 
+    def resolved(self, model_name: str) -> MaskSettings:
+        """The same with that model's own values for None."""
+        own = mask_defaults(model_name, self.contrast, self.smoothing)
+        return replace(self, contrast=own.contrast, smoothing=own.smoothing)
+
     def masks(self, heatmap: Heatmap) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
         """One mask [H, W] per picture, and the warnings."""
-        chosen = asdict(self)
-        if heatmap.pictures:
-            own = mask_defaults(heatmap.pictures[0].model, self.contrast, self.smoothing)
-            chosen |= {"contrast": own.contrast, "smoothing": own.smoothing}
-        tuned = tune(heatmap, **chosen)
+        tuned = tune(heatmap, **asdict(self.resolved(heatmap.pictures[0].model)))
         return tuned.masks, tuned.warnings
 
 

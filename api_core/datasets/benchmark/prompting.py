@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ...overlay import BlurStyle, DesaturateStyle, FadeStyle, Style
+from ...overlay import BlurStyle, FadeStyle, Style
 from ...progress import Progress, ignore_progress
 from ..asking import Answerer
 from ..cases import QuestionCase
@@ -24,8 +24,8 @@ from .arms import ORACLE, Arm, AskArms, Look, describe, with_controls
 from .splits import EASY, HARD, Split, asked_cases
 from .tables import Table, percent, picture_numbers
 
-_STYLES: tuple[Style, ...] = (FadeStyle(), FadeStyle.grey(128), BlurStyle(3.0), DesaturateStyle())
-_TUNINGS = ((1.0, 3.0), (0.3, 3.0), (5.0, 3.0))
+_STYLES: tuple[Style, ...] = (FadeStyle.grey(128), BlurStyle(3.0), FadeStyle())
+_TUNINGS = ((1.0, 3.0), (5.0, 3.0))
 GRID: tuple[Look, ...] = tuple(
     Look(contrast, smoothing, style, strength)
     for strength, style, (contrast, smoothing) in product((0.3, 0.6, 1.0), _STYLES, _TUNINGS)
@@ -42,8 +42,8 @@ def prompting(
     *,
     model: str,
     questions: int = 2000,
-    development: int = 300,
-    easy: int = 1000,
+    development: int = 240,
+    easy: int = 600,
     grid: Sequence[Look] = GRID,
     seed: int = 0,
     folder: Path | None = None,

@@ -40,6 +40,7 @@ LVLM_MODELS: tuple[LvlmEntry, ...] = (
     LvlmEntry(
         EMBEDDED_LVLM,
         repo=None,
+        layers=(1,),
         licence="MIT",
         size_bytes=4_322_000,
         note="Ships with the pack. Knows drawn shapes and colours only: for trying out and for tests.",
