@@ -1,5 +1,6 @@
 """An answer after its prompt, read in one pass or on the prompt's cache, gives what generating it gave step by step."""
 
+import copy
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
@@ -122,14 +123,15 @@ def test_a_layer_without_attention_says_which_have_it(lvlm: Callable[[str], Any]
         model.family.attention(model.module, 0)
 
 
-def test_attention_of_a_way_of_its_own_is_refused(lvlm: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attention_of_a_way_of_its_own_is_refused(lvlm: Callable[[str], Any]) -> None:
     class Own(nn.Module):
         """Attention that asks no one how to compute."""
 
     model = lvlm("llava-1.5")
-    monkeypatch.setattr(model.family.layers(model.module)[1], "self_attn", Own())
+    module = copy.deepcopy(model.module)  # the other tests share the model
+    model.family.layers(module)[1].self_attn = Own()
     with pytest.raises(UnsupportedModel, match="Own of LlavaForConditionalGeneration computes its attention"):
-        model.family.attention(model.module, 1)
+        model.family.attention(module, 1)
 
 
 def test_a_module_without_layers_is_refused() -> None:
