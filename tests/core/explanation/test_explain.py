@@ -46,8 +46,8 @@ def test_the_map_is_on_what_was_asked_about(model, drawn, picture, method):
     score = score_map(heat, np.asarray(drawn.boxes), 0)
     assert score.first == 1
     assert heat[24:44, 22:42].mean() > 3 * heat.mean()
-    assert found.faithful["blur"].gap > 0.3
-    assert found.faithful["mean colour"].gap > 0
+    assert found.faithful["blur"].gap > 0.1
+    assert found.faithful["mean colour"].depends_on_the_picture
     told = json.loads(json.dumps(found.report()))
     assert told["words"][0]["explained"]
 
