@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--dense-images", type=int, default=DenseSettings.images)
     parser.add_argument("--map-images", type=int, default=MapSettings.images)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--hold-out-pairs", type=int, default=0, help="pairs of colour and shape never shown nor asked for")
+    parser.add_argument("--hold-out-pairs", type=int, default=0, help="colour-shape pairs never shown nor asked for")
     parser.add_argument("--install", action="store_true", help="put the finished model into the package")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
