@@ -65,6 +65,7 @@ def test_every_case_is_asked_plain_and_prompted(
         assert line["settings"]["strength"] == 0.5
         assert "FadeStyle" in line["settings"]["style"]
         assert line["settings"]["seed"] == 0
+        assert (line["settings"]["layer"], line["settings"]["mask"]["contrast"]) == (2, 1.0)
         assert "torch" in line["versions"]
     first = out.parent / "results.files" / found[0]["files"]["picture"]
     mask = np.asarray(Image.open(out.parent / "results.files" / found[0]["files"]["mask"])).astype(float)
