@@ -68,7 +68,7 @@ def _tables(
         return answers(answer, maps, stream=options.stream, quick=options.quick, **shared)
     development = options.development or (QUICK_DEVELOPMENT if options.quick else DEVELOPMENT)
     grid = GRID[::7] if options.quick else GRID
-    easy = max(2, 3 * shared["questions"] // 10)
+    easy = shared["questions"] // 2
     return prompting(answer, maps, development=development, easy=easy, grid=grid, **shared)
 
 

@@ -29,6 +29,8 @@ STYLES: dict[str, Style] = {
     "outline": OutlineStyle(width=1),
 }
 STRENGTHS = (0.6, 1.0)
+TIGHT = Look(0.1, 3.0, 0.8, FadeStyle.grey(128), 1.0)
+"""Only what a map marks most stays; everything else goes."""
 NOTE = (
     "Percent right ± half the 95 % interval, by picture; the difference to the plain picture is paired, question by "
     "question. *moved by lot*: the same mask at another place, mirrored or not; *mean everywhere*: as much fading, "
@@ -49,7 +51,9 @@ def style_arms(sources: Sequence[str], quick: bool = False) -> list[Arm]:
                 arms.append(Arm(f"{source} map, {title}, {strength:g}", source, look))
     for source in sources:
         arms += with_controls(source, usual)[1 if source == sources[0] else 0 :]
-    return [*arms, Arm("oracle box, fade to black, 0.6", ORACLE, usual)]
+        arms.append(Arm(f"{source} map, tight, fade to grey, 1", source, TIGHT))
+    arms.append(Arm("oracle box, fade to black, 0.6", ORACLE, usual))
+    return [*arms, Arm("oracle box, fade to grey, 1", ORACLE, TIGHT)]
 
 
 def answers(

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from ...errors import InvalidInput
-from ...morphology import box_mean
-from ...overlay import FadeStyle, Style
+from ...morphology import box_mean, grow
+from ...overlay import BlurStyle, FadeStyle, Style
 from ...overlay import apply as draw_style
 from ...progress import Progress
 from ...results import Heatmap
@@ -31,23 +31,36 @@ from ..scoring import is_right
 Change = Literal["", "moved", "uniform"]
 ORACLE = "oracle"
 
-# The oracle's edge is as wide as `smoothing` cells of a map with so many a side; the box grows by half of that first,
-# so that all of it stays lit.
+# Of a map, along the shorter side: what the width of a hard mask's edge is counted in.
 _CELLS = 14
+
+
+def style_title(style: Style) -> str:
+    """A style in a few words."""
+    if isinstance(style, FadeStyle):
+        return f"fade to grey level {round(255 * style.color[0])}" if len(set(style.color)) == 1 else str(style)
+    return f"blur {style.radius:g} px" if isinstance(style, BlurStyle) else str(style)
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a mask is made of a map and drawn."""
+    """How a mask is made of a map and drawn.
+
+    threshold: 0 keeps the mask soft and smooths the map; else what reaches it stays lit, with an edge as soft and as
+    wide as `smoothing` says.
+    """
 
     contrast: float = 1.0
     smoothing: float = 3.0
+    threshold: float = 0.0
     style: Style = field(default_factory=FadeStyle)
     strength: float = 0.5
 
     @property
     def title(self) -> str:
-        return f"contrast {self.contrast:g}, smoothing {self.smoothing:g}, {self.style}, strength {self.strength:g}"
+        tight = f", threshold {self.threshold:g}" if self.threshold else ""
+        tuning = f"contrast {self.contrast:g}, smoothing {self.smoothing:g}{tight}"
+        return f"{tuning}, {style_title(self.style)}, strength {self.strength:g}"
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,7 @@ class _Masks:
         self._seed = seed
         self._on_progress = on_progress
         self._heatmaps: dict[str, Heatmap] = {}
-        self._masks: dict[tuple[str, float, float], Sequence[Tensor]] = {}
+        self._masks: dict[tuple[str, float, float, float], Sequence[Tensor]] = {}
 
     def shown(self, arm: Arm, index: int) -> Tensor:
         """Picture `index` as this arm shows it."""
@@ -148,16 +161,29 @@ class _Masks:
     def _mask(self, source: str, look: Look, index: int) -> Tensor:
         if source == ORACLE:
             return oracle_mask(self.cases[index], self.pictures[index], look.smoothing)
-        key = (source, look.contrast, look.smoothing)
+        key = (source, look.contrast, look.smoothing, look.threshold)
         if key not in self._masks:
             if source not in self._heatmaps:
                 queries = [case.map_query for case in self.cases]
                 self._heatmaps[source] = self._maps[source](self.pictures, queries, self._on_progress)
-            self._masks[key], _ = MaskSettings(look.contrast, look.smoothing).masks(self._heatmaps[source])
+            self._masks[key] = _tuned(self._heatmaps[source], look)
         return self._masks[key][index]
 
     def _lot(self, index: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, zlib.crc32(self.cases[index].id.encode())])
+
+
+def _tuned(heatmap: Heatmap, look: Look) -> Sequence[Tensor]:
+    if not look.threshold:
+        return MaskSettings(look.contrast, look.smoothing).masks(heatmap)[0]
+    settings = MaskSettings(look.contrast, 1, threshold=look.threshold)
+    return [_haloed(mask, look.smoothing) for mask in settings.masks(heatmap)[0]]
+
+
+def _haloed(mask: Tensor, smoothing: float) -> Tensor:
+    """A hard mask [H, W] with an edge as wide as `smoothing` cells, its bright part lit in full."""
+    edge = smoothing * min(mask.shape) / _CELLS
+    return box_mean(grow(mask, round(edge / 2), "square"), max(1.0, edge))
 
 
 def moved(mask: Tensor, lot: np.random.Generator) -> Tensor:
@@ -176,9 +202,7 @@ def oracle_mask(case: QuestionCase, picture: Tensor, smoothing: float) -> Tensor
     height, width = picture.shape[:2]
     if not case.boxes:
         return torch.ones(height, width)
-    edge = smoothing * min(height, width) / _CELLS
     mask = torch.zeros(height, width)
     for left, top, right, bottom in case.boxes:
-        rows = slice(max(0, round(top - edge / 2)), max(1, round(bottom + edge / 2)))
-        mask[rows, max(0, round(left - edge / 2)) : max(1, round(right + edge / 2))] = 1
-    return box_mean(mask, max(1.0, edge))
+        mask[max(0, round(top)) : max(1, round(bottom)), max(0, round(left)) : max(1, round(right))] = 1
+    return _haloed(mask, smoothing)

@@ -8,7 +8,6 @@ plain picture and with its two controls, and on easy scenes with the plain pictu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,20 @@ from .arms import ORACLE, Arm, AskArms, Look, describe, with_controls
 from .splits import EASY, HARD, Split, asked_cases
 from .tables import Table, percent, picture_numbers
 
-_STYLES: tuple[Style, ...] = (FadeStyle.grey(128), BlurStyle(3.0), FadeStyle())
-_TUNINGS = ((1.0, 3.0), (5.0, 3.0))
-GRID: tuple[Look, ...] = tuple(
-    Look(contrast, smoothing, style, strength)
-    for strength, style, (contrast, smoothing) in product((0.3, 0.6, 1.0), _STYLES, _TUNINGS)
+_FADES: tuple[Style, ...] = (FadeStyle.grey(128), FadeStyle())
+GRID: tuple[Look, ...] = (
+    *(
+        Look(contrast, 3.0, 0.0, style, strength)
+        for strength in (0.3, 0.6, 1.0)
+        for style in (*_FADES, BlurStyle(3.0))
+        for contrast in (1.0, 5.0)
+    ),
+    *(
+        Look(0.1, 3.0, threshold, style, strength)
+        for strength in (0.6, 1.0)
+        for style in _FADES
+        for threshold in (0.65, 0.8)
+    ),
 )
 """The looks that are tried for each map, gentle ones first: of equal ones the first is taken."""
 
@@ -43,7 +51,7 @@ def prompting(
     model: str,
     questions: int = 2000,
     development: int = 240,
-    easy: int = 600,
+    easy: int = 1000,
     grid: Sequence[Look] = GRID,
     seed: int = 0,
     folder: Path | None = None,
@@ -79,7 +87,10 @@ def prompting(
     tables.append(_against_controls(cases, records, chosen))
     gentle = [PLAIN, *(with_controls(source, look)[0] for source, look in chosen.items())]
     cases, records = run(EASY, "test", easy, gentle)
-    tables.append(accuracy_table("Easy test questions, the same settings, all kinds", cases, records, gentle))
+    alike = [index for index, case in enumerate(cases) if case.kind in HARD.kinds]
+    own = [cases[i] for i in alike], [records[i] for i in alike]
+    tables.append(accuracy_table("Easy test questions of the same kinds, the same settings", *own, gentle))
+    tables.append(accuracy_table("Easy test questions of all kinds, the same settings", cases, records, gentle))
     return tables
 
 
@@ -101,7 +112,7 @@ def _chosen_table(
         gains = [r - found[PLAIN.name] for r, (found, _) in zip(right, done, strict=True)]
         rows.append((f"{source} map", look.title, percent(right, pictures), percent(gains, pictures, True)))
     note = (
-        f"{len(done)} questions of the hard split. Chosen as the best of {len(GRID)} looks on these very questions, so "
+        f"{len(done)} questions of the hard split. Chosen as the best of the looks tried on these very questions, so "
         "the gains here flatter; the next table is the judgement."
     )
     columns = ("picture", "chosen look", "right", "difference to plain")

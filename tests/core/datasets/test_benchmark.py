@@ -85,8 +85,11 @@ def reader(cases: Sequence[QuestionCase], legible: Callable[[Tensor, QuestionCas
 
 def difference(picture: Tensor, case: QuestionCase) -> float:
     """How far the picture is from the case's own where it matters."""
+    plain = case.load()
+    if plain.shape != picture.shape:
+        return float("inf")
     left, top, right, bottom = (int(edge) for edge in case.boxes[0]) if case.boxes else (0, 0, 99, 99)
-    return float((case.load() - picture)[top:bottom, left:right].abs().mean())
+    return float((plain - picture)[top:bottom, left:right].abs().mean())
 
 
 def share_left(picture: Tensor, case: QuestionCase, inside: bool) -> float:
@@ -108,7 +111,7 @@ def test_questions_are_about_what_the_boxes_hold() -> None:
     for case in CASES:
         assert isinstance(case.picture, SceneReference)
         drawn = case.picture.draw()
-        assert 5 <= len(drawn.scene.objects) <= 8
+        assert 6 <= len(drawn.scene.objects) <= 8
         assert len(case.boxes) == 1
         assert len(case.boxes) + len(case.other_boxes) == len(drawn.scene.objects)
         assert case.kind in ONE_OBJECT
@@ -195,7 +198,7 @@ def test_the_oracle_keeps_the_box_and_drops_the_rest() -> None:
     left, top, right, bottom = (int(edge) for edge in case.boxes[0])
     assert mask[top:bottom, left:right].mean() > 0.97
     far = mask.clone()
-    far[max(0, top - 10) : bottom + 10, max(0, left - 10) : right + 10] = 0
+    far[max(0, top - 14) : bottom + 14, max(0, left - 14) : right + 14] = 0
     assert far.sum() == 0
     assert oracle_mask(case, case.load(), 3.0).sum() > 1.5 * mask.sum()
     assert oracle_mask(replace(case, boxes=()), case.load(), 1.0).min() == 1
@@ -203,7 +206,7 @@ def test_the_oracle_keeps_the_box_and_drops_the_rest() -> None:
 
 def test_every_arm_shows_what_it_says_and_maps_are_made_once() -> None:
     maps = BoxMaps(CASES)
-    look = Look(5.0, 1.0, FadeStyle(), 1.0)
+    look = Look(5.0, 1.0, style=FadeStyle(), strength=1.0)
     arms = [
         Arm("plain"),
         *with_controls("map", look),
@@ -258,7 +261,7 @@ def test_the_experiment_finds_the_map_that_helps(tmp_path: Path) -> None:
         *asked_cases(HARD, "test", 10),
         *asked_cases(EASY, "test", 6),
     ]
-    grid = [Look(10.0, 1.0, FadeStyle(), strength) for strength in (0.3, 1.0)]
+    grid = [Look(10.0, 1.0, style=FadeStyle(), strength=strength) for strength in (0.3, 1.0)]
     counts = {"questions": 10, "development": 8, "easy": 6}
     maps = {"good": BoxMaps(known), "bad": BoxMaps(known, wrong=True)}
     steps: list[tuple[int, int]] = []
@@ -271,7 +274,7 @@ def test_the_experiment_finds_the_map_that_helps(tmp_path: Path) -> None:
         on_progress=lambda *step: steps.append(step),
         **counts,
     )
-    chosen, hard, against, easy = tables
+    chosen, hard, against, alike, easy = tables
     assert "strength 1" in chosen.rows[1][1]
     assert "strength 0.3" in chosen.rows[2][1]
     rows = {row[0]: row for row in hard.rows}
@@ -282,6 +285,7 @@ def test_the_experiment_finds_the_map_that_helps(tmp_path: Path) -> None:
     assert rows["good map's mean everywhere"][1].startswith("0.0")
     assert [float(cell.split()[0]) >= 70 for cell in against.rows[0][1:]] == [True] * 3
     assert "6 questions" in easy.notes[0]
+    assert set(alike.columns[3:]) <= set(HARD.kinds) < set(ONE_OBJECT)
     assert steps[-1][0] == steps[-1][1]
     assert steps == sorted(steps)
     again = prompting(reader([], focused), maps, model="stub", grid=grid, folder=tmp_path, **counts)
