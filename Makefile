@@ -43,6 +43,7 @@ bench: ## the measurements of the README (minutes)
 	$(PYTHON) tools/setup/environment.py test
 	$(BIN)/python tools/benchmarks/clip_cost.py all --model ViT-L-14-336
 	$(BIN)/python tools/benchmarks/overlay_cost.py
+	$(BIN)/python tools/benchmarks/lvlm_capture_cost.py all
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/host_memory.py free
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/host_memory.py runs
 
