@@ -71,10 +71,10 @@ def lvlm_heatmap(
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
     if max_new_tokens < 1 or (batch_size is not None and batch_size < 1):
         raise InvalidInput(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
-    asked = _spread([questions] if isinstance(questions, str) else list(questions), count, "questions")
-    given = _spread([answers] if isinstance(answers, str) or answers is None else list(answers), count, "answers")
+    asked = spread([questions] if isinstance(questions, str) else list(questions), count, "questions")
+    given = spread([answers] if isinstance(answers, str) or answers is None else list(answers), count, "answers")
     hints = _spread_hints(hint_words, count)
-    slots = [_spread([_prepare(one) for one in slot], count, "further pictures") for slot in (pictures, *more_pictures)]
+    slots = [spread([_prepare(one) for one in slot], count, "further pictures") for slot in (pictures, *more_pictures)]
     shown = [[padded_to_square(one, model) for one in slot] if reading == "upstream" else slot for slot in slots]
     model.family.require_places(model.module.config)
     wanted = model.resolve_layers(layers)
@@ -129,7 +129,7 @@ def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
     return LVLM_METHODS[name]
 
 
-def _spread(values: list[_T], count: int, what: str) -> list[_T]:
+def spread(values: list[_T], count: int, what: str) -> list[_T]:
     """One value for each case: a single one serves all of them."""
     if len(values) not in (1, count):
         raise InvalidInput(f"{len(values)} {what} for {count} pictures: give one for all of them, or one for each.")
@@ -141,7 +141,7 @@ def _spread_hints(hints: Sequence[str] | Sequence[Sequence[str]], count: int) ->
         hints = [hints]
     shared = all(isinstance(hint, str) for hint in hints)
     lists = [list(cast(Sequence[str], hints))] if shared else [list(one) for one in hints]
-    return [[hint.strip() for hint in one if hint.strip()] for one in _spread(lists, count, "lists of hint words")]
+    return [[hint.strip() for hint in one if hint.strip()] for one in spread(lists, count, "lists of hint words")]
 
 
 def _prepare(picture: AnyPicture) -> Tensor:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..attribution.lvlm_heatmap import spread
 from ..errors import InvalidInput, NotEnoughMemory
 from ..models.lvlm.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 
 PART = "importance"
 _AT_ONCE = 8
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def explain(
     if not count:
         raise InvalidInput("There is no picture whose answer could be explained. Pass at least one.")
     chosen = _find_method(method)
-    asked = _spread([questions] if isinstance(questions, str) else list(questions), count, "questions")
-    given = _spread([answers] if answers is None or isinstance(answers, str) else list(answers), count, "answers")
-    slots = [_spread(list(slot), count, "further pictures") for slot in more_pictures]
+    asked = spread([questions] if isinstance(questions, str) else list(questions), count, "questions")
+    given = spread([answers] if answers is None or isinstance(answers, str) else list(answers), count, "answers")
+    slots = [spread(list(slot), count, "further pictures") for slot in more_pictures]
     cases = [
         Case((picture, *(slot[i] for slot in slots)), asked[i], system_prompt) for i, picture in enumerate(pictures)
     ]
@@ -177,8 +177,6 @@ def _explain_one(
 
 def _with_room(model: LvlmModel, method: ExplanationMethod, given: Explaining) -> Found:
     """The method's result, with fewer blends at once where memory runs out."""
-    from dataclasses import replace
-
     while True:
         try:
             return method.find(given)
@@ -242,9 +240,3 @@ def _curves(found: Faithfulness) -> dict[str, Any]:
         "insertion": [round(value, 6) for value in found.insertion.probability.tolist()],
         "insertion less deletion": round(found.gap, 6),
     }
-
-
-def _spread(values: list[_T], count: int, what: str) -> list[_T]:
-    if len(values) not in (1, count):
-        raise InvalidInput(f"{len(values)} {what} for {count} pictures: give one for all of them, or one for each.")
-    return values * count if len(values) == 1 else values
