@@ -11,6 +11,7 @@ from . import convert, host, sockets
 MOST_CONTRAST = 50.0
 MOST_SMOOTHING = 99
 MOST_GROWTH = 512
+WIDEST_EDGE = 512
 
 
 class TuneMask(io.ComfyNode):
@@ -87,6 +88,14 @@ class TuneMask(io.ComfyNode):
                     advanced=True,
                     tooltip="What smoothing counts: patches, as in the paper, or pixels. The model's own (0): patches.",
                 ),
+                io.Int.Input(
+                    "feather",
+                    default=0,
+                    min=0,
+                    max=WIDEST_EDGE,
+                    advanced=True,
+                    tooltip="Width in pixels of a soft edge, after threshold and grow. 0: none.",
+                ),
             ],
             outputs=[
                 io.Mask.Output(
@@ -110,6 +119,7 @@ class TuneMask(io.ComfyNode):
         grow: int,
         invert: bool,
         smoothing_unit: str = "patches",
+        feather: int = 0,
     ) -> io.NodeOutput:
         model = heatmap.pictures[0].model if heatmap.pictures else ""
         settings = mask_defaults(model, contrast if contrast >= 0 else None, smoothing or None)
@@ -121,6 +131,7 @@ class TuneMask(io.ComfyNode):
             words=convert.to_words(words),
             threshold=threshold,
             grow=grow,
+            feather=feather,
             invert=invert,
             smoothing_unit=smoothing_unit if smoothing else "patches",  # the model's own width counts patches
         )

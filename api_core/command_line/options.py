@@ -151,6 +151,7 @@ def add_mask_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup
     mask.add_argument("--interpolation", choices=INTERPOLATIONS, default="lanczos", help="from patches to pixels")
     mask.add_argument("--threshold", type=number(0, 1), default=0.0, help="0 keeps the mask soft")
     mask.add_argument("--grow", type=int, default=0, metavar="PIXELS", help="grow the mask; negative shrinks it")
+    mask.add_argument("--feather", type=number(0), default=0.0, metavar="PIXELS", help="width of a soft edge, 0: none")
     mask.add_argument("--invert", action="store_true", help="what matters becomes what does not")
     return mask
 

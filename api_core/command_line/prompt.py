@@ -111,6 +111,7 @@ def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: ar
         words=options.words,
         threshold=options.threshold,
         grow=options.grow,
+        feather=options.feather,
         invert=options.invert,
         style=style,
         strength=options.strength,

@@ -39,7 +39,13 @@ def run(options: argparse.Namespace) -> int:
     model = connect(options.server, options.server_model) if options.server else load_lvlm_model(options, options.lvlm)
     maps = _maps(options, model)
     mask = MaskSettings(
-        options.contrast, options.smoothing, options.interpolation, options.threshold, options.grow, options.invert
+        options.contrast,
+        options.smoothing,
+        options.interpolation,
+        options.threshold,
+        options.grow,
+        options.feather,
+        options.invert,
     )
     decoding = _decoding(options)
     work = AskCases(

@@ -139,6 +139,7 @@ class MaskSettings:
     interpolation: str = "lanczos"
     threshold: float = 0.0
     grow: int = 0
+    feather: float = 0.0
     invert: bool = False
 
     def resolved(self, model_name: str) -> MaskSettings:

@@ -37,6 +37,7 @@ def tune(
     threshold: float = 0.0,
     grow: int = 0,
     grow_shape: str = "round",
+    feather: float = 0.0,
     invert: bool = False,
     smoothing_unit: str = "patches",
 ) -> TunedMasks:
@@ -51,13 +52,14 @@ def tune(
 
     contrast: 0 or more. smoothing: the box's width from 1 (none) on, in cells of the grid (`patches`) or of the mask
     (`pixels`, precise only); the upstream reading takes odd whole widths. words: labels of the map (any case), of which
-    the mean is taken; without words the whole text's map (of a heatmap that holds
-    chosen words only, all of them). threshold: 0 keeps the mask soft, else 1 where the mask
-    reaches it and 0 elsewhere. grow: pixels, negative shrinks. Steps happen in the order of the arguments, `invert`
-    last. A constant map has nothing to enhance: its mask is 1 everywhere before `invert`, with a warning.
+    the mean is taken; without words the whole text's map (of a heatmap that holds chosen words only, all of them).
+    threshold: 0 keeps the mask soft, else 1 where the mask reaches it and 0 elsewhere. grow: pixels, negative shrinks.
+    feather: width in pixels of a soft edge laid over all of that, 0 for none; grown by half of it first, a hard mask
+    keeps its bright part lit in full. Steps happen in the order of the arguments, `invert` last. A constant map has
+    nothing to enhance: its mask is 1 everywhere before `invert`, with a warning.
     """
     name = interpolation_name(interpolation)
-    _require_settings(contrast, smoothing, threshold, grow, smoothing_unit)
+    _require_settings(contrast, smoothing, threshold, grow, feather, smoothing_unit)
     masks, warnings = [], []
     for index, picture in enumerate(heatmap.pictures):
         where = f"Picture {index + 1}: " if len(heatmap) > 1 else ""
@@ -78,6 +80,8 @@ def tune(
             if threshold:
                 mask = (mask >= threshold).to(torch.float32)
             mask = grow_mask(mask, int(grow), grow_shape)
+            if feather > 1:
+                mask = box_mean(mask, feather).clamp_(0, 1)
         masks.append(1 - mask if invert else mask)
         warnings += [where + note for note in notes]
     return TunedMasks(tuple(masks), tuple(dict.fromkeys(warnings)))
@@ -93,7 +97,9 @@ def _choose(picture: PictureMap, words: Sequence[str]) -> PictureMap:
     return picture.select(wanted) if wanted else picture.pick(whole_or_words(picture))
 
 
-def _require_settings(contrast: float, smoothing: float, threshold: float, grow: int, unit: str) -> None:
+def _require_settings(
+    contrast: float, smoothing: float, threshold: float, grow: int, feather: float, unit: str
+) -> None:
     if not (math.isfinite(contrast) and contrast >= 0):
         raise InvalidInput(f"The contrast must be 0 or more, not {contrast}. To light up the rest instead, use invert.")
     if not (math.isfinite(smoothing) and smoothing >= 1):
@@ -102,5 +108,7 @@ def _require_settings(contrast: float, smoothing: float, threshold: float, grow:
         raise InvalidInput(f"The threshold must lie between 0 (soft mask) and 1, not {threshold}.")
     if grow != int(grow):
         raise InvalidInput(f"The mask can grow by whole pixels only, not {grow}.")
+    if not (math.isfinite(feather) and feather >= 0):
+        raise InvalidInput(f"The soft edge must be 0 (none) or more pixels wide, not {feather}.")
     if unit not in ("patches", "pixels"):
         raise InvalidInput(f"There is no smoothing unit {unit!r}. Choose patches or pixels.")

@@ -58,6 +58,7 @@ def prompt_picture(
     words: Sequence[str] = (),
     threshold: float = 0.0,
     grow: int = 0,
+    feather: float = 0.0,
     invert: bool = False,
     style: Style | None = None,
     strength: float = 1.0,
@@ -123,6 +124,7 @@ def prompt_picture(
         words=words,
         threshold=threshold,
         grow=grow,
+        feather=feather,
         invert=invert,
     )
     drawn = apply(pixels, tuned.masks[0], FadeStyle() if style is None else style, strength)

@@ -141,6 +141,19 @@ def test_threshold_grow_and_invert_in_that_order():
     assert torch.equal(cross, expected)
 
 
+def test_a_soft_edge_comes_after_growing_and_before_inverting():
+    values = torch.zeros(1, 9, 9)
+    values[0, 3:6, 3:6] = 1
+    base = heatmap({"attention": values}, (9, 9))
+    hard = {"threshold": 0.9, "interpolation": "nearest", **PLAIN}
+    assert torch.equal(tune(base, feather=1, **hard).masks[0], tune(base, **hard).masks[0])
+    grown = tune(base, grow=1, grow_shape="square", **hard).masks[0]
+    soft = tune(base, grow=1, grow_shape="square", feather=3, invert=True, **hard).masks[0]
+    torch.testing.assert_close(soft, 1 - box_mean(grown, 3))
+    assert bool((soft[3:6, 3:6] == 0).all()), "grown by half the edge, what was bright stays so"
+    assert 0 < float(soft[1, 4]) < 1
+
+
 @pytest.mark.parametrize("radius", [1, 2, 3, 9])
 def test_growing_is_square_or_nearly_round(radius):
     point = torch.zeros(41, 41)
@@ -175,6 +188,7 @@ def test_a_batch_is_its_pictures_one_by_one_and_nothing_else_changes():
         ({"interpolation": "cubic"}, "no interpolation 'cubic'"),
         ({"smoothing_unit": "cells"}, "no smoothing unit 'cells'"),
         ({"grow": 1.5}, "whole pixels"),
+        ({"feather": -2.0}, "soft edge must be 0 .none. or more pixels wide, not -2"),
         ({"grow": 1, "grow_shape": "star"}, "no shape 'star'"),
     ],
 )
