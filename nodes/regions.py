@@ -70,7 +70,7 @@ class FindRegions(io.ComfyNode):
                     "points",
                     display_name="points",
                     is_output_list=True,
-                    tooltip='For each picture the brightest point of its regions, as JSON: [{"x": 120, "y": 80}].',
+                    tooltip="For each picture the brightest point of each region, as a JSON list of x and y.",
                 ),
                 io.Image.Output(
                     "crop",

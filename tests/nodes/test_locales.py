@@ -1,0 +1,119 @@
+"""The words of `locales/` are those of the nodes, complete in every language; `tools/locales.py` writes the files."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from pack.tests.nodes.describe import all_inputs
+from pack.tools import locales
+
+TRANSLATED = [code for code in locales.LANGUAGES if (locales.LOCALES / code).is_dir() and code != locales.SOURCE]
+FULL_STOPS = (".", "。")
+
+
+@pytest.fixture(scope="module")
+def source(classes: dict[str, Any]) -> locales.Texts:
+    """What the nodes say."""
+    return locales.english([node.define_schema() for node in classes.values()])
+
+
+def shown(places: Any) -> list[str]:
+    return [".".join(place) for place in places]
+
+
+def content(code: str) -> str:
+    return (locales.LOCALES / code / locales.FILE).read_text(encoding="utf-8")
+
+
+def test_no_language_is_one_that_the_page_does_not_know() -> None:
+    assert {path.name for path in locales.LOCALES.iterdir()} <= set(locales.LANGUAGES)
+
+
+def test_english_is_what_the_nodes_say(source: locales.Texts) -> None:
+    assert content(locales.SOURCE) == locales.render(source), "run `python tools/locales.py`"
+
+
+def test_every_input_and_output_has_its_text(source: locales.Texts, classes: dict[str, Any]) -> None:
+    for name, node in classes.items():
+        schema = node.define_schema()
+        keys = source[name]["inputs"]
+        groups = {given.id for given in schema.inputs if getattr(given, "template", None) is not None}
+        for given in all_inputs(schema):
+            ends = (given.id, f"_{given.id}", f"_{given.id}0")
+            assert given.id in groups or any(key.endswith(ends) for key in keys), f"{name}: {given.id}"
+        assert len(source[name]["outputs"]) == len(schema.outputs)
+        assert not groups & set(keys)
+
+
+def test_texts_of_sockets_that_appear_and_of_options(source: locales.Texts) -> None:
+    sockets = [key for key in source["AttnPromptCombineHeatmaps"]["inputs"] if key.startswith("heatmaps")]
+    assert sockets == [f"heatmaps_heatmap{number}" for number in range(10)]
+    style = source["AttnPromptOverlay"]["inputs"]
+    assert style["style_level"]["name"] == "level"
+    assert style["style_colour"]["tooltip"] == (
+        "fade to colour: What irrelevant parts fade to. outline: The line's colour."
+    )
+
+
+@pytest.mark.parametrize("code", [locales.SOURCE, *TRANSLATED])
+def test_no_text_has_signs_that_the_page_takes_for_its_own(code: str) -> None:
+    for place, text in locales.flat(locales.read(code)).items():
+        assert not set(text) & set(locales.SYNTAX), f"{'.'.join(place)}: {text}"
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+class TestTranslation:
+    def test_is_complete_and_not_stale(self, source: locales.Texts, code: str) -> None:
+        given = locales.read(code)
+        assert not shown(locales.lacking(source, given))
+        assert not shown(set(locales.flat(given)) - set(locales.flat(source))), "no node has these any more"
+        assert content(code) == locales.render(locales.complete(source, given)), "run `python tools/locales.py`"
+
+    def test_nothing_is_left_in_english(self, source: locales.Texts, code: str) -> None:
+        given, original = locales.flat(locales.read(code)), locales.flat(source)
+        same = {text for place, text in given.items() if text == original[place]}
+        own = locales.SAME_IN.get(code, set())
+        assert same - locales.SAME_EVERYWHERE == own, "translate it, or say in tools/locales.py that it stays"
+
+    def test_says_the_same_numbers(self, source: locales.Texts, code: str) -> None:
+        given = locales.flat(locales.read(code))
+        for place, text in locales.flat(source).items():
+            assert numbers(given[place]) == numbers(text), f"{'.'.join(place)}: {given[place]}"
+
+    def test_tooltips_are_sentences(self, code: str) -> None:
+        for place, text in locales.flat(locales.read(code)).items():
+            assert text == text.strip()
+            if place[-1] in ("tooltip", "description"):
+                assert text.endswith(FULL_STOPS), f"{'.'.join(place)}: {text}"
+
+    def test_values_are_called_as_the_list_shows_them(self, classes: dict[str, Any], code: str) -> None:
+        given = locales.read(code)
+        for name, node in classes.items():
+            for part in node.define_schema().inputs:
+                for value in explained(part):
+                    text = given[name]["inputs"][part.id]["tooltip"]
+                    assert value in text, f"{name}.{part.id} does not name {value!r}: {text}"
+
+
+def numbers(text: str) -> list[str]:
+    return sorted(re.findall(r"\d+", text))
+
+
+def explained(part: Any) -> list[str]:
+    """The values of a combo that its tooltip explains one by one ("auto: the model's own")."""
+    values = [str(getattr(option, "key", option)) for option in getattr(part, "options", None) or ()]
+    return [value for value in values if re.search(rf"(?<![\w-]){re.escape(value)}(:| \()", part.tooltip or "")]
+
+
+def test_a_translation_is_brought_into_order() -> None:
+    part = {"name": "n", "tooltip": "t"}
+    source = {"Node": {"display_name": "d", "inputs": {"a": part, "g_h0": part, "g_h1": part, "g_h12": part}}}
+    first = {"name": "Karte 0", "tooltip": "0 bis 9"}
+    given = {"Gone": {"display_name": "x"}, "Node": {"inputs": {"g_h0": first, "a": {"name": "A"}}}}
+    found = locales.complete(source, given)
+    assert list(found["Node"]["inputs"]) == ["a", "g_h0", "g_h1", "g_h12"]
+    assert found["Node"]["inputs"]["g_h12"] == {"name": "Karte 12", "tooltip": "0 bis 9"}
+    assert "Gone" not in found
+    assert shown(locales.lacking(source, found)) == ["Node.display_name", "Node.inputs.a.tooltip"]
+    assert json.loads(locales.render(found)) == found

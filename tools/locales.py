@@ -1,0 +1,169 @@
+"""Bring what the nodes say into `locales/`, for ComfyUI's page: python tools/locales.py [LANGUAGE ...] [--check]
+
+English is written from the schemas. Every other language is brought into their order: texts that no node has any more
+are dropped, those of numbered sockets are made of the first one's, and what is still to be translated is listed.
+`--check` lists only, and ends with 1 if there is something to do.
+"""
+
+import argparse
+import asyncio
+import importlib
+import json
+import re
+import runpy
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCALES = ROOT / "locales"
+SOURCE = "en"
+LANGUAGES = (SOURCE, "zh", "zh-TW", "ja", "ko", "fr", "es", "ru", "pt-BR", "tr")
+FILE = "nodeDefs.json"
+SYNTAX = "{}|@$%"  # the page compiles texts as messages of vue-i18n, where these have a meaning
+
+# Texts that are the same as in English: what things are called everywhere, and words that a language shares with it.
+SAME_EVERYWHERE = {"clip", "lvlm", "top_k", "top_p"}
+SAME_IN: dict[str, set[str]] = {}
+
+Texts = dict[str, Any]
+Place = tuple[str, ...]
+
+
+def english(schemas: Sequence[Any]) -> Texts:
+    """What the nodes say, as the page looks it up: {node: {display_name, description, inputs, outputs}}."""
+    return {schema.node_id: _node(schema) for schema in schemas}
+
+
+def _node(schema: Any) -> Texts:
+    inputs: dict[str, Texts] = {}
+    for key, name, tooltip in _inputs(schema.inputs):
+        inputs[key] = {"name": name, "tooltip": tooltip}
+    return {
+        "display_name": schema.display_name,
+        "description": schema.description,
+        "inputs": inputs,
+        "outputs": {
+            str(number): {"name": output.display_name or output.id, "tooltip": output.tooltip}
+            for number, output in enumerate(schema.outputs)
+        },
+    }
+
+
+def _inputs(given: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Key, name and tooltip of every socket and widget that the page can show; it writes the dots of ids as "_"."""
+    for part in given:
+        key = f"{prefix}{part.id}"
+        template = getattr(part, "template", None)
+        if template is not None:  # sockets that appear one by one; the page never shows the group's own name
+            for number in range(template.max):
+                yield f"{key}_{template.prefix}{number}", f"{template.prefix}{number}", template.input.tooltip
+            continue
+        yield key, part.display_name or part.id, part.tooltip
+        yield from _inputs_of_options(getattr(part, "options", None) or (), f"{key}_")
+
+
+def _inputs_of_options(options: Sequence[Any], prefix: str) -> Iterator[tuple[str, str, str]]:
+    """The inputs inside the options of a dynamic combo. The page knows one text for all options that share an id."""
+    shared: dict[str, dict[str, tuple[str, str]]] = {}
+    for option in options:
+        for key, name, tooltip in _inputs(getattr(option, "inputs", ()), prefix):
+            shared.setdefault(key, {})[option.key] = (name, tooltip)
+    for key, by_option in shared.items():
+        tooltips = {option: tooltip for option, (_, tooltip) in by_option.items()}
+        one = next(iter(tooltips.values()))
+        if len(set(tooltips.values())) > 1:
+            one = " ".join(f"{option}: {tooltip}" for option, tooltip in tooltips.items())
+        yield key, next(iter(by_option.values()))[0], one
+
+
+def flat(texts: Mapping[str, Any], place: Place = ()) -> dict[Place, str]:
+    """Every text by where it stands, such as ("AttnPromptAsk", "inputs", "seed", "tooltip")."""
+    found: dict[Place, str] = {}
+    for key, value in texts.items():
+        found |= flat(value, (*place, key)) if isinstance(value, Mapping) else {(*place, key): value}
+    return found
+
+
+def complete(source: Texts, translated: Mapping[str, Any]) -> Texts:
+    """The translation in the order of `source`, without what `source` lacks, numbered sockets made of the first."""
+    given = flat(translated)
+    result: Texts = {}
+    for place in flat(source):
+        text = _of_first_socket(place, given) or given.get(place)
+        if text is not None:
+            inner = result
+            for key in place[:-1]:
+                inner = inner.setdefault(key, {})
+            inner[place[-1]] = text
+    return result
+
+
+def _of_first_socket(place: Place, given: Mapping[Place, str]) -> str | None:
+    """For the seventh socket of a group the first one's text, with 6 where that has 0; else None."""
+    found = re.fullmatch(r"(.*\D)([1-9]\d*)", place[-2])
+    if place[1:2] != ("inputs",) or found is None:
+        return None
+    first = given.get((*place[:-2], f"{found[1]}0", place[-1]))
+    return first.replace("0", found[2]) if first and place[-1] == "name" else first
+
+
+def lacking(source: Texts, translated: Mapping[str, Any]) -> list[Place]:
+    """What is still to be translated."""
+    given = flat(translated)
+    return [place for place in flat(source) if not given.get(place)]
+
+
+def read(language: str) -> Texts:
+    """The texts of a language; none where there is no file yet."""
+    path = LOCALES / language / FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def render(texts: Texts) -> str:
+    """What a file of `locales/` holds."""
+    return json.dumps(texts, ensure_ascii=False, indent=2) + "\n"
+
+
+def schemas_of_the_nodes() -> list[Any]:
+    """Every node's schema, on the tests' double of ComfyUI, so that none has to be installed."""
+    runpy.run_path(str(ROOT / "tests" / "conftest.py"))  # makes the repository the package `pack`
+    double = importlib.import_module("pack.tests.comfy_double")
+    with tempfile.TemporaryDirectory() as models:
+        remove = double.install(Path(models))
+        try:
+            extension = importlib.import_module("pack.nodes").create_extension()
+            return [node.define_schema() for node in asyncio.run(extension.get_node_list())]
+        finally:
+            remove()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("languages", nargs="*", metavar="LANGUAGE", help=f"of {', '.join(LANGUAGES)}; none: all")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    unknown = set(options.languages) - set(LANGUAGES)
+    if unknown:
+        parser.error(f"no language of ComfyUI's page: {', '.join(sorted(unknown))}. Choose of {', '.join(LANGUAGES)}.")
+    source = english(schemas_of_the_nodes())
+    to_do = False
+    for language in options.languages or LANGUAGES:
+        before = read(language)
+        after = source if language == SOURCE else complete(source, before)
+        missing = lacking(source, after)
+        if not options.check and after:
+            (LOCALES / language).mkdir(parents=True, exist_ok=True)
+            (LOCALES / language / FILE).write_text(render(after), encoding="utf-8")
+        stale = sorted(set(flat(before)) - set(flat(source)))
+        print(f"{language}: {len(missing)} texts lacking, {len(stale)} of no node any more")
+        for mark, places in (("+", missing), ("-", stale)):
+            for place in places:
+                print(f"  {mark} {'.'.join(place)}")
+        to_do = to_do or bool(missing) or render(before) != render(after)
+    return int(options.check and to_do)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
