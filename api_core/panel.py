@@ -68,11 +68,16 @@ def _caption(text: str, width: int, height: int, size: int) -> Image.Image:
     strip = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(strip)
     font = ImageFont.load_default(size)
-    line = " ".join(text.split())
-    room = width - size
-    if draw.textlength(line, font=font) > room:
-        while line and draw.textlength(line + "...", font=font) > room:
-            line = line[:-1]
-        line = line.rstrip() + "..." if line else ""
+    line = fitted(text, font, width - size)
     draw.text((size // 2, height / 2), line, fill=_INK, font=font, anchor="lm")
     return strip
+
+
+def fitted(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, room: float) -> str:
+    """The text as one line that is at most `room` pixels long; what does not fit is cut."""
+    line = " ".join(text.split())
+    if font.getlength(line) <= room:
+        return line
+    while line and font.getlength(line + "...") > room:
+        line = line[:-1]
+    return line.rstrip() + "..." if line else ""

@@ -1,0 +1,55 @@
+"""What deletion and insertion curves say of a map, in words for people who never saw such curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .faithfulness import Faithfulness
+
+GOOD_SHARE = 0.25
+"""From this share of what a perfect map would reach, on every baseline, a map counts as good; a map drawn by chance
+reaches 0 on average."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """kind: good (the map shows what the answer needs), weak (it may), bad (it does not), none (the answer does not
+    depend on the picture). text: one sentence that says why."""
+
+    kind: Literal["good", "weak", "bad", "none"]
+    text: str
+
+
+def judge(answer: str, depends: bool, faithful: Mapping[str, Faithfulness]) -> Verdict:
+    """How far a map can be trusted. depends: whether the answer depends on the picture. faithful: by baseline."""
+    if not depends:
+        return Verdict(
+            "none", f"{answer!r} is as likely without the picture, so it comes from the question or from habit."
+        )
+    if not faithful:
+        return Verdict("weak", "no curves were measured, so nobody knows whether the map shows what the answer needs.")
+    telling = {name: found for name, found in faithful.items() if found.depends_on_the_picture}
+    if not telling:
+        return Verdict("weak", "the words are hardly less likely without the picture, so the curves say little.")
+    failing = [name for name, found in telling.items() if found.gap <= 0]
+    if failing:
+        return Verdict("bad", f"judged by {_named(failing)}, what it marks matters no more than the rest.")
+    shares = {name: share_of_perfect(found) for name, found in telling.items()}
+    told = " and ".join(f"{min(share, 1):.0%} ({name})" for name, share in shares.items())
+    if len(telling) < len(faithful):
+        silent = [name for name in faithful if name not in telling]
+        return Verdict("weak", f"{_named(silent)} leaves the words as likely; the rest gives {told} of a perfect map.")
+    kind: Literal["good", "weak"] = "good" if min(shares.values()) >= GOOD_SHARE else "weak"
+    return Verdict(kind, f"it reaches {told} of what a perfect map would; chance reaches 0%.")
+
+
+def share_of_perfect(found: Faithfulness) -> float:
+    """Insertion less deletion as a share of the most there is: all of the loss with the first cell. Below 0 is worse
+    than chance."""
+    return found.gap / (found.picture - found.baseline)
+
+
+def _named(baselines: list[str]) -> str:
+    return " and ".join(repr(name) for name in baselines)
