@@ -21,12 +21,14 @@ demo: ## a picture and a question, on the embedded model: writes out/demo/
 
 test: ## every test; with a ComfyUI (COMFYUI_PATH, ~/comfy/ComfyUI, or installed) also those in it
 	$(PYTHON) tools/setup/environment.py test
+	$(PYTHON) tools/setup/web.py install
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: ## ruff: rules and formatting
+lint: ## ruff: rules and formatting; with Node.js also eslint and tsc over web/
 	$(PYTHON) tools/setup/environment.py dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(PYTHON) tools/setup/web.py lint
 
 format: ## ruff: mend what it can
 	$(PYTHON) tools/setup/environment.py dev
@@ -53,4 +55,4 @@ pack: ## node.zip, as the Comfy registry gets it
 	$(BIN)/comfy --skip-prompt node pack
 
 clean: ## remove the environment and what was built
-	rm -rf .venv build dist *.egg-info node.zip out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv tests/web/node_modules build dist *.egg-info node.zip out .mypy_cache .ruff_cache .pytest_cache

@@ -5,8 +5,12 @@ import { app } from "../../scripts/app.js";
 const OWN_NODES = "AttnPrompt";
 const SECONDS = 20;
 
-/** The node of an id such as "7", or "5:3" for node 3 inside the subgraph of node 5. */
+/**
+ * The node of an id such as "7", or "5:3" for node 3 inside the subgraph of node 5.
+ * @param {unknown} executionId
+ */
 function findNode(executionId) {
+  /** @type {any} */
   let graph = app.rootGraph ?? app.graph;
   let node;
   for (const id of String(executionId).split(":")) {
