@@ -25,7 +25,11 @@ SYNTAX = "{}|@$%"  # the page compiles texts as messages of vue-i18n, where thes
 
 # Texts that are the same as in English: what things are called everywhere, and words that a language shares with it.
 SAME_EVERYWHERE = {"clip", "lvlm", "top_k", "top_p"}
-SAME_IN: dict[str, set[str]] = {}
+SAME_IN: dict[str, set[str]] = {
+    "fr": {"attention", "description", "image", "interpolation", "mode", "points", "question", "style"},
+    "pt-BR": {"template"},
+    "tr": {"model"},
+}
 
 Texts = dict[str, Any]
 Place = tuple[str, ...]

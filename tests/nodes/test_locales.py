@@ -87,6 +87,14 @@ class TestTranslation:
             if place[-1] in ("tooltip", "description"):
                 assert text.endswith(FULL_STOPS), f"{'.'.join(place)}: {text}"
 
+    def test_nodes_are_called_as_their_titles(self, source: locales.Texts, code: str) -> None:
+        given = locales.read(code)
+        titles = {short(source[node]): short(given[node]) for node in source}
+        translated = locales.flat(given)
+        for place, text in locales.flat(source).items():
+            for title in (title for title in titles if title in text):
+                assert titles[title] in translated[place], f"{'.'.join(place)} does not name {titles[title]!r}"
+
     def test_values_are_called_as_the_list_shows_them(self, classes: dict[str, Any], code: str) -> None:
         given = locales.read(code)
         for name, node in classes.items():
@@ -98,6 +106,11 @@ class TestTranslation:
 
 def numbers(text: str) -> list[str]:
     return sorted(re.findall(r"\d+", text))
+
+
+def short(node: locales.Texts) -> str:
+    """A node's title without the pack's name in brackets."""
+    return re.sub(r"\s*[(\uff08].*", "", node["display_name"])
 
 
 def explained(part: Any) -> list[str]:
