@@ -12,7 +12,7 @@ import json
 import re
 import runpy
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ SAME_IN: dict[str, set[str]] = {
     "pt-BR": {"template"},
     "tr": {"model"},
 }
+
+_NUMBERED = re.compile(r"(.*\D)([1-9]\d*)")  # the key of a socket that appears when the one before it is used
 
 Texts = dict[str, Any]
 Place = tuple[str, ...]
@@ -106,11 +108,15 @@ def complete(source: Texts, translated: Mapping[str, Any]) -> Texts:
 
 def _of_first_socket(place: Place, given: Mapping[Place, str]) -> str | None:
     """For the seventh socket of a group the first one's text, with 6 where that has 0; else None."""
-    found = re.fullmatch(r"(.*\D)([1-9]\d*)", place[-2])
-    if place[1:2] != ("inputs",) or found is None:
-        return None
-    first = given.get((*place[:-2], f"{found[1]}0", place[-1]))
-    return first.replace("0", found[2]) if first and place[-1] == "name" else first
+    text = given.get(_first_socket(place))
+    number = _NUMBERED.fullmatch(place[-2])
+    return text.replace("0", number[2]) if text and number and place[-1] == "name" else text
+
+
+def _first_socket(place: Place) -> Place:
+    """Where the first socket of the same group has its text; nowhere for what is not a further socket."""
+    found = _NUMBERED.fullmatch(place[-2]) if "inputs" in place else None
+    return (*place[:-2], f"{found[1]}0", place[-1]) if found else ()
 
 
 def lacking(source: Texts, translated: Mapping[str, Any]) -> list[Place]:
@@ -160,13 +166,21 @@ def main() -> int:
         if not options.check and after:
             (LOCALES / language).mkdir(parents=True, exist_ok=True)
             (LOCALES / language / FILE).write_text(render(after), encoding="utf-8")
-        stale = sorted(set(flat(before)) - set(flat(source)))
-        print(f"{language}: {len(missing)} texts lacking, {len(stale)} of no node any more")
-        for mark, places in (("+", missing), ("-", stale)):
-            for place in places:
-                print(f"  {mark} {'.'.join(place)}")
         to_do = to_do or bool(missing) or render(before) != render(after)
+        report(language, missing, set(flat(before)) - set(flat(source)), begun=bool(after))
     return int(options.check and to_do)
+
+
+def report(language: str, missing: Sequence[Place], stale: Set[Place], *, begun: bool) -> None:
+    """Say what there is to do in a language."""
+    if not begun:
+        print(f"{language}: there is no {FILE} yet")
+        return
+    to_write = [place for place in missing if _first_socket(place) not in missing]
+    print(f"{language}: {len(to_write)} texts lacking, {len(stale)} of no node any more")
+    for mark, places in (("+", to_write), ("-", sorted(stale))):
+        for place in places:
+            print(f"  {mark} {'.'.join(place)}")
 
 
 if __name__ == "__main__":
