@@ -9,7 +9,7 @@ from ..api_core.errors import InvalidInput
 from ..api_core.geometry import FITS
 from ..api_core.results import READINGS, Heatmap, Reading
 from ..api_core.scales import SCALES
-from . import clip_models, convert, host, sockets
+from . import clip_models, convert, faces, host, sockets
 
 MAX_HEATMAPS = 10
 
@@ -118,7 +118,7 @@ class CLIPHeatmap(io.ComfyNode):
             on_progress=host.progress(cls.hidden.unique_id),
         )
         host.warn(cls.hidden.unique_id, heatmap.warnings)
-        return io.NodeOutput(heatmap)
+        return io.NodeOutput(heatmap, ui=faces.entry(heatmap=heatmap, pictures=pictures))
 
 
 class CombineHeatmaps(io.ComfyNode):

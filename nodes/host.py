@@ -31,7 +31,7 @@ NO_DOWNLOADS = "ATTENTION_PROMPTING_NO_DOWNLOADS"
 """Environment variable: set to anything but 0, nothing is ever downloaded, whatever a workflow asks for."""
 
 WARNING_EVENT = "attention_prompting.warning"
-"""The message that `web/warnings.js` listens to."""
+"""The message that `web/modules/warnings.mjs` listens to."""
 
 MODEL_FOLDERS = ("clip_vision", "text_encoders", "clip", "LLM", "VLM")  # "clip" is the old name of text_encoders
 SETTINGS_NAME = "attention_prompting"
@@ -153,7 +153,7 @@ def progress(node_id: str | None = None) -> Progress:
 def warn(node_id: str | None, warnings: Sequence[str]) -> None:
     """Log what a reader of a result should know, and show it on the node in both of ComfyUI's renderers.
 
-    The page takes the text away when the run ends; `web/warnings.js` repeats it as a message that stays a while.
+    The page takes the text away when the run ends; `web/modules/warnings.mjs` repeats it as a message that stays.
     """
     for warning in warnings:
         logger.warning(warning)
@@ -229,6 +229,11 @@ def apply_download_rule() -> None:
     """Tell the library whether this machine's owner ruled downloads out (see NO_DOWNLOADS)."""
     forbidden = os.environ.get(NO_DOWNLOADS, "0").strip().lower() not in ("", "0", "false", "no")
     forbid_downloads(forbidden, by=f"the environment variable {NO_DOWNLOADS}")
+
+
+def temporary_folder() -> Path:
+    """Where files lie that a page shows and nobody keeps; ComfyUI empties it when it starts and when it ends."""
+    return Path(folder_paths.get_temp_directory())
 
 
 def settings_folder() -> Path:

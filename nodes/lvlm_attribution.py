@@ -8,7 +8,7 @@ from torch import Tensor
 from ..api_core.attribution.lvlm_heatmap import lvlm_heatmap
 from ..api_core.attribution.lvlm_methods import LVLM_METHODS
 from ..api_core.results import READINGS, Reading
-from . import convert, host, lvlm_models, sockets
+from . import convert, faces, host, lvlm_models, sockets
 
 AUTO = "auto"
 NO_FURTHER = "LVLM Heatmap was given no further pictures. Connect some to more_images, or disconnect this output."
@@ -147,7 +147,12 @@ class LVLMHeatmap(io.ComfyNode):
         )
         host.warn(cls.hidden.unique_id, found.heatmap.warnings)
         answers = [reply.text for reply in found.replies]
-        return io.NodeOutput(found.heatmap, answers, list(found.further) or host.blocked(NO_FURTHER))
+        return io.NodeOutput(
+            found.heatmap,
+            answers,
+            list(found.further) or host.blocked(NO_FURTHER),
+            ui=faces.entry(heatmap=found.heatmap, pictures=cases.pictures, answers=answers),
+        )
 
 
 NODES: list[type[io.ComfyNode]] = [LVLMHeatmap]

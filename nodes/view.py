@@ -11,7 +11,7 @@ from ..api_core.masks import tune
 from ..api_core.models.catalog import mask_defaults
 from ..api_core.panel import side_by_side
 from ..api_core.results import Heatmap
-from . import convert, host, sockets
+from . import convert, faces, host, sockets
 
 TALLEST = 1024
 
@@ -57,7 +57,11 @@ class View(io.ComfyNode):
         host.warn(cls.hidden.unique_id, warnings)
         shown = convert.stacked(panels, "Views")
         texts = {"text": warnings} if warnings else {}
-        return io.NodeOutput(host.to_intermediate(shown), ui={**ui.PreviewImage(shown, cls=cls).as_dict(), **texts})
+        raw = {"heatmap": map} if isinstance(map, Heatmap) else {"masks": masks}
+        return io.NodeOutput(
+            host.to_intermediate(shown),
+            ui={**ui.PreviewImage(shown, cls=cls).as_dict(), **texts, **faces.entry(**raw, pictures=pictures)},
+        )
 
 
 def _to_masks(shown: Heatmap | Tensor) -> tuple[list[Tensor], list[str], tuple[str, ...]]:

@@ -5,7 +5,6 @@ real modules wherever a ComfyUI is found, so that it cannot drift from them unno
 """
 
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -245,7 +244,7 @@ def make_folder_paths(models: Path) -> ModuleType:
         add_model_folder_path=add_model_folder_path,
         get_folder_paths=get_folder_paths,
         get_system_user_directory=get_system_user_directory,
-        get_temp_directory=lambda: tempfile.gettempdir(),
+        get_temp_directory=lambda: str(models.parent / "temp"),
     )
 
 

@@ -60,6 +60,7 @@ def use_real_host(models: Path) -> Callable[[], None]:
 
     folder_paths.models_dir = str(models)
     folder_paths.set_user_directory(str(models.parent / "user"))
+    folder_paths.set_temp_directory(str(models.parent / "temp"))
     folder_paths.folder_names_and_paths["clip_vision"] = ([str(models / "clip_vision")], {".safetensors"})
     folder_paths.folder_names_and_paths["text_encoders"] = ([str(models / "text_encoders")], {".safetensors"})
     return lambda: sys.path.remove(str(home))

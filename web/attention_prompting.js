@@ -1,0 +1,21 @@
+// The one script that ComfyUI's page loads of this pack: it gives the nodes their faces. No result needs it.
+import { app } from "../../scripts/app.js";
+import { outputsReplaced } from "./modules/node_faces.mjs";
+import { showWarnings } from "./modules/warnings.mjs";
+
+/**
+ * What gives a new node its face, by the node's id.
+ * @type {Record<string, (node: import("./modules/node_faces.mjs").FaceNode) => void>}
+ */
+const FACES = {};
+
+app.registerExtension({
+  name: "attention-prompting",
+  setup() {
+    showWarnings();
+  },
+  nodeCreated(node) {
+    FACES[node.comfyClass ?? ""]?.(node);
+  },
+  onNodeOutputsUpdated: outputsReplaced,
+});

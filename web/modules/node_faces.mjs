@@ -1,0 +1,214 @@
+// The thin layer between this pack's faces and ComfyUI's page: what may change with the page is here.
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+
+const KEY = "attention_prompting"; // of a node's `ui` entry, and of what is kept for a reload
+const MOST_KEPT = 200; // entries, over all workflows of this browser tab
+const MARGIN = 6; // around a face, in pixels
+const UNSAVED = "00000000-0000-0000-0000-000000000000"; // the id of a workflow that has none yet
+const OWN_KEYS = ["Enter", " ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
+
+export const GONE = "ComfyUI has cleared its temporary files. Run once to see and tune this again.";
+
+/**
+ * @typedef {any} FaceNode a node of the page: its types leave out hooks that the page calls
+ * @typedef {{filename: string, subfolder: string, type: string}} TempFile
+ * @typedef {{heatmap?: TempFile, masks?: TempFile, pictures?: TempFile[], answers?: string[], count?: number}} Entry
+ *   what a node left for its face; count: of the whole batch, where not all of it was left
+ * @typedef {(entry: Entry) => void} Listener
+ */
+
+/** @type {WeakMap<object, {newest: Entry | null, listeners: Listener[]}>} */
+const watched = new WeakMap();
+
+/** @returns {any} */
+const root = () => app.rootGraph ?? app.graph; // older pages have only the second
+
+/**
+ * The node of an id such as "7", or "5:3" for node 3 inside the subgraph of node 5.
+ * @param {string | number} executionId
+ * @returns {FaceNode}
+ */
+export function findNode(executionId) {
+  let graph = root();
+  let node;
+  for (const id of String(executionId).split(":")) {
+    node = nodeIn(graph, id);
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
+/**
+ * Put an element on a node, in both renderers. It is for looking at only: neither saved nor sent.
+ * @param {FaceNode} node
+ * @param {string} name unique on the node
+ * @param {HTMLElement} element
+ * @param {{minHeight?: number | (() => number)}} [options]
+ */
+export function addFace(node, name, element, { minHeight = 200 } = {}) {
+  const height = () => (typeof minHeight === "function" ? minHeight() : minHeight);
+  element.style.minHeight = `${height()}px`;
+  element.addEventListener("keydown", keepFromCanvas);
+  const widget = node.addDOMWidget(name, name, element, {
+    serialize: false,
+    hideOnZoom: false,
+    hideInPanel: true, // an element can be in one place only
+    margin: MARGIN,
+    getMinHeight: () => height() + 2 * MARGIN,
+  });
+  widget.serialize = false;
+  return widget;
+}
+
+/**
+ * Fit the node after the least height of one of its faces has changed.
+ * @param {FaceNode} node
+ * @param {HTMLElement} element
+ * @param {number} minHeight
+ */
+export function refit(node, element, minHeight) {
+  element.style.minHeight = `${minHeight}px`;
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width), height]);
+  node.graph?.setDirtyCanvas(true, true);
+}
+
+/**
+ * Keys that a face's own controls take are not the canvas's; all others go on.
+ * @param {KeyboardEvent} event
+ */
+function keepFromCanvas(event) {
+  if (event.target !== event.currentTarget && OWN_KEYS.includes(event.key)) event.stopPropagation();
+}
+
+/**
+ * Be told what a node leaves for its face: after each run, and again after a reload, a change of tab or an undo.
+ * @param {FaceNode} node
+ * @param {Listener} listener
+ */
+export function onEntry(node, listener) {
+  const known = watched.get(node);
+  if (known) {
+    known.listeners.push(listener);
+    if (known.newest) listener(known.newest);
+    return;
+  }
+  watched.set(node, { newest: null, listeners: [listener] });
+  chain(node, "onExecuted", (output) => take(node, output?.[KEY]?.[0]));
+  // Its graph is complete, and named, only when the page is done with loading it.
+  chain(node, "onAdded", () => queueMicrotask(() => take(node, shownBefore(node))));
+}
+
+/**
+ * Do something more when the page calls a hook of this one node.
+ * @param {FaceNode} node
+ * @param {string} hook
+ * @param {(...given: any[]) => void} more
+ */
+export function chain(node, hook, more) {
+  const before = node[hook];
+  node[hook] = function (/** @type {any[]} */ ...given) {
+    const result = before?.apply(this, given);
+    more(...given);
+    return result;
+  };
+}
+
+/**
+ * The page put other outputs on all nodes, as it does after a change of tab.
+ * @param {Record<string, any> | null} outputs
+ */
+export function outputsReplaced(outputs) {
+  for (const [id, output] of Object.entries(outputs ?? {})) {
+    const entry = output?.[KEY]?.[0];
+    if (entry) take(nodeOf(id), entry);
+  }
+}
+
+/**
+ * @param {FaceNode} node
+ * @param {Entry | null | undefined} entry
+ */
+function take(node, entry) {
+  const face = watched.get(node);
+  if (!face || !entry || JSON.stringify(entry) === JSON.stringify(face.newest)) return;
+  face.newest = entry;
+  keep(node, entry);
+  for (const listener of face.listeners) listener(entry);
+}
+
+/**
+ * The node of an output's key: an execution id, or "subgraph's id:node's id".
+ * @param {string} id
+ */
+function nodeOf(id) {
+  const [graphId, nodeId] = id.split(":");
+  const subgraph = root()?.subgraphs?.get(graphId);
+  return subgraph ? nodeIn(subgraph, nodeId) : findNode(id);
+}
+
+/**
+ * @param {any} graph
+ * @param {string} id
+ */
+const nodeIn = (graph, id) => graph?.getNodeById(id) ?? graph?.getNodeById(Number(id));
+
+/** @param {FaceNode} node */
+function locator(node) {
+  return node.graph?.id && node.graph !== root() ? `${node.graph.id}:${node.id}` : String(node.id);
+}
+
+/** @param {FaceNode} node */
+function keptUnder(node) {
+  const workflow = root()?.id;
+  return workflow && workflow !== UNSAVED ? `${KEY}/${workflow}/${locator(node)}/${node.type}` : null;
+}
+
+/**
+ * @param {FaceNode} node
+ * @returns {Entry | null}
+ */
+function shownBefore(node) {
+  const output = /** @type {Record<string, any> | undefined} */ (app.nodeOutputs)?.[locator(node)];
+  const key = keptUnder(node);
+  return output?.[KEY]?.[0] ?? (key && JSON.parse(sessionStorage.getItem(key) ?? "null"));
+}
+
+/**
+ * File names outlive a reload of the page in this browser tab; the files do until ComfyUI ends.
+ * @param {FaceNode} node
+ * @param {Entry} entry
+ */
+function keep(node, entry) {
+  const key = keptUnder(node);
+  if (!key) return;
+  const kept = Object.keys(sessionStorage).filter((name) => name.startsWith(`${KEY}/`));
+  for (const old of kept.slice(MOST_KEPT)) sessionStorage.removeItem(old);
+  try {
+    sessionStorage.setItem(key, JSON.stringify(entry));
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error; // full: the face then waits for the next run
+  }
+}
+
+/** @param {TempFile} file */
+const route = (file) => `/view?${new URLSearchParams({ ...file })}`;
+
+/**
+ * The address of a file in ComfyUI's temporary folder.
+ * @param {TempFile} file
+ */
+export function fileUrl(file) {
+  return api.apiURL(route(file));
+}
+
+/**
+ * What is in a temporary file, or null where it is gone (then show GONE).
+ * @param {TempFile} file
+ * @returns {Promise<ArrayBuffer | null>}
+ */
+export async function fetchFile(file) {
+  const response = await api.fetchApi(route(file));
+  return response.ok ? response.arrayBuffer() : null;
+}
