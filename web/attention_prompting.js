@@ -1,6 +1,7 @@
 // The one script that ComfyUI's page loads of this pack: it gives the nodes their faces. No result needs it.
 import { app } from "../../scripts/app.js";
 import { outputsReplaced } from "./modules/node_faces.mjs";
+import { translateTooltips } from "./modules/translated_tooltips.mjs";
 import { showWarnings } from "./modules/warnings.mjs";
 
 /**
@@ -16,6 +17,7 @@ app.registerExtension({
   },
   nodeCreated(node) {
     FACES[node.comfyClass ?? ""]?.(node);
+    if (node.comfyClass?.startsWith("AttnPrompt")) translateTooltips(node);
   },
   onNodeOutputsUpdated: outputsReplaced,
 });

@@ -1,0 +1,2 @@
+// What the modules use of ComfyUI's scripts/api.js.
+export const api = new EventTarget();
