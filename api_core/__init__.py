@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .answering import Answer, Greedy, Sample, ask
     from .attribution import LvlmHeatmap, clip_heatmap, list_lvlm_methods, list_methods, lvlm_heatmap
     from .errors import AttentionPromptingError
+    from .explanation.explain import explain
+    from .explanation.methods import list_explanation_methods
+    from .explanation.result import Explanation
     from .masks import tune
     from .models.catalog import list_clip_models, list_lvlm_models
     from .models.clip import ClipModel
@@ -33,6 +36,7 @@ _HOMES = {
     "Case": "models.lvlm.case",
     "ClipModel": "models.clip",
     "DesaturateStyle": "overlay",
+    "Explanation": "explanation.result",
     "FadeStyle": "overlay",
     "Greedy": "answering",
     "HeatStyle": "overlay",
@@ -47,8 +51,10 @@ _HOMES = {
     "clip_api": "prompting",
     "clip_heatmap": "attribution",
     "connect": "models.server",
+    "explain": "explanation.explain",
     "forbid_downloads": "models.download",
     "list_clip_models": "models.catalog",
+    "list_explanation_methods": "explanation.methods",
     "list_lvlm_methods": "attribution",
     "list_lvlm_models": "models.catalog",
     "list_methods": "attribution",
@@ -70,6 +76,7 @@ __all__ = [
     "Case",
     "ClipModel",
     "DesaturateStyle",
+    "Explanation",
     "FadeStyle",
     "Greedy",
     "HeatStyle",
@@ -84,8 +91,10 @@ __all__ = [
     "clip_api",
     "clip_heatmap",
     "connect",
+    "explain",
     "forbid_downloads",
     "list_clip_models",
+    "list_explanation_methods",
     "list_lvlm_methods",
     "list_lvlm_models",
     "list_methods",

@@ -6,6 +6,7 @@ model is built outside it, and code that needs gradients says so through `differ
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 
@@ -42,3 +43,16 @@ def differentiable(module: torch.nn.Module | None = None, *inputs: torch.Tensor)
             )
     with torch.inference_mode(False), torch.enable_grad():
         yield
+
+
+@contextmanager
+def without_weight_gradients(module: torch.nn.Module) -> Iterator[None]:
+    """Run while no weight of `module` takes a gradient: only what flows through it does."""
+    learning = [weight for weight in module.parameters() if weight.requires_grad]
+    try:
+        for weight in learning:
+            weight.requires_grad_(False)
+        yield
+    finally:
+        for weight in learning:
+            cast(Any, weight).requires_grad_(True)

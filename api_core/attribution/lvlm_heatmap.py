@@ -73,8 +73,10 @@ def lvlm_heatmap(
         raise InvalidInput(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
     asked = spread([questions] if isinstance(questions, str) else list(questions), count, "questions")
     given = spread([answers] if isinstance(answers, str) or answers is None else list(answers), count, "answers")
-    hints = _spread_hints(hint_words, count)
-    slots = [spread([_prepare(one) for one in slot], count, "further pictures") for slot in (pictures, *more_pictures)]
+    hints = spread_hints(hint_words, count)
+    slots = [
+        spread([checked_picture(one) for one in slot], count, "further pictures") for slot in (pictures, *more_pictures)
+    ]
     shown = [[padded_to_square(one, model) for one in slot] if reading == "upstream" else slot for slot in slots]
     model.family.require_places(model.module.config)
     wanted = model.resolve_layers(layers)
@@ -136,7 +138,8 @@ def spread(values: list[_T], count: int, what: str) -> list[_T]:
     return values * count if len(values) == 1 else values
 
 
-def _spread_hints(hints: Sequence[str] | Sequence[Sequence[str]], count: int) -> list[list[str]]:
+def spread_hints(hints: Sequence[str] | Sequence[Sequence[str]], count: int) -> list[list[str]]:
+    """The hint words of each case: one list serves all of them; blank words are left out."""
     if isinstance(hints, str):
         hints = [hints]
     shared = all(isinstance(hint, str) for hint in hints)
@@ -144,7 +147,7 @@ def _spread_hints(hints: Sequence[str] | Sequence[Sequence[str]], count: int) ->
     return [[hint.strip() for hint in one if hint.strip()] for one in spread(lists, count, "lists of hint words")]
 
 
-def _prepare(picture: AnyPicture) -> Tensor:
+def checked_picture(picture: AnyPicture) -> Tensor:
     """A checked picture [H, W, 3]; alpha lies on white."""
     if isinstance(picture, Tensor):
         require_picture(picture)

@@ -10,8 +10,8 @@ from torch import Tensor
 from ..errors import InvalidInput
 from ..panel import fitted
 from ..pictures import to_picture
-from .explain import Explanation
 from .faithfulness import Curve, Faithfulness
+from .result import Explanation
 from .verdict import Verdict, judge
 
 CURVES_SIZE = (640, 480)

@@ -2,72 +2,79 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..autograd import frozen, without_autocast
-from ..errors import InvalidInput, UnsupportedModel
+from ..errors import InvalidInput
 from ..models.lvlm.case import Case
 from ..models.lvlm.model import LvlmModel
-from ..models.lvlm.pixel_places import pixel_inputs, pixel_places
+from .pixel_blends import PixelBlends
 from .subject import Noise, Towards
 
 
 class AnswerSubject:
     """One case, a baseline in the place of its first picture, and some tokens of its answer (see `Subject`).
 
-    Blends are made of what the model's processor made of both pictures; only the mask is warped. Weights and pixels are
-    float32, the model computes in its own precision, log-likelihoods are float32 again.
+    Weights and pixels are float32, the model computes in its own precision, log-likelihoods are float32 again.
     """
 
     def __init__(
         self, model: LvlmModel, case: Case, baseline: Tensor, token_ids: Sequence[int], tokens: Sequence[int]
     ) -> None:
         """baseline: [H, W, 3], the size of the first picture. token_ids: the answer's. tokens: indices of some."""
-        if baseline.shape != case.pictures[0].shape:
-            raise InvalidInput(
-                f"The baseline must be as large as the picture, {list(case.pictures[0].shape)}, not "
-                f"{list(baseline.shape)}."
-            )
+        self.model, self.case = model, case
+        self.blends = PixelBlends.of(model, case, baseline)
+        with frozen():
+            prepared = model.prepare([case], with_places=False)
+        self.prompt_length = prepared.rows[0].length
+        self._prompt = {name: value for name, value in prepared.inputs.items() if not value.is_floating_point()}
+        self._choose(token_ids, tokens)
+
+    def of(self, token_ids: Sequence[int], tokens: Sequence[int]) -> AnswerSubject:
+        """The same picture and baseline with another answer, or other tokens of it."""
+        made = copy.copy(self)
+        made._choose(token_ids, tokens)
+        return made
+
+    def against(self, baseline: Tensor) -> AnswerSubject:
+        """The same tokens with another baseline."""
+        made = copy.copy(self)
+        made.blends = self.blends.against(self.model, self.case, baseline)
+        return made
+
+    def _choose(self, token_ids: Sequence[int], tokens: Sequence[int]) -> None:
+        """Everything but pixels goes to the device, with the answer up to what predicts its last chosen token."""
         if not tokens:
             raise InvalidInput("None of the answer's tokens was chosen, so there is nothing to explain.")
-        self._model = model
         self.token_ids, self.tokens = tuple(token_ids), tuple(sorted(tokens))
+        model = self.model
         with frozen():
-            self._places = pixel_places(model, case)
-            self._picture = pixel_inputs(model, case)
-            self._baseline = pixel_inputs(model, replace(case, pictures=(baseline, *case.pictures[1:])))
-            self._fixed = self._text_inputs(case)
-        for name, shown in self._picture.items():
-            if shown.shape != self._baseline[name].shape or shown.shape != self._places[name].shape:
-                raise UnsupportedModel(
-                    f"The processor of {model.name} cuts the picture and its baseline differently, so they cannot be "
-                    "blended. Use another model."
-                )
+            shown = torch.tensor([self.token_ids[: self.tokens[-1]]], dtype=torch.long)
+            inputs = model.family.with_answer(self._prompt, shown) if shown.shape[1] else self._prompt
+            self._fixed = {name: value.clone().to(model.device) for name, value in inputs.items()}
 
-    def _text_inputs(self, case: Case) -> dict[str, Tensor]:
-        """Everything but pixels, with the answer up to what predicts its last chosen token, on the device."""
-        model = self._model
-        prepared = model.prepare([case], with_places=False)
-        self._prompt = prepared.rows[0].length
-        shown = torch.tensor([self.token_ids[: self.tokens[-1]]], dtype=torch.long)
-        inputs = dict(prepared.inputs)
-        if shown.shape[1]:
-            inputs = model.family.with_answer(inputs, shown)
-        return {name: value.clone().to(model.device) for name, value in inputs.items() if not value.is_floating_point()}
+    @property
+    def parts(self) -> tuple[tuple[float, AnswerSubject], ...]:
+        """The answers that the score is made of, and their signs: this one alone."""
+        return ((1.0, self),)
+
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        """What the model is given for one blend."""
+        return {**self._fixed, **self.blends.picture}
 
     @property
     def guide(self) -> Tensor:
-        name = next(iter(self._picture))
-        return _first_view(self._picture[name], self._places[name].x, self._places[name].y)
+        return self.blends.guide
 
     def lift(self, masks: Tensor) -> Tensor:
-        return torch.cat([places.lift(masks) for places in self._places.values()], 1)
+        return self.blends.lift(masks)
 
     def score(self, weights: Tensor, towards: Towards, noise: Noise | None = None) -> Tensor:
         return self.log_likelihoods(weights, towards, noise).sum(1)
@@ -77,34 +84,22 @@ class AnswerSubject:
 
     def log_likelihoods(self, weights: Tensor, towards: Towards, noise: Noise | None = None) -> Tensor:
         """Of each chosen token for each blend: float32 [N, T]."""
-        count = len(weights)
-        device = self._model.device
+        return self.read(self.blends.blend(weights, towards, noise), len(weights)).to(weights.device)
+
+    def read(self, pixels: dict[str, Tensor], count: int) -> Tensor:
+        """The log-likelihood of each chosen token under `count` pictures' pixels: float32 [N, T] on the device."""
+        device, dtype = self.model.device, self.model.dtype
         inputs: dict[str, Any] = {name: _repeated(value, count) for name, value in self._fixed.items()}
-        inputs |= {name: self._fit(value) for name, value in self._blends(weights, towards, noise).items()}
-        rows = torch.tensor([self._prompt - 1 + token for token in self.tokens], device=device)
+        inputs |= {name: value.to(device, dtype) for name, value in pixels.items()}
+        rows = torch.tensor([self.prompt_length - 1 + token for token in self.tokens], device=device)
         with without_autocast(device.type):
             logits = self._logits(inputs, rows)
         wanted = torch.tensor([self.token_ids[token] for token in self.tokens], device=device)
-        picked = logits.float().log_softmax(-1).gather(2, wanted[None, :, None].expand(count, -1, 1))
-        return picked[..., 0].to(weights.device)
-
-    def _blends(self, weights: Tensor, towards: Towards, noise: Noise | None) -> dict[str, Tensor]:
-        made, first = {}, 0
-        for name, picture in self._picture.items():
-            part = weights[:, first : first + picture.numel()]
-            first += picture.numel()
-            shown, other = (picture, self._baseline[name]) if towards == "picture" else (self._baseline[name], picture)
-            blend = part * shown.flatten() + (1 - part) * other.flatten()
-            blend = blend if noise is None else blend + noise.like(blend) * self._places[name].known
-            made[name] = blend.reshape(len(weights) * picture.shape[0], *picture.shape[1:])
-        return made
-
-    def _fit(self, pixels: Tensor) -> Tensor:
-        return pixels.to(self._model.device, self._model.dtype)
+        return logits.float().log_softmax(-1).gather(2, wanted[None, :, None].expand(count, -1, 1))[..., 0]
 
     def _logits(self, inputs: dict[str, Any], rows: Tensor) -> Tensor:
         """The scores at `rows` of every blend: [N, T, vocabulary]."""
-        module: Any = self._model.module
+        module: Any = self.model.module
         if "logits_to_keep" in inspect.signature(module.forward).parameters:
             logits: Tensor = module(**inputs, use_cache=False, logits_to_keep=rows).logits
             return logits
@@ -115,15 +110,3 @@ class AnswerSubject:
 def _repeated(value: Tensor, count: int) -> Tensor:
     """An input of one case for `count` of them; what has several rows for one case (tiles) comes as a block."""
     return value.repeat(count, *[1] * (value.ndim - 1))
-
-
-def _first_view(pixels: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """The first view of a pixel input as a picture [C, h, w]; of patches, the whole picture put together by place."""
-    if pixels.ndim >= 4:
-        return pixels.reshape(-1, *pixels.shape[-3:])[0]
-    side = max(2, round((pixels.numel() / 3) ** 0.5))
-    down = ((y + 1) / 2 * (side - 1)).round().long().clamp(0, side - 1)
-    right = ((x + 1) / 2 * (side - 1)).round().long().clamp(0, side - 1)
-    flat = torch.zeros(side * side).index_add(0, down * side + right, pixels.flatten())
-    count = torch.zeros(side * side).index_add(0, down * side + right, torch.ones(pixels.numel()))
-    return (flat / count.clamp(min=1)).reshape(1, side, side)

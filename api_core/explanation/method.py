@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -10,21 +10,30 @@ from torch import Tensor
 from ..models.lvlm.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
+from .contrast import ContrastSubject
 from .lvlm_subject import AnswerSubject
+from .settings import Number, Setting
 
 
 @dataclass(frozen=True)
 class Explaining:
-    """One answer to explain. subject: of its chosen tokens. baseline: [H, W, 3]. chunk: blends that fit at once."""
+    """One answer to explain.
+
+    subject: of its chosen tokens. other: what it is set against, if anything. baseline: [H, W, 3]. settings: every one
+    of the method's, by name. chunk: blends that fit at once. on_preview: gets the importance [rows, columns] so far.
+    """
 
     model: LvlmModel
     case: Case
     reply: Reply
-    subject: AnswerSubject
+    subject: AnswerSubject | ContrastSubject
+    other: Reply | None
     baseline: Tensor
+    settings: Mapping[str, Number]
     seed: int
     chunk: int
     on_progress: Progress
+    on_preview: Callable[[Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -39,8 +48,9 @@ class Found:
 
 @dataclass(frozen=True)
 class ExplanationMethod:
-    """name: what callers choose it by. describes: one sentence for people."""
+    """name: what callers choose it by. describes: one sentence for people. settings: what can be set, with ranges."""
 
     name: str
     find: Callable[[Explaining], Found]
     describes: str
+    settings: tuple[Setting, ...] = ()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from ..attribution.lvlm_words import find_words
 from ..models.lvlm.case import Reply
+from .contrast import ContrastSubject
 from .lvlm_subject import AnswerSubject
 
 RATIO = math.e
@@ -22,45 +23,17 @@ RATIO_OF_ONE = 2.0
 """The same for an answer of a single token, such as a letter or yes."""
 
 # They are likelier after the right picture too, but they name nothing in it.
-_FUNCTION_WORDS = frozenset(
-    (
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "and",
-        "or",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "with",
-        "for",
-        "from",
-        "by",
-        "as",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "it",
-        "its",
-        "there",
-    )
-)
+_FUNCTION_WORDS = frozenset({
+    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "of", "on", "or", "that",
+    "the", "there", "these", "this", "those", "to", "was", "were", "with",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
 class WordEvidence:
     """One word of an answer: the probability of its tokens in turn, with the picture and with the baseline.
 
-    tokens: indices in the reply. ratio: how many times likelier its strongest token is with the picture. kept: whether
-    it is explained; why says why not.
+    tokens: indices in the reply. kept: whether it is explained; why says why not.
     """
 
     text: str
@@ -72,15 +45,21 @@ class WordEvidence:
 
     @property
     def ratio(self) -> float:
+        """How many times likelier its strongest token is with the picture."""
         return max(a / max(b, 1e-30) for a, b in zip(self.picture, self.baseline, strict=True))
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All words of an answer, and the indices of the tokens that are explained (none: it does not need the picture)."""
+    """All words of an answer, and the indices of the tokens that are explained (none: it does not need the picture).
+
+    preference: where the answer is set against another one, by how much it is likelier than that (natural logarithm),
+    with the picture and with the baseline.
+    """
 
     words: tuple[WordEvidence, ...]
     tokens: tuple[int, ...]
+    preference: tuple[float, float] | None = None
 
 
 def weigh(subject: AnswerSubject, reply: Reply, chosen: Sequence[str] = ()) -> Evidence:
@@ -88,31 +67,57 @@ def weigh(subject: AnswerSubject, reply: Reply, chosen: Sequence[str] = ()) -> E
 
     subject: of every token of the reply (see `tokens_of_words`). Of a word, the tokens that pass are kept.
     """
-    whole = torch.ones(1, 2, 2)
-    with torch.no_grad():
-        weights = subject.lift(whole)
-        shown = subject.log_likelihoods(weights, "picture")[0].exp()
-        hidden = subject.log_likelihoods(weights, "baseline")[0].exp()
-    place = {token: index for index, token in enumerate(subject.tokens)}
+    words = word_evidence(subject, reply)
+    wanted = chosen_words(reply, chosen)
+    if wanted is not None:
+        marked = [
+            replace(word, kept=i in wanted, why="" if i in wanted else "not asked for") for i, word in enumerate(words)
+        ]
+        return Evidence(tuple(marked), _tokens([word.tokens for word in marked if word.kept]))
     limit = RATIO_OF_ONE if len(subject.tokens) == 1 else RATIO
-    wanted = _chosen_words(reply, chosen)
-    words, tokens = [], []
-    for number, piece in enumerate(reply.words):
-        indices = tuple(range(piece.first, piece.last))
-        picture = tuple(float(shown[place[i]]) for i in indices)
-        baseline = tuple(float(hidden[place[i]]) for i in indices)
-        passing = [i for i, a, b in zip(indices, picture, baseline, strict=True) if a > limit * b]
-        if wanted is not None:
-            kept, why = (list(indices), "") if number in wanted else ([], "not asked for")
-        elif not passing:
-            kept, why = [], "as likely without the picture"
-        elif len(reply.words) > 1 and piece.text.casefold().strip(".,;:!?") in _FUNCTION_WORDS:
-            kept, why = [], "names nothing"
-        else:
-            kept, why = passing, ""
-        words.append(WordEvidence(piece.text, indices, picture, baseline, bool(kept), why))
-        tokens += kept
-    return Evidence(tuple(words), tuple(sorted(set(tokens))))
+    passing = [
+        tuple(i for i, a, b in zip(word.tokens, word.picture, word.baseline, strict=True) if a > limit * b)
+        for word in words
+    ]
+    judged, kept = [], []
+    for word, tokens in zip(words, passing, strict=True):
+        empty = len(words) > 1 and word.text.casefold() in _FUNCTION_WORDS
+        why = "as likely without the picture" if not tokens else "names nothing" if empty else ""
+        judged.append(replace(word, kept=not why, why=why))
+        kept += [] if why else [tokens]
+    return Evidence(tuple(judged), _tokens(kept))
+
+
+def weigh_against(subject: ContrastSubject, every: AnswerSubject, reply: Reply) -> Evidence:
+    """The evidence of an answer that is set against another one: the tokens that differ, if the picture decides.
+
+    every: of every token of the reply.
+    """
+    shown, hidden = subject.preference("picture"), subject.preference("baseline")
+    single = len(subject.answer.tokens) == 1 and len(subject.other.tokens) == 1
+    decides = shown - hidden > math.log(RATIO_OF_ONE if single else RATIO)
+    differs = set(subject.tokens)
+    words = []
+    for word in word_evidence(every, reply):
+        own = not differs.isdisjoint(word.tokens)
+        why = "the same in both answers" if not own else "" if decides else "as much preferred without the picture"
+        words.append(replace(word, kept=own and decides, why=why))
+    return Evidence(tuple(words), subject.tokens if decides else (), (shown, hidden))
+
+
+def word_evidence(subject: AnswerSubject, reply: Reply) -> tuple[WordEvidence, ...]:
+    """Every word of a reply with the probabilities of its tokens; none is kept yet."""
+    whole = subject.lift(torch.ones(1, 2, 2))
+    with torch.no_grad():
+        shown = subject.log_likelihoods(whole, "picture")[0].exp().tolist()
+        hidden = subject.log_likelihoods(whole, "baseline")[0].exp().tolist()
+    place = {token: index for index, token in enumerate(subject.tokens)}
+    found = []
+    for piece in reply.words:
+        tokens = tuple(range(piece.first, piece.last))
+        with_picture, without = (tuple(float(values[place[i]]) for i in tokens) for values in (shown, hidden))
+        found.append(WordEvidence(piece.text, tokens, with_picture, without))
+    return tuple(found)
 
 
 def tokens_of_words(reply: Reply) -> tuple[int, ...]:
@@ -120,9 +125,14 @@ def tokens_of_words(reply: Reply) -> tuple[int, ...]:
     return tuple(sorted({i for piece in reply.words for i in range(piece.first, piece.last)}))
 
 
-def _chosen_words(reply: Reply, chosen: Sequence[str]) -> set[int] | None:
+def chosen_words(reply: Reply, chosen: Sequence[str]) -> set[int] | None:
+    """The numbers of the words that make up the `chosen` phrases; None where none was chosen."""
     phrases = [text for text in chosen if text.strip()]
     if not phrases:
         return None
     found = [word for phrase in phrases for word in find_words(reply.words, phrase)]
     return {number for number, word in enumerate(reply.words) if word in found}
+
+
+def _tokens(groups: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    return tuple(sorted({token for group in groups for token in group}))

@@ -8,6 +8,7 @@ a coarse mask to a fine one, because big cells need few steps. It ends when the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,28 +17,29 @@ from torch import Tensor
 from ...progress import Progress, ignore_progress
 from ..subject import Noise, Subject
 from .objective import Variant, blends_needed, descend, masks_needed
-from .paper import Optimised
+from .paper import Optimised, ignore_preview
 from .regulariser import penalty, upsample
 
 
 @dataclass(frozen=True)
 class FastSettings:
-    """sides: of the mask from coarse to fine. steps: at each side. shares: blends of each integral and step.
+    """steps: in all, shared by three sides of the mask, of which `cells` is the last. blends: of each term and step.
 
-    l1, l3: weights of size and variation; rate: root mean square of a step, which shrinks to `last` of it; settled: the
-    rank correlation of two steps' masks at which a side is finished.
+    sparsity, smoothness: weights of size and variation; rate: root mean square of a step, which shrinks to 0.4 of it;
+    noise: deviation in normalised pixels; settled: rank correlation of two steps' masks at which a side is finished.
     """
 
-    sides: tuple[int, ...] = (8, 16, 32)
-    steps: tuple[int, ...] = (4, 3, 2)
-    shares: int = 2
-    l1: float = 0.5
-    l3: float = 5.0
+    steps: int = 9
+    blends: int = 2
+    cells: int = 32
+    sparsity: float = 0.5
+    smoothness: float = 5.0
     rate: float = 0.35
-    last: float = 0.4
-    momentum: float = 0.5
     noise: float = 0.1
     settled: float = 0.98
+
+
+_MOMENTUM, _LAST = 0.5, 0.4
 
 
 def optimise(
@@ -48,40 +50,50 @@ def optimise(
     seed: int = 0,
     chunk: int = 8,
     on_progress: Progress = ignore_progress,
+    on_preview: Callable[[Tensor], None] = ignore_preview,
 ) -> Optimised:
     """Optimise the mask from coarse to fine. Call with gradients on (`autograd.differentiable`)."""
-    masks = torch.ones(masks_needed(variant), settings.sides[0], settings.sides[0])
+    plan = _plan(settings)
+    masks = torch.ones(masks_needed(variant), plan[0][0], plan[0][0])
     draw = torch.Generator().manual_seed(seed)
     deletion: list[float] = []
     insertion: list[float] = []
-    total, done = sum(settings.steps), 0
-    for side, steps in zip(settings.sides, settings.steps, strict=True):
+    done = 0
+    for side, steps in plan:
         masks = upsample(masks, (side, side)).clamp(0, 1)
         speed = torch.zeros_like(masks)
         for _ in range(steps):
-            on_progress(done, total)
-            strata = (torch.arange(settings.shares) + torch.rand(settings.shares, generator=draw)) / settings.shares
+            on_progress(done, settings.steps)
+            strata = (torch.arange(settings.blends) + torch.rand(settings.blends, generator=draw)) / settings.blends
             noise = Noise(settings.noise, seed + done) if settings.noise else None
             found = descend(subject, masks, variant, strata.tolist(), chunk, noise)
             deletion.append(found.deletion)
             insertion.append(found.insertion)
             gradient = found.gradient + _penalty_gradient(masks, subject.guide, settings)
             size = gradient.square().mean().sqrt().clamp(min=1e-12)
-            rate = settings.rate * (1 - (1 - settings.last) * done / max(total - 1, 1))
-            speed = settings.momentum * speed - rate * gradient / size
+            rate = settings.rate * (1 - (1 - _LAST) * done / max(settings.steps - 1, 1))
+            speed = _MOMENTUM * speed - rate * gradient / size
             before = masks.prod(0)
             masks = (masks + speed).clamp(0, 1)
+            on_preview(1 - masks.prod(0))
             done += 1
             if _rank_correlation(before, masks.prod(0)) > settings.settled:
                 break
-    on_progress(total, total)
-    evaluations = len(deletion) * blends_needed(variant, settings.shares)
+    on_progress(settings.steps, settings.steps)
+    evaluations = len(deletion) * blends_needed(variant, settings.blends)
     return Optimised(masks.prod(0), tuple(deletion), tuple(insertion), evaluations)
+
+
+def _plan(settings: FastSettings) -> list[tuple[int, int]]:
+    """(side, steps) from coarse to fine."""
+    third, rest = divmod(settings.steps, 3)
+    counts = (third + (rest > 0), third + (rest > 1), third)
+    return [(max(2, settings.cells // part), count) for part, count in zip((4, 2, 1), counts, strict=True) if count]
 
 
 def _penalty_gradient(masks: Tensor, guide: Tensor, settings: FastSettings) -> Tensor:
     leaf = masks.detach().requires_grad_()
-    value = penalty(leaf.prod(0), guide, 0, settings.l1, 0.0, settings.l3, 0.0)
+    value = penalty(leaf.prod(0), guide, 0, settings.sparsity, 0.0, settings.smoothness, 0.0)
     (gradient,) = torch.autograd.grad(value, leaf)
     return gradient
 

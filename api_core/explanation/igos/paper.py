@@ -5,6 +5,7 @@ Same numbers, other order of work: the blends of a term run as a batch, and what
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -53,6 +54,10 @@ class Optimised:
         return 1 - self.mask
 
 
+def ignore_preview(importance: Tensor) -> None:
+    """The default: nobody looks at a mask while it is made."""
+
+
 def optimise(
     subject: Subject,
     variant: Variant,
@@ -61,6 +66,7 @@ def optimise(
     seed: int = 0,
     chunk: int = 10,
     on_progress: Progress = ignore_progress,
+    on_preview: Callable[[Tensor], None] = ignore_preview,
 ) -> Optimised:
     """Run the released program's optimisation. Call with gradients on (`autograd.differentiable`)."""
     count = masks_needed(variant)
@@ -79,6 +85,7 @@ def optimise(
         previous = ahead
         deletion.append(found.deletion)
         insertion.append(found.insertion)
+        on_preview(1 - masks.prod(0))
     on_progress(settings.steps, settings.steps)
     return Optimised(masks.prod(0), tuple(deletion), tuple(insertion), settings.steps * terms * settings.shares)
 

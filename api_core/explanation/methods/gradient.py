@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ...autograd import differentiable
+from ...autograd import differentiable, without_weight_gradients
 from ..method import Explaining, ExplanationMethod, Found
 
 _SIDE = 32
@@ -13,7 +13,7 @@ _SIDE = 32
 def find(given: Explaining) -> Found:
     """The derivative of the log-likelihood by a mask of ones: (picture - baseline) times the gradient, cell by cell."""
     given.on_progress(0, 1)
-    with differentiable(given.model.module):
+    with differentiable(given.model.module), without_weight_gradients(given.model.module):
         mask = torch.ones(1, _SIDE, _SIDE, requires_grad=True)
         score = given.subject.score(given.subject.lift(mask), "picture").sum()
         (slope,) = torch.autograd.grad(score, mask)

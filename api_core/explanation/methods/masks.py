@@ -2,32 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ...autograd import differentiable
+from ...autograd import differentiable, without_weight_gradients
 from ..igos import fast, paper
 from ..igos.objective import Variant
-from ..igos.paper import Optimised
 from ..method import Explaining, ExplanationMethod, Found
+from ..settings import Setting
+
+_FAST = fast.FastSettings()
+FAST_SETTINGS = (
+    Setting("steps", _FAST.steps, 1, 100, "Steps of the mask at most; it ends earlier where it has settled."),
+    Setting("blends", _FAST.blends, 1, 20, "Blends of picture and baseline that each term of a step is averaged over."),
+    Setting("cells", _FAST.cells, 4, 64, "Rows and columns of the finished mask."),
+    Setting("sparsity", _FAST.sparsity, 0.0, 100.0, "How much it costs to call a part important."),
+    Setting("smoothness", _FAST.smoothness, 0.0, 1000.0, "How much it costs that neighbouring parts differ."),
+    Setting("rate", _FAST.rate, 0.01, 2.0, "How far the mask goes in a step, as a root mean square over its cells."),
+    Setting("noise", _FAST.noise, 0.0, 1.0, "Deviation of the noise on each blend, in the model's normalised pixels."),
+    Setting("settled", _FAST.settled, 0.0, 1.0, "Rank correlation of two steps' masks at which it ends; 1 never does."),
+)
+_PAPER = paper.PaperSettings()
+PAPER_SETTINGS = (
+    Setting("side", _PAPER.side, 4, 64, "Rows and columns of the mask."),
+    Setting("l1", _PAPER.l1, 0.0, 1000.0, "Weight of the mask's size."),
+    Setting("l2", _PAPER.l2, 0.0, 1000.0, "Weight of the mask's squared size, which decays."),
+    Setting("l3", _PAPER.l3, 0.0, 1000.0, "Weight of the mask's variation."),
+    Setting("decay", _PAPER.decay, 0.0, 10.0, "How fast l2 decays, per step, as an exponent."),
+    Setting("shares", _PAPER.shares, 1, 50, "Blends of each integral and step."),
+    Setting("steps", _PAPER.steps, 1, 100, "Steps."),
+    Setting("momentum", _PAPER.momentum, 0.0, 100.0, "Of Nesterov's steps t: the factor is t / (t + momentum)."),
+    Setting("rate", _PAPER.rate, 0.0, 1000.0, "How far a step goes, times the gradient."),
+    Setting("noise", _PAPER.noise, 0.0, 1.0, "Deviation of the noise on each blend, in the model's normalised pixels."),
+)
 
 
-def _method(name: str, variant: Variant, optimise: Callable[..., Optimised], describes: str) -> ExplanationMethod:
+def _fast(name: str, variant: Variant, describes: str) -> ExplanationMethod:
     def find(given: Explaining) -> Found:
-        with differentiable(given.model.module):
-            made = optimise(given.subject, variant, seed=given.seed, chunk=given.chunk, on_progress=given.on_progress)
+        chosen = fast.FastSettings(**given.settings)  # type: ignore[arg-type]
+        with differentiable(given.model.module), without_weight_gradients(given.model.module):
+            made = fast.optimise(
+                given.subject, variant, chosen,
+                seed=given.seed, chunk=given.chunk, on_progress=given.on_progress, on_preview=given.on_preview,
+            )  # fmt: skip
         return Found(made.importance, made.evaluations, made.evaluations)
 
-    return ExplanationMethod(name, find, describes)
+    return ExplanationMethod(name, find, describes, FAST_SETTINGS)
 
 
-FAST_TWO = _method(
+def _paper(name: str, variant: Variant, describes: str) -> ExplanationMethod:
+    def find(given: Explaining) -> Found:
+        chosen = paper.PaperSettings(**given.settings)  # type: ignore[arg-type]
+        with differentiable(given.model.module), without_weight_gradients(given.model.module):
+            made = paper.optimise(
+                given.subject, variant, chosen,
+                seed=given.seed, chunk=given.chunk, on_progress=given.on_progress, on_preview=given.on_preview,
+            )  # fmt: skip
+        return Found(made.importance, made.evaluations, made.evaluations)
+
+    return ExplanationMethod(name, find, describes, PAPER_SETTINGS)
+
+
+FAST_TWO = _fast(
     "igos++",
     "igos++",
-    fast.optimise,
     "The least of the picture that the answer needs: one mask that takes it away, one that brings it back.",
 )
-FAST_ONE = _method("igos+", "igos+", fast.optimise, "The same with a single mask: half the work, a little less sure.")
-PAPER_TWO = _method(
-    "igos++ (paper)", "igos++", paper.optimise, "iGOS++ step by step as its authors published it: slow."
-)
-PAPER_ONE = _method("igos+ (paper)", "igos+", paper.optimise, "iGOS+ step by step as its authors published it: slow.")
+FAST_ONE = _fast("igos+", "igos+", "The same with a single mask: half the work, a little less sure.")
+PAPER_TWO = _paper("igos++ (paper)", "igos++", "iGOS++ step by step as its authors published it: slow.")
+PAPER_ONE = _paper("igos+ (paper)", "igos+", "iGOS+ step by step as its authors published it: slow.")

@@ -7,14 +7,13 @@ holds the layers from there on, for one case at a time.
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...autograd import differentiable, frozen, without_autocast
+from ...autograd import differentiable, frozen, without_autocast, without_weight_gradients
 from ...errors import UnsupportedModel
 from .attention_tap import DecoderCall, Output, added_scores, score, tapping
 from .batch_reader import image_columns
@@ -67,7 +66,7 @@ def attention_gradients(
     with (
         differentiable(model.module, *inputs.values()),
         without_autocast(model.device.type),
-        _without_weight_gradients(model.module),
+        without_weight_gradients(model.module),
         tapping(modules, read),
     ):
         total = _log_probability(model, inputs, reply, tokens) * gain
@@ -117,15 +116,3 @@ def _mix(weights: Tensor, value: Tensor) -> Tensor:
     kept = value.shape[0]
     mixed = weights.reshape(kept, heads // kept * rows, keys) @ value.float()
     return mixed.reshape(heads, rows, value.shape[-1])
-
-
-@contextmanager
-def _without_weight_gradients(module: nn.Module) -> Iterator[None]:
-    learning = [weight for weight in module.parameters() if weight.requires_grad]
-    try:
-        for weight in learning:
-            weight.requires_grad_(False)
-        yield
-    finally:
-        for weight in learning:
-            cast(Any, weight).requires_grad_(True)

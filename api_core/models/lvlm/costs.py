@@ -27,6 +27,24 @@ def estimate(module: Any, inputs: Mapping[str, Tensor], dtype: torch.dtype, max_
     return round(_MARGIN * (cache + layer + scores + _tower(module, inputs, item)))
 
 
+def estimate_gradient(module: Any, inputs: Mapping[str, Tensor], dtype: torch.dtype) -> int:
+    """Bytes beside the weights that one pass with gradients for the pixels takes: what every layer keeps for the way
+    back, with weights that take no gradient themselves.
+    """
+    item = torch.empty((), dtype=dtype).element_size()
+    rows, length = inputs["input_ids"].shape
+    text = module.config.get_text_config()
+    hidden = _number(text, "hidden_size", 4096)
+    layers = rows * length * _number(text, "num_hidden_layers", 32) * _layer_width(text, hidden)
+    vision, pixels = getattr(module.config, "vision_config", None), inputs.get("pixel_values")
+    if vision is not None and pixels is not None:
+        side = _number(vision, "patch_size", 14)
+        depth = _number(vision, "num_hidden_layers", _number(vision, "depth", 24))
+        width = _layer_width(vision, _number(vision, "hidden_size", 1024))
+        layers += pixels.numel() // (3 * side * side) * depth * width
+    return round(_MARGIN * item * layers)
+
+
 def _tower(module: Any, inputs: Mapping[str, Tensor], item: int) -> int:
     pixels = inputs.get("pixel_values")
     vision = getattr(module.config, "vision_config", None)

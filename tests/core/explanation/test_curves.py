@@ -6,8 +6,8 @@ import pytest
 import torch
 from pack.api_core.errors import InvalidInput
 from pack.api_core.explanation.curves import CURVES_SIZE, draw_curves
-from pack.api_core.explanation.explain import Explanation
 from pack.api_core.explanation.faithfulness import Curve, Faithfulness
+from pack.api_core.explanation.result import Explanation
 from pack.api_core.explanation.tokens import Evidence, WordEvidence
 from pack.api_core.explanation.verdict import judge, share_of_perfect
 from pack.api_core.models.lvlm.case import Reply

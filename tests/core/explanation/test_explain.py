@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from pack.api_core.datasets.localisation import score_map
-from pack.api_core.datasets.scenes import Scene, SceneObject, draw_scene
 from pack.api_core.errors import InvalidInput
-from pack.api_core.explanation.explain import PART, explain
+from pack.api_core.explanation.explain import explain
 from pack.api_core.explanation.methods import list_explanation_methods
+from pack.api_core.explanation.one_answer import PART
 from pack.api_core.geometry import place
 from pack.api_core.models.lvlm.load import load_lvlm
 
@@ -19,21 +19,6 @@ QUESTION = "What colour is the star?"
 @pytest.fixture(scope="module")
 def model():
     return load_lvlm("tiny-lvlm")
-
-
-def thing(shape, colour, rgb, x, y):
-    return SceneObject(shape, colour, rgb, x, y, 0.16, 0.0, 1.0, (0.5, 0.5), "flat", 0.0, (0.0, 0.0, 0.0))
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    things = (thing("star", "red", (0.9, 0.1, 0.1), 0.28, 0.3), thing("circle", "blue", (0.1, 0.2, 0.9), 0.72, 0.7))
-    return draw_scene(Scene("test", 1, 1.0, "plain", 4, things, 0, 0.0, 0.0, 0.0), 112, 112)
-
-
-@pytest.fixture(scope="module")
-def picture(drawn):
-    return torch.from_numpy(drawn.picture).float().contiguous()
 
 
 @pytest.mark.parametrize("method", ["igos++", "igos+"])
@@ -85,10 +70,3 @@ def test_chosen_words_are_explained_in_any_case(model, picture):
     assert [word.kept for word in found.evidence.words] == [True]
     with pytest.raises(InvalidInput, match="'red'"):
         explain(model, [picture], QUESTION, answers="red", words=["purple"])
-
-
-def test_mistakes_are_told(model, picture):
-    with pytest.raises(InvalidInput, match=r"igos\+\+"):
-        explain(model, [picture], QUESTION, method="magic")
-    with pytest.raises(InvalidInput, match="2 questions for 1"):
-        explain(model, [picture], [QUESTION, QUESTION])
