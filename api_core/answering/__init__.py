@@ -2,14 +2,22 @@
 
 from .answer import Answer
 from .ask import ask
-from .decoding import DECODINGS, Decoding, Greedy, Sample
+from .calibrated.avisc import AvisC
+from .calibrated.m3id import M3ID
+from .calibrated.vcd import VCD
+from .decoding import DECODINGS
+from .kind import Decoding
+from .plain import Greedy, Sample
 from .templates import PLACES, TEMPLATES, Template, find_template
 
 __all__ = [
     "DECODINGS",
+    "M3ID",
     "PLACES",
     "TEMPLATES",
+    "VCD",
     "Answer",
+    "AvisC",
     "Decoding",
     "Greedy",
     "Sample",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..models.lvlm.case import Piece
-from .decoding import Decoding
+from ..results import Heatmap
+from .kind import Decoding
+
+if TYPE_CHECKING:
+    from .calibrated.blind_tokens import BlindTokens
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,9 @@ class Answer:
     the question in its template. complete: whether the model ended the answer (False: the limit of tokens, or the
     server, did). token_ids, words: of a local model, as in Reply; a server tells neither. model: its name. notes: what
     went otherwise than asked, such as a setting that the server did not take.
+
+    blind: the image tokens that were found blind, by a decoding that looks for them; blind_tokens: the same as a map of
+    each picture of the prompt, None where the model's image tokens have no place in them.
     """
 
     text: str
@@ -27,3 +35,5 @@ class Answer:
     words: tuple[Piece, ...] = ()
     model: str = ""
     notes: tuple[str, ...] = ()
+    blind: BlindTokens | None = field(default=None, compare=False, repr=False)
+    blind_tokens: Heatmap | None = field(default=None, compare=False, repr=False)

@@ -7,14 +7,17 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from ..errors import InvalidInput
-from ..models.lvlm.case import Case
+from ..errors import InvalidInput, UnsupportedModel
+from ..models.lvlm.case import Case, Prepared
 from ..models.lvlm.model import LvlmModel
 from ..models.server.model import ServerModel
 from ..pictures import flatten_alpha
 from ..progress import Progress, ignore_progress
 from .answer import Answer
-from .decoding import Decoding, Greedy, Kind, OnToken, kind_of
+from .calibrated.blind_map import blind_map
+from .decoding import kind_of
+from .kind import Decoding, Kind, OnToken
+from .plain import Greedy
 from .templates import Template, find_template
 
 Value = TypeVar("Value")
@@ -112,8 +115,8 @@ def _locally(
 ) -> list[Answer]:
     answers: list[Answer] = []
     for start in range(0, len(cases), batch_size):
-        prepared = model.prepare(cases[start : start + batch_size], with_places=kind.needs_places, thinking=thinking)
-        replies = kind.locally(
+        prepared, notes = _prepared(model, cases[start : start + batch_size], kind, thinking)
+        decoded = kind.locally(
             model,
             prepared,
             decoding,
@@ -123,18 +126,32 @@ def _locally(
         )
         answers += [
             Answer(
-                reply.text,
-                reply.thinking,
+                done.reply.text,
+                done.reply.thinking,
                 case.question,
                 decoding,
-                reply.complete,
-                reply.token_ids,
-                reply.words,
+                done.reply.complete,
+                done.reply.token_ids,
+                done.reply.words,
                 model.name,
+                notes,
+                done.blind,
+                None if done.blind is None else blind_map(row, case, done.blind, model.name),
             )
-            for case, reply in zip(prepared.cases, replies, strict=True)
+            for case, row, done in zip(prepared.cases, prepared.rows, decoded, strict=True)
         ]
     return answers
+
+
+def _prepared(model: LvlmModel, cases: Sequence[Case], kind: Kind, thinking: bool) -> tuple[Prepared, tuple[str, ...]]:
+    """The cases, with the places of their image tokens where those are wanted and can be found, and what to say."""
+    if not kind.wants_places:
+        return model.prepare(cases, with_places=False, thinking=thinking), ()
+    try:
+        return model.prepare(cases, thinking=thinking), ()
+    except (UnsupportedModel, InvalidInput) as error:
+        # Answers need no places; what else is wrong is said again.
+        return model.prepare(cases, with_places=False, thinking=thinking), (f"There is no map: {error}",)
 
 
 def _on_server(
@@ -148,7 +165,10 @@ def _on_server(
     on_notice: Callable[[str], None] | None,
 ) -> list[Answer]:
     if kind.on_server is None:
-        raise InvalidInput(f"Decoding {kind.name!r} needs the model itself; a server gives only answers. Load it here.")
+        raise InvalidInput(
+            f"Decoding {kind.name!r} needs the model itself, and a server gives only its answers. Load a model on this "
+            "machine, or choose greedy or sample."
+        )
     replies = model.generate(
         cases,
         max_new_tokens=max_new_tokens,

@@ -9,13 +9,14 @@ from torch import Tensor
 from ..errors import AttentionPromptingError, InvalidInput
 from ..models.lvlm.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
+from ..models.lvlm.views import views_of_pictures
 from ..pictures import flatten_alpha, require_picture, to_picture
 from ..progress import Progress, ignore_progress
 from ..results import READINGS, Heatmap, PictureMap, Reading
 from .looking import AnyPicture
 from .lvlm_method import Asked, LvlmMethod, Relevance
 from .lvlm_methods import DEFAULT_METHOD, LVLM_METHODS, PUBLISHED_METHOD
-from .lvlm_views import padded_to_square, views_of_pictures
+from .lvlm_views import padded_to_square
 from .lvlm_words import label_maps
 
 PART = "attention"

@@ -15,8 +15,8 @@ from torch import Tensor
 @dataclass(frozen=True)
 class BlindTokens:
     """layers: those that the choice was made on, most attentive first. shares: of all layers' attention to the picture,
-    by layer. attention: float32 [n], of the chosen layers to each image token. blind: bool [n], the ones above the
-    threshold; the second reading sees these alone.
+    by layer. attention: float32 [n], of the chosen layers to each image token, picture after picture. blind: bool [n],
+    the ones above the threshold; the second reading sees these alone.
     """
 
     layers: tuple[int, ...]
@@ -25,11 +25,11 @@ class BlindTokens:
     blind: Tensor
 
 
-def find_blind_tokens(attention: dict[int, Tensor], gamma: float, spread: float) -> BlindTokens:
+def find_blind_tokens(attention: dict[int, Tensor], gamma: float, threshold: float) -> BlindTokens:
     """Choose layers and tokens. attention: layer -> [n], the last row's mean over heads at the image tokens.
 
-    gamma: the share of attention that the chosen layers reach together, the fewest that do, at least one. spread: how
-    many standard deviations above the mean a blind token lies. With fewer than two tokens all are blind: nothing is
+    gamma: the share of attention that the chosen layers reach together, the fewest that do, at least one. threshold:
+    how many standard deviations above the mean a blind token lies. With fewer than two tokens all are blind: nothing is
     taken away.
     """
     totals = {layer: float(row.sum()) for layer, row in attention.items()}
@@ -45,6 +45,6 @@ def find_blind_tokens(attention: dict[int, Tensor], gamma: float, spread: float)
     mean = torch.stack([attention[layer].float() for layer in chosen]).mean(0)
     if len(mean) < 2:
         return BlindTokens(tuple(chosen), shares, mean, torch.ones_like(mean, dtype=torch.bool))
-    # Compared without adding them up first: an infinite spread must not meet a spread of nothing.
-    blind = (mean - mean.mean()) >= spread * mean.std() if mean.std() > 0 else torch.full(mean.shape, spread <= 0)
+    # Compared without adding them up first: an infinite threshold must not meet a deviation of nothing.
+    blind = (mean - mean.mean()) >= threshold * mean.std() if mean.std() > 0 else torch.full(mean.shape, threshold <= 0)
     return BlindTokens(tuple(chosen), shares, mean, blind)

@@ -1,7 +1,4 @@
-"""Picking a token from two readings of one prompt: what the poorer reading also says counts against it.
-
-The rows of the plain reading come first, then as many of the poorer one; both get the same token.
-"""
+"""Joining two readings of one prompt: what the poorer reading also says counts against it."""
 
 from __future__ import annotations
 
@@ -12,30 +9,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...models.lvlm.sampling import Pick
-
 Mix = Callable[[Tensor, Tensor, int], Tensor]
 """From scores of both readings [B, V] and the number of the step, from 0, to the scores that tokens are picked from."""
 
 
-@dataclass
-class ContrastedPick:
-    """`mix` joins the readings, tokens less likely than `beta` times the likeliest are out, `inner` picks."""
+@dataclass(frozen=True)
+class Contrast:
+    """`mix` joins the readings; tokens less likely than `beta` times the plain reading's likeliest are out."""
 
     mix: Mix
     beta: float
-    inner: Pick
-    step: int = 0
 
-    def __call__(self, scores: Tensor) -> Tensor:
-        plain, poorer = scores.chunk(2)
+    def join(self, plain: Tensor, poorer: Tensor, step: int) -> Tensor:
+        """The joined scores [B, V], -inf for what is out."""
         # A reading that broke down says nothing against any token.
         poorer = torch.where(poorer.isnan().any(1, keepdim=True), plain, poorer)
-        joined = self.mix(plain, poorer, self.step)
-        self.step += 1
         cut = plain.amax(1, keepdim=True) + (math.log(self.beta) if self.beta > 0 else -math.inf)
-        joined = joined.masked_fill((plain < cut) | plain.isneginf(), -math.inf)
-        return self.inner(joined).repeat(2)
+        joined = self.mix(plain, poorer, step)
+        return joined.masked_fill((plain < cut) | plain.isneginf(), -math.inf)
 
 
 def linear_mix(alpha: float) -> Mix:

@@ -12,6 +12,7 @@ from .lvlm import (
     LVLM_MODELS,
     RELATIVE_LAYER,
     LvlmEntry,
+    avisc_alpha,
     find_lvlm_model,
     list_lvlm_models,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "LvlmEntry",
     "MaskDefaults",
     "Source",
+    "avisc_alpha",
     "find_clip_model",
     "find_lvlm_model",
     "list_clip_models",

@@ -8,6 +8,9 @@ RELATIVE_LAYER = 0.55
 PUBLISHED_CONTRAST = 10.0
 """The published package's default for its LLaVA."""
 
+AVISC_ALPHA = 2.5
+"""How much AvisC counts blind tokens against an answer: the paper's number for LLaVA-1.5."""
+
 
 @dataclass(frozen=True)
 class LvlmEntry:
@@ -16,8 +19,8 @@ class LvlmEntry:
     repo: the repository of the hub that holds them, None for a model that ships with the package; revision: the commit
     that is used, None for its main branch as it stands when it is first downloaded. layers: the decoder layers whose
     attention is read, counted from 0; none: one at `relative_layer` of the depth. contrast: gain of the sigmoid;
-    smoothing: side of the box filter in patches. size_bytes: what a download weighs, about. aliases: further names it
-    answers to.
+    smoothing: side of the box filter in patches. avisc_alpha: how much AvisC counts blind tokens against an answer.
+    size_bytes: what a download weighs, about. aliases: further names it answers to.
     """
 
     name: str
@@ -27,6 +30,7 @@ class LvlmEntry:
     relative_layer: float = RELATIVE_LAYER
     contrast: float = 1.0
     smoothing: int = 3
+    avisc_alpha: float = AVISC_ALPHA
     size_bytes: int = 0
     licence: str = ""
     note: str = ""
@@ -296,6 +300,7 @@ LVLM_MODELS: tuple[LvlmEntry, ...] = (
     LvlmEntry(
         "instructblip-vicuna-7b",
         repo="Salesforce/instructblip-vicuna-7b",
+        avisc_alpha=3.0,
         size_bytes=31_600_000_000,
         licence="Llama 2 community, not for commercial use",
         note="Answers only: its tokens have no place in the picture. Stored as float32.",
@@ -315,3 +320,11 @@ def find_lvlm_model(name: str) -> LvlmEntry | None:
         if wanted in (entry.name.casefold(), *(alias.casefold() for alias in entry.aliases)):
             return entry
     return None
+
+
+def avisc_alpha(model_name: str, alpha: float | None = None) -> float:
+    """AvisC's alpha: what is given, and for None what suits the model; the paper's for LLaVA-1.5 if it has no entry."""
+    if alpha is not None:
+        return alpha
+    entry = find_lvlm_model(model_name)
+    return AVISC_ALPHA if entry is None else entry.avisc_alpha

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InvalidInput, UnsupportedModel
+from ..lvlm.caches import cache_argument
 from ..lvlm.case import Case, PicturePlaces, TokenGrid
 from .grids import patch_raster, shapes, token_grid
 from .probe import Look, look
@@ -224,6 +225,18 @@ class Family:
             )
         return found
 
+    def readable_layers(self, module: nn.Module) -> tuple[int, ...]:
+        """The layers whose attention can be read, those with a sliding window among them."""
+
+        def readable(layer: int) -> bool:
+            try:
+                self.attention(module, layer)
+            except UnsupportedModel:
+                return False
+            return True
+
+        return tuple(layer for layer in range(len(self.layers(module))) if readable(layer))
+
     def with_answer(
         self, inputs: Mapping[str, Tensor], answer_ids: Tensor, answer_mask: Tensor | None = None
     ) -> dict[str, Tensor]:
@@ -271,7 +284,7 @@ class Family:
             "input_ids": ids[:, known:],
             "attention_mask": mask,
             "position_ids": self.chunk_positions(module, inputs, mask)[..., known:],
-            "past_key_values": cache,
+            cache_argument(module): cache,
             "use_cache": True,
         }
 

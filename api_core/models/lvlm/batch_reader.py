@@ -47,7 +47,8 @@ class BatchReader:
     """The readers of all wanted layers of one batch.
 
     counts: the tokens of each answer where they are known, and then all of the input comes in one call: it ends after
-    the last layer. begin: the position of the first row that comes.
+    the last layer, unless it is read as a whole. begin: the position of the first row that comes. columns: of each
+    case, the image tokens that are read, where it is not all that have a place.
     """
 
     def __init__(
@@ -58,8 +59,11 @@ class BatchReader:
         counts: Sequence[int] | None = None,
         on_progress: Progress = ignore_progress,
         begin: int = 0,
+        columns: Sequence[Tensor] | None = None,
+        whole: bool = False,
     ) -> None:
         self._interrupted = False
+        self._ends = not whole
         self._model = model
         self._settings = settings
         self._in_one = counts is not None
@@ -68,7 +72,7 @@ class BatchReader:
         self._wanted = [
             Wanted(
                 row,
-                image_columns(model, row),
+                image_columns(model, row) if columns is None else columns[i],
                 question_positions(row) if settings.question_rows else (),
                 row.length - 1,
                 None if counts is None else counts[i],
@@ -106,7 +110,7 @@ class BatchReader:
         if self._in_one:
             self._found[layer] = reader.finish()
             self._on_progress(len(self._found), len(self._readers))
-            if layer == self._settings.layers[-1]:
+            if self._ends and layer == self._settings.layers[-1]:
                 raise _Enough
         return proceed()  # type: ignore[no-any-return]
 

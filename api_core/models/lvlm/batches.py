@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -19,6 +20,7 @@ from .sampling import Sampler, Sampling, pick_greedily
 
 if TYPE_CHECKING:
     from .model import LvlmModel
+    from .two_readings import SecondReading
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ def answer(
     max_new_tokens: int,
     *,
     sampling: Sampling | None,
+    second: SecondReading | None,
     on_token: OnToken | None,
     on_progress: Progress,
 ) -> list[Reply]:
@@ -45,7 +48,7 @@ def answer(
             part = model.prepare(cases, with_places=False, thinking=prepared.thinking)
         done = _Done(start, count, max_new_tokens, on_token, on_progress)
         try:
-            replies += _answer_batch(model, part, sampling, done)
+            replies += _answer_batch(model, part, sampling, second, done)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -74,7 +77,9 @@ class _Done:
             self._on_token(self._first + row, text)
 
 
-def _answer_batch(model: LvlmModel, prepared: Prepared, sampling: Sampling | None, done: _Done) -> list[Reply]:
+def _answer_batch(
+    model: LvlmModel, prepared: Prepared, sampling: Sampling | None, second: SecondReading | None, done: _Done
+) -> list[Reply]:
     rows = len(prepared)
     spellers = [model.speller() for _ in range(rows)]
     steps = 0
@@ -92,7 +97,7 @@ def _answer_batch(model: LvlmModel, prepared: Prepared, sampling: Sampling | Non
             done.tokens(0)
 
     pick = pick_greedily if sampling is None else Sampler(sampling, rows)
-    with capturing() as hooks:
+    with capturing() as hooks, _readings(model, prepared, second):
         for layer in _layers(model):
             hooks.before(layer, before_layer)
         answers = generation.decode(
@@ -108,6 +113,12 @@ def _answer_batch(model: LvlmModel, prepared: Prepared, sampling: Sampling | Non
         model.reply_of(tokens, inside_thinking=opens_thinking(prompt))
         for tokens, prompt in zip(answers, prepared.prompts, strict=True)
     ]
+
+
+def _readings(model: LvlmModel, prepared: Prepared, second: SecondReading | None) -> AbstractContextManager[None]:
+    from .two_readings import reading_twice  # which needs the model
+
+    return nullcontext() if second is None else reading_twice(model, prepared, second)
 
 
 def _layers(model: LvlmModel) -> Sequence[nn.Module]:

@@ -138,7 +138,7 @@ class LayerReader:
     def finish(self) -> list[dict[int, tuple[Tensor, ...]]]:
         """What was kept of each case's rows, by position, on the CPU; the keys are let go."""
         self._flush()
-        self._last = None
+        self._last, self._norms = None, []
         found: list[dict[int, tuple[Tensor, ...]]] = []
         for parts in self._done:
             rows: dict[int, tuple[Tensor, ...]] = {}

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,9 @@ from .prompting import PromptWriter, require_pictures, special_ids
 from .reply import read_reply, thinking_tokens
 from .sampling import Sampling
 from .words import Span, Speller, locate_words
+
+if TYPE_CHECKING:
+    from .two_readings import SecondReading
 
 log = logging.getLogger(__name__)
 
@@ -150,10 +153,13 @@ class LvlmModel:
         *,
         max_new_tokens: int = DEFAULT_NEW_TOKENS,
         sampling: Sampling | None = None,
+        second: "SecondReading | None" = None,
         on_token: OnToken | None = None,
         on_progress: Progress = ignore_progress,
     ) -> list[Reply]:
         """The answer to each row, greedily, or drawn with `sampling`; never touches torch's own random state.
+
+        second: a poorer reading of the prompts that every token is weighed against.
 
         on_token: called with a row's number and its text so far (thinking included), whole characters only. on_progress
         counts tokens, before every layer of the first and after each; raising from it stops the work. Where memory runs
@@ -161,7 +167,15 @@ class LvlmModel:
         """
         if max_new_tokens < 1:
             raise InvalidInput(f"max_new_tokens must be 1 or more, not {max_new_tokens}.")
-        return answer(self, prepared, max_new_tokens, sampling=sampling, on_token=on_token, on_progress=on_progress)
+        return answer(
+            self,
+            prepared,
+            max_new_tokens,
+            sampling=sampling,
+            second=second,
+            on_token=on_token,
+            on_progress=on_progress,
+        )
 
     def speller(self) -> Speller:
         """What spells its tokens out as they come; marks of thinking are left in."""

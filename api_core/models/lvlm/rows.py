@@ -16,6 +16,7 @@ from ...errors import InvalidInput, NotEnoughMemory, UnsupportedModel
 from ...progress import Progress, ignore_progress
 from ..memory import is_out_of_memory
 from .batch_reader import BatchReader, RowAttention, RowSettings
+from .caches import cache_of
 from .case import Prepared, Reply
 from .layer_rows import Reduce, keep_scores
 from .model import LvlmModel
@@ -143,7 +144,7 @@ def _on_cache(
     with _remembering(model) as remembered:
         replies = model.generate(prepared, max_new_tokens=max_new_tokens, on_progress=on_progress)
     length = prepared.rows[0].length
-    cache: Any = remembered.get("past_key_values")
+    cache: Any = remembered.get("cache")
     longest = max(len(reply.token_ids) for reply in replies)
     extra = None
     if model.family.can_chunk(cache) and cache.get_seq_length() == length + longest - 1:
@@ -168,7 +169,7 @@ def _remembering(model: LvlmModel) -> Iterator[dict[str, Any]]:
     held: dict[str, Any] = {}
 
     def look(_: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        held["past_key_values"] = kwargs.get("past_key_values")
+        held["cache"] = cache_of(kwargs)
 
     handle = model.family.decoder(model.module).register_forward_pre_hook(look, with_kwargs=True)
     try:

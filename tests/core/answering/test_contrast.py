@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 from pack.api_core.answering.calibrated.blind_tokens import find_blind_tokens
-from pack.api_core.answering.calibrated.contrast import ContrastedPick, fading_mix, linear_mix
-from pack.api_core.models.lvlm.sampling import Sampler, Sampling, pick_greedily
+from pack.api_core.answering.calibrated.contrast import Contrast, fading_mix, linear_mix
 
 
 def rows_with_shares(*shares):
@@ -41,22 +40,24 @@ def test_far_thresholds_take_all_or_nothing():
 
 def test_contrast_by_hand():
     plain, poorer = torch.tensor([[2.0, 1.9, -3.0]]), torch.tensor([[2.5, 0.5, -9.0]])
-    both = torch.cat([plain, poorer])
     # Joined with alpha 1: 1.5, 3.3, 3.0; the third is too unlikely to begin with (beta 0.1: less than 2 + ln 0.1).
-    assert ContrastedPick(linear_mix(1.0), 0.1, pick_greedily)(both).tolist() == [1, 1]
-    assert ContrastedPick(linear_mix(0.0), 0.1, pick_greedily)(both).tolist() == [0, 0]
-    assert ContrastedPick(linear_mix(9.0), 0.0, pick_greedily)(both).tolist() == [2, 2]
-    assert ContrastedPick(linear_mix(9.0), 1.0, pick_greedily)(both).tolist() == [0, 0]
+    assert Contrast(linear_mix(1.0), 0.1).join(plain, poorer, 0)[0].tolist() == pytest.approx([1.5, 3.3, -math.inf])
+    assert Contrast(linear_mix(0.0), 0.1).join(plain, poorer, 0)[0].tolist() == pytest.approx([2.0, 1.9, -math.inf])
+    assert int(Contrast(linear_mix(9.0), 0.0).join(plain, poorer, 0).argmax()) == 2
+    assert int(Contrast(linear_mix(9.0), 1.0).join(plain, poorer, 0).argmax()) == 0
 
 
 def test_a_reading_that_broke_down_is_left_out():
-    both = torch.tensor([[1.0, 0.0], [0.0, 1.0], [float("nan"), 5.0], [9.0, 0.0]])
-    assert ContrastedPick(linear_mix(1.0), 0.0, pick_greedily)(both).tolist() == [0, 1, 0, 1]
+    plain, poorer = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[float("nan"), 5.0], [9.0, 0.0]])
+    joined = Contrast(linear_mix(1.0), 0.0).join(plain, poorer, 0)
+    assert joined.tolist() == [[1.0, 0.0], [-9.0, 2.0]]
 
 
 def test_forbidden_tokens_stay_forbidden():
-    both = torch.tensor([[-math.inf, 1.0, 0.9], [-math.inf, 5.0, 0.0]])
-    assert ContrastedPick(linear_mix(2.5), 0.1, pick_greedily)(both).tolist() == [2, 2]
+    plain, poorer = torch.tensor([[-math.inf, 1.0, 0.9]]), torch.tensor([[-math.inf, 5.0, 0.0]])
+    joined = Contrast(linear_mix(2.5), 0.1).join(plain, poorer, 0)
+    assert joined[0, 0] == -math.inf
+    assert int(joined.argmax()) == 2
 
 
 def test_what_is_forgotten_grows_with_the_answer():
@@ -67,11 +68,3 @@ def test_what_is_forgotten_grows_with_the_answer():
     assert gaps[0] == pytest.approx(1 - 0.0202, abs=1e-3)
     assert gaps[1] == pytest.approx(1 - 0.2461, abs=1e-3)
     assert gaps[2] < gaps[1]
-
-
-def test_sampling_knows_no_rows_but_its_own():
-    scores = torch.randn(6, 12, generator=torch.Generator().manual_seed(1))
-    together = ContrastedPick(linear_mix(1.0), 0.1, Sampler(Sampling(1.0, 1.0, 0, 5), 3))(scores)
-    for row in range(3):
-        alone = ContrastedPick(linear_mix(1.0), 0.1, Sampler(Sampling(1.0, 1.0, 0, 5), 1))(scores[[row, row + 3]])
-        assert alone.tolist() == [together[row], together[row + 3]]

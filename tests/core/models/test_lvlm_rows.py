@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,11 @@ from pack.api_core.models.lvlm.rows import answer_rows, prompt_rows
 from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
 from pack.api_core.results import Box
 from pack.tests import zoo
+from pack.tests.core.models.eager import calmer, eager, eager_attentions
 from torch import Tensor
 
 Models = Callable[[str], Any]
 TOKENS = 6
-CALM = 0.25
 CLOSE = {"atol": 1e-5, "rtol": 0.0}
 SEEING = [name for name in (*zoo.FAMILIES, *zoo.FURTHER) if name not in zoo.WITHOUT_PLACES]
 
@@ -30,53 +29,6 @@ def case(height: int, width: int, question: str) -> Case:
 
 
 CASES = (case(60, 80, "Where is the blue star on the left?"), case(90, 50, "Red?"))
-
-
-def readable(model: Any) -> list[int]:
-    """Every layer that has attention: sliding windows too, linear attention not."""
-
-    def has(layer: int) -> bool:
-        try:
-            model.family.attention(model.module, layer)
-        except UnsupportedModel:
-            return False
-        return True
-
-    return [layer for layer in range(model.depth) if has(layer)]
-
-
-def eager(folder: Path) -> Any:
-    from transformers import AutoModelForImageTextToText
-
-    return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-
-
-@contextmanager
-def calmer(model: Any, *modules: Any) -> Iterator[None]:
-    """Scores such as trained models have: with random weights' hundreds, eager and SDPA differ by themselves."""
-    attentions = [model.family.attention(module, layer) for layer in readable(model) for module in modules]
-    usual = [attention.scaling for attention in attentions]
-    for attention in attentions:
-        attention.scaling = CALM * attention.head_dim**-0.5
-    try:
-        yield
-    finally:
-        for attention, scaling in zip(attentions, usual, strict=True):
-            attention.scaling = scaling
-
-
-def eager_attentions(module: Any, inputs: dict[str, Tensor]) -> tuple[Tensor, list[list[Tensor]]]:
-    """Greedy tokens [B, TOKENS], and of each step and layer with attention the attention [B, H, m, keys]."""
-    with torch.no_grad():
-        made = module.generate(
-            **inputs,
-            max_new_tokens=TOKENS,
-            do_sample=False,
-            output_attentions=True,
-            return_dict_in_generate=True,
-        )
-    steps = [[layer for layer in step if layer is not None] for step in made.attentions]
-    return made.sequences[:, -len(steps) :], steps
 
 
 def expected(steps: list[list[Tensor]], layer: int, case: int, position: int, length: int, columns: Tensor) -> Tensor:
@@ -97,11 +49,11 @@ def test_rows_are_those_of_eager_attention_by_every_path(name: str, lvlm: Models
     prepared = model.prepare(CASES)
     assert any(row.padding for row in prepared.rows)
     reference = eager(zoo_folder(name))
-    layers = readable(model)
+    layers = list(model.family.readable_layers(model.module))
     paths = ["generation", "second pass", *(["cache"] if model.family.chunks else [])]
     wanted = {"layers": layers, "answers": [None, None], "max_new_tokens": TOKENS}
     with calmer(model, reference, model.module):
-        tokens, steps = eager_attentions(reference, model.to_device(prepared.inputs))
+        tokens, steps = eager_attentions(reference, model.to_device(prepared.inputs), TOKENS)
         read_by = {
             path: answer_rows(model, prepared, question_rows=path != "cache", path=path, **wanted) for path in paths
         }
