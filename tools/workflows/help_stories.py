@@ -1,0 +1,114 @@
+"""What the pictures of the help pages show: each node at work, with what comes of it beside it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stories import Node
+
+SEED = 739
+QUESTION = "What colour is the cross?"
+FIXED = {"control_after_generate": "fixed"}
+WIDTH = 340  # the help panel shows a picture of this width about as large as it is
+ROW = 2000  # no node of one picture reaches into the next one
+AS_LOW_AS_IT_GETS = 60
+
+
+class Column:
+    """The nodes of one picture, one below the other."""
+
+    def __init__(self, number: int) -> None:
+        self.top = number * ROW
+        self.nodes: list[Node] = []
+
+    def add(self, key: str, kind: str, height: int = AS_LOW_AS_IT_GETS, **values: Any) -> "Column":
+        at = (0, self.top + 300 * len(self.nodes))
+        self.nodes.append(Node(key, kind, at, (WIDTH, height), values=values))
+        return self
+
+
+PICTURES: Mapping[str, Column] = {
+    "AttnPromptDemoScene": Column(0)
+    .add("scene", "AttnPromptDemoScene", seed=SEED, **FIXED)
+    .add("scene shown", "PreviewImage", 280)
+    .add("scene told", "PreviewAny"),
+    "AttnPromptLoadCLIP": Column(1)
+    .add("clip", "AttnPromptLoadCLIP")
+    .add("clip used", "AttnPromptCLIPHeatmap", query="the red star"),
+    "AttnPromptLoadLVLM": Column(2)
+    .add("lvlm", "AttnPromptLoadLVLM")
+    .add("lvlm used", "AttnPromptAsk", question=QUESTION, **FIXED),
+    "AttnPromptConnectServer": Column(3)
+    .add("server", "AttnPromptConnectServer", profile="ollama", model="qwen2.5vl:7b")
+    .add("server used", "AttnPromptAsk", question="What does the sign say?", **FIXED),
+    "AttnPromptCLIPHeatmap": Column(4)
+    .add("star", "AttnPromptCLIPHeatmap", query="the red star")
+    .add("star shown", "AttnPromptView", 260),
+    "AttnPromptCombineHeatmaps": Column(5)
+    .add("one", "AttnPromptCLIPHeatmap", query="the red star")
+    .add("other", "AttnPromptCLIPHeatmap", query="the yellow cross")
+    .add("both", "AttnPromptCombineHeatmaps", mode="max")
+    .add("both shown", "AttnPromptView", 260),
+    "AttnPromptLVLMHeatmap": Column(6)
+    .add("looked", "AttnPromptLVLMHeatmap", question=QUESTION)
+    .add("looked shown", "AttnPromptView", 260)
+    .add("looked said", "PreviewAny"),
+    "AttnPromptTuneMask": Column(7)
+    .add("mask", "AttnPromptTuneMask", contrast=4.0, smoothing=3)
+    .add("mask shown", "MaskPreview", 280),
+    "AttnPromptOverlay": Column(8).add("faded", "AttnPromptOverlay").add("faded shown", "PreviewImage", 280),
+    "AttnPromptFindRegions": Column(9)
+    .add("regions", "AttnPromptFindRegions", threshold=0.8, max_regions=3)
+    .add("crops shown", "PreviewImage", 220)
+    .add("boxes", "DrawBBoxes")
+    .add("boxes shown", "PreviewImage", 280),
+    "AttnPromptView": Column(10).add("view", "AttnPromptView", 300),
+    "AttnPromptAsk": Column(11)
+    .add("asked about", "PreviewImage", 280)
+    .add("asked", "AttnPromptAsk", question=QUESTION, **FIXED)
+    .add("asked said", "PreviewAny"),
+}
+
+LINKS = (
+    ("scene", "image", "scene shown", "images"),
+    ("scene", "description", "scene told", "source"),
+    ("clip", "clip", "clip used", "clip"),
+    ("scene", "image", "clip used", "image"),
+    ("lvlm", "lvlm", "lvlm used", "model"),
+    ("scene", "image", "lvlm used", "image"),
+    ("server", "server", "server used", "model"),
+    ("scene", "image", "server used", "image"),
+    ("clip", "clip", "star", "clip"),
+    ("scene", "image", "star", "image"),
+    ("star", "heatmap", "star shown", "map"),
+    ("scene", "image", "star shown", "image"),
+    ("clip", "clip", "one", "clip"),
+    ("scene", "image", "one", "image"),
+    ("clip", "clip", "other", "clip"),
+    ("scene", "image", "other", "image"),
+    ("one", "heatmap", "both", "heatmaps.heatmap0"),
+    ("other", "heatmap", "both", "heatmaps.heatmap1"),
+    ("both", "heatmap", "both shown", "map"),
+    ("scene", "image", "both shown", "image"),
+    ("lvlm", "lvlm", "looked", "lvlm"),
+    ("scene", "image", "looked", "image"),
+    ("looked", "heatmap", "looked shown", "map"),
+    ("scene", "image", "looked shown", "image"),
+    ("looked", "answer", "looked said", "source"),
+    ("star", "heatmap", "mask", "heatmap"),
+    ("mask", "mask", "mask shown", "mask"),
+    ("scene", "image", "faded", "image"),
+    ("mask", "mask", "faded", "mask"),
+    ("faded", "image", "faded shown", "images"),
+    ("mask", "mask", "regions", "mask"),
+    ("scene", "image", "regions", "image"),
+    ("scene", "image", "boxes", "image"),
+    ("regions", "bboxes", "boxes", "bboxes"),
+    ("boxes", "out_image", "boxes shown", "images"),
+    ("regions", "crop", "crops shown", "images"),
+    ("scene", "image", "view", "image"),
+    ("star", "heatmap", "view", "map"),
+    ("lvlm", "lvlm", "asked", "model"),
+    ("scene", "image", "asked", "image"),
+    ("scene", "image", "asked about", "images"),
+    ("asked", "answer", "asked said", "source"),
+)
