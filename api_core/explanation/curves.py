@@ -11,8 +11,9 @@ from ..errors import InvalidInput
 from ..panel import fitted
 from ..pictures import to_picture
 from .faithfulness import Curve, Faithfulness
+from .report import verdict_of
 from .result import Explanation
-from .verdict import Verdict, judge
+from .verdict import Verdict
 
 CURVES_SIZE = (640, 480)
 """Width and height that the picture is made for; it can be read down to four fifths of that."""
@@ -44,7 +45,7 @@ def draw_curves(explanation: Explanation, size: tuple[int, int] = CURVES_SIZE) -
         _charts(sheet, explanation)
     else:
         _words(sheet, explanation)
-    _foot(sheet, judge(explanation.reply.text, explanation.depends_on_the_picture, explanation.faithful))
+    _foot(sheet, verdict_of(explanation))
     small = sheet.image.resize((width, height), Image.Resampling.LANCZOS)
     return to_picture(small)
 
@@ -105,9 +106,8 @@ def _head(sheet: _Sheet, explanation: Explanation) -> None:
     sheet.text(end + 10, 26, f"explained by {explanation.map.method}", 14, _FAINT)
     kept = [word.text for word in explanation.evidence.words if word.kept]
     if kept:
-        sheet.text(
-            16, 51, f"How likely: {_listed(kept)}; the most important parts of the picture come first", 15, _FAINT
-        )
+        rather = "" if explanation.other is None else f" rather than {explanation.other.text}"
+        sheet.text(16, 51, f"How likely: {_listed(kept)}{rather}; the most important parts come first", 15, _FAINT)
 
 
 def _listed(words: list[str]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
 from .faithfulness import Faithfulness
 
 GOOD_SHARE = 0.25
@@ -37,18 +39,25 @@ def judge(answer: str, depends: bool, faithful: Mapping[str, Faithfulness]) -> V
     if failing:
         return Verdict("bad", f"judged by {_named(failing)}, what it marks matters no more than the rest.")
     shares = {name: share_of_perfect(found) for name, found in telling.items()}
-    told = " and ".join(f"{min(share, 1):.0%} ({name})" for name, share in shares.items())
-    if len(telling) < len(faithful):
-        silent = [name for name in faithful if name not in telling]
-        return Verdict("weak", f"{_named(silent)} leaves the words as likely; the rest gives {told} of a perfect map.")
-    kind: Literal["good", "weak"] = "good" if min(shares.values()) >= GOOD_SHARE else "weak"
-    return Verdict(kind, f"it reaches {told} of what a perfect map would; chance reaches 0%.")
+    told = " and ".join(f"{share:.0%} ({name})" for name, share in shares.items())
+    reaches = f"it reaches {told} of what a perfect map would; chance reaches 0%."
+    silent = [name for name in faithful if name not in telling]
+    if silent:
+        return Verdict("weak", f"{reaches} With {_named(silent)} in its place the words stay as likely.")
+    return Verdict("good" if min(shares.values()) >= GOOD_SHARE else "weak", reaches)
 
 
 def share_of_perfect(found: Faithfulness) -> float:
-    """Insertion less deletion as a share of the most there is: all of the loss with the first cell. Below 0 is worse
-    than chance."""
-    return found.gap / (found.picture - found.baseline)
+    """Insertion less deletion as a share of the most there is, which all of the answer gone, or back, with the first
+    cell would be: at most 1, and below 0 worse than chance.
+
+    What goes beyond the likelihoods with the picture and with the baseline is not counted.
+    """
+    insertion, deletion = (
+        torch.trapezoid(curve.probability.clamp(found.baseline, found.picture), curve.shares)
+        for curve in (found.insertion, found.deletion)
+    )
+    return float(insertion - deletion) / (found.picture - found.baseline)
 
 
 def _named(baselines: list[str]) -> str:

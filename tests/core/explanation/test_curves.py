@@ -7,6 +7,7 @@ import torch
 from pack.api_core.errors import InvalidInput
 from pack.api_core.explanation.curves import CURVES_SIZE, draw_curves
 from pack.api_core.explanation.faithfulness import Curve, Faithfulness
+from pack.api_core.explanation.report import full_report
 from pack.api_core.explanation.result import Explanation
 from pack.api_core.explanation.tokens import Evidence, WordEvidence
 from pack.api_core.explanation.verdict import judge, share_of_perfect
@@ -113,7 +114,7 @@ def test_a_picture_too_small_to_read_is_refused():
         (True, {"blur": GOOD, "mean colour": GOOD}, "good", r"90% \(blur\) and 90% \(mean colour\)"),
         (True, {"blur": GOOD, "mean colour": BACKWARDS}, "bad", "judged by 'mean colour', what it marks matters no"),
         (True, {"blur": BACKWARDS}, "bad", "judged by 'blur'"),
-        (True, {"blur": GOOD, "noise": SILENT}, "weak", "'noise' leaves the words as likely"),
+        (True, {"blur": GOOD, "noise": SILENT}, "weak", "With 'noise' in its place the words stay as likely"),
         (True, {"blur": SILENT}, "weak", "hardly less likely"),
         (True, {"blur": faithfulness((0.3, 0.9), (0.9, 0.1))}, "weak", "chance reaches 0%"),
     ],
@@ -128,3 +129,13 @@ def test_the_share_of_a_perfect_map():
     assert share_of_perfect(GOOD) == pytest.approx(0.9)
     assert share_of_perfect(CHANCE) == pytest.approx(0, abs=1e-6)
     assert share_of_perfect(BACKWARDS) == pytest.approx(-0.9)
+    beyond = Faithfulness(GOOD.deletion, Curve(SHARES, torch.tensor([0.1, *[1.0] * 10])), 0.9, 0.1)
+    assert share_of_perfect(beyond) == pytest.approx(share_of_perfect(GOOD)), "more than all is not better"
+
+
+def test_the_report_begins_with_the_question_and_ends_with_the_verdict():
+    told = full_report(explanation(faithful={"blur": GOOD}), "What colour is it?")
+    names = list(told)
+    assert (names[0], told["question"]) == ("question", "What colour is it?")
+    assert (names[-1], told["verdict"]["kind"]) == ("verdict", "good")
+    assert told["answer"] == "red"
