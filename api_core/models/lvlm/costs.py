@@ -34,18 +34,14 @@ def estimate_gradient(module: Any, inputs: Mapping[str, Tensor], dtype: torch.dt
     item = torch.empty((), dtype=dtype).element_size()
     rows, length = inputs["input_ids"].shape
     text = module.config.get_text_config()
-    hidden = _number(text, "hidden_size", 4096)
-    layers = rows * length * _number(text, "num_hidden_layers", 32) * _layer_width(text, hidden)
-    vision, pixels = getattr(module.config, "vision_config", None), inputs.get("pixel_values")
-    if vision is not None and pixels is not None:
-        side = _number(vision, "patch_size", 14)
-        depth = _number(vision, "num_hidden_layers", _number(vision, "depth", 24))
-        width = _layer_width(vision, _number(vision, "hidden_size", 1024))
-        layers += pixels.numel() // (3 * side * side) * depth * width
-    return round(_MARGIN * item * layers)
+    width = _layer_width(text, _number(text, "hidden_size", 4096))
+    decoder = rows * length * item * _number(text, "num_hidden_layers", 32) * width
+    vision = getattr(module.config, "vision_config", None)
+    depth = _number(vision, "num_hidden_layers", _number(vision, "depth", 24))
+    return round(_MARGIN * (decoder + _tower(module, inputs, item, depth)))
 
 
-def _tower(module: Any, inputs: Mapping[str, Tensor], item: int) -> int:
+def _tower(module: Any, inputs: Mapping[str, Tensor], item: int, layers: int = 1) -> int:
     pixels = inputs.get("pixel_values")
     vision = getattr(module.config, "vision_config", None)
     if pixels is None or vision is None:
@@ -53,7 +49,7 @@ def _tower(module: Any, inputs: Mapping[str, Tensor], item: int) -> int:
     side = _number(vision, "patch_size", 14)
     patches = pixels.numel() // (3 * side * side)
     hidden = _number(vision, "hidden_size", 1024)
-    return item * (2 * pixels.numel() + patches * _layer_width(vision, hidden))
+    return item * (2 * pixels.numel() + layers * patches * _layer_width(vision, hidden))
 
 
 def _layer_width(config: Any, hidden: int) -> int:

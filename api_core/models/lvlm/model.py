@@ -191,11 +191,19 @@ class LvlmModel:
 
     def estimate_memory(self, prepared: Prepared | int, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> int:
         """About the bytes that answering takes beside the weights. prepared: the cases, or a picture's pixels."""
-        if isinstance(prepared, int):
-            side = max(1, round(prepared**0.5))
-            black = torch.zeros(side, side, 3)
-            prepared = self.prepare([Case((black,), "What is in the picture?")], with_places=False)
-        return costs.estimate(self.module, prepared.inputs, self.dtype, max_new_tokens)
+        return costs.estimate(self.module, self._for_size(prepared).inputs, self.dtype, max_new_tokens)
+
+    def estimate_gradient_memory(self, prepared: Prepared | int) -> int:
+        """The same for one reading of the cases that gradients go back through to the pixels."""
+        return costs.estimate_gradient(self.module, self._for_size(prepared).inputs, self.dtype)
+
+    def _for_size(self, prepared: Prepared | int) -> Prepared:
+        """The cases, or one of a black square of so many pixels."""
+        if not isinstance(prepared, int):
+            return prepared
+        side = max(1, round(prepared**0.5))
+        black = torch.zeros(side, side, 3)
+        return self.prepare([Case((black,), "What is in the picture?")], with_places=False)
 
     @cached_property
     def _answers(self) -> AnswerWriter:

@@ -1,8 +1,11 @@
-"""A drawn scene to ask the embedded model about."""
+"""A drawn scene to ask the embedded model about, and the tiny random models of `tests/core/models`."""
 
 import pytest
 import torch
 from pack.api_core.datasets.scenes import Scene, SceneObject, draw_scene
+from pack.tests.core.models.conftest import lvlm, zoo_folder
+
+__all__ = ["drawn", "lvlm", "picture", "zoo_folder"]
 
 
 def thing(shape, colour, rgb, x, y):
