@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from ..errors import AttentionPromptingError
 from .ask_options import add_ask_options, add_servers_options
+from .explain_options import add_explain_options
 from .options import add_models_options, add_prompt_options
 from .run_options import add_benchmark_options, add_run_options
 from .terminal import complain, one_line
@@ -22,6 +23,7 @@ DONE, SOME_FAILED, NOT_AS_ASKED, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "prompt": "prompt pictures with a question: what does not matter to it fades",
     "ask": "ask a model, here or on a server, about pictures",
+    "explain": "show which parts of a picture an answer needed, and how far that can be trusted",
     "run": "ask many questions from a file, plain and prompted; stops and goes on",
     "benchmark": "measure maps, answers and prompting on drawn scenes",
     "servers": "add, list, remove and test servers that answer",
@@ -31,6 +33,7 @@ COMMANDS = {
 ADD_OPTIONS = {
     "prompt": add_prompt_options,
     "ask": add_ask_options,
+    "explain": add_explain_options,
     "run": add_run_options,
     "benchmark": add_benchmark_options,
     "servers": add_servers_options,

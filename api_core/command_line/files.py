@@ -22,10 +22,13 @@ class Job:
     mask: Path | None = None
     heatmap: Path | None = None
     panel: Path | None = None
+    report: Path | None = None
+    curves: Path | None = None
 
     @property
     def targets(self) -> tuple[Path, ...]:
-        return tuple(path for path in (self.picture, self.mask, self.heatmap, self.panel) if path)
+        places = (self.picture, self.mask, self.heatmap, self.panel, self.report, self.curves)
+        return tuple(path for path in places if path)
 
 
 def find_pictures(source: Path) -> list[Path]:
@@ -40,14 +43,22 @@ def find_pictures(source: Path) -> list[Path]:
     return [source]
 
 
-def plan(
-    sources: Sequence[Path], out: Path, *, mask: bool = False, heatmap: bool = False, panel: bool = False
-) -> list[Job]:
+ENDINGS = {
+    "mask": ".mask.png",
+    "heatmap": ".heatmap.npz",
+    "panel": ".panel.png",
+    "report": ".report.json",
+    "curves": ".curves.png",
+}
+"""What stands beside a picture, by its field of a job."""
+
+
+def plan(sources: Sequence[Path], out: Path, **wanted: bool) -> list[Job]:
     """Where each picture's results go.
 
     `out` with a picture's ending is the one result's file, anything else a folder of `<stem>.png`. Pictures that share
-    a stem keep their ending in the name (`cat.jpg.png`). The other results stand beside: `.mask.png`, `.heatmap.npz`,
-    `.panel.png`.
+    a stem keep their ending in the name (`cat.jpg.png`). The other results that are `wanted`, by the names of ENDINGS,
+    stand beside.
     """
     if out.suffix.lower() in WRITTEN_SUFFIXES and not out.is_dir():
         if len(sources) > 1:
@@ -60,8 +71,7 @@ def plan(
     jobs = []
     for source, picture in zip(sources, pictures, strict=True):
         stem = picture.name[: -len(picture.suffix)]
-        beside = {"mask": (mask, ".mask.png"), "heatmap": (heatmap, ".heatmap.npz"), "panel": (panel, ".panel.png")}
-        asked = {kind: picture.with_name(stem + ending) for kind, (wanted, ending) in beside.items() if wanted}
+        asked = {kind: picture.with_name(stem + ENDINGS[kind]) for kind, is_wanted in wanted.items() if is_wanted}
         jobs.append(Job(source, picture, **asked))
     return jobs
 

@@ -183,7 +183,7 @@ def test_the_models_are_listed_with_their_whereabouts(
     assert any(line.startswith("ViT-L-14-336/openai ") and "to download" in line and "1.7 GB" in line for line in lines)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["prompt", "--help"], ["models", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["prompt", "--help"], ["explain", "--help"], ["models", "--help"]])
 def test_help_needs_no_torch(arguments: list[str]) -> None:
     code = f"import sys\nsys.argv = ['x', *{arguments!r}]\nfrom api_core.command_line import main\n"
     code += "try:\n main()\nexcept SystemExit as end:\n print(end.code, 'torch' in sys.modules)"

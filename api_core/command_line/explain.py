@@ -1,0 +1,155 @@
+"""Show which parts of a picture an answer needed: map, curves and report of each picture."""
+
+import argparse
+import json
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import AttentionPromptingError, InvalidInput
+from ..explanation.curves import draw_curves
+from ..explanation.explain import explain, find_method
+from ..explanation.report import full_report, verdict_of
+from ..explanation.result import Explanation
+from ..explanation.settings import resolve
+from ..masks import tune
+from ..models.catalog import mask_defaults
+from ..models.lvlm.model import LvlmModel
+from ..overlay import HeatStyle, Style, apply
+from ..panel import side_by_side
+from ..pictures import to_picture
+from ..progress import Progress
+from ..results import Heatmap, PictureMap
+from .explain_options import NO_BASELINE
+from .files import Job, find_pictures, plan, refuse_collisions, write_all
+from .loading import load_lvlm_model
+from .options import chosen_style
+from .prompt import save_heatmap, save_picture
+from .terminal import ProgressBar, one_line, say
+
+MOST_ON_A_PANEL = 6
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explain the answer to every picture; returns how many failed. Raises where nothing could be done as asked."""
+    if not options.question.strip():
+        raise InvalidInput("The question is empty. Say what was asked, such as 'what colour is the star?'.")
+    style = chosen_style(options)
+    method = find_method(options.method)
+    resolve(method.name, method.settings, dict(options.settings))
+    jobs = plan(
+        find_pictures(options.picture), options.out, heatmap=True, report=True, curves=True, panel=options.panel
+    )
+    refuse_collisions(jobs, options.overwrite)
+    model = load_lvlm_model(options, options.model)
+    if model is None:
+        raise InvalidInput("A model has to be explained. Give its name or folder with --model.")
+    failed = 0
+    with ProgressBar("explaining") as bar:
+        for number, job in enumerate(jobs):
+            try:
+                found = explain_one(model, job, style, options, part_of(bar, number, len(jobs)))
+            except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
+                failed += 1
+                known = isinstance(error, AttentionPromptingError)
+                kind = "" if known else f"{type(error).__name__}: "
+                bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
+                if options.debug:
+                    bar.note(traceback.format_exc())
+                continue
+            for warning in found.map.warnings:
+                bar.note(f"warning: {job.source}: {' '.join(warning.split())}")
+            if not found.reply.complete:
+                bar.note(f"warning: {job.source}: the answer was cut at {options.max_new_tokens} tokens")
+            with bar.aside():
+                say(f"{job.picture}\n    {told(found)}")
+    if len(jobs) > 1:
+        say(f"{len(jobs) - failed} of {len(jobs)} answers explained" + (f", {failed} failed" if failed else ""))
+    return failed
+
+
+def explain_one(
+    model: LvlmModel, job: Job, style: Style, options: argparse.Namespace, on_progress: Progress
+) -> Explanation:
+    """Do one picture and write its files."""
+    picture = to_picture(job.source)
+    (found,) = explain(
+        model,
+        [picture],
+        options.question,
+        answers=options.answer,
+        instead_of=options.instead_of,
+        words=options.words,
+        per_word=options.per_word,
+        method=options.method,
+        settings=dict(options.settings),
+        baseline=options.baseline,
+        other_baseline=None if options.other_baseline == NO_BASELINE else options.other_baseline,
+        steps=options.steps,
+        system_prompt=options.system_prompt,
+        max_new_tokens=options.max_new_tokens,
+        seed=options.seed,
+        on_progress=on_progress,
+    )
+    heatmap = Heatmap((found.map,))
+    whole, *_ = masks(found.map.pick([0]), options)
+    assert job.heatmap is not None
+    assert job.report is not None
+    assert job.curves is not None
+    writers: list[tuple[Path, Callable[[Path], None]]] = [
+        (job.picture, partial(save_picture, apply(picture, whole, style, options.strength), job.picture)),
+        (job.heatmap, partial(save_heatmap, heatmap)),
+        (job.report, partial(save_report, found, options.question, job.source)),
+        (job.curves, partial(save_picture, draw_curves(found), job.curves)),
+    ]
+    if job.panel:
+        writers.append((job.panel, partial(save_picture, beside_each_other(picture, found, options), job.panel)))
+    write_all(writers)
+    return found
+
+
+def masks(picture: PictureMap, options: argparse.Namespace) -> list[Tensor]:
+    """A mask for each of the map's labels, tuned as the options say."""
+    settings = mask_defaults(picture.model, options.contrast, options.smoothing)
+    each = Heatmap(tuple(picture.pick([index]) for index in range(len(picture.labels))))
+    tuned = tune(
+        each,
+        contrast=settings.contrast,
+        smoothing=settings.smoothing,
+        interpolation=options.interpolation,
+        threshold=options.threshold,
+        grow=options.grow,
+        invert=options.invert,
+    )
+    return list(tuned.masks)
+
+
+def beside_each_other(picture: Tensor, found: Explanation, options: argparse.Namespace) -> Tensor:
+    """The picture, the whole answer's map, and the first words' where there are such."""
+    count = min(len(found.map.labels), MOST_ON_A_PANEL)
+    shown = found.map.pick(list(range(count)))
+    heated = [apply(picture, mask, HeatStyle()) for mask in masks(shown, options)]
+    return side_by_side([picture, *heated], [options.question, *(label.text for label in shown.labels)])
+
+
+def save_report(found: Explanation, question: str, source: Path, path: Path) -> None:
+    """Write everything but the map as JSON."""
+    text = json.dumps({"picture": str(source), **full_report(found, question)}, ensure_ascii=False, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def told(found: Explanation) -> str:
+    """The answer and how far the map can be trusted, in one line."""
+    return " ".join(f"{found.reply.text!r}: {verdict_of(found).text}".split())
+
+
+def part_of(bar: ProgressBar, number: int, count: int) -> Progress:
+    """The progress of picture `number` as that of all of them."""
+
+    def report(done: int, total: int) -> None:
+        bar(number * 1000 + 1000 * done // max(total, 1), count * 1000)
+
+    return report

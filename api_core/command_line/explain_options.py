@@ -1,0 +1,91 @@
+"""The options of the command `explain`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..models.catalog import EMBEDDED_LVLM
+from .options import PRECISIONS, OptionHelp, add_mask_options, add_overlay_options, number, words
+from .terminal import say
+
+BASELINES = ("blur", "mean colour", "noise", "black")
+NO_BASELINE = "none"
+DEFAULT_METHOD = "igos++"
+
+
+def add_explain_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Show which parts of a picture a model's answer needed. Writes, under the picture's own stem: the picture with "
+        "the map over it (<stem>.png, or what -o ends with), the raw map (.heatmap.npz), the insertion and deletion "
+        "curves with a verdict (.curves.png) and everything in numbers (.report.json). One bad picture in a folder "
+        "does not stop the others."
+    )
+    parser.formatter_class = OptionHelp
+    parser.usage = "%(prog)s PICTURE -q QUESTION -o OUT [options]"
+    parser.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file, or a folder of them")
+    parser.add_argument("-q", "--question", required=True, help="what was asked")
+
+    files = parser.add_argument_group("files")
+    files.add_argument("-o", "--out", type=Path, required=True, help="a folder, or one file (.png, .jpg, .webp)")
+    files.add_argument("--panel", action="store_true", help="also write <stem>.panel.png: a map beside each other")
+    files.add_argument("--overwrite", action="store_true", help="replace results that exist (never an input)")
+
+    what = parser.add_argument_group("what is explained")
+    what.add_argument("--answer", metavar="TEXT", help="this answer (default: the model's own)")
+    what.add_argument("--instead-of", metavar="TEXT", help="why it was not this other answer")
+    what.add_argument("--words", type=words, default=(), metavar="A,B", help="these words of the answer (default: all)")
+    what.add_argument("--per-word", action="store_true", help="also a map of each explained word by itself")
+    what.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
+    what.add_argument("--max-new-tokens", type=number(1, kind=int), default=64, help="limit of the model's own answer")
+
+    how = parser.add_argument_group("how")
+    how.add_argument("--method", default=DEFAULT_METHOD, metavar="NAME", help="one of those that --list-methods tells")
+    how.add_argument(
+        "--set", action="append", default=[], type=setting, dest="settings", metavar="NAME=VALUE",
+        help="a setting of the method; may be repeated",
+    )  # fmt: skip
+    how.add_argument("--list-methods", action=ListMethods, help="list the methods and their settings, and stop")
+    how.add_argument("--baseline", choices=BASELINES, default=BASELINES[0], help="what replaces what is taken away")
+    how.add_argument(
+        "--other-baseline", choices=(*BASELINES, NO_BASELINE), default=BASELINES[1], help="also judge the map on this"
+    )
+    how.add_argument("--steps", type=number(0, kind=int), default=25, help="points of each curve, 0: no curves")
+    how.add_argument("--seed", type=number(0, kind=int), default=0, help="of the chance in the method")
+
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", default=EMBEDDED_LVLM, help="an LVLM from the `models` command, or a folder")
+    model.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the model's weights")
+    model.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
+    model.add_argument("--max-pixels", type=number(0, kind=int), default=0, help="that the model sees, 0: its own")
+    model.add_argument("--allow-download", action="store_true", help="fetch weights that are not on this machine")
+
+    add_mask_options(parser)
+    add_overlay_options(parser)
+    parser.set_defaults(style="heat")
+
+
+def setting(text: str) -> tuple[str, float]:
+    """An argparse type: NAME=NUMBER."""
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), int(value) if value.strip().lstrip("+-").isdigit() else float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be NAME=NUMBER, such as steps=12, not {text!r}") from None
+
+
+class ListMethods(argparse.Action):
+    """Says what the library's own list of methods holds, as --help says what the parser does."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **given: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, **given)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from ..explanation.methods import METHODS
+
+        for method in METHODS.values():
+            say(f"{method.name}\n    {method.describes}")
+            for known in method.settings:
+                reach = f"{known.least:g} to {known.most:g}, default {known.default:g}"
+                say(f"    --set {known.name}=…  ({reach})  {known.describes}")
+        parser.exit()
