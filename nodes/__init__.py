@@ -2,7 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import ask, attribution, host, load, lvlm_attribution, masks, overlay, regions, scene, view
+from . import ask, attribution, explain, host, load, lvlm_attribution, masks, overlay, regions, scene, view
 
 
 class AttentionPrompting(ComfyExtension):
@@ -19,6 +19,7 @@ class AttentionPrompting(ComfyExtension):
             *regions.NODES,
             *view.NODES,
             *ask.NODES,
+            *explain.NODES,
             *scene.NODES,
         ]
 

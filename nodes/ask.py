@@ -43,10 +43,17 @@ def to_decoding(chosen: Mapping[str, Sequence[Any]] | None, seed: int) -> Decodi
 
 def to_warnings(answers: Sequence[Answer], limit: int) -> list[str]:
     """What a reader of the answers should know."""
-    cut = [str(number) for number, answer in enumerate(answers, 1) if not answer.complete]
-    which = f" ({', '.join(cut)} of {len(answers)})" if len(answers) > 1 else ""
-    said = [f"The answer was cut off at {limit} tokens{which}. Raise max_new_tokens for the rest."] if cut else []
-    return [*said, *dict.fromkeys(note for answer in answers for note in answer.notes)]
+    return [
+        *cut_off([answer.complete for answer in answers], limit),
+        *dict.fromkeys(note for answer in answers for note in answer.notes),
+    ]
+
+
+def cut_off(complete: Sequence[bool], limit: int) -> list[str]:
+    """Which answers, numbered from 1 where there are several, did not end by themselves."""
+    cut = [str(number) for number, whole in enumerate(complete, 1) if not whole]
+    which = f" ({', '.join(cut)} of {len(complete)})" if len(complete) > 1 else ""
+    return [f"The answer was cut off at {limit} tokens{which}. Raise max_new_tokens for the rest."] if cut else []
 
 
 class Ask(io.ComfyNode):

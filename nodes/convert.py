@@ -116,8 +116,11 @@ def only(values: Sequence[Value], name: str) -> Value:
 
 
 def only_each(settings: Mapping[str, Sequence[Any]] | None) -> dict[str, Any]:
-    """The same for a dynamic input, whose own name and settings each arrive as a list."""
-    return {name: only(values, name) for name, values in (settings or {}).items()}
+    """The same for a dynamic input, whose own name and settings each arrive as a list.
+
+    Of a setting that is left out ComfyUI hands over None; the library's default is then for it.
+    """
+    return {name: only(values, name) for name, values in (settings or {}).items() if values is not None}
 
 
 def written_or_none(texts: Sequence[str]) -> list[str | None]:

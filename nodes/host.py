@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ..api_core.autograd import frozen
 from ..api_core.models.download import forbid_downloads
-from ..api_core.progress import Progress
+from ..api_core.pictures import to_pil
 from .sockets import Loaded
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ SETTINGS_NAME = "attention_prompting"
 TRIM_SECONDS = 1.0
 LIVE_SECONDS = 0.15  # between two texts on a node that grows
 LIVE_LETTERS = 1500
+PREVIEW_SECONDS = 0.5  # between two pictures on a node that works
+PREVIEW_SIDE = 512
 OWN_FOLDERS = ("LLM", "VLM")  # ComfyUI has no such kinds of its own; several packs share the names
 
 
@@ -139,15 +141,31 @@ def _make_ordinary(module: nn.Module) -> None:
                 slots[name] = replaced[id(tensor)]
 
 
-def progress(node_id: str | None = None) -> Progress:
-    """A progress callback that moves the node's bar and stops the work when the user pressed Stop."""
-    bar = comfy.utils.ProgressBar(1, node_id=node_id)
+class NodeProgress:
+    """A progress callback that moves the node's bar and stops the work when the user pressed Stop; `show` puts a
+    picture of the work so far on the node."""
 
-    def report(done: int, total: int) -> None:
+    def __init__(self, node_id: str | None = None) -> None:
+        self._bar = comfy.utils.ProgressBar(1, node_id=node_id)
+        self._shown_at = -PREVIEW_SECONDS
+
+    def __call__(self, done: int, total: int) -> None:
         comfy.model_management.throw_exception_if_processing_interrupted()
-        bar.update_absolute(done, max(total, 1))
+        self._bar.update_absolute(done, max(total, 1))
 
-    return report
+    def show(self, draw: Callable[[], Tensor]) -> None:
+        """Show the picture [H, W, 3] that `draw` makes; it is not asked for one when the last was shown just now."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        if time.monotonic() - self._shown_at < PREVIEW_SECONDS:
+            return
+        image = to_pil(draw())
+        self._bar.update_absolute(self._bar.current, self._bar.total, ("JPEG", image, PREVIEW_SIDE))
+        self._shown_at = time.monotonic()
+
+
+def progress(node_id: str | None = None) -> NodeProgress:
+    """The progress of the node with that id."""
+    return NodeProgress(node_id)
 
 
 def warn(node_id: str | None, warnings: Sequence[str]) -> None:

@@ -13,6 +13,9 @@ from .convert import Cases
 from .shelf import Shelf, read_configuration, require_precision
 from .sockets import LoadedLvlm
 
+BLENDS_AT_ONCE = 8
+"""Room to ask ComfyUI for when gradients are wanted: more are hardly faster, and fewer work where there is less."""
+
 ATTENTIONS = ("auto", "sdpa", "flash")
 
 
@@ -68,7 +71,17 @@ def get_lvlm(
 
 def on_device(loaded: LoadedLvlm, cases: Cases, max_new_tokens: int) -> LvlmModel:
     """Bring the model to its device, with room for as many of these cases as are answered at once."""
-    prompts = zip(cases.pictures, *cases.further, strict=True)
-    pixels = max(sum(picture.shape[0] * picture.shape[1] for picture in pictures) for pictures in prompts)
     at_once = min(len(cases), AT_ONCE)
-    return host.on_device(loaded, loaded.model.estimate_memory(pixels, max_new_tokens) * at_once)
+    return host.on_device(loaded, loaded.model.estimate_memory(_most_pixels(cases), max_new_tokens) * at_once)
+
+
+def on_device_with_gradients(loaded: LoadedLvlm, cases: Cases, max_new_tokens: int) -> LvlmModel:
+    """The same with room for answering one case, or for gradients through some blends of its picture at once."""
+    pixels = _most_pixels(cases)
+    answering = loaded.model.estimate_memory(pixels, max_new_tokens)
+    return host.on_device(loaded, max(answering, loaded.model.estimate_gradient_memory(pixels) * BLENDS_AT_ONCE))
+
+
+def _most_pixels(cases: Cases) -> int:
+    prompts = zip(cases.pictures, *cases.further, strict=True)
+    return max(sum(picture.shape[0] * picture.shape[1] for picture in pictures) for pictures in prompts)

@@ -208,11 +208,11 @@ class ModelManagement(ModuleType):
 
 class ProgressBar:
     def __init__(self, total, node_id=None):
-        self.total = total
+        self.total, self.current = total, 0
 
-    def update_absolute(self, value, total=None):
+    def update_absolute(self, value, total=None, preview=None):
         """Move the bar."""
-        self.total = total
+        self.current, self.total = value, self.total if total is None else total
 
 
 class ExecutionBlocker:

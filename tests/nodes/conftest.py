@@ -147,6 +147,14 @@ LVLM_HEATMAP = {
     "reading": "precise",
     "max_new_tokens": 6,
 }
+EXPLAIN = {
+    "words": "",
+    "baseline": "blur",
+    "seed": 0,
+    "per_word": False,
+    "max_new_tokens": 6,
+    "method": {"method": "gradient x input"},
+}
 REGIONS = {"threshold": 0.5, "max_regions": 4, "padding": 0}
 
 

@@ -30,6 +30,7 @@ NODES = (
     "AttnPromptFindRegions",
     "AttnPromptView",
     "AttnPromptAsk",
+    "AttnPromptExplain",
     "AttnPromptDemoScene",
 )
 

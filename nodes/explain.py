@@ -1,0 +1,243 @@
+"""The node that finds out which parts of a picture an answer needed."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..api_core import overlay
+from ..api_core.errors import InvalidInput
+from ..api_core.explanation.baselines import BASELINES, Baseline
+from ..api_core.explanation.curves import draw_curves
+from ..api_core.explanation.explain import explain
+from ..api_core.explanation.methods import METHODS
+from ..api_core.explanation.report import full_report
+from ..api_core.explanation.result import Explanation
+from ..api_core.explanation.settings import Number, Setting
+from ..api_core.models.lvlm.pixels import shrink
+from ..api_core.results import Heatmap
+from . import convert, faces, host, lvlm_models, sockets
+from .ask import cut_off
+
+PREVIEW_PIXELS = 512 * 512
+
+
+def to_method(chosen: Mapping[str, Sequence[Any]] | None) -> tuple[str, dict[str, Number]]:
+    """What the `method` input describes: the method's name and its settings."""
+    settings = convert.only_each(chosen)
+    name = settings.pop("method", None)
+    if name not in METHODS:
+        # ComfyUI leaves the whole input away when it does not know the name, so the name cannot be repeated here.
+        raise InvalidInput(f"Explain Answer does not know this method. Choose one of: {', '.join(METHODS)}.")
+    return name, settings
+
+
+def to_warnings(found: Sequence[Explanation], limit: int) -> list[str]:
+    """What a reader of the maps should know, the cases numbered where there are several."""
+    several = len(found) > 1
+    said = [
+        f"Picture {number}: {warning}" if several else warning
+        for number, explanation in enumerate(found, 1)
+        for warning in explanation.map.warnings
+    ]
+    return [*cut_off([explanation.reply.complete for explanation in found], limit), *said]
+
+
+def preview(progress: host.NodeProgress, pictures: Sequence[Tensor]) -> Callable[[int, Tensor], None]:
+    """A callback that shows a case's picture on the node with its map so far over it."""
+
+    def show(case: int, importance: Tensor) -> None:
+        low, high = importance.aminmax()
+        mask = (importance - low) / (high - low).clamp(min=1e-12)
+        progress.show(lambda: overlay.apply(shrink(pictures[case], PREVIEW_PIXELS), mask, overlay.HeatStyle()))
+
+    return show
+
+
+class Explain(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AttnPromptExplain",
+            display_name="Explain Answer",
+            category=sockets.CATEGORY,
+            description=(
+                "Finds the parts of a picture without which a vision-language model would not have given its answer, "
+                "and measures how far that map can be trusted. It runs the model a few hundred times."
+            ),
+            search_aliases=[
+                "attention prompting",
+                "explain answer",
+                "why this answer",
+                "igos",
+                "saliency",
+                "faithfulness",
+                "insertion deletion",
+            ],
+            is_input_list=True,
+            inputs=[
+                sockets.Lvlm.Input("lvlm", tooltip="A model from Load LVLM. A server gives only answers."),
+                io.Image.Input("image", tooltip="The pictures; each is explained by itself and gets its own map."),
+                io.String.Input(
+                    "question",
+                    default="",
+                    multiline=True,
+                    placeholder="What was asked?",
+                    tooltip="The question. A list of as many questions as pictures goes picture by picture.",
+                ),
+                io.String.Input(
+                    "answer",
+                    default="",
+                    optional=True,
+                    tooltip="The answer to explain, of any origin. Empty: the model writes its own first.",
+                ),
+                io.String.Input(
+                    "words",
+                    default="",
+                    tooltip=(
+                        "Words of the answer, with commas between, that are explained. Empty: those that the picture "
+                        "makes likelier."
+                    ),
+                ),
+                io.Combo.Input(
+                    "baseline",
+                    options=list(BASELINES),
+                    default=BASELINES[0],
+                    advanced=True,
+                    tooltip="What takes the place of the parts that are taken away.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**32 - 1,
+                    control_after_generate=True,
+                    tooltip="Of the chance in the method: the same number gives the same map.",
+                ),
+                io.String.Input(
+                    "instead_of",
+                    default="",
+                    optional=True,
+                    tooltip=(
+                        "Another answer, to learn why it was not that one: what speaks for the answer and against this."
+                    ),
+                ),
+                io.Boolean.Input(
+                    "per_word",
+                    default=False,
+                    tooltip=(
+                        "Also a map for each explained word by itself, which Smooth & Enhance Mask picks by words. "
+                        "Takes as long again for each."
+                    ),
+                ),
+                io.Int.Input(
+                    "max_new_tokens",
+                    default=64,
+                    min=1,
+                    max=4096,
+                    tooltip="How much of an answer is written, when none is given.",
+                ),
+                sockets.more_images(
+                    "Further pictures that the model sees in the same prompt; only image is explained."
+                ),
+                io.DynamicCombo.Input(
+                    "method",
+                    options=[
+                        io.DynamicCombo.Option(method.name, [_knob(setting) for setting in method.settings])
+                        for method in METHODS.values()
+                    ],
+                    tooltip=" ".join(f"{method.name}: {method.describes}" for method in METHODS.values()),
+                ),
+            ],
+            outputs=[
+                sockets.Heatmap.Output(
+                    "heatmap",
+                    display_name="heatmap",
+                    tooltip="How much the answer needs each part, for View Heatmap or Smooth & Enhance Mask.",
+                ),
+                io.String.Output(
+                    "report",
+                    display_name="report",
+                    is_output_list=True,
+                    tooltip="For each picture, as JSON: the answer, how likely its words are, the curves, a verdict.",
+                ),
+                io.Image.Output(
+                    "curves",
+                    display_name="curves",
+                    tooltip="For each picture: how the answer fares as the important parts go or come, and a verdict.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        lvlm: Sequence[sockets.LoadedLvlm],
+        image: Sequence[Tensor],
+        question: Sequence[str],
+        words: Sequence[str],
+        baseline: Sequence[Baseline],
+        seed: Sequence[int],
+        per_word: Sequence[bool],
+        max_new_tokens: Sequence[int],
+        answer: Sequence[str] | None = None,
+        instead_of: Sequence[str] | None = None,
+        more_images: Mapping[str, Sequence[Tensor]] | None = None,
+        method: Mapping[str, Sequence[Any]] | None = None,
+    ) -> io.NodeOutput:
+        cases = convert.to_cases(
+            image, more_images, question=question, answer=answer, words=words, instead_of=instead_of
+        )
+        limit, progress = convert.only(max_new_tokens, "max_new_tokens"), host.progress(cls.hidden.unique_id)
+        name, settings = to_method(method)
+        found = explain(
+            lvlm_models.on_device_with_gradients(convert.only(lvlm, "lvlm"), cases, limit),
+            cases.pictures,
+            cases.texts["question"],
+            answers=convert.written_or_none(cases.texts["answer"]),
+            instead_of=convert.written_or_none(cases.texts["instead_of"]),
+            words=[convert.to_words(chosen) for chosen in cases.texts["words"]],
+            per_word=convert.only(per_word, "per_word"),
+            method=name,
+            settings=settings,
+            baseline=convert.only(baseline, "baseline"),
+            more_pictures=cases.further,
+            max_new_tokens=limit,
+            seed=convert.only(seed, "seed"),
+            on_progress=progress,
+            on_preview=preview(progress, cases.pictures),
+        )
+        host.warn(cls.hidden.unique_id, to_warnings(found, limit))
+        heatmap = Heatmap(tuple(explanation.map for explanation in found))
+        answers = [explanation.reply.text for explanation in found]
+        return io.NodeOutput(
+            heatmap,
+            [
+                json.dumps(full_report(explanation, question), ensure_ascii=False, indent=1)
+                for explanation, question in zip(found, cases.texts["question"], strict=True)
+            ],
+            host.to_intermediate(torch.stack([draw_curves(explanation) for explanation in found])),
+            ui=faces.entry(heatmap=heatmap, pictures=cases.pictures, answers=answers),
+        )
+
+
+def _knob(setting: Setting) -> io.Input:
+    """The widget of one setting of a method; optional, so that a workflow without it has the library's default."""
+    kind = io.Int if setting.whole else io.Float
+    return kind.Input(
+        setting.name,
+        default=setting.default,
+        min=setting.least,
+        max=setting.most,
+        step=1 if setting.whole else 0.01,
+        optional=True,
+        advanced=True,
+        tooltip=setting.describes,
+    )
+
+
+NODES: list[type[io.ComfyNode]] = [Explain]
