@@ -124,6 +124,22 @@ class ProbeGradient:
         return {"ui": {"text": [f"moved_badly={moved_badly}", outcome]}}
 
 
+class ProbeMoveBadly:
+    """Hands an LVLM on after its weights were moved inside inference mode, as another node would have it done."""
+
+    CATEGORY, FUNCTION, RETURN_TYPES = "test", "move", ("ATTNPROMPT_LVLM",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
+        return {"required": {"lvlm": ("ATTNPROMPT_LVLM",)}}
+
+    def move(self, lvlm: Any) -> tuple[Any]:
+        assert torch.is_inference_mode_enabled()
+        lvlm.model.module.to(torch.float64).to(torch.float32)  # stands in for a move to another device
+        assert all(weight.is_inference() for weight in lvlm.model.module.parameters())
+        return (lvlm,)
+
+
 @PromptServer.instance.routes.get("/probe/memory")
 async def memory(_: web.Request) -> web.Response:
     """Resident bytes of the server, how many remembered modules live, and the packages that were imported."""
@@ -139,4 +155,5 @@ NODE_CLASS_MAPPINGS = {
     "ProbeTexts": ProbeTexts,
     "ProbeRemember": ProbeRemember,
     "ProbeGradient": ProbeGradient,
+    "ProbeMoveBadly": ProbeMoveBadly,
 }

@@ -61,6 +61,21 @@ def lvlm_heatmap(lvlm: str, image: str, question: Any = "what color is the star?
     return node("AttnPromptLVLMHeatmap", lvlm=[lvlm, 0], image=[image, 0], question=question, **settings)
 
 
+def explain(lvlm: str, image: str, question: Any = "what color is the star?", **other: Any) -> dict[str, Any]:
+    settings = {
+        "answer": "",
+        "words": "",
+        "baseline": "blur",
+        "seed": 0,
+        "instead_of": "",
+        "per_word": False,
+        "max_new_tokens": 12,
+        "method": "igos++",
+        **other,
+    }
+    return node("AttnPromptExplain", lvlm=[lvlm, 0], image=[image, 0], question=question, **settings)
+
+
 def tune(source: str, **other: Any) -> dict[str, Any]:
     settings = {
         "contrast": -1.0,
@@ -71,6 +86,7 @@ def tune(source: str, **other: Any) -> dict[str, Any]:
         "grow": 0,
         "invert": False,
         "smoothing_unit": "patches",
+        "feather": 0,
         **other,
     }
     return node("AttnPromptTuneMask", heatmap=[source, 0], **settings)

@@ -59,6 +59,7 @@ class Run:
     cached: list[str] = field(default_factory=list)
     progress: list[tuple[str, int, int]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    previews: int = 0
     ending: str = ""
     error: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -154,7 +155,10 @@ class Server:
 async def _messages(socket_: Any, prompt_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     async for message in socket_:
         if isinstance(message.data, bytes):
-            if int.from_bytes(message.data[:4], "big") == 3:  # a text for a node: 4 bytes of length, its id, the text
+            kind = int.from_bytes(message.data[:4], "big")
+            if kind == 1:  # a picture of work so far
+                yield "preview", {}
+            elif kind == 3:  # a text for a node: 4 bytes of length, its id, the text
                 length = int.from_bytes(message.data[4:8], "big")
                 yield "text", {"text": message.data[8 + length :].decode()}
             continue
@@ -171,6 +175,8 @@ def _note(run: Run, kind: str, data: dict[str, Any]) -> None:
         run.cached += data["nodes"]
     elif kind == "progress":
         run.progress.append((data.get("node", ""), data["value"], data["max"]))
+    elif kind == "preview":
+        run.previews += 1
     elif kind == "text":
         run.texts.append(data["text"])
     elif kind in ("execution_success", "execution_error", "execution_interrupted"):

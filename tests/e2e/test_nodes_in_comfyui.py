@@ -49,6 +49,7 @@ def test_nodes_are_offered_with_help_and_a_list_of_models(comfyui: Server) -> No
         "AttnPromptCLIPHeatmap",
         "AttnPromptLVLMHeatmap",
         "AttnPromptAsk",
+        "AttnPromptExplain",
         "AttnPromptTuneMask",
         "AttnPromptOverlay",
         "AttnPromptCombineHeatmaps",

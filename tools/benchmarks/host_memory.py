@@ -4,6 +4,7 @@
     python tools/benchmarks/host_memory.py runs      # 200 queued runs with changing queries
     python tools/benchmarks/host_memory.py free --kind lvlm    # the same with a random LLaVA of 1.1 GB: asked,
     python tools/benchmarks/host_memory.py runs --kind lvlm    # and its attention read
+    python tools/benchmarks/host_memory.py runs --kind explain --runs 100    # and its answers explained
 
 Needs a ComfyUI at COMFYUI_PATH or ~/comfy/ComfyUI and its packages in this Python. Prints one line of JSON.
 """
@@ -63,6 +64,8 @@ def free(server: Any, seconds: float = 30.0) -> dict[str, Any]:
 
 def graph(prompts: ModuleType, kind: str, model: str, query: str) -> dict[str, Any]:
     """A whole job whose pictures are only shown, and a node that remembers the model."""
+    if kind == "explain":
+        return explaining(prompts, model, query)
     if kind == "lvlm":
         return {
             "pictures": prompts.pictures(1, 64, 96),
@@ -86,6 +89,21 @@ def graph(prompts: ModuleType, kind: str, model: str, query: str) -> dict[str, A
     }
 
 
+def explaining(prompts: ModuleType, model: str, query: str) -> dict[str, Any]:
+    """An answer is asked for, another one explained; the map, the curves and the report are looked at."""
+    return {
+        "pictures": prompts.pictures(1, 64, 96, seed=sum(map(ord, query))),
+        "lvlm": prompts.load_lvlm(model),
+        "ask": prompts.ask("lvlm", "pictures", query, max_new_tokens=4),
+        "answer": prompts.node("PreviewAny", source=["ask", 0]),
+        "explain": prompts.explain("lvlm", "pictures", query, answer="a red star", words="red", method__steps=3),
+        "view": prompts.view("pictures", "explain"),
+        "report": prompts.node("PreviewAny", source=["explain", 1]),
+        "curves": prompts.node("PreviewImage", images=["explain", 2]),
+        "remember": prompts.node("ProbeRemember", model=["lvlm", 0]),
+    }
+
+
 def require_success(run: Any) -> Any:
     if run.ending != "execution_success":
         raise RuntimeError(f"The prompt ended with {run.ending}: {run.message or run.refused}")
@@ -95,13 +113,13 @@ def require_success(run: Any) -> Any:
 def make_models(folder: Path, kind: str, *, large: bool) -> tuple[str, str]:
     """A tiny model and, if wanted, a large one in ComfyUI's model folders, by the names that workflows give them."""
     *_, tiny, zoo, large_lvlm = load_tests()
-    place = folder / "models" / ("LLM" if kind == "lvlm" else "clip_vision")
+    place = folder / "models" / ("clip_vision" if kind == "clip" else "LLM")
     place.mkdir(parents=True)
-    small = zoo.folder("llava-1.5", place) if kind == "lvlm" else tiny.tiny_clip_folder(place / "tiny")
-    if large and kind == "lvlm":
-        large_lvlm.large_lvlm_folder(place / "large")
-    elif large:
+    small = tiny.tiny_clip_folder(place / "tiny") if kind == "clip" else zoo.folder("llava-1.5", place)
+    if large and kind == "clip":
         tiny.tiny_clip_folder(place / "large", vision=LARGE)
+    elif large:
+        large_lvlm.large_lvlm_folder(place / "large")
     return f"{place.name}/{small.name}", f"{place.name}/large"
 
 
@@ -148,7 +166,7 @@ def measure_runs(folder: Path, kind: str, runs: int, settling: int, options: tup
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["free", "runs"])
-    parser.add_argument("--kind", choices=["clip", "lvlm"], default="clip")
+    parser.add_argument("--kind", choices=["clip", "lvlm", "explain"], default="clip")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--settle", type=int, default=50, help="runs at the start that are not fitted")
     parser.add_argument("--folder", type=Path, help="where the server keeps its files (default: a temporary folder)")
