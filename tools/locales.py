@@ -24,7 +24,7 @@ FILE = "nodeDefs.json"
 SYNTAX = "{}|@$%"  # the page compiles texts as messages of vue-i18n, where these have a meaning
 
 # Texts that are the same as in English: what things are called everywhere, and words that a language shares with it.
-SAME_EVERYWHERE = {"clip", "lvlm", "top_k", "top_p"}
+SAME_EVERYWHERE = {"alpha", "beta", "clip", "gamma", "l1", "l2", "l3", "lvlm", "top_k", "top_p"}
 SAME_IN: dict[str, set[str]] = {
     "fr": {"attention", "description", "image", "interpolation", "mode", "points", "question", "style"},
     "pt-BR": {"template"},
@@ -72,16 +72,17 @@ def _inputs(given: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, str, 
 
 def _inputs_of_options(options: Sequence[Any], prefix: str) -> Iterator[tuple[str, str, str]]:
     """The inputs inside the options of a dynamic combo. The page knows one text for all options that share an id."""
-    shared: dict[str, dict[str, tuple[str, str]]] = {}
+    names: dict[str, str] = {}
+    options_saying: dict[str, dict[str, list[str]]] = {}
     for option in options:
         for key, name, tooltip in _inputs(getattr(option, "inputs", ()), prefix):
-            shared.setdefault(key, {})[option.key] = (name, tooltip)
-    for key, by_option in shared.items():
-        tooltips = {option: tooltip for option, (_, tooltip) in by_option.items()}
-        one = next(iter(tooltips.values()))
-        if len(set(tooltips.values())) > 1:
-            one = " ".join(f"{option}: {tooltip}" for option, tooltip in tooltips.items())
-        yield key, next(iter(by_option.values()))[0], one
+            names[key] = name
+            options_saying.setdefault(key, {}).setdefault(tooltip, []).append(option.key)
+    for key, tooltips in options_saying.items():
+        if len(tooltips) == 1:
+            yield key, names[key], next(iter(tooltips))
+        else:
+            yield key, names[key], " ".join(f"{', '.join(said_by)}: {text}" for text, said_by in tooltips.items())
 
 
 def flat(texts: Mapping[str, Any], place: Place = ()) -> dict[Place, str]:
