@@ -2,7 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import ask, attribution, explain, host, load, lvlm_attribution, masks, overlay, regions, scene, view
+from . import ask, attribution, compare, explain, host, load, lvlm_attribution, masks, overlay, regions, scene, view
 
 
 class AttentionPrompting(ComfyExtension):
@@ -20,6 +20,7 @@ class AttentionPrompting(ComfyExtension):
             *view.NODES,
             *ask.NODES,
             *explain.NODES,
+            *compare.NODES,
             *scene.NODES,
         ]
 

@@ -62,7 +62,7 @@ WIDGETS = {
     "BoundingBox": make_type("BOUNDING_BOX"),
     "Int": make_type("INT", "default", "min", "max", "step", "control_after_generate"),
     "Float": make_type("FLOAT", "default", "min", "max", "step"),
-    "String": make_type("STRING", "default", "multiline", "placeholder"),
+    "String": make_type("STRING", "default", "multiline", "placeholder", "force_input"),
     "Boolean": make_type("BOOLEAN", "default"),
     "Combo": make_type("COMBO", "options", "default"),
     "Color": make_type("COLOR", "default"),

@@ -6,6 +6,7 @@ from .calibrated.avisc import AvisC
 from .calibrated.m3id import M3ID
 from .calibrated.vcd import VCD
 from .decoding import DECODINGS
+from .difference import Difference, Piece, difference
 from .kind import Decoding
 from .plain import Greedy, Sample
 from .templates import PLACES, TEMPLATES, Template, find_template
@@ -19,9 +20,12 @@ __all__ = [
     "Answer",
     "AvisC",
     "Decoding",
+    "Difference",
     "Greedy",
+    "Piece",
     "Sample",
     "Template",
     "ask",
+    "difference",
     "find_template",
 ]

@@ -31,6 +31,7 @@ NODES = (
     "AttnPromptView",
     "AttnPromptAsk",
     "AttnPromptExplain",
+    "AttnPromptCompareAnswers",
     "AttnPromptDemoScene",
 )
 
