@@ -66,6 +66,9 @@ PICTURES: Mapping[str, Column] = {
     .add("asked about", "PreviewImage", 280)
     .add("asked", "AttnPromptAsk", question=QUESTION, **FIXED)
     .add("asked said", "PreviewAny"),
+    "AttnPromptExplain": Column(12)
+    .add("explained", "AttnPromptExplain", question=QUESTION, **FIXED)
+    .add("explained judged", "PreviewImage", 300),
 }
 
 LINKS = (
@@ -111,4 +114,7 @@ LINKS = (
     ("scene", "image", "asked", "image"),
     ("scene", "image", "asked about", "images"),
     ("asked", "answer", "asked said", "source"),
+    ("lvlm", "lvlm", "explained", "lvlm"),
+    ("scene", "image", "explained", "image"),
+    ("explained", "curves", "explained judged", "images"),
 )
