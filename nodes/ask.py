@@ -1,44 +1,38 @@
 """The node that asks a vision-language model about pictures."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..api_core.answering import TEMPLATES, Answer, Decoding, Greedy, Sample, ask
-from ..api_core.errors import InvalidInput
+from ..api_core.answering import TEMPLATES, Answer, ask
+from ..api_core.answering.decoding import kind_of
 from ..api_core.models.server import ServerModel
-from . import convert, host, lvlm_models, sockets
+from ..api_core.results import Heatmap
+from . import convert, decodings, host, lvlm_models, sockets
 
 NO_BLIND_TOKENS = (
-    "Ask LVLM has no blind tokens to show: greedy and sample decoding do not look for any. "
-    "Disconnect blind_tokens, or choose a decoding that finds them."
+    "Ask LVLM has no blind tokens to show: only AvisC looks for them. Choose it as the decoding, or disconnect "
+    "blind_tokens."
+)
+NO_PLACES = (
+    "The image tokens of {model} have no known place in the picture, so blind tokens cannot be shown on it. The "
+    "answers are not affected; disconnect blind_tokens."
 )
 
 # A hint in words is written into the question here.
 OFFERED = {name: template for name, template in TEMPLATES.items() if "hint" not in template.needs}
 
 
-def _greedy(seed: int) -> Decoding:
-    return Greedy()
-
-
-def _sample(seed: int, temperature: float = 0.7, top_p: float = 0.95, top_k: int = 0) -> Decoding:
-    return Sample(temperature=temperature, top_p=top_p, top_k=top_k, seed=seed)
-
-
-DECODINGS: Mapping[str, Callable[..., Decoding]] = {"greedy": _greedy, "sample": _sample}
-
-
-def to_decoding(chosen: Mapping[str, Sequence[Any]] | None, seed: int) -> Decoding:
-    """The decoding that the `decoding` input describes: its own name under "decoding", and that one's settings."""
-    settings = convert.only_each(chosen)
-    name = settings.pop("decoding", None)
-    if name not in DECODINGS:
-        # ComfyUI leaves the whole input away when it does not know the name, so the name cannot be repeated here.
-        raise InvalidInput(f"Ask LVLM does not know this decoding. Choose one of: {', '.join(DECODINGS)}.")
-    return DECODINGS[name](seed=seed, **settings)
+def to_blind_tokens(answers: Sequence[Answer]) -> Any:
+    """A map of each case's first picture; where there are none, what stops the output and says why."""
+    maps = [answer.blind_tokens for answer in answers]
+    found = [heatmap.pictures[0] for heatmap in maps if heatmap is not None]
+    if len(found) == len(answers):
+        return Heatmap(tuple(found))
+    unlooked = all(answer.blind is None for answer in answers)
+    return host.blocked(NO_BLIND_TOKENS if unlooked else NO_PLACES.format(model=answers[0].model))
 
 
 def to_warnings(answers: Sequence[Answer], limit: int) -> list[str]:
@@ -130,14 +124,7 @@ class Ask(io.ComfyNode):
                 sockets.more_images(
                     "Further pictures that the model sees in the same prompt, such as the prompted one."
                 ),
-                io.DynamicCombo.Input(
-                    "decoding",
-                    options=[
-                        io.DynamicCombo.Option("greedy", []),
-                        io.DynamicCombo.Option("sample", _sample_inputs()),
-                    ],
-                    tooltip="How words are chosen. greedy: always the likeliest. sample: by chance, as the seed wills.",
-                ),
+                decodings.decoding_input(),
             ],
             outputs=[
                 io.String.Output(
@@ -175,8 +162,10 @@ class Ask(io.ComfyNode):
         cases = convert.to_cases(image, more_images, question=question, previous_answer=previous_answer)
         limit = convert.only(max_new_tokens, "max_new_tokens")
         chosen = convert.only(model, "model")
+        way = decodings.to_decoding(decoding, convert.only(seed, "seed"))
+        readings = kind_of(way).readings
         answers = ask(
-            chosen if isinstance(chosen, ServerModel) else lvlm_models.on_device(chosen, cases, limit),
+            chosen if isinstance(chosen, ServerModel) else lvlm_models.on_device(chosen, cases, limit, readings),
             cases.pictures,
             cases.texts["question"],
             template=convert.only(template, "template"),
@@ -184,7 +173,7 @@ class Ask(io.ComfyNode):
             previous_answers=cases.texts["previous_answer"],
             more_pictures=cases.further,
             max_new_tokens=limit,
-            decoding=to_decoding(decoding, convert.only(seed, "seed")),
+            decoding=way,
             on_token=host.live_text(cls.hidden.unique_id, len(cases)),
             on_progress=host.progress(cls.hidden.unique_id),
             on_notice=lambda line: host.warn(cls.hidden.unique_id, [line]),
@@ -193,36 +182,8 @@ class Ask(io.ComfyNode):
         return io.NodeOutput(
             [answer.text for answer in answers],
             [answer.thinking for answer in answers],
-            host.blocked(NO_BLIND_TOKENS),
+            to_blind_tokens(answers),
         )
-
-
-def _sample_inputs() -> list[io.Input]:
-    return [
-        io.Float.Input(
-            "temperature",
-            default=0.7,
-            min=0.01,
-            max=5.0,
-            step=0.05,
-            tooltip="Below 1 likely words become likelier; above 1 chance counts more.",
-        ),
-        io.Float.Input(
-            "top_p",
-            default=0.95,
-            min=0.01,
-            max=1.0,
-            step=0.01,
-            tooltip="Words are chosen among the likeliest that together reach this share; 1: among all.",
-        ),
-        io.Int.Input(
-            "top_k",
-            default=0,
-            min=0,
-            max=1000,
-            tooltip="Words are chosen among so many of the likeliest; 0: among all.",
-        ),
-    ]
 
 
 NODES: list[type[io.ComfyNode]] = [Ask]

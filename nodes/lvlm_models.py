@@ -69,9 +69,12 @@ def get_lvlm(
     return SHELF.share(name, (precision, attention, max_pixels), lambda: host.hold(load, LoadedLvlm))
 
 
-def on_device(loaded: LoadedLvlm, cases: Cases, max_new_tokens: int) -> LvlmModel:
-    """Bring the model to its device, with room for as many of these cases as are answered at once."""
-    at_once = min(len(cases), AT_ONCE)
+def on_device(loaded: LoadedLvlm, cases: Cases, max_new_tokens: int, readings: int = 1) -> LvlmModel:
+    """Bring the model to its device, with room for as many of these cases as are answered at once.
+
+    readings: how often a prompt is read and kept in memory.
+    """
+    at_once = min(len(cases), AT_ONCE) * readings
     return host.on_device(loaded, loaded.model.estimate_memory(_most_pixels(cases), max_new_tokens) * at_once)
 
 

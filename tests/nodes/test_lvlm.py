@@ -128,10 +128,41 @@ class TestAsk:
         assert ask(1) == ask(1)
         assert ask(1) != ask(2)
 
-    def test_blind_tokens_are_refused_where_the_decoding_has_none(self, run: Run, lvlm: Any, image: Image) -> None:
-        *_, blind = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **ASK).args
-        assert "greedy" in blind.message
-        assert "blind_tokens" in blind.message
+    @pytest.mark.parametrize("name", ["greedy", "sample", "VCD", "M3ID"])
+    def test_blind_tokens_are_refused_where_the_decoding_has_none(
+        self, run: Run, lvlm: Any, image: Image, name: str
+    ) -> None:
+        given = {**ASK, "decoding": {"decoding": name}}
+        answers, _, blind = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **given).args
+        assert len(answers) == 3
+        assert "only AvisC looks for them" in blind.message
+
+    def test_avisc_gives_a_map_of_each_picture_that_makes_a_mask(self, run: Run, lvlm: Any, image: Image) -> None:
+        given = {**ASK, "decoding": {"decoding": "AvisC"}}
+        answers, _, blind = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **given).args
+        assert len(answers) == len(blind) == 3
+        assert [picture.size for picture in blind.pictures] == [tuple(image.shape[1:3])] * 3
+        (mask,) = run("AttnPromptTuneMask", heatmap=blind, **MASK).args
+        assert mask.shape == image.shape[:3]
+
+    def test_image_tokens_without_a_place_are_said_to_have_none(self, nodes: Any) -> None:
+        from pack.api_core.answering import Answer, AvisC
+        from pack.api_core.answering.calibrated.blind_tokens import find_blind_tokens
+        from pack.nodes.ask import to_blind_tokens
+
+        found = find_blind_tokens({0: torch.rand(9)}, 0.5, 1.0)
+        answer = Answer("a", "", "?", AvisC(), True, model="pooled", blind=found)
+        assert "image tokens of pooled have no known place" in to_blind_tokens([answer]).message
+
+    def test_decodings_have_the_librarys_defaults(self, nodes: Any) -> None:
+        from pack.api_core.answering import DECODINGS
+        from pack.nodes.decodings import OPTIONS, to_decoding
+
+        assert list(OPTIONS) == [kind.name for kind in DECODINGS]
+        for kind in DECODINGS:
+            shown = {given.id: [given.default] for given in OPTIONS[kind.name]()}
+            assert to_decoding({"decoding": [kind.name], **shown}, 0) == kind.settings()
+            assert to_decoding({"decoding": [kind.name]}, 0) == kind.settings()
 
     @pytest.mark.parametrize("decoding", [None, {}, {"decoding": "beam"}])
     def test_unknown_decoding_is_named(self, run: Run, lvlm: Any, image: Image, decoding: Any) -> None:
@@ -149,6 +180,8 @@ class TestAsk:
             ({"max_new_tokens": [4, 5]}, "max_new_tokens is one setting"),
             ({"decoding": {"decoding": "sample", "temperature": -1.0}}, "-1"),
             ({"decoding": {"decoding": "sample", "top_p": 0.0}}, "0"),
+            ({"decoding": {"decoding": "AvisC", "gamma": 2.0}}, "gamma must be from 0 to 1, not 2"),
+            ({"decoding": {"decoding": "VCD", "noise_step": 2000}}, "noise_step"),
         ],
     )
     def test_mistakes(self, run: Run, lvlm: Any, image: Image, changes: dict[str, Any], said: str) -> None:
