@@ -8,12 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ..answering import Answer, Decoding, Greedy, Sample, ask, find_template
+from ..answering import Answer, ask, find_template
 from ..errors import AttentionPromptingError, InvalidInput
 from ..models.lvlm.model import LvlmModel
 from ..models.server import ServerModel, connect
 from ..pictures import flatten_alpha, to_picture
 from ..prompting import prompt_picture
+from .decoding_options import chosen_decoding
 from .files import find_pictures
 from .loading import load_lvlm_model
 from .terminal import ProgressBar, complain, one_line, say
@@ -21,7 +22,7 @@ from .terminal import ProgressBar, complain, one_line, say
 
 def run(options: argparse.Namespace) -> int:
     """Ask about every picture; returns how many could not be read. Raises where nothing could be done as asked."""
-    decoding = _decoding(options)
+    decoding = chosen_decoding(options)
     filled = find_template(options.template)
     filled.fill(options.question, previous_answer=options.previous_answer, hint=options.hint)
     if options.with_original and not options.prompted_by:
@@ -62,12 +63,6 @@ def load_model(options: argparse.Namespace) -> LvlmModel | ServerModel:
     if model is None:
         raise InvalidInput("A model has to answer. Give its name or folder with --model, or a --server.")
     return model
-
-
-def _decoding(options: argparse.Namespace) -> Decoding:
-    if not options.temperature:
-        return Greedy()
-    return Sample(options.temperature, options.top_p, options.top_k, options.seed)
 
 
 def _pictures(options: argparse.Namespace, sources: list[Path]) -> tuple[list[Path], list[Tensor], int]:
@@ -125,4 +120,13 @@ def _as_json(source: Path, options: argparse.Namespace, answer: Answer) -> dict[
         "prompted_by": options.prompted_by,
         "decoding": {"name": answer.decoding.name, **dataclasses.asdict(answer.decoding)},
         "notes": list(answer.notes),
-    }
+    } | _blind_tokens(answer)
+
+
+def _blind_tokens(answer: Answer) -> dict[str, Any]:
+    """What a decoding that looks for them found: how many there are, of how many tokens, by which layers."""
+    if answer.blind is None:
+        return {}
+    blind = answer.blind
+    count = {"count": int(blind.blind.sum()), "of": len(blind.blind), "layers": list(blind.layers)}
+    return {"blind_tokens": count}

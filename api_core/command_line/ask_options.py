@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..models.catalog import EMBEDDED_LVLM
+from .decoding_options import add_decoding_options
 from .options import PRECISIONS, OptionHelp, number
 
 PRESETS = ("vllm", "sglang", "ollama", "lm-studio", "llama.cpp", "openai")
@@ -42,12 +43,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
 
     answer = parser.add_argument_group("answer")
     answer.add_argument("--max-new-tokens", type=number(1, kind=int), default=256, help="the longest answer")
-    answer.add_argument("--temperature", type=number(0), default=0.0, help="0 takes the likeliest words")
-    answer.add_argument("--top-p", type=number(0, 1), default=0.95, help="with a temperature: among the likeliest")
-    answer.add_argument(
-        "--top-k", type=number(0, kind=int), default=0, help="with a temperature: among so many, 0: all"
-    )
-    answer.add_argument("--seed", type=number(0, kind=int), default=0, help="with a temperature: of the draw")
+    add_decoding_options(answer)
     answer.add_argument("--think", action="store_true", help="let a local model that can choose think first")
     answer.add_argument("--show-thinking", action="store_true", help="also show what the model thought")
 

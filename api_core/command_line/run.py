@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..answering import Answer, Decoding, Greedy, Sample, ask, find_template
+from ..answering import Answer, Decoding, ask, find_template
 from ..attribution import list_lvlm_methods, list_methods
 from ..datasets.asking import AskCases
 from ..datasets.cases import read_cases
@@ -20,6 +20,7 @@ from ..models.catalog import EMBEDDED_CLIP
 from ..models.lvlm.model import LvlmModel
 from ..models.server import ServerModel, connect
 from ..progress import Progress
+from .decoding_options import chosen_decoding
 from .loading import load_clip_model, load_lvlm_model
 from .options import chosen_style
 from .run_options import NO_MODEL
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         options.feather,
         options.invert,
     )
-    decoding = _decoding(options)
+    decoding = chosen_decoding(options)
     work = AskCases(
         None if model is None else partial(_answer, model, options, decoding),
         None if maps is None else Prompting(maps, mask, style, options.strength),
@@ -109,10 +110,6 @@ def _maps(options: argparse.Namespace, model: LvlmModel | ServerModel | None) ->
         raise InvalidInput("--map lvlm needs a model on this machine: name it with --map-model, or say --map clip.")
     chosen.resolve_layers(options.layers)
     return LvlmMaps(chosen, options.method, options.layers, options.reading)
-
-
-def _decoding(options: argparse.Namespace) -> Decoding:
-    return Sample(options.temperature, options.top_p, seed=options.seed) if options.temperature else Greedy()
 
 
 def _answer(

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
+from .decoding_options import add_decoding_options
 from .options import (
     FITS,
     METHODS,
@@ -53,9 +54,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--template", default="plain", help="a name, or a text with {question} in it")
     asking.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
     asking.add_argument("--max-new-tokens", type=number(1, kind=int), default=128, help="the longest answer")
-    asking.add_argument("--temperature", type=number(0), default=0.0, help="0 takes the likeliest words")
-    asking.add_argument("--top-p", type=number(0, 1), default=0.95, help="with a temperature: among the likeliest")
-    asking.add_argument("--seed", type=number(0, kind=int), default=0, help="with a temperature: of the draw")
+    add_decoding_options(asking)
     asking.add_argument("--no-plain", action="store_true", help="ask about the prompted picture only")
     asking.add_argument("--batch-size", type=number(1, kind=int), default=8, help="cases at once")
 
