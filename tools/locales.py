@@ -28,7 +28,7 @@ SAME_EVERYWHERE = {"alpha", "beta", "clip", "gamma", "l1", "l2", "l3", "lvlm", "
 SAME_IN: dict[str, set[str]] = {
     "fr": {"attention", "description", "image", "interpolation", "mode", "points", "question", "style"},
     "pt-BR": {"template"},
-    "tr": {"model"},
+    "tr": {"model", "momentum"},
 }
 
 _NUMBERED = re.compile(r"(.*\D)([1-9]\d*)")  # the key of a socket that appears when the one before it is used

@@ -85,7 +85,7 @@ def main() -> None:
     numbers = {node.key: number for number, node in enumerate(nodes)}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport={"width": 800, "height": 1200}, device_scale_factor=SHARPNESS)
+        page = browser.new_page(viewport={"width": 800, "height": 1600}, device_scale_factor=SHARPNESS)
         open_page(page, args.url)
         page.evaluate(DRESS)
         open_page(page, args.url)
