@@ -79,6 +79,7 @@ def take(page: Page, numbers: list[int], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8188", help="a running ComfyUI with this pack")
+    parser.add_argument("--only", default="", help="those of nodes whose id holds this")
     parser.add_argument("--to", type=Path, default=TARGET, help="the folder that they are written to")
     args = parser.parse_args()
     nodes = [node for row in PICTURES.values() for node in row.nodes]
@@ -100,7 +101,7 @@ def main() -> None:
         page.wait_for_timeout(3000)  # pictures are fetched and drawn
         page.evaluate(CUT_LINKS, ROW)
         page.add_style_tag(content=HIDE_THE_REST)
-        for name, row in PICTURES.items():
+        for name, row in ((name, row) for name, row in PICTURES.items() if args.only in name):
             take(page, [numbers[node.key] for node in row.nodes], args.to / f"{name}.webp")
             print(f"wrote {name}.webp")
         browser.close()

@@ -69,6 +69,11 @@ PICTURES: Mapping[str, Column] = {
     "AttnPromptExplain": Column(12)
     .add("explained", "AttnPromptExplain", question=QUESTION, **FIXED)
     .add("explained judged", "PreviewImage", 300),
+    "AttnPromptCompareAnswers": Column(13)
+    .add("plain", "PrimitiveString", value="A red square left of a pink star")
+    .add("prompted", "PrimitiveString", value="A red star right of a pink star")
+    .add("compared", "AttnPromptCompareAnswers", names="plain, prompted")
+    .add("compared told", "PreviewAny"),
 }
 
 LINKS = (
@@ -117,4 +122,7 @@ LINKS = (
     ("lvlm", "lvlm", "explained", "lvlm"),
     ("scene", "image", "explained", "image"),
     ("explained", "curves", "explained judged", "images"),
+    ("plain", "STRING", "compared", "answers.answer0"),
+    ("prompted", "STRING", "compared", "answers.answer1"),
+    ("compared", "differences", "compared told", "source"),
 )
