@@ -104,7 +104,7 @@ class _Payload:
 
 
 def _describe(picture: PictureMap, payload: _Payload) -> dict[str, Any]:
-    own = mask_defaults(picture.model)
+    own = mask_defaults(picture.model, parts=picture.parts)
     floats = sum(view.values.numel() for views in picture.parts.values() for view in views)
     fits = payload.floats + floats <= MOST_FLOATS
     kept = picture if fits else picture.pick([0])

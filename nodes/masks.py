@@ -121,8 +121,8 @@ class TuneMask(io.ComfyNode):
         smoothing_unit: str = "patches",
         feather: int = 0,
     ) -> io.NodeOutput:
-        model = heatmap.pictures[0].model if heatmap.pictures else ""
-        settings = mask_defaults(model, contrast if contrast >= 0 else None, smoothing or None)
+        model, parts = (heatmap.pictures[0].model, heatmap.pictures[0].parts) if heatmap.pictures else ("", ())
+        settings = mask_defaults(model, contrast if contrast >= 0 else None, smoothing or None, parts)
         tuned = tune(
             heatmap,
             contrast=settings.contrast,

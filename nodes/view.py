@@ -71,7 +71,7 @@ def _to_masks(shown: Heatmap | Tensor) -> tuple[list[Tensor], list[str], tuple[s
         return masks, ["mask"] * len(masks), ()
     if not shown.pictures:
         raise InvalidInput("The heatmap holds no picture. Connect one that was made of at least one.")
-    own = mask_defaults(shown.pictures[0].model)
+    own = mask_defaults(shown.pictures[0].model, parts=shown.pictures[0].parts)
     tuned = tune(shown, contrast=own.contrast, smoothing=own.smoothing)
     captions = [picture.labels[0].text for picture in shown.pictures]
     return list(tuned.masks), captions, (*shown.warnings, *tuned.warnings)

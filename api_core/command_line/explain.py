@@ -113,7 +113,7 @@ def explain_one(
 
 def masks(picture: PictureMap, options: argparse.Namespace) -> list[Tensor]:
     """A mask for each of the map's labels, tuned as the options say."""
-    settings = mask_defaults(picture.model, options.contrast, options.smoothing)
+    settings = mask_defaults(picture.model, options.contrast, options.smoothing, picture.parts)
     each = Heatmap(tuple(picture.pick([index]) for index in range(len(picture.labels))))
     tuned = tune(
         each,
@@ -122,6 +122,7 @@ def masks(picture: PictureMap, options: argparse.Namespace) -> list[Tensor]:
         interpolation=options.interpolation,
         threshold=options.threshold,
         grow=options.grow,
+        feather=options.feather,
         invert=options.invert,
     )
     return list(tuned.masks)

@@ -137,6 +137,7 @@ def test_a_setting_is_one_value(convert: Any) -> None:
     with pytest.raises(InvalidInput, match="seed is one"):
         convert.only([], "seed")
     assert convert.only_each({"decoding": ["sample"], "top_p": [0.5]}) == {"decoding": "sample", "top_p": 0.5}
+    assert convert.only_each({"decoding": ["sample"], "top_p": None}) == {"decoding": "sample"}
     assert convert.only_each(None) == {}
 
 

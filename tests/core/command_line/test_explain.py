@@ -87,6 +87,9 @@ def test_settings_of_the_method_and_of_the_overlay(scene: Path, tmp_path: Path) 
     assert (after <= before).all()
     black = (after == 0).all(-1).mean()
     assert 0.1 < black < 1
+    assert explained(scene, tmp_path / "soft", *igos, "--style", "fade", "--threshold", "0.5", "--feather", "9") == 0
+    soft = np.asarray(Image.open(tmp_path / "soft" / "scene.png")).astype(int)
+    assert ((soft > 0) & (soft < before)).sum() > ((after > 0) & (after < before)).sum() + 100
     report = json.loads((tmp_path / "out" / "scene.report.json").read_text(encoding="utf-8"))
     assert report["method"] == "igos++"
     assert report["with gradients"] > 0
