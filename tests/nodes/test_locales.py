@@ -105,6 +105,11 @@ class TestTranslation:
                     assert value in text, f"{name}.{part.id} does not name {value!r}: {text}"
 
 
+def test_french_signs_do_not_begin_a_line() -> None:
+    for place, text in locales.flat(locales.read("fr")).items():
+        assert not re.search(r" [:;?!»]|« ", text), f"{'.'.join(place)} needs a no-break space: {text}"
+
+
 def numbers(text: str) -> list[str]:
     return sorted(re.findall(r"\d+", text))
 
