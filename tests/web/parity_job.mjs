@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { colour, COLORMAPS, wholeTable } from "../../web/modules/colormap.mjs";
 import { tuneMask } from "../../web/modules/mask.mjs";
+import { overlay } from "../../web/modules/overlay.mjs";
 
 const folder = process.argv[2];
 const { jobs, tables } = JSON.parse(readFileSync(`${folder}/jobs.json`, "utf8"));
@@ -25,7 +26,13 @@ function unpacked(picture) {
 
 const results = [];
 const warnings = [];
-for (const { picture, settings, size } of jobs) {
+for (const { picture, settings, size, style, strength, pixels, mask } of jobs) {
+  if (style) {
+    const count = size[0] * size[1];
+    const drawn = overlay(Uint8ClampedArray.from(at(pixels, 4 * count)), at(mask, count), size, style, strength);
+    results.push(Float32Array.from(drawn));
+    continue;
+  }
   const made = tuneMask(unpacked(picture), settings, size);
   results.push(made.values);
   warnings.push(made.warning ?? "");

@@ -12,6 +12,7 @@ import pytest
 import torch
 from pack.api_core.colormaps import COLORMAPS, colorize, colormap
 from pack.api_core.masks import tune
+from pack.api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, Style, apply
 from pack.api_core.results import PictureMap
 from pack.tests.web.parity_cases import Case, random_cases
 
@@ -144,3 +145,53 @@ def test_colours_are_the_same_in_javascript(tmp_path: Path) -> None:
             start += expected.numel()
             assert np.abs(levels - expected.numpy() * 255).max() <= 0.5 + 1e-3, name
     assert start == len(made["values"])
+
+
+STYLES: tuple[dict[str, Any], ...] = (
+    {"style": "fade to grey", "level": 0, "rounding": "none"},
+    {"style": "fade to grey", "level": 97, "rounding": "truncate"},
+    {"style": "fade to grey", "level": 255, "rounding": "round"},
+    {"style": "fade to colour", "colour": "#2a8"},
+    {"style": "desaturate"},
+    {"style": "heat colours", "colormap": "turbo", "opacity": 0.5, "weighted": False},
+    {"style": "heat colours", "colormap": "coldhot", "opacity": 0.9, "weighted": True},
+    {"style": "outline", "colour": "#ff3030", "width": 3, "threshold": 0.5},
+    {"style": "outline", "colour": "#00ff00", "width": 8, "threshold": 0.3},
+    *({"style": "blur", "radius": radius} for radius in (0.5, 1.5, 2.9, 3.0, 8.0, 40.0)),
+)
+
+
+def test_overlays_are_the_same_in_javascript(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(4)
+    values: list[np.ndarray] = []
+    jobs, expected = [], []
+    for style in STYLES:
+        for strength in (1.0, 0.35):
+            height, width = (int(side) for side in torch.randint(5, 90, (2,), generator=generator))
+            picture = torch.randint(0, 256, (height, width, 4), generator=generator).to(torch.float32)
+            mask = torch.rand(height, width, generator=generator)
+            start = sum(map(len, values))
+            values += [picture.numpy().ravel(), mask.numpy().ravel()]
+            places = {"pixels": start, "mask": start + picture.numel()}
+            jobs.append({**places, "size": [height, width], "style": style, "strength": strength})
+            expected.append((style, apply(picture / 255, mask, to_style(style), strength).numpy() * 255))
+    made = run_node(tmp_path, jobs, values, tables=False)["values"]
+    start = 0
+    for style, drawn in expected:
+        apart = np.abs(made[start : start + drawn.size].reshape(drawn.shape) - drawn).max()
+        start += drawn.size
+        assert apart <= 1 + 1e-3, f"{style}: {apart:.2f} levels apart"  # the page's pixels are whole levels
+    assert start == len(made)
+
+
+def to_style(style: dict[str, Any]) -> Style:
+    """The library's style for what the widgets say."""
+    given = {name: value for name, value in style.items() if name not in ("style", "level")}
+    if "colour" in given:
+        digits = given.pop("colour").removeprefix("#")
+        pairs = [digit * 2 for digit in digits] if len(digits) == 3 else [digits[i : i + 2] for i in (0, 2, 4)]
+        given["color"] = tuple(int(pair, 16) / 255 for pair in pairs)
+    if "level" in style:
+        given["color"] = (style["level"] / 255,) * 3
+    kinds = {"blur": BlurStyle, "desaturate": DesaturateStyle, "heat colours": HeatStyle, "outline": OutlineStyle}
+    return kinds.get(style["style"], FadeStyle)(**given)

@@ -75,8 +75,8 @@ export function inverted(values) {
   return values.map((value) => 1 - value);
 }
 
-/** @param {number} value */
-function roundHalfToEven(value) {
+/** As Python rounds. @param {number} value */
+export function roundHalfToEven(value) {
   const below = Math.floor(value);
   return value - below === 0.5 ? below + (below % 2) : Math.round(value);
 }
