@@ -41,11 +41,13 @@ def entry(
     masks: Sequence[Tensor] = (),
     pictures: Sequence[Tensor] = (),
     answers: Sequence[str] = (),
+    **said: Any,
 ) -> dict[str, list[dict[str, Any]]]:
     """A node's `ui` entry: the names of the files that are left, by what they hold, and the answers in full.
 
     heatmap: raw. masks: [H, W], 0..1. pictures: [H, W, 3 or 4], which leave as JPEG. No more than MOST_PICTURES of each
-    are left. A face is a comfort: where nothing can be written, the log says so and the node's results stay.
+    are left. said: what else the face is told as it is, such as the settings that gave the result. A face is a
+    comfort: where nothing can be written, the log says so and the node's results stay.
     """
     files: dict[str, Any] = {}
     try:
@@ -63,7 +65,7 @@ def entry(
     count = max(len(heatmap or ()), len(masks), len(pictures))
     if count > MOST_PICTURES:
         files["count"] = count
-    return {KEY: [files]} if files else {}
+    return {KEY: [{**files, **said}]} if files else {}
 
 
 def heatmap_bytes(heatmap: Heatmap) -> bytes:

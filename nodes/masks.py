@@ -6,7 +6,7 @@ from ..api_core.geometry import INTERPOLATIONS
 from ..api_core.masks import tune
 from ..api_core.models.catalog import mask_defaults
 from ..api_core.results import Heatmap
-from . import convert, host, sockets
+from . import convert, faces, host, sockets
 
 MOST_CONTRAST = 50.0
 MOST_SMOOTHING = 99
@@ -136,8 +136,22 @@ class TuneMask(io.ComfyNode):
             smoothing_unit=smoothing_unit if smoothing else "patches",  # the model's own width counts patches
         )
         host.warn(cls.hidden.unique_id, tuned.warnings)
-        ui = {"text": tuned.warnings} if tuned.warnings else None
-        return io.NodeOutput(host.to_intermediate(convert.stacked(tuned.masks, "Masks")), ui=ui)
+        shown = {
+            "contrast": contrast,
+            "smoothing": smoothing,
+            "interpolation": interpolation,
+            "words": words,
+            "threshold": threshold,
+            "grow": grow,
+            "invert": invert,
+            "smoothing_unit": smoothing_unit,
+            "feather": feather,
+        }
+        texts = {"text": tuned.warnings} if tuned.warnings else {}
+        return io.NodeOutput(
+            host.to_intermediate(convert.stacked(tuned.masks, "Masks")),
+            ui={**texts, **faces.entry(heatmap=heatmap, settings=shown)},
+        )
 
 
 NODES: list[type[io.ComfyNode]] = [TuneMask]

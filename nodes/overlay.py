@@ -19,7 +19,7 @@ from ..api_core.overlay import (
     Style,
     apply,
 )
-from . import convert, host, sockets
+from . import convert, faces, host, sockets
 
 
 def _fade_to_grey(level: int = 0, rounding: Rounding = "none") -> Style:
@@ -64,6 +64,11 @@ def to_style(chosen: Mapping[str, Any] | None) -> Style:
         # ComfyUI leaves the whole input away when it does not know the name, so the name cannot be repeated here.
         raise InvalidInput(f"Overlay Attention does not know this style. Choose one of: {', '.join(STYLES)}.")
     return STYLES[name](**settings)
+
+
+def to_settings(chosen: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The same by the names of the widgets, as the page has them: "style", "style.level" and so on."""
+    return {name if name == "style" else f"style.{name}": value for name, value in (chosen or {}).items()}
 
 
 class Overlay(io.ComfyNode):
@@ -135,8 +140,17 @@ class Overlay(io.ComfyNode):
     def execute(
         cls, image: Tensor, mask: Tensor, strength: float, style: Mapping[str, Any] | None = None
     ) -> io.NodeOutput:
-        drawn = apply(convert.to_picture_batch(image), convert.to_mask_batch(mask), to_style(style), strength)
-        return io.NodeOutput(host.to_intermediate(drawn))
+        pictures, masks = convert.to_picture_batch(image), convert.to_mask_batch(mask)
+        drawn = apply(pictures, masks, to_style(style), strength)
+        return io.NodeOutput(
+            host.to_intermediate(drawn),
+            ui=faces.entry(
+                masks=list(masks),
+                pictures=list(pictures),
+                settings={"strength": strength, **to_settings(style)},
+                size=list(pictures.shape[1:3]),
+            ),
+        )
 
 
 def _grey_inputs() -> list[io.Input]:

@@ -1,5 +1,7 @@
 // The one script that ComfyUI's page loads of this pack: it gives the nodes their faces. No result needs it.
 import { app } from "../../scripts/app.js";
+import { compareAnswers } from "./modules/compare_answers.mjs";
+import { overlayLive, tuneLive } from "./modules/live_tuning.mjs";
 import { outputsReplaced } from "./modules/node_faces.mjs";
 import { translateTooltips } from "./modules/translated_tooltips.mjs";
 import { showWarnings } from "./modules/warnings.mjs";
@@ -8,7 +10,11 @@ import { showWarnings } from "./modules/warnings.mjs";
  * What gives a new node its face, by the node's id.
  * @type {Record<string, (node: import("./modules/node_faces.mjs").FaceNode) => void>}
  */
-const FACES = {};
+const FACES = {
+  AttnPromptCompareAnswers: compareAnswers,
+  AttnPromptOverlay: overlayLive,
+  AttnPromptTuneMask: tuneLive,
+};
 
 app.registerExtension({
   name: "attention-prompting",
