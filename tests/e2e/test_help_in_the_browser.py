@@ -1,5 +1,6 @@
 """Each node's help page in ComfyUI's own panel, with its picture, in both renderers."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from pack.tests.e2e.server import ROOT, Server
 
 pytestmark = pytest.mark.host
 
-PAGES = sorted((ROOT / "web" / "docs").glob("*.md"))
+DOCS = ROOT / "web" / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+LOCALE = "Comfy.Locale"
 
 # One node alone on the canvas, chosen as a click does.
 CHOOSE = """(type) => {
@@ -39,18 +42,34 @@ def page(comfyui: Server) -> Iterator[ComfyPage]:
 @pytest.mark.parametrize("modern", [False, True], ids=["classic", "modern"])
 def test_the_panel_shows_every_page_with_its_picture(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
     page.open(modern=modern)
-    page.page.keyboard.press("Escape")  # a first visit opens the templates over the graph
     for path in PAGES:
-        page.page.evaluate(CHOOSE, path.stem)
-        panel = page.page.locator(PANEL)
-        if not panel.is_visible():
-            page.page.get_by_test_id("info-button").click()
-        heading = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-        panel.get_by_role("heading", name=heading, exact=True).wait_for()
-        picture = panel.locator(f"img[src$='/docs/pictures/{path.stem}.webp']")
-        picture.wait_for()
-        width = picture.evaluate("async (shown) => { await shown.decode(); return shown.naturalWidth; }")
-        assert width > 300, f"{path.stem}: the picture is {width} pixels wide"
-        assert panel.get_by_role("heading", name="Common mistakes").count() == 1
+        assert_shown(page, path.stem, path)
         page.screenshot(tmp_path / f"{path.stem}.png")
     assert not page.errors
+
+
+def test_a_translated_page_is_shown_with_the_same_picture(page: ComfyPage, tmp_path: Path) -> None:
+    page.server.post("/settings", {LOCALE: "ja"})
+    try:
+        page.open(modern=True)
+        assert_shown(page, "AttnPromptOverlay", DOCS / "AttnPromptOverlay" / "ja.md")
+        page.screenshot(tmp_path / "ja.png")
+        assert not page.errors
+    finally:
+        page.server.post("/settings", {LOCALE: "en"})
+
+
+def assert_shown(page: ComfyPage, node: str, path: Path) -> None:
+    """The panel shows that file, all of it, with the picture of the node."""
+    page.page.keyboard.press("Escape")  # a first visit opens the templates over the graph
+    page.page.evaluate(CHOOSE, node)
+    panel = page.page.locator(PANEL)
+    if not panel.is_visible():
+        page.page.get_by_test_id("info-button").click()
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    panel.get_by_role("heading", name=headings[0], exact=True).wait_for()
+    assert panel.get_by_role("heading").all_inner_texts() == headings
+    picture = panel.locator(f"img[src$='/docs/pictures/{node}.webp']")
+    picture.wait_for()
+    width = picture.evaluate("async (shown) => { await shown.decode(); return shown.naturalWidth; }")
+    assert width > 300, f"{node}: the picture is {width} pixels wide"
