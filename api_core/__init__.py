@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .answering import Answer, Greedy, Sample, ask
     from .attribution import LvlmHeatmap, clip_heatmap, list_lvlm_methods, list_methods, lvlm_heatmap
     from .errors import AttentionPromptingError
+    from .explanation.curves import draw_curves
     from .explanation.explain import explain
     from .explanation.methods import list_explanation_methods
     from .explanation.result import Explanation
@@ -51,6 +52,7 @@ _HOMES = {
     "clip_api": "prompting",
     "clip_heatmap": "attribution",
     "connect": "models.server",
+    "draw_curves": "explanation.curves",
     "explain": "explanation.explain",
     "forbid_downloads": "models.download",
     "list_clip_models": "models.catalog",
@@ -91,6 +93,7 @@ __all__ = [
     "clip_api",
     "clip_heatmap",
     "connect",
+    "draw_curves",
     "explain",
     "forbid_downloads",
     "list_clip_models",

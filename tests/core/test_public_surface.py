@@ -35,7 +35,7 @@ def test_using_it_imports_no_model_library() -> None:
     heavy = ("transformers", "open_clip", "huggingface_hub", "timm")
     done = run(
         "from api_core import ask, clip_api, clip_heatmap, load_clip, overlay, prompt_picture, tune\n"
-        "from api_core import connect, llava_api, load_lvlm, lvlm_heatmap\n"
+        "from api_core import connect, draw_curves, explain, llava_api, load_lvlm, lvlm_heatmap\n"
         f"loaded = [m for m in {heavy!r} if m in sys.modules]; assert not loaded, loaded"
     )
     assert done.returncode == 0, done.stderr

@@ -74,11 +74,40 @@ def test_a_batch_of_three_gives_three_explanations(comfyui: Server) -> None:
         assert len(run.outputs[name]["images"]) == 3
 
 
+AVISC = {
+    "decoding": "AvisC",
+    "decoding__alpha": -1.0,
+    "decoding__threshold": 1.0,
+    "decoding__gamma": 0.5,
+    "decoding__scheme": "zeros",
+    "decoding__beta": 0.1,
+    "decoding__temperature": 0.0,
+    "decoding__top_p": 1.0,
+    "decoding__top_k": 0,
+}
+
+
+def test_trust_or_doubt(comfyui: Server) -> None:
+    """The plain and the calibrated answer to one question, each explained; the blind tokens beside them."""
+    made = graph()
+    made["calibrated"] = prompts.ask("lvlm", "scene", QUESTION, **AVISC)
+    made["calibrated answer"] = shown("calibrated")
+    made["blind"] = prompts.node("AttnPromptView", image=["scene", 0], map=["calibrated", 2])
+    made["explain calibrated"] = prompts.explain("lvlm", "scene", QUESTION, answer=["calibrated", 0], **FEW_STEPS)
+    made["calibrated report"] = shown("explain calibrated", 1)
+    made["calibrated view"] = prompts.view("scene", "explain calibrated")
+    run = comfyui.run(made)
+    assert_ran(run, *made)
+    (told,) = texts(run, "calibrated report")
+    assert [json.loads(told)["answer"]] == texts(run, "calibrated answer")
+    assert len(saved_pictures(comfyui, run, "blind")) == 1
+
+
 def test_stop_in_the_middle_then_the_same_answer_as_before(comfyui: Server) -> None:
     before = comfyui.run(graph())
     assert_ran(before, "answer")
     seconds = []
-    long = {"method__steps": 100, "method__blends": 8, "method__settled": 1.0}
+    long = {"method__steps": 100, "method__blends": 2, "method__settled": 1.0}
     for seed in range(1, 4):  # the quickest counts: what else this machine does is not ours
         run = comfyui.run(graph(**{**long, "seed": seed}), stop_when=lambda run: run.previews >= 2)
         assert run.ending == "execution_interrupted"

@@ -116,7 +116,7 @@ def test_freeing_gives_the_memory_of_a_large_model_back(tmp_path: Path, kind: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["clip", "lvlm"])
+@pytest.mark.parametrize("kind", ["clip", "lvlm", "explain"])
 def test_queued_runs_do_not_grow(tmp_path: Path, kind: str) -> None:
     """A shortened form of the benchmark; the bar itself is for 200 runs."""
     report = run_benchmark(tmp_path, "runs", "--kind", kind, "--runs", "80", "--settle", "30")
