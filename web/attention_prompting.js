@@ -4,6 +4,7 @@ import { compareAnswers } from "./modules/compare_answers.mjs";
 import { overlayLive, tuneLive } from "./modules/live_tuning.mjs";
 import { outputsReplaced } from "./modules/node_faces.mjs";
 import { translateTooltips } from "./modules/translated_tooltips.mjs";
+import { insetHeatmap, insetWithHints, viewHeatmap } from "./modules/viewer_faces.mjs";
 import { showWarnings } from "./modules/warnings.mjs";
 
 /**
@@ -11,9 +12,13 @@ import { showWarnings } from "./modules/warnings.mjs";
  * @type {Record<string, (node: import("./modules/node_faces.mjs").FaceNode) => void>}
  */
 const FACES = {
+  AttnPromptCLIPHeatmap: insetHeatmap,
   AttnPromptCompareAnswers: compareAnswers,
+  AttnPromptExplain: insetHeatmap,
+  AttnPromptLVLMHeatmap: insetWithHints,
   AttnPromptOverlay: overlayLive,
   AttnPromptTuneMask: tuneLive,
+  AttnPromptView: viewHeatmap,
 };
 
 app.registerExtension({

@@ -57,6 +57,15 @@ class ComfyPage:
         set_to = self.page.evaluate("(name) => window.app.extensionManager.setting.get(name)", MODERN_NODES)
         assert set_to is modern, f"the page did not take the setting {MODERN_NODES}"
 
+    def dismiss(self) -> None:
+        """Close what a first visit opens over the graph."""
+        self.page.wait_for_timeout(1000)
+        self.page.keyboard.press("Escape")
+
+    def command(self, name: str) -> None:
+        """Run a command of the page, as its menus and keys do."""
+        self.page.evaluate("async (name) => { await window.app.extensionManager.command.execute(name); }", name)
+
     def load(self, workflow: dict[str, Any]) -> None:
         self.page.evaluate("async (graph) => { await window.app.loadGraphData(graph); }", workflow)
         self.page.keyboard.press("Escape")  # a first visit opens the templates over the graph

@@ -50,6 +50,7 @@ export function addFace(node, name, element, { minHeight = 200 } = {}) {
   const height = () => (typeof minHeight === "function" ? minHeight() : minHeight);
   element.style.minHeight = `${height()}px`;
   element.addEventListener("keydown", keepFromCanvas);
+  element.addEventListener("wheel", passWheelOn, { passive: false });
   const widget = node.addDOMWidget(name, name, element, {
     serialize: false,
     hideOnZoom: false,
@@ -80,6 +81,19 @@ export function refit(node, element, minHeight) {
  */
 function keepFromCanvas(event) {
   if (event.target !== event.currentTarget && OWN_KEYS.includes(event.key)) event.stopPropagation();
+}
+
+/**
+ * Turning the wheel over a face moves the canvas as it does elsewhere, unless something of the face can be scrolled.
+ * @param {WheelEvent} event
+ */
+function passWheelOn(event) {
+  const { LiteGraph } = /** @type {any} */ (window);
+  if (LiteGraph?.vueNodesMode) return; // this renderer's nodes lie inside of what listens to the wheel
+  for (let part = event.target; part instanceof Element && part !== event.currentTarget; part = part.parentElement) {
+    if (part.scrollHeight > part.clientHeight && getComputedStyle(part).overflowY === "auto") return;
+  }
+  /** @type {any} */ (app.canvas).processMouseWheel(event);
 }
 
 /**
