@@ -13,6 +13,9 @@ BUILD = """([nodes, links]) => {
         node.pos = at;
         graph.add(node);
         made[name] = node;
+        for (const widget of node.widgets ?? []) {
+            if (widget.name === 'control_after_generate') widget.value = 'fixed';
+        }
         for (const [key, value] of Object.entries(values)) {
             const widget = node.widgets.find((widget) => widget.name === key);
             widget.value = value;
@@ -32,6 +35,6 @@ Link = tuple[str, str, str, str]
 def build(page: ComfyPage, nodes: list[Node], links: list[Link]) -> dict[str, str]:
     """Put nodes (name, type, place, values of widgets) and links (from, output, to, input) on an empty canvas.
 
-    Returns the nodes' ids by name.
+    Seeds stay as given. Returns the nodes' ids by name.
     """
     return page.page.evaluate(BUILD, [nodes, links])

@@ -63,7 +63,8 @@ class Face:
         self.node = node
         self.page.evaluate(
             """(id) => {
-                const widget = window.app.canvas.graph.getNodeById(id).widgets.find(({name}) => name === 'attention_view');
+                const { widgets } = window.app.canvas.graph.getNodeById(id);
+                const widget = widgets.find(({ name }) => name === 'attention_view');
                 widget.element.dataset.node = id;
             }""",
             node,
@@ -155,7 +156,7 @@ def test_words_have_maps_of_their_own(page: ComfyPage, tmp_path: Path, modern: b
 def test_the_picture_answers_the_pointer(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
     page.open(modern=modern)
     page.dismiss()
-    ids = clip_graph(page, seed=41 + modern)
+    ids = clip_graph(page, seed=190)  # one star, and it is red
     run(page)
     face = Face(page, ids["view"]).wait()
     face.chip("star").click()
@@ -339,9 +340,6 @@ def test_hint_words_are_picked(page: ComfyPage, tmp_path: Path, modern: bool) ->
             ("heatmap", "answer", "answer", "source"),
         ],
     )
-    page.page.evaluate(
-        "() => { window.app.graph.nodes[0].widgets.find(({name}) => /control/.test(name)).value = 'fixed'; }"
-    )
     run(page)
     face = Face(page, ids["heatmap"]).wait()
     page.screenshot(tmp_path / "answer.png")
@@ -366,17 +364,14 @@ def test_hint_words_are_picked(page: ComfyPage, tmp_path: Path, modern: bool) ->
     page.screenshot(tmp_path / "picked.png")
 
     page.page.keyboard.press("Control+z")
-    page.page.wait_for_function(
-        "([id, text]) => window.app.graph.getNodeById(id).widgets.find(({name}) => name === 'hint_words').value === text",
-        arg=[ids["heatmap"], last],
-    )
+    page.page.wait_for_timeout(1500)  # the page loads its graph anew
+    assert hints() == last
     face = Face(page, ids["heatmap"]).wait()
     assert set(face.pressed()) == {last}, "an undo"
 
     page.set_widget("AttnPromptLVLMHeatmap", "hint_words", ", ".join(chips[:2]))
     assert set(face.pressed()) == set(chips[:2]), "what is typed"
     run(page)
-    page.page.wait_for_function("(text) => document.body.textContent.includes(text)", arg=", ".join(chips[:2]))
     assert page.prompt()[ids["heatmap"]]["inputs"]["hint_words"] == ", ".join(chips[:2])
 
 

@@ -223,7 +223,7 @@ export class Viewer {
       peak.style.left = `${100 * best.x}%`;
       peak.style.top = `${100 * best.y}%`;
     }
-    const texts = chosen.map((index) => this.labels[index]?.text ?? "mask");
+    const texts = [...new Set(chosen.map((index) => this.labels[index]?.text ?? "mask"))];
     shown.textContent = texts.join(" + ");
     shown.title = this.about(texts);
     this.markChips();

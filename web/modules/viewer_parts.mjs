@@ -68,6 +68,7 @@ export function buildChips(labels, pickable) {
   labels.forEach((label, index) => {
     if (label.role === "whole") return;
     if (label.role !== group) {
+      if (group) elements.push(make("i", { class: "ap-break" }));
       group = label.role;
       const says = pickable && group === "answer word" ? "answer · pick hint words" : GROUPS[group];
       elements.push(make("span", { class: "ap-group" }, says));
