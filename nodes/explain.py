@@ -143,8 +143,10 @@ class Explain(io.ComfyNode):
                 sockets.more_images(
                     "Further pictures that the model sees in the same prompt; only image is explained."
                 ),
+                # Optional, because the page puts what is optional last, and widgets that come and go belong there.
                 io.DynamicCombo.Input(
                     "method",
+                    optional=True,
                     options=[
                         io.DynamicCombo.Option(method.name, [_knob(setting) for setting in method.settings])
                         for method in METHODS.values()

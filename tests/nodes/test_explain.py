@@ -108,6 +108,12 @@ def test_the_default_is_the_library_s(classes: dict[str, Any]) -> None:
     assert method.options[0].key == DEFAULT_METHOD
 
 
+def test_widgets_that_come_and_go_are_the_last_ones_on_the_page(classes: dict[str, Any]) -> None:
+    """The page lists what is optional after the rest, and a saved workflow holds its values by place."""
+    inputs = classes["AttnPromptExplain"].define_schema().inputs
+    assert sorted(inputs, key=lambda given: bool(given.optional))[-1].id == "method"
+
+
 def test_the_map_so_far_is_shown_on_the_picture(run: Run, lvlm: Any, image: Image, previews: list[Any]) -> None:
     run("AttnPromptExplain", lvlm=lvlm, image=image[:2], **{**GIVEN, "method": QUICK_IGOS})
     assert len(previews) >= 4
