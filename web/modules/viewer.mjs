@@ -1,10 +1,10 @@
-// The viewer: a picture with its map, word by word. On View Heatmap itself, and as an inset of nodes that make heatmaps.
+// The viewer: a picture with its map, word by word.
 import { colour } from "./colormap.mjs";
 import { useStyles } from "./dom.mjs";
 import { readHeatmaps } from "./heatmap_file.mjs";
 import { fetchFile, fileUrl, GONE } from "./node_faces.mjs";
 import { mapOf, paint, peakOf, places, valueAt } from "./viewer_maps.mjs";
-import { buildChips, buildViewer, legendColours } from "./viewer_parts.mjs";
+import { about, buildChips, buildViewer, legendColours } from "./viewer_parts.mjs";
 import { onChips, onFrame } from "./viewer_input.mjs";
 
 /**
@@ -51,6 +51,7 @@ export class Viewer {
     this.map = null;
     /** @type {Map<number, Grid>} */
     this.ranked = new Map();
+    this.failed = false; // the map that was last asked for could not be drawn
     this.listen();
     this.applyView();
     this.say(NOTHING_YET);
@@ -209,9 +210,12 @@ export class Viewer {
     try {
       this.map = this.gridOf(chosen, MAP_SIDE);
     } catch (error) {
+      this.failed = true;
       this.say(error instanceof Error ? error.message : String(error));
       return;
     }
+    if (this.failed) this.say("");
+    this.failed = false;
     const [height, width] = this.map.size;
     const image = new ImageData(width, height);
     paint(this.map.values, colour(this.view.colours), image.data);
@@ -225,16 +229,8 @@ export class Viewer {
     }
     const texts = [...new Set(chosen.map((index) => this.labels[index]?.text ?? "mask"))];
     shown.textContent = texts.join(" + ");
-    shown.title = this.about(texts);
+    shown.title = about(this.source, texts);
     this.markChips();
-  }
-
-  /** @param {string[]} texts */
-  about(texts) {
-    if (!("labels" in this.source)) return "A mask.";
-    const { method, model, layer, wordsLeftOut } = this.source;
-    const left = wordsLeftOut ? ` The maps of ${wordsLeftOut} words are left out: the batch is too large.` : "";
-    return `${texts.join(" + ")}: ${method}, ${model}${layer === null ? "" : `, layer ${layer}`}.${left}`;
   }
 
   /**

@@ -51,7 +51,9 @@ export function onChips(viewer) {
       viewer.choose(index, true);
     }, LONG_PRESS_MS);
   });
-  for (const end of ["pointerup", "pointercancel", "pointerleave"]) words.addEventListener(end, () => clearTimeout(press));
+  for (const end of ["pointerup", "pointercancel", "pointerleave"]) {
+    words.addEventListener(end, () => clearTimeout(press));
+  }
   words.addEventListener("contextmenu", (event) => {
     if (pressed) event.preventDefault();
   });
@@ -75,7 +77,7 @@ function onKey(viewer, event) {
   const indices = [...viewer.chips.keys()];
   const at = indices.indexOf(index);
   /** @type {Record<string, number>} */
-  const goes = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: indices.length - 1 };
+  const goes = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: Infinity };
   if (event.key === "Escape") {
     viewer.change({ pins: [] });
   } else if ((event.ctrlKey || event.metaKey || event.shiftKey) && event.key === "Enter") {

@@ -94,3 +94,15 @@ export function legendColours(name) {
   });
   return `linear-gradient(to right, ${stops.join(", ")})`;
 }
+
+/**
+ * Where a map comes from, in a sentence.
+ * @param {import("./heatmap_file.mjs").PictureMap | import("./heatmap_file.mjs").Mask} source
+ * @param {string[]} texts of the labels that are shown
+ */
+export function about(source, texts) {
+  if (!("labels" in source)) return "A mask.";
+  const { method, model, layer, wordsLeftOut } = source;
+  const left = wordsLeftOut ? ` The maps of ${wordsLeftOut} words are left out: the batch is too large.` : "";
+  return `${texts.join(" + ")}: ${method}, ${model}${layer === null ? "" : `, layer ${layer}`}.${left}`;
+}
