@@ -114,7 +114,7 @@ class Explain(io.ComfyNode):
                     default=0,
                     min=0,
                     max=2**32 - 1,
-                    control_after_generate=True,
+                    control_after_generate=io.ControlAfterGenerate.fixed,  # or every run would explain anew
                     tooltip="Of the chance in the method: the same number gives the same map.",
                 ),
                 io.String.Input(

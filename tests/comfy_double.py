@@ -92,6 +92,11 @@ WIDGETS["Autogrow"].TemplatePrefix = TemplatePrefix
 WIDGETS["DynamicCombo"].Option = Option
 
 
+class ControlAfterGenerate(str, Enum):
+    fixed = "fixed"
+    randomize = "randomize"
+
+
 class Hidden(str, Enum):
     unique_id = "UNIQUE_ID"
     prompt = "PROMPT"
@@ -253,6 +258,7 @@ def make_modules(models: Path) -> dict[str, ModuleType]:
     io = _module(
         "comfy_api.latest.io",
         Custom=make_type,
+        ControlAfterGenerate=ControlAfterGenerate,
         Hidden=Hidden,
         Schema=Schema,
         NodeOutput=NodeOutput,

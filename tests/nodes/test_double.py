@@ -76,6 +76,8 @@ class TestAgainstTheRealOne:
         assert {key.name: key.value for key in comfy_double.Hidden}.items() <= {
             key.name: key.value for key in io.Hidden
         }.items()
+        real_kinds = {kind.name: kind.value for kind in io.ControlAfterGenerate}
+        assert {kind.name: kind.value for kind in comfy_double.ControlAfterGenerate}.items() <= real_kinds.items()
         assert parameters(ComfyExtension.on_load) == parameters(comfy_double.ComfyExtension.on_load)
         assert parameters(io.ComfyNode.PREPARE_CLASS_CLONE) == ["v3_data"]
         assert parameters(PromptServer.send_progress_text)[:2] == ["text", "node_id"]
