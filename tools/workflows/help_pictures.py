@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="those of nodes whose id holds this")
     parser.add_argument("--to", type=Path, default=TARGET, help="the folder that they are written to")
     args = parser.parse_args()
-    nodes = [node for row in PICTURES.values() for node in row.nodes]
+    nodes = [node for column in PICTURES.values() for node in (*column.nodes, *column.unseen)]
     numbers = {node.key: number for number, node in enumerate(nodes)}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
@@ -101,8 +101,8 @@ def main() -> None:
         page.wait_for_timeout(3000)  # pictures are fetched and drawn
         page.evaluate(CUT_LINKS, ROW)
         page.add_style_tag(content=HIDE_THE_REST)
-        for name, row in ((name, row) for name, row in PICTURES.items() if args.only in name):
-            take(page, [numbers[node.key] for node in row.nodes], args.to / f"{name}.webp")
+        for name, column in ((name, column) for name, column in PICTURES.items() if args.only in name):
+            take(page, [numbers[node.key] for node in column.nodes], args.to / f"{name}.webp")
             print(f"wrote {name}.webp")
         browser.close()
 

@@ -14,15 +14,20 @@ AS_LOW_AS_IT_GETS = 60
 
 
 class Column:
-    """The nodes of one picture, one below the other."""
+    """The nodes of one picture, one below the other, and beside it what only makes them run."""
 
     def __init__(self, number: int) -> None:
         self.top = number * ROW
         self.nodes: list[Node] = []
+        self.unseen: list[Node] = []
 
     def add(self, key: str, kind: str, height: int = AS_LOW_AS_IT_GETS, **values: Any) -> "Column":
         at = (0, self.top + 300 * len(self.nodes))
         self.nodes.append(Node(key, kind, at, (WIDTH, height), values=values))
+        return self
+
+    def run_by(self, key: str, kind: str) -> "Column":
+        self.unseen.append(Node(key, kind, (2 * WIDTH, self.top), (WIDTH, AS_LOW_AS_IT_GETS)))
         return self
 
 
@@ -42,7 +47,7 @@ PICTURES: Mapping[str, Column] = {
     .add("server used", "AttnPromptAsk", question="What does the sign say?", **FIXED),
     "AttnPromptCLIPHeatmap": Column(4)
     .add("star", "AttnPromptCLIPHeatmap", query="the red star")
-    .add("star shown", "AttnPromptView", 260),
+    .run_by("star shown", "AttnPromptView"),
     "AttnPromptCombineHeatmaps": Column(5)
     .add("one", "AttnPromptCLIPHeatmap", query="the red star")
     .add("other", "AttnPromptCLIPHeatmap", query="the yellow cross")
@@ -50,12 +55,12 @@ PICTURES: Mapping[str, Column] = {
     .add("both shown", "AttnPromptView", 260),
     "AttnPromptLVLMHeatmap": Column(6)
     .add("looked", "AttnPromptLVLMHeatmap", question=QUESTION)
-    .add("looked shown", "AttnPromptView", 260)
+    .run_by("looked shown", "AttnPromptView")
     .add("looked said", "PreviewAny"),
     "AttnPromptTuneMask": Column(7)
     .add("mask", "AttnPromptTuneMask", contrast=4.0, smoothing=3)
-    .add("mask shown", "MaskPreview", 280),
-    "AttnPromptOverlay": Column(8).add("faded", "AttnPromptOverlay").add("faded shown", "PreviewImage", 280),
+    .run_by("mask shown", "MaskPreview"),
+    "AttnPromptOverlay": Column(8).add("faded", "AttnPromptOverlay").run_by("faded shown", "PreviewImage"),
     "AttnPromptFindRegions": Column(9)
     .add("regions", "AttnPromptFindRegions", threshold=0.8, max_regions=3)
     .add("crops shown", "PreviewImage", 220)
@@ -72,8 +77,7 @@ PICTURES: Mapping[str, Column] = {
     "AttnPromptCompareAnswers": Column(13)
     .add("plain", "PrimitiveString", value="A red square left of a pink star")
     .add("prompted", "PrimitiveString", value="A red star right of a pink star")
-    .add("compared", "AttnPromptCompareAnswers", names="plain, prompted")
-    .add("compared told", "PreviewAny"),
+    .add("compared", "AttnPromptCompareAnswers", names="plain, prompted"),
 }
 
 LINKS = (
@@ -124,5 +128,4 @@ LINKS = (
     ("explained", "curves", "explained judged", "images"),
     ("plain", "STRING", "compared", "answers.answer0"),
     ("prompted", "STRING", "compared", "answers.answer1"),
-    ("compared", "differences", "compared told", "source"),
 )
