@@ -34,6 +34,15 @@ async () => {
 }
 """
 
+# Nodes that ComfyUI has in its cache from an earlier run would show nothing.
+FORGET = """
+async () => {
+  const body = JSON.stringify({ unload_models: true, free_memory: true });
+  await fetch('/free', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+}
+"""
+
 # Put some nodes closely below each other, and bring them to the corner of the page at full size; their box in it.
 SHOW = """
 ([numbers, gap]) => {
@@ -97,6 +106,7 @@ def main() -> None:
         }
         page.evaluate(LAY_OUT, layout)
         page.keyboard.press("Escape")  # a first visit opens the templates over the graph
+        page.evaluate(FORGET)
         page.evaluate(RUN)
         page.wait_for_timeout(3000)  # pictures are fetched and drawn
         page.evaluate(CUT_LINKS, ROW)

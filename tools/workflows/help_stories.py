@@ -14,7 +14,7 @@ AS_LOW_AS_IT_GETS = 60
 
 
 class Column:
-    """The nodes of one picture, one below the other, and beside it what only makes them run."""
+    """The nodes of one picture, one below the other, and on both sides of it what feeds them and makes them run."""
 
     def __init__(self, number: int) -> None:
         self.top = number * ROW
@@ -26,8 +26,14 @@ class Column:
         self.nodes.append(Node(key, kind, at, (WIDTH, height), values=values))
         return self
 
+    def fed_by(self, key: str, kind: str, **values: Any) -> "Column":
+        return self._beside(-2 * WIDTH, key, kind, values)
+
     def run_by(self, key: str, kind: str) -> "Column":
-        self.unseen.append(Node(key, kind, (2 * WIDTH, self.top), (WIDTH, AS_LOW_AS_IT_GETS)))
+        return self._beside(2 * WIDTH, key, kind, {})
+
+    def _beside(self, x: int, key: str, kind: str, values: Mapping[str, Any]) -> "Column":
+        self.unseen.append(Node(key, kind, (x, self.top), (WIDTH, AS_LOW_AS_IT_GETS), values=values))
         return self
 
 
@@ -49,14 +55,13 @@ PICTURES: Mapping[str, Column] = {
     .add("star", "AttnPromptCLIPHeatmap", query="the red star")
     .run_by("star shown", "AttnPromptView"),
     "AttnPromptCombineHeatmaps": Column(5)
-    .add("one", "AttnPromptCLIPHeatmap", query="the red star")
-    .add("other", "AttnPromptCLIPHeatmap", query="the yellow cross")
+    .fed_by("one", "AttnPromptCLIPHeatmap", query="the red star")
+    .fed_by("other", "AttnPromptCLIPHeatmap", query="the yellow cross")
     .add("both", "AttnPromptCombineHeatmaps", mode="max")
     .add("both shown", "AttnPromptView", 260),
     "AttnPromptLVLMHeatmap": Column(6)
     .add("looked", "AttnPromptLVLMHeatmap", question=QUESTION)
-    .run_by("looked shown", "AttnPromptView")
-    .add("looked said", "PreviewAny"),
+    .run_by("looked shown", "AttnPromptView"),
     "AttnPromptTuneMask": Column(7)
     .add("mask", "AttnPromptTuneMask", contrast=4.0, smoothing=3)
     .run_by("mask shown", "MaskPreview"),
@@ -105,7 +110,6 @@ LINKS = (
     ("scene", "image", "looked", "image"),
     ("looked", "heatmap", "looked shown", "map"),
     ("scene", "image", "looked shown", "image"),
-    ("looked", "answer", "looked said", "source"),
     ("star", "heatmap", "mask", "heatmap"),
     ("mask", "mask", "mask shown", "mask"),
     ("scene", "image", "faded", "image"),
