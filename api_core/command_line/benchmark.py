@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ..answering import Answer, ask
+from ..answering import Answer, Decoding, Greedy, ask
 from ..datasets.benchmark.answers import answers
+from ..datasets.benchmark.hallucination import hallucination
 from ..datasets.benchmark.localisation import localisation
 from ..datasets.benchmark.prompting import GRID, prompting
 from ..datasets.benchmark.tables import Table
@@ -21,7 +22,7 @@ from .loading import load_clip_model, load_lvlm_model
 from .run_options import NO_MODEL
 from .terminal import ProgressBar, say
 
-SCENES, QUICK_SCENES = 250, 12
+SCENES, QUICK_SCENES = {"localisation": 250, "hallucination": 40}, 12
 # Test questions of each benchmark, and those a setting is chosen on.
 QUESTIONS, QUICK_QUESTIONS = {"answers": 500, "prompting": 2000}, 60
 DEVELOPMENT, QUICK_DEVELOPMENT = 240, 30
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out and options.overwrite:
         for file in options.out.glob(f"{options.benchmark}-*.jsonl"):
             file.unlink()
-    clip = None if options.clip == NO_MODEL else load_clip_model(options, options.clip)
+    clip = load_clip_model(options, options.clip) if _makes_maps(options) else None
     lvlm = load_lvlm_model(options, options.model)
     with ProgressBar(options.benchmark) as bar:
         tables = _tables(options, clip, lvlm, bar)
@@ -51,18 +52,34 @@ def _tables(
     options: argparse.Namespace, clip: ClipModel | None, lvlm: LvlmModel | None, bar: ProgressBar
 ) -> list[Table]:
     shared: dict[str, Any] = {"seed": options.seed, "folder": options.out, "on_progress": bar}
+    scenes = options.scenes or (QUICK_SCENES if options.quick else SCENES.get(options.benchmark, 0))
     if options.benchmark == "localisation":
-        scenes = options.scenes or (QUICK_SCENES if options.quick else SCENES)
         return localisation(clip, lvlm, scenes=scenes, stream=options.stream, quick=options.quick, **shared)
     if lvlm is None:
         raise InvalidInput(f"The benchmark {options.benchmark} needs a model that answers. Name one with --model.")
+
+    def decode(
+        pictures: Sequence[Tensor], questions: Sequence[str], decoding: Decoding, on_progress: Progress
+    ) -> list[Answer]:
+        return ask(
+            lvlm,
+            pictures,
+            questions,
+            decoding=decoding,
+            max_new_tokens=_NEW_TOKENS,
+            batch_size=_BATCH,
+            on_progress=on_progress,
+        )
+
+    if options.benchmark == "hallucination":
+        return hallucination(decode, model=identity(lvlm), scenes=scenes, stream=options.stream, **shared)
     shared["questions"] = options.questions or (QUICK_QUESTIONS if options.quick else QUESTIONS[options.benchmark])
     shared["model"] = identity(lvlm)
     maps: dict[str, MapSource] = {} if clip is None else {"CLIP": ClipMaps(clip)}
     maps["LVLM"] = LvlmMaps(lvlm, batch_size=_BATCH)
 
     def answer(pictures: Sequence[Tensor], questions: Sequence[str], on_progress: Progress) -> list[Answer]:
-        return ask(lvlm, pictures, questions, max_new_tokens=_NEW_TOKENS, batch_size=_BATCH, on_progress=on_progress)
+        return decode(pictures, questions, Greedy(), on_progress)
 
     if options.benchmark == "answers":
         return answers(answer, maps, stream=options.stream, quick=options.quick, **shared)
@@ -72,11 +89,15 @@ def _tables(
     return prompting(answer, maps, development=development, easy=easy, grid=grid, **shared)
 
 
+def _makes_maps(options: argparse.Namespace) -> bool:
+    return bool(options.clip != NO_MODEL and options.benchmark != "hallucination")
+
+
 def _require_suitable(options: argparse.Namespace) -> None:
-    if options.scenes and options.benchmark != "localisation":
-        raise InvalidInput(f"--scenes is for localisation; say --questions for {options.benchmark}.")
-    if options.questions and options.benchmark == "localisation":
-        raise InvalidInput("--questions is for answers and prompting; say --scenes for localisation.")
+    if options.scenes and options.benchmark not in SCENES:
+        raise InvalidInput(f"--scenes is for {' and '.join(SCENES)}; say --questions for {options.benchmark}.")
+    if options.questions and options.benchmark in SCENES:
+        raise InvalidInput(f"--questions is for answers and prompting; say --scenes for {options.benchmark}.")
     if options.development and options.benchmark != "prompting":
         raise InvalidInput("--development is for prompting, which alone chooses a setting.")
     if options.overwrite and not options.out:

@@ -61,10 +61,10 @@ LOCALISATION = Split("localisation", SceneOptions(objects=(3, 5)), sides=(128, 2
 def asked_cases(split: Split, stream: str, questions: int) -> list[QuestionCase]:
     """The first `questions` questions about the scenes of `stream`, one of each kind a scene allows."""
     cases: list[QuestionCase] = []
-    for scene, drawn in _scenes(split, stream):
+    for scene, drawn in drawn_scenes(split, stream):
         rng = stream_generator(stream, scene.number, _ASKING)
         for question in ask(drawn, rng, split.kinds):
-            boxes, others = _boxes(drawn, question.objects)
+            boxes, others = boxes_of(drawn, question.objects)
             cases.append(
                 QuestionCase(
                     f"{split.name} {stream} {scene.number} {question.kind}",
@@ -85,14 +85,14 @@ def asked_cases(split: Split, stream: str, questions: int) -> list[QuestionCase]
 def named_cases(split: Split, stream: str, scenes: int) -> list[QuestionCase]:
     """Every object of the first `scenes` scenes that colour and shape tell from all others, as "a red star"."""
     cases: list[QuestionCase] = []
-    for done, (scene, drawn) in enumerate(_scenes(split, stream)):
+    for done, (scene, drawn) in enumerate(drawn_scenes(split, stream)):
         if done == scenes:
             break
         for concept in _PAIRS:
             found = concept.found_in(drawn.scene)
             if len(found) == 1:
                 text = with_article(concept.phrase)
-                boxes, others = _boxes(drawn, found)
+                boxes, others = boxes_of(drawn, found)
                 name = f"{split.name} {stream} {scene.number} {concept.phrase}"
                 cases.append(QuestionCase(name, scene, text, (), boxes, others, "name"))
     return cases
@@ -116,7 +116,8 @@ def gist_answer(case: QuestionCase) -> str:
     return ""
 
 
-def _scenes(split: Split, stream: str) -> Iterator[tuple[SceneReference, DrawnScene]]:
+def drawn_scenes(split: Split, stream: str) -> Iterator[tuple[SceneReference, DrawnScene]]:
+    """The scenes of a stream that a split takes, without end."""
     low = split.options.objects[0]
     for number in count_from():
         side = split.sides[number % len(split.sides)]
@@ -131,6 +132,7 @@ def _scenes(split: Split, stream: str) -> Iterator[tuple[SceneReference, DrawnSc
             yield reference, drawn
 
 
-def _boxes(drawn: DrawnScene, wanted: tuple[int, ...]) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
+def boxes_of(drawn: DrawnScene, wanted: tuple[int, ...]) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
+    """The boxes of the objects with the wanted numbers, and those of the others."""
     boxes: list[Box] = [(float(a), float(b), float(c), float(d)) for a, b, c, d in drawn.boxes]
     return tuple(boxes[i] for i in wanted), tuple(box for i, box in enumerate(boxes) if i not in wanted)

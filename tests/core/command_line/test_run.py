@@ -207,6 +207,7 @@ def test_mistakes_in_the_cases_name_their_line(tmp_path: Path, capsys: pytest.Ca
     [
         (("answers", "--scenes", "4"), "--questions"),
         (("localisation", "--questions", "4"), "--scenes"),
+        (("hallucination", "--questions", "4"), "--scenes for hallucination"),
         (("localisation", "--development", "4"), "--development"),
         (("localisation", "--overwrite"), "--out"),
         (("localisation", "--clip", "none", "--model", "none"), "nothing to measure"),
