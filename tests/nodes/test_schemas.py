@@ -70,8 +70,9 @@ class TestNode:
         page = (ROOT / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")
         schema = classes[name].define_schema()
         assert page.startswith(f"# {schema.display_name}\n")
-        for heading in ("## When to use it", "## Inputs", "## Output", "## Common mistakes"):
-            assert heading in page
+        headings = re.findall(r"^## .*$", page, re.MULTILINE)
+        assert len(set(headings)) == len(headings)
+        assert {"## When to use it", "## Inputs", "## Output", "## Common mistakes"} <= {*headings}
         appearing = [given.template.input for given in schema.inputs if getattr(given, "template", None) is not None]
         for part in (*all_inputs(schema), *schema.outputs):
             if part not in appearing:  # their group is explained
