@@ -4,7 +4,7 @@ import { addFace, chain, onEntry, refit } from "./node_faces.mjs";
 
 /** @typedef {import("./node_faces.mjs").FaceNode} FaceNode */
 
-const SIDE = 512; // pixels of a preview's longer side
+const SIDE = 400; // pixels of a preview's longer side
 const AHEAD = "preview – run to apply";
 const CLASSES = "ap-face ap-stage ap-live";
 

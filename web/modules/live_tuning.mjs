@@ -22,6 +22,8 @@ const overlayers = new Set();
 class Tuner extends LiveFace {
   /** @type {any[]} */
   maps = [];
+  /** @type {{key: string, parts: object, tuned: ReturnType<typeof tuneMask>} | null} the mask made last */
+  made = null;
 
   get count() {
     return this.maps.length;
@@ -39,18 +41,22 @@ class Tuner extends LiveFace {
   mask(page) {
     const picture = { ...this.maps[Math.min(page, this.count - 1)], defaults: this.maps[0].defaults };
     const settings = /** @type {any} */ (this.settings());
-    return tuneMask(picture, { ...settings, smoothingUnit: settings.smoothing_unit }, fitted(picture.size));
+    const key = JSON.stringify([page, settings]);
+    if (key !== this.made?.key || picture.parts !== this.made.parts) {
+      const tuned = tuneMask(picture, { ...settings, smoothingUnit: settings.smoothing_unit }, fitted(picture.size));
+      this.made = { key, parts: picture.parts, tuned };
+    }
+    return this.made.tuned;
   }
 
   redraw() {
     for (const face of overlayers) if (face.tuner === this) face.soon();
     if (!this.count) return GONE;
     const { values, size, warning } = this.mask(this.page);
-    const pixels = new Uint8ClampedArray(values.length * 4);
-    values.forEach((value, i) => {
-      pixels.fill(value * 255, 4 * i, 4 * i + 3);
-      pixels[4 * i + 3] = 255;
-    });
+    const pixels = new Uint8ClampedArray(values.length * 4).fill(255);
+    for (let i = 0; i < values.length; i++) {
+      pixels[4 * i] = pixels[4 * i + 1] = pixels[4 * i + 2] = values[i] * 255;
+    }
     this.paint(pixels, size);
     return warning;
   }

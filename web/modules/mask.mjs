@@ -1,5 +1,5 @@
 // From raw heatmaps to masks, by the arithmetic of api_core/masks, for redrawing a preview while a slider moves.
-import { boxMean, grow, inverted } from "./morphology.mjs";
+import { boxMean, clamp, grow, inverted } from "./morphology.mjs";
 import { preciseMask } from "./mask_precise.mjs";
 import { upstreamMask } from "./mask_upstream.mjs";
 import { pick, statistics } from "./views.mjs";
@@ -64,7 +64,7 @@ export function tuneMask(picture, settings, outSize = picture.size) {
  */
 function shaped(mask, size, settings, width, scale) {
   const smooth = (/** @type {Float32Array} */ values, /** @type {number} */ pixels) =>
-    pixels * scale > 1 ? boxMean(values, size, pixels * scale).map(clamped) : values;
+    pixels * scale > 1 ? clamp(boxMean(values, size, pixels * scale)) : values;
   let result = width > 1 ? smooth(mask, width) : mask;
   if (settings.threshold) {
     const least = Math.fround(settings.threshold);
@@ -72,11 +72,6 @@ function shaped(mask, size, settings, width, scale) {
   }
   result = grow(result, size, Math.round((settings.grow ?? 0) * scale));
   return smooth(result, settings.feather ?? 0);
-}
-
-/** @param {number} value */
-function clamped(value) {
-  return Math.min(Math.max(value, 0), 1);
 }
 
 /** @param {number} smoothing @param {boolean} pixels */

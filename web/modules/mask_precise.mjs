@@ -1,4 +1,5 @@
 // The precise reading, as api_core/masks/precise.py: valid cells only, float to the end, laid where the model looked.
+import { clamp } from "./morphology.mjs";
 import { changed, compose, minMax, pick, statistics, trim } from "./views.mjs";
 
 /** @typedef {import("./views.mjs").View} View */
@@ -26,7 +27,7 @@ export function preciseMask(picture, labels, contrast, smoothing, interpolation,
     ...view,
     box: [box[0] * scaleX, box[1] * scaleY, box[2] * scaleX, box[3] * scaleY],
   }));
-  return compose(laid, size, interpolation).map((value) => Math.min(Math.max(value, 0), 1));
+  return clamp(compose(laid, size, interpolation));
 }
 
 /** @param {Float32Array[]} maps */

@@ -24,7 +24,9 @@ export function upstreamMask(picture, labels, contrast, smoothing, interpolation
   const merged = maps[0].map((_, i) => maps.reduce((sum, map) => round(sum + map[i]), 0) / maps.length);
   if (!merged.every(Number.isFinite)) return null;
   const levels = Uint8Array.from(merged, (value) => Math.floor(round(value * 255)));
-  return Float32Array.from(resizeLevels(levels, grid, size, interpolation), (level) => level / 255);
+  const mask = new Float32Array(resizeLevels(levels, grid, size, interpolation));
+  for (let i = 0; i < mask.length; i++) mask[i] /= 255;
+  return mask;
 }
 
 /** @param {any} picture @param {string} name */

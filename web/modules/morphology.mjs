@@ -72,7 +72,15 @@ export function grow(mask, size, pixels) {
 
 /** @param {Float32Array} values */
 export function inverted(values) {
-  return values.map((value) => 1 - value);
+  const result = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) result[i] = 1 - values[i];
+  return result;
+}
+
+/** To 0..1, in place. @param {Float32Array} values */
+export function clamp(values) {
+  for (let i = 0; i < values.length; i++) values[i] = Math.min(Math.max(values[i], 0), 1);
+  return values;
 }
 
 /** As Python rounds. @param {number} value */

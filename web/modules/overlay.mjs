@@ -1,6 +1,6 @@
 // A mask drawn over a picture, as api_core/overlay does it, on 8-bit pixels at a preview's size.
 import { STEPS, wholeTable } from "./colormap.mjs";
-import { grow, roundHalfToEven } from "./morphology.mjs";
+import { grow, inverted, roundHalfToEven } from "./morphology.mjs";
 import { place } from "./resample.mjs";
 
 /**
@@ -55,16 +55,15 @@ export function levels(colour) {
 
 /** @param {Uint8ClampedArray} pixels @param {Float32Array} mask @param {Size} size @param {Style} style @returns {Layer} */
 function layer(pixels, mask, size, style, /** @type {number} */ scale) {
-  const rest = () => mask.map((value) => 1 - value);
   switch (style.style) {
     case "fade to grey":
-      return { cover: rest(), behind: [style.level, style.level, style.level] };
+      return { cover: inverted(mask), behind: [style.level, style.level, style.level] };
     case "fade to colour":
-      return { cover: rest(), behind: levels(style.colour) };
+      return { cover: inverted(mask), behind: levels(style.colour) };
     case "blur":
-      return { cover: rest(), behind: blurred(pixels, size, style.radius * scale) };
+      return { cover: inverted(mask), behind: blurred(pixels, size, style.radius * scale) };
     case "desaturate":
-      return { cover: rest(), behind: grey(pixels) };
+      return { cover: inverted(mask), behind: grey(pixels) };
     case "heat colours":
       return heat(mask, style);
     case "outline":
@@ -78,7 +77,8 @@ function layer(pixels, mask, size, style, /** @type {number} */ scale) {
 function grey(pixels) {
   const result = new Float32Array((pixels.length / 4) * 3);
   for (let at = 0, to = 0; at < pixels.length; at += 4, to += 3) {
-    result.fill(LUMA[0] * pixels[at] + LUMA[1] * pixels[at + 1] + LUMA[2] * pixels[at + 2], to, to + 3);
+    const level = LUMA[0] * pixels[at] + LUMA[1] * pixels[at + 1] + LUMA[2] * pixels[at + 2];
+    result[to] = result[to + 1] = result[to + 2] = level;
   }
   return result;
 }
@@ -87,10 +87,10 @@ function grey(pixels) {
 function heat(mask, style) {
   const table = wholeTable(style.colormap);
   const behind = new Uint8ClampedArray(mask.length * 3);
-  mask.forEach((value, i) => {
-    const from = 3 * Math.floor(value * STEPS + 0.5);
-    for (let c = 0; c < 3; c++) behind[3 * i + c] = table[from + c];
-  });
+  for (let i = 0, to = 0; i < mask.length; i++) {
+    const from = 3 * Math.floor(mask[i] * STEPS + 0.5);
+    for (let c = 0; c < 3; c++) behind[to++] = table[from + c];
+  }
   return { cover: mask.map((value) => (style.weighted ? value : 1) * style.opacity), behind };
 }
 
@@ -114,8 +114,10 @@ function blurred(pixels, size, radius) {
   const [rows, columns] = size;
   const made = new Float32Array(rows * columns * 3);
   for (let c = 0; c < 3; c++) {
-    const plane = Float32Array.from({ length: rows * columns }, (_, i) => pixels[4 * i + c]);
-    blurPlane(plane, size, radius).forEach((value, i) => (made[3 * i + c] = value));
+    const plane = new Float32Array(rows * columns);
+    for (let i = 0; i < plane.length; i++) plane[i] = pixels[4 * i + c];
+    const soft = blurPlane(plane, size, radius);
+    for (let i = 0; i < plane.length; i++) made[3 * i + c] = soft[i];
   }
   blurs.set(pixels, { radius, made });
   return made;
@@ -139,17 +141,23 @@ function gaussian(values, [rows, columns], deviation, /** @type {boolean} */ dow
   const reach = Math.ceil(3 * deviation);
   const weights = Array.from({ length: 2 * reach + 1 }, (_, i) => Math.exp(-0.5 * ((i - reach) / deviation) ** 2));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const [count, step, lines, across] = down ? [rows, columns, columns, 1] : [columns, 1, rows, columns];
   const result = new Float32Array(values.length);
-  for (let one = 0; one < lines; one++) {
-    for (let i = 0; i < count; i++) {
-      let sum = 0;
-      for (let tap = -reach; tap <= reach; tap++) {
-        const cell = Math.min(Math.max(i + tap, 0), count - 1);
-        sum += weights[tap + reach] * values[one * across + cell * step];
-      }
-      result[one * across + i * step] = sum / total;
+  const sums = new Float64Array(columns);
+  const padded = new Float32Array(columns + 2 * reach);
+  for (let y = 0; y < rows; y++) {
+    sums.fill(0);
+    if (!down) {
+      padded.fill(values[y * columns], 0, reach);
+      padded.set(values.subarray(y * columns, (y + 1) * columns), reach);
+      padded.fill(values[(y + 1) * columns - 1], reach + columns);
     }
+    for (let tap = 0; tap <= 2 * reach; tap++) {
+      const weight = weights[tap] / total;
+      const row = Math.min(Math.max(y + tap - reach, 0), rows - 1);
+      const from = down ? values.subarray(row * columns) : padded.subarray(tap);
+      for (let x = 0; x < columns; x++) sums[x] += weight * from[x];
+    }
+    result.set(sums, y * columns);
   }
   return result;
 }

@@ -80,9 +80,8 @@ function kernel(cells, start, step, count, name) {
  * Sample rows of `across` values, or columns, at the points of `points`.
  * @param {ArrayLike<number>} values @param {[number, number]} grid rows and columns @param {Taps} points
  * @param {boolean} down along the columns (else along the rows)
- * @param {(sum: number) => number} [finish] what becomes of each sum, such as rounding
  */
-export function sampled(values, [rows, columns], points, down, finish) {
+export function sampled(values, [rows, columns], points, down) {
   const { width, first, weights } = points;
   const count = first.length;
   const result = new Float32Array(down ? count * columns : rows * count);
@@ -96,7 +95,6 @@ export function sampled(values, [rows, columns], points, down, finish) {
         const from = (first[y] + tap) * columns;
         for (let x = 0; x < columns; x++) sums[x] += weight * values[from + x];
       }
-      if (finish) for (let x = 0; x < columns; x++) sums[x] = finish(sums[x]);
       result.set(sums, y * columns);
     }
     return result;
@@ -106,7 +104,7 @@ export function sampled(values, [rows, columns], points, down, finish) {
       const from = y * columns + first[x];
       let sum = 0;
       for (let tap = 0; tap < width; tap++) sum += weights[x * width + tap] * values[from + tap];
-      result[y * count + x] = finish ? finish(sum) : sum;
+      result[y * count + x] = sum;
     }
   }
   return result;
@@ -136,27 +134,23 @@ const FIXED_POINT = 2 ** 22;
 
 /**
  * Resize 8-bit levels as Pillow does: weights in fixed point, rounded to 8 bits after the rows and after the columns.
- * @param {Uint8Array} levels @param {[number, number]} grid @param {[number, number]} size @param {string} name
+ * @param {Uint8Array} values @param {[number, number]} grid @param {[number, number]} size @param {string} name
  * @returns {Uint8Array | Float32Array} whole levels 0..255
  */
-export function resizeLevels(levels, grid, size, name) {
-  const exact = name === "nearest" ? undefined : toLevel;
+export function resizeLevels(values, grid, size, name) {
   /** @type {Uint8Array | Float32Array} */
-  let drawn = levels;
+  let drawn = values;
   for (const axis of [1, 0]) {
     if (grid[axis] === size[axis]) continue;
     const points = taps(grid[axis], 0, grid[axis] / size[axis], size[axis], name);
-    drawn = sampled(drawn, [grid[0], axis ? grid[1] : size[1]], exact ? fixedPoint(points) : points, !axis, exact);
+    drawn = sampled(drawn, [grid[0], axis ? grid[1] : size[1]], fixedPoint(points), !axis);
+    for (let i = 0; i < drawn.length; i++) drawn[i] = Math.min(Math.max(Math.floor(drawn[i] + 0.5), 0), 255);
   }
   return drawn;
 }
 
 /** @param {Taps} points @returns {Taps} */
 function fixedPoint({ width, first, weights }) {
-  return { width, first, weights: weights.map((weight) => Math.trunc(weight * FIXED_POINT + (weight < 0 ? -0.5 : 0.5))) };
-}
-
-/** @param {number} sum */
-function toLevel(sum) {
-  return Math.min(Math.max(Math.floor((sum + FIXED_POINT / 2) / FIXED_POINT), 0), 255);
+  const rounded = weights.map((weight) => Math.trunc(weight * FIXED_POINT + (weight < 0 ? -0.5 : 0.5)) / FIXED_POINT);
+  return { width, first, weights: rounded };
 }
