@@ -48,6 +48,7 @@ bench: ## the measurements of the README (minutes)
 	$(BIN)/python tools/benchmarks/lvlm_capture_cost.py all
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/host_memory.py free
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/host_memory.py runs
+	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/live_redraw.py
 
 pack: ## node.zip, as the Comfy registry gets it
 	$(PYTHON) tools/setup/environment.py test
