@@ -31,7 +31,8 @@ NAMES = """(prefix) => {
             Object.assign(shown.widgets, named(owned ?? []));
         };
         look();
-        for (const [name, [kind, options]] of Object.entries(nodeData.input.required ?? {})) {
+        const inputs = { ...nodeData.input.required, ...nodeData.input.optional };
+        for (const [name, [kind, options]] of Object.entries(inputs)) {
             if (kind !== 'COMFY_DYNAMICCOMBO_V3') continue;
             for (const option of options.options) {
                 node.widgets.find((widget) => widget.name === name).value = option.key;
