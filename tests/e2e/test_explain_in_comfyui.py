@@ -106,15 +106,11 @@ def test_trust_or_doubt(comfyui: Server) -> None:
 def test_stop_in_the_middle_then_the_same_answer_as_before(comfyui: Server) -> None:
     before = comfyui.run(graph())
     assert_ran(before, "answer")
-    seconds = []
-    long = {"method__steps": 100, "method__blends": 2, "method__settled": 1.0}
-    for seed in range(1, 4):  # the quickest counts: what else this machine does is not ours
-        run = comfyui.run(graph(**{**long, "seed": seed}), stop_when=lambda run: run.previews >= 2)
-        assert run.ending == "execution_interrupted"
-        assert "curves" not in run.executed
-        assert run.seconds_to_stop is not None
-        seconds.append(run.seconds_to_stop)
-    assert min(seconds) < 2.0, seconds
+    long = {"seed": 1, "method__steps": 100, "method__blends": 2, "method__settled": 1.0}
+    run = comfyui.run(graph(**long), stop_when=lambda run: run.previews >= 2)
+    assert run.ending == "execution_interrupted"
+    assert "curves" not in run.executed
+    assert run.previews <= 5, "of a hundred steps: it went on after Stop"
     after = comfyui.run(asked_afresh(graph()))
     assert_ran(after, "answer", "report")
     assert "ask" in after.executed

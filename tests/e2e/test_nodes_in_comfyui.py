@@ -50,6 +50,7 @@ def test_nodes_are_offered_with_help_and_a_list_of_models(comfyui: Server) -> No
         "AttnPromptLVLMHeatmap",
         "AttnPromptAsk",
         "AttnPromptExplain",
+        "AttnPromptCompareAnswers",
         "AttnPromptTuneMask",
         "AttnPromptOverlay",
         "AttnPromptCombineHeatmaps",
