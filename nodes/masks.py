@@ -93,6 +93,7 @@ class TuneMask(io.ComfyNode):
                     default=0,
                     min=0,
                     max=WIDEST_EDGE,
+                    optional=True,  # prompts made before it was appended lack it
                     advanced=True,
                     tooltip="Width in pixels of a soft edge, after threshold and grow. 0: none.",
                 ),
