@@ -8,12 +8,14 @@ from torch import Tensor
 
 from ..answering import Answer, Decoding, Greedy, ask
 from ..datasets.benchmark.answers import answers
+from ..datasets.benchmark.explanations import explanations
 from ..datasets.benchmark.hallucination import hallucination
 from ..datasets.benchmark.localisation import localisation
 from ..datasets.benchmark.prompting import GRID, prompting
 from ..datasets.benchmark.tables import Table
 from ..datasets.maps import ClipMaps, LvlmMaps, MapSource, identity
 from ..errors import InvalidInput
+from ..explanation.methods import list_explanation_methods
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
@@ -24,8 +26,10 @@ from .terminal import ProgressBar, say
 
 SCENES, QUICK_SCENES = {"localisation": 250, "hallucination": 40}, 12
 # Test questions of each benchmark, and those a setting is chosen on.
-QUESTIONS, QUICK_QUESTIONS = {"answers": 500, "prompting": 2000}, 60
+QUESTIONS, QUICK_QUESTIONS = {"answers": 500, "prompting": 2000, "explanations": 270}, 60
 DEVELOPMENT, QUICK_DEVELOPMENT = 240, 30
+QUICK_ANSWERS, STEPS, QUICK_STEPS = 3, 25, 6
+SLOW_METHODS = ("igos++ (paper)", "igos+ (paper)", "rise")
 _NEW_TOKENS = 8
 _BATCH = 64
 
@@ -75,6 +79,8 @@ def _tables(
         return hallucination(decode, model=identity(lvlm), scenes=scenes, stream=options.stream, **shared)
     shared["questions"] = options.questions or (QUICK_QUESTIONS if options.quick else QUESTIONS[options.benchmark])
     shared["model"] = identity(lvlm)
+    if options.benchmark == "explanations":
+        return _explanations(options, lvlm, bar)
     maps: dict[str, MapSource] = {} if clip is None else {"CLIP": ClipMaps(clip)}
     maps["LVLM"] = LvlmMaps(lvlm, batch_size=_BATCH)
 
@@ -89,15 +95,31 @@ def _tables(
     return prompting(answer, maps, development=development, easy=easy, grid=grid, **shared)
 
 
+def _explanations(options: argparse.Namespace, lvlm: LvlmModel, bar: ProgressBar) -> list[Table]:
+    methods = list_explanation_methods()
+    if options.quick:
+        methods = tuple(name for name in methods if name not in SLOW_METHODS)
+    return explanations(
+        lvlm,
+        questions=options.questions or (QUICK_ANSWERS if options.quick else QUESTIONS["explanations"]),
+        stream=options.stream,
+        methods=methods,
+        steps=QUICK_STEPS if options.quick else STEPS,
+        seed=options.seed,
+        folder=options.out,
+        on_progress=bar,
+    )
+
+
 def _makes_maps(options: argparse.Namespace) -> bool:
-    return bool(options.clip != NO_MODEL and options.benchmark != "hallucination")
+    return bool(options.clip != NO_MODEL and options.benchmark not in ("hallucination", "explanations"))
 
 
 def _require_suitable(options: argparse.Namespace) -> None:
     if options.scenes and options.benchmark not in SCENES:
         raise InvalidInput(f"--scenes is for {' and '.join(SCENES)}; say --questions for {options.benchmark}.")
     if options.questions and options.benchmark in SCENES:
-        raise InvalidInput(f"--questions is for answers and prompting; say --scenes for {options.benchmark}.")
+        raise InvalidInput(f"--questions is for {', '.join(QUESTIONS)}; say --scenes for {options.benchmark}.")
     if options.development and options.benchmark != "prompting":
         raise InvalidInput("--development is for prompting, which alone chooses a setting.")
     if options.overwrite and not options.out:

@@ -17,7 +17,7 @@ from .options import (
 )
 
 MAPS = ("clip", "lvlm", "none")
-BENCHMARKS = ("localisation", "answers", "prompting", "hallucination")
+BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations")
 NO_MODEL = "none"
 
 
@@ -76,14 +76,14 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
         "Measure on drawn scenes whose truth is known, and print tables. localisation: do maps lie on what they were "
         "asked for? answers: does a prompted picture help to answer? prompting: the setting chosen on development "
         "scenes, judged on hard and easy test scenes, beside controls. hallucination: does the model say yes to what "
-        "is not there, plainly and with calibrated decodings?"
+        "is not there, plainly and with calibrated decodings? explanations: do maps show what answers needed?"
     )
     parser.formatter_class = OptionHelp
     parser.usage = "%(prog)s {" + ",".join(BENCHMARKS) + "} [options]"
     parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="a few scenes, to see that everything runs")
     parser.add_argument("--scenes", type=number(2, kind=int), help="localisation, hallucination: how many scenes")
-    parser.add_argument("--questions", type=number(2, kind=int), help="answers, prompting: how many test questions")
+    parser.add_argument("--questions", type=number(2, kind=int), help="all others: how many test questions")
     parser.add_argument("--development", type=number(2, kind=int), help="prompting: questions a setting is chosen on")
     parser.add_argument("--clip", default=EMBEDDED_CLIP, metavar="MODEL", help=f"a CLIP for maps, or {NO_MODEL}")
     parser.add_argument("--model", default=EMBEDDED_LVLM, metavar="MODEL", help=f"an LVLM, or {NO_MODEL}")

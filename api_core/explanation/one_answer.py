@@ -184,21 +184,24 @@ def _curves(
 def _map(
     model: LvlmModel, case: Case, wanted: Wanted, maps: Sequence[tuple[Label, Found]], warnings: tuple[str, ...]
 ) -> PictureMap:
-    height, width = case.pictures[0].shape[:2]
+    size = (case.pictures[0].shape[0], case.pictures[0].shape[1])
     values = torch.stack([found.importance.detach().float().cpu() for _, found in maps])
-    rows, columns = values.shape[1:]
-    # The corner cells' middles lie on the picture's corners.
-    down, right = height / (2 * (rows - 1)), width / (2 * (columns - 1))
-    box = Box(-right, -down, width + right, height + down)
+    cells = torch.ones(values.shape[1:], dtype=torch.bool)
     return PictureMap(
-        size=(height, width),
+        size=size,
         labels=tuple(label for label, _ in maps),
-        parts={PART: (View(values, box, torch.ones(rows, columns, dtype=torch.bool)),)},
+        parts={PART: (View(values, picture_box(size, values[0]), cells),)},
         method=wanted.method.name,
         model=model.name,
         layer=None,
         warnings=warnings,
     )
+
+
+def picture_box(size: tuple[int, int], importance: Tensor) -> Box:
+    """Where importance [rows, columns] lies on a picture (H, W): its corner cells' middles on the picture's corners."""
+    down, right = (side / (2 * (cells - 1)) for side, cells in zip(size, importance.shape, strict=True))
+    return Box(-right, -down, size[1] + right, size[0] + down)
 
 
 def _doubts(faithful: Mapping[str, Faithfulness]) -> tuple[str, ...]:

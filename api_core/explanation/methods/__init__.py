@@ -1,7 +1,7 @@
 """The ways of explaining an answer, by name: a new one is one file and one line here."""
 
 from ..method import ExplanationMethod
-from . import controls, gradient, masks, own_attention, rise
+from . import chefer, controls, grad_cam, gradient, masks, own_attention, rise
 
 METHODS: dict[str, ExplanationMethod] = {
     method.name: method
@@ -11,6 +11,8 @@ METHODS: dict[str, ExplanationMethod] = {
         masks.PAPER_TWO,
         masks.PAPER_ONE,
         rise.METHOD,
+        grad_cam.METHOD,
+        chefer.METHOD,
         gradient.METHOD,
         own_attention.METHOD,
         controls.DIFFERENCE,

@@ -27,7 +27,7 @@ _FP16_GAIN = 1024.0
 
 @dataclass(frozen=True)
 class WeightGradients:
-    """Of one layer: attention weights over all keys and their gradients at the image tokens, float32 [H, R, n]."""
+    """Of one layer: attention weights over all keys and their gradients at the wanted columns, float32 [H, R, n]."""
 
     layer: int
     weights: Tensor
@@ -42,15 +42,18 @@ def attention_gradients(
     layers: Sequence[int],
     positions: Sequence[int],
     tokens: Sequence[int],
+    columns: Tensor | None = None,
 ) -> Iterator[WeightGradients]:
     """For one case: layer by layer, at the rows at `positions` of prompt and answer.
 
-    tokens: the indices in the reply of those whose summed log-probability is differentiated. Raises
+    tokens: the indices in the reply of those whose summed log-probability is differentiated. columns: the tokens that
+    are looked at, long [n]; None for the image tokens. Raises
     AttentionPromptingError for a model that was built or moved inside inference mode.
     """
     with frozen():  # a host may call from inside inference mode, whose tensors no gradient passes
         rows = torch.tensor(positions, device=model.device)
-        columns = image_columns(model, prepared.rows[0]).to(model.device)
+        wanted_columns = image_columns(model, prepared.rows[0]) if columns is None else columns
+        seen = wanted_columns.to(model.device)
         inputs = {name: value.clone() for name, value in answered_inputs(model, prepared, [reply]).items()}
     weights: dict[int, Tensor] = {}
 
@@ -78,7 +81,7 @@ def attention_gradients(
             )
         gradients = torch.autograd.grad(total, [weights[layer] for layer in wanted])
     for layer, gradient in zip(wanted, gradients, strict=True):
-        picked = weights[layer].detach()[..., columns], gradient[..., columns] / gain
+        picked = weights[layer].detach()[..., seen], gradient[..., seen] / gain
         yield WeightGradients(layer, *(tensor.to("cpu", torch.float32) for tensor in picked))
 
 

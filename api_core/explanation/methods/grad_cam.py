@@ -1,0 +1,49 @@
+"""Grad-CAM (arXiv 1610.02391) at the picture's tokens, as the decoder's first layer gets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...autograd import differentiable, without_weight_gradients
+from ...models.capture import capturing
+from ...models.lvlm.batch_reader import image_columns
+from ..lvlm_subject import AnswerSubject
+from ..method import Explaining, ExplanationMethod, Found
+from .tokens_map import map_of_tokens, token_row, whole_picture
+
+
+def find(given: Explaining) -> Found:
+    """relu(sum over channels of activation times the gradient's mean over tokens); one pass with a gradient.
+
+    What leaves the vision tower and its projector enters the decoder's first layer, so the place is the same in every
+    family. Against another answer it is what is left when the map for that one is taken away.
+    """
+    maps = []
+    for done, (sign, subject) in enumerate(given.subject.parts):
+        given.on_progress(done, len(given.subject.parts))
+        maps.append(sign * _of_answer(subject))
+    return Found(torch.stack(maps).sum(0), len(maps), len(maps))
+
+
+def _of_answer(subject: AnswerSubject) -> Tensor:
+    model, row = subject.model, token_row(subject)
+    columns = image_columns(model, row).to(model.device)
+    entered: list[Tensor] = []
+
+    def keep(args: Any, kwargs: Any) -> None:
+        entered.append(args[0] if args else kwargs["hidden_states"])
+
+    with differentiable(model.module), without_weight_gradients(model.module), capturing() as hooks:
+        hooks.before(model.family.layers(model.module)[0], keep)
+        weights = whole_picture(subject).requires_grad_()
+        (gradient,) = torch.autograd.grad(subject.score(weights, "picture").sum(), entered[0])
+    activation, slope = entered[0].detach()[0, columns].float(), gradient[0, columns].float()
+    return map_of_tokens(subject, row, (activation * slope.mean(0)).sum(-1).clamp(min=0))
+
+
+METHOD = ExplanationMethod(
+    "grad-cam", find, "Features of the picture that speak for the answer, by one backward pass; coarse."
+)

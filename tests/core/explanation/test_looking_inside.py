@@ -1,0 +1,96 @@
+"""Grad-CAM and T-MM against their formulas, worked out through transformers alone."""
+
+import pytest
+import torch
+from pack.api_core.explanation.baselines import baseline_picture
+from pack.api_core.explanation.explain import explain
+from pack.api_core.explanation.lvlm_subject import AnswerSubject
+from pack.api_core.explanation.methods.tokens_map import map_of_tokens, token_row
+from pack.api_core.explanation.one_answer import PART
+from pack.api_core.models.lvlm.batch_reader import image_columns
+from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.lvlm.load import load_lvlm
+from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
+
+QUESTION, ANSWER, WORD = "What is there?", "a red star", "red"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_lvlm("tiny-lvlm")
+
+
+def asked(model, picture):
+    """The subject of one word, its row of tokens, and the inputs with the whole answer."""
+    case = Case((picture,), QUESTION)
+    reply = model.reply_of(model.encode_answer(ANSWER))
+    (word,) = (piece for piece in reply.words if piece.text == WORD)
+    tokens = tuple(range(word.first, word.last))
+    subject = AnswerSubject(model, case, baseline_picture(picture, "blur"), reply.token_ids, tokens)
+    return subject, reply, token_row(subject), answered_inputs(model, model.prepare([case]), [reply])
+
+
+def found_by(model, picture, method):
+    (made,) = explain(model, [picture], QUESTION, answers=ANSWER, words=[WORD], method=method, steps=0)
+    return made.map.parts[PART][0].values[0]
+
+
+def log_likelihood(logits, subject, row):
+    places = torch.tensor([row.length - 1 + token for token in subject.tokens])
+    wanted = torch.tensor([subject.token_ids[token] for token in subject.tokens])
+    return logits[0, places].log_softmax(-1).gather(1, wanted[:, None]).sum()
+
+
+def test_grad_cam_is_activation_times_mean_gradient(model, picture):
+    subject, _, row, inputs = asked(model, picture)
+    module = model.module
+    columns = image_columns(model, row)
+    embedded = module.get_input_embeddings()(inputs["input_ids"]).detach()
+    seen = module.get_image_features(pixel_values=inputs["pixel_values"], return_dict=True).pooler_output[0]
+    embedded[0, columns] = seen.detach()
+    embedded.requires_grad_()
+    logits = module(inputs_embeds=embedded, attention_mask=inputs["attention_mask"], use_cache=False).logits
+    (slope,) = torch.autograd.grad(log_likelihood(logits, subject, row), embedded)
+    cam = torch.relu((embedded.detach()[0, columns] * slope[0, columns].mean(0)).sum(1))
+    assert cam.max() > 0
+    wanted = map_of_tokens(subject, row, cam)
+    assert torch.allclose(found_by(model, picture, "grad-cam"), wanted, atol=1e-4 * float(wanted.max()))
+
+
+def test_t_mm_is_the_product_of_all_layers(model, picture):
+    subject, reply, row, inputs = asked(model, picture)
+    module = model.module
+    before = module.config._attn_implementation
+    module.set_attn_implementation("eager")
+    try:
+        seeing = inputs["pixel_values"].clone().requires_grad_()
+        made = module(**{**inputs, "pixel_values": seeing}, output_attentions=True, use_cache=False)
+        slopes = torch.autograd.grad(log_likelihood(made.logits, subject, row), made.attentions)
+    finally:
+        module.set_attn_implementation(before)
+    relevance = torch.eye(row.length - 1 + len(reply.token_ids))
+    for attention, slope in zip(made.attentions, slopes, strict=True):
+        relevance = relevance + torch.relu(attention[0] * slope[0]).mean(0).detach() @ relevance
+    rows = [row.length - 1 + token for token in subject.tokens]
+    wanted = map_of_tokens(subject, row, relevance[rows].sum(0)[image_columns(model, row)])
+    found = found_by(model, picture, "attention x gradient")
+    assert wanted.max() > 0
+    assert torch.allclose(found, wanted, atol=1e-3 * float(wanted.max()))
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "attention x gradient", "attention"])
+def test_against_another_answer_the_other_s_map_is_taken_away(model, picture, method):
+    common = {"method": method, "steps": 0}
+    (both,) = explain(model, [picture], QUESTION, answers="red", instead_of="blue", **common)
+    one, other = (
+        explain(model, [picture], QUESTION, answers=text, words=[text], **common)[0] for text in ("red", "blue")
+    )
+    values = [made.map.parts[PART][0].values for made in (both, one, other)]
+    assert torch.allclose(values[0], values[1] - values[2], atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "attention x gradient"])
+def test_inside_inference_mode(model, picture, method):
+    with torch.inference_mode():
+        (made,) = explain(model, [picture.clone()], QUESTION, answers=ANSWER, words=[WORD], method=method, steps=0)
+    assert torch.equal(made.map.parts[PART][0].values[0], found_by(model, picture, method))

@@ -1,0 +1,151 @@
+"""What an explanation costs: time beside the published program's way of working, and memory by chunk and by blends.
+
+    python tools/benchmarks/explain_cost.py time --answers 4
+    python tools/benchmarks/explain_cost.py memory
+
+time: the embedded LVLM on drawn scenes, one interleaved round of all ways for each answer. "released loop" is the
+published steps one blend at a time with the scores of every position, as the released program works; "paper" the same
+steps in batches with the explained tokens' scores only; the others are the default settings. memory: the highest
+memory during one gradient beyond what the process holds before it, in a fresh process for each figure, for chunks of a
+fixed number of blends and for numbers of blends at a fixed chunk. Random LLaVA of `lvlm_capture_cost.py`.
+"""
+
+import argparse
+import gc
+import json
+import logging
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools" / "benchmarks")]
+
+from lvlm_capture_cost import QUESTION, build, resident  # noqa: E402
+
+from api_core.autograd import differentiable  # noqa: E402
+from api_core.datasets.benchmark.explanations import EXPLAINED  # noqa: E402
+from api_core.datasets.benchmark.splits import asked_cases  # noqa: E402
+from api_core.explanation.baselines import baseline_picture  # noqa: E402
+from api_core.explanation.igos import fast, paper  # noqa: E402
+from api_core.explanation.igos.objective import descend  # noqa: E402
+from api_core.explanation.lvlm_subject import AnswerSubject  # noqa: E402
+from api_core.explanation.tokens import tokens_of_words, weigh  # noqa: E402
+from api_core.models.lvlm.case import Case  # noqa: E402
+from api_core.models.lvlm.load import load_lvlm  # noqa: E402
+
+CHUNKS, BLENDS = (1, 2, 4, 8), (4, 8, 16)
+BARS = {"released loop": 5.0, "paper": 2.5}
+
+
+class EveryPosition(AnswerSubject):
+    """Has the model score the whole vocabulary at every position, as the released program does."""
+
+    def _logits(self, inputs: dict[str, Any], rows: torch.Tensor) -> torch.Tensor:
+        module: Any = self.model.module
+        scores: torch.Tensor = module(**inputs, use_cache=True).logits
+        return scores[:, rows]
+
+
+def answers(count: int) -> list[tuple[AnswerSubject, AnswerSubject]]:
+    """Answers of the embedded model that depend on the picture, read both ways."""
+    model = load_lvlm("tiny-lvlm", device="cpu", precision="fp32")
+    found = []
+    for asked in asked_cases(EXPLAINED, "test", 4 * count):
+        picture = asked.load()
+        case = Case((picture,), asked.question)
+        (reply,) = model.generate(model.prepare([case], with_places=False), max_new_tokens=8)
+        hidden, every = baseline_picture(picture, "blur"), tokens_of_words(reply)
+        kept = weigh(AnswerSubject(model, case, hidden, reply.token_ids, every), reply).tokens
+        if kept:
+            pair = (kind(model, case, hidden, reply.token_ids, kept) for kind in (AnswerSubject, EveryPosition))
+            found.append(tuple(pair))
+        if len(found) == count:
+            break
+    return found  # type: ignore[return-value]
+
+
+def ways(subject: AnswerSubject, released: AnswerSubject) -> dict[str, Callable[[], Any]]:
+    return {
+        "released loop": lambda: paper.optimise(released, "igos++", chunk=1),
+        "paper": lambda: paper.optimise(subject, "igos++", chunk=10),
+        "igos++": lambda: fast.optimise(subject, "igos++"),
+        "igos+": lambda: fast.optimise(subject, "igos+"),
+    }
+
+
+def measure_time(count: int) -> dict[str, Any]:
+    taken: dict[str, list[float]] = {}
+    shown: dict[str, list[int]] = {}
+    for subject, released in answers(count):
+        with differentiable(subject.model.module):
+            for name, run in ways(subject, released).items():
+                start = time.perf_counter(), time.process_time()
+                made = run()
+                taken.setdefault(name, []).append(time.perf_counter() - start[0])
+                taken.setdefault(f"{name}, processor", []).append(time.process_time() - start[1])
+                shown.setdefault(name, []).append(made.evaluations)
+    found: dict[str, Any] = {"what": "time", "answers": count}
+    for name, evaluations in shown.items():
+        busy, least = taken[f"{name}, processor"], {base: taken[f"{base}, processor"] for base in BARS}
+        found[name] = {
+            "median s": round(statistics.median(taken[name]), 3),
+            "median s of processor": round(statistics.median(busy), 3),
+            "evaluations": round(statistics.mean(evaluations), 1),
+            **{f"times as fast as {base}": round(sum(own) / sum(busy), 2) for base, own in least.items()},
+        }
+    return found
+
+
+def memory_here(chunk: int, blends: int) -> dict[str, Any]:
+    model = build("mid", "cpu", "fp32")
+    picture = torch.rand(336, 336, 3, generator=torch.Generator().manual_seed(0))
+    case = Case((picture,), QUESTION)
+    ids = model.encode_answer("w200 w201")
+    subject = AnswerSubject(model, case, baseline_picture(picture, "mean colour"), ids, (0, 1))
+    masks = torch.full((1, 16, 16), 0.7)
+    for weight in model.module.parameters():
+        weight.sum()
+    gc.collect()
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    with differentiable(model.module):
+        descend(subject, masks, "igos+", [(i + 1) / blends for i in range(blends)], chunk, None)
+    return {"what": "memory", "chunk": chunk, "blends": blends, "extra MB": round(resident("VmHWM") - before, 1)}
+
+
+def say(found: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("time", "memory", "memory-here"))
+    parser.add_argument("--answers", type=int, default=20)
+    parser.add_argument("--chunk", type=int, default=4)
+    parser.add_argument("--blends", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    logging.disable(logging.WARNING)
+    if options.what == "time":
+        say(measure_time(options.answers))
+    elif options.what == "memory-here":
+        say(memory_here(options.chunk, options.blends))
+    else:
+        pairs = [(chunk, max(BLENDS)) for chunk in CHUNKS] + [(CHUNKS[-1], blends) for blends in BLENDS]
+        for chunk, blends in dict.fromkeys(pairs):
+            command = [sys.executable, __file__, "memory-here", "--chunk", str(chunk), "--blends", str(blends)]
+            command += ["--threads", str(options.threads)]
+            say(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]))
+
+
+if __name__ == "__main__":
+    main()
