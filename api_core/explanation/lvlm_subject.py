@@ -33,7 +33,7 @@ class AnswerSubject:
         with frozen():
             prepared = model.prepare([case], with_places=False)
         self.prompt_length = prepared.rows[0].length
-        self._prompt = {name: value for name, value in prepared.inputs.items() if not value.is_floating_point()}
+        self._prompt = prepared.inputs
         self._choose(token_ids, tokens)
 
     def of(self, token_ids: Sequence[int], tokens: Sequence[int]) -> AnswerSubject:
@@ -57,7 +57,8 @@ class AnswerSubject:
         with frozen():
             shown = torch.tensor([self.token_ids[: self.tokens[-1]]], dtype=torch.long)
             inputs = model.family.with_answer(self._prompt, shown) if shown.shape[1] else self._prompt
-            self._fixed = {name: value.clone().to(model.device) for name, value in inputs.items()}
+            own = {name: value.clone() for name, value in inputs.items() if name not in self.blends.picture}
+            self._fixed = model.to_device(own)
 
     @property
     def parts(self) -> tuple[tuple[float, AnswerSubject], ...]:

@@ -10,6 +10,7 @@ from pack.api_core.explanation.baselines import baseline_picture
 from pack.api_core.explanation.lvlm_subject import AnswerSubject
 from pack.api_core.models.lvlm.case import Case
 from pack.api_core.models.lvlm.load import load_lvlm
+from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
 from pack.tests import zoo
 
 Models = Callable[[str], Any]
@@ -35,6 +36,14 @@ def test_gradients_reach_every_tile_and_a_batch_is_a_loop(name: str, lvlm: Model
     with torch.no_grad():
         alone = torch.cat([subject.score(subject.lift(mask[None]), "picture") for mask in masks])
         swapped = subject.score(1 - subject.lift(masks) * 1.0, "baseline")
+        whole = subject.log_likelihoods(subject.lift(torch.ones(1, 2, 2)), "picture")[0]
+        reply = model.reply_of(subject.token_ids)
+        logits = model.module(
+            **answered_inputs(model, model.prepare([subject.case], with_places=False), [reply])
+        ).logits
+    ids = torch.tensor(subject.token_ids)
+    own = logits[0, -len(ids) :].log_softmax(-1).gather(1, ids[:, None])[list(subject.tokens), 0]
+    assert torch.allclose(whole, own, atol=1e-4), "the whole picture is the picture"
     assert torch.allclose(together.detach(), alone, atol=2e-4)
     if all(bool(places.known.all()) for places in subject.blends.places.values()):
         assert torch.allclose(swapped, alone, atol=2e-4), "w of the picture is 1 - w of the baseline"
