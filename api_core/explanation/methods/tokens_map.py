@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...attribution.lvlm_views import views_of_pictures
 from ...geometry import compose
 from ...models.lvlm.case import Row
+from ...models.lvlm.views import views_of_pictures
 from ..lvlm_subject import AnswerSubject
 
 _SIDE = 32
