@@ -23,7 +23,9 @@ FLAGS = [
 ]
 LOAD_SECONDS = 120.0
 RUN_SECONDS = 120.0
-READY = "() => window.app?.graph && window.LiteGraph?.registered_node_types?.AttnPromptOverlay"
+# The second: a page that starts loads a first workflow, and would lay it over what is already there.
+READY = """() => window.LiteGraph?.registered_node_types?.AttnPromptOverlay
+    && window.app?.extensionManager?.workflow?.activeWorkflow"""
 MODERN_NODES = "Comfy.VueNodes.Enabled"
 
 

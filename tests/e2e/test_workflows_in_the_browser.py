@@ -16,10 +16,12 @@ pytestmark = pytest.mark.host
 
 WORKFLOWS = ROOT / "workflows"
 QUICK_START = "Attention prompt - quick start"
-PHOTOGRAPHS = "Attention prompt - photographs"
 WITH_AND_WITHOUT = "Attention prompt - ask with and without"
 WORD_BY_WORD = "Attention prompt - LVLM heatmap word by word"
-SERVERS = "Attention prompt - servers and ComfyUI's own models"
+HINT_WORDS = "Attention prompt - its own words as the hint"
+ZOOM = "Attention prompt - zoom to read"
+TRUST = "Attention prompt - trust or doubt"
+ALL = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
 DYNAMIC_COMBO, AUTOGROW = "COMFY_DYNAMICCOMBO_V3", "COMFY_AUTOGROW_V3"
 
 
@@ -41,29 +43,42 @@ def assert_nothing_missing(page: ComfyPage, workflow: Mapping[str, Any]) -> None
     assert page.node_types() == {str(node["id"]): node["type"] for node in workflow["nodes"]}
 
 
-@pytest.mark.parametrize(("modern", "seed"), [(False, 739), (True, 740)], ids=["classic", "modern"])
+def run_anew(page: ComfyPage) -> dict[str, Any]:
+    """Press Run in a ComfyUI that remembers no result; what became of it."""
+    page.server.post("/free", {"free_memory": True})
+    page.page.wait_for_timeout(1500)  # the server forgets between two prompts
+    history = page.run()
+    assert history["status"]["status_str"] == "success", history["status"]
+    return history
+
+
+@pytest.mark.parametrize("modern", [False, True], ids=["classic", "modern"])
 @pytest.mark.parametrize(
     ("name", "shows"),
     [
         (QUICK_START, {"AttnPromptView", "PreviewAny", "PreviewImage", "SaveImage"}),
-        (WITH_AND_WITHOUT, {"AttnPromptView", "PreviewAny", "PreviewImage", "ImageCompare"}),
+        (
+            WITH_AND_WITHOUT,
+            {"AttnPromptView", "PreviewAny", "PreviewImage", "ImageCompare", "AttnPromptCompareAnswers"},
+        ),
         (WORD_BY_WORD, {"AttnPromptView", "PreviewAny"}),
+        (HINT_WORDS, {"AttnPromptView", "PreviewAny", "PreviewImage", "ImageCompare"}),
+        (ZOOM, {"AttnPromptView", "PreviewAny", "PreviewImage", "AttnPromptCompareAnswers"}),
+        (TRUST, {"AttnPromptView", "PreviewAny", "PreviewImage", "AttnPromptCompareAnswers"}),
     ],
 )
-def test_what_ships_runs(page: ComfyPage, tmp_path: Path, name: str, shows: set[str], modern: bool, seed: int) -> None:
+def test_what_ships_runs(page: ComfyPage, tmp_path: Path, name: str, shows: set[str], modern: bool) -> None:
     workflow = read(name)
     page.open(modern=modern)
     page.load(workflow)
     assert_nothing_missing(page, workflow)
     page.screenshot(tmp_path / "loaded.png")
-    page.set_widget("AttnPromptDemoScene", "seed", seed)  # another one each time, so that nothing is cached
     known = page.server.get("/object_info")
     types = {key: kind for key, kind in page.node_types().items() if kind in known}
     outputs = {key for key, kind in types.items() if known[kind]["output_node"]}
     assert {types[key] for key in outputs} >= shows
 
-    history = page.run()
-    assert history["status"]["status_str"] == "success", history["status"]
+    history = run_anew(page)
     assert set(history["outputs"]) >= outputs
     cached = {
         key for message, data in history["status"]["messages"] if message == "execution_cached" for key in data["nodes"]
@@ -91,16 +106,21 @@ def test_a_warning_is_still_to_be_read_when_the_run_is_over(page: ComfyPage, tmp
 
 
 @pytest.mark.parametrize("modern", [False, True], ids=["classic", "modern"])
-@pytest.mark.parametrize("name", [QUICK_START, PHOTOGRAPHS, WITH_AND_WITHOUT, WORD_BY_WORD, SERVERS])
-def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, tmp_path: Path, name: str, modern: bool) -> None:
-    workflow = read(name)
-    pretend_it_was_fetched(workflow, page.server.base / "models")
+def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+    for name in ALL:
+        pretend_it_was_fetched(read(name), page.server.base / "models")
     page.open(modern=modern)
-    page.load(workflow)
-    assert_nothing_missing(page, workflow)
-    prompt = page.prompt()
-    page.screenshot(tmp_path / "loaded.png")
     known = page.server.get("/object_info")
+    for name in ALL:
+        workflow = read(name)
+        page.load(workflow)
+        assert_nothing_missing(page, workflow)
+        page.screenshot(tmp_path / f"{name}.png")
+        assert_links_and_values(page.prompt(), workflow, known)
+
+
+def assert_links_and_values(prompt: Mapping[str, Any], workflow: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """A prompt holds every node but notes, every link, and values that the nodes of this ComfyUI take."""
     notes = {str(node["id"]) for node in workflow["nodes"] if node["type"].endswith("Note")}
     assert set(prompt) == {str(node["id"]) for node in workflow["nodes"]} - notes
     links = 0
@@ -108,7 +128,7 @@ def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, tmp_path: Pat
         offered = known[node["class_type"]]["input"]
         wanted = flat_inputs({**offered.get("required", {}), **offered.get("optional", {})}, node["inputs"])
         assert set(node["inputs"]) <= set(wanted), f"node {key} has inputs that {node['class_type']} does not know"
-        required = flat_inputs(offered.get("required", {}), node["inputs"])
+        required = flat_inputs(offered.get("required", {}), node["inputs"], sockets="min")
         assert set(required) <= set(node["inputs"]), f"node {key} lacks inputs of {node['class_type']}"
         for entry, value in node["inputs"].items():
             where = f"{node['class_type']}.{entry} of node {key}"
@@ -131,8 +151,13 @@ def pretend_it_was_fetched(workflow: Mapping[str, Any], models: Path) -> None:
                 file.touch()
 
 
-def flat_inputs(offered: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """The type and the settings of every input, those of the chosen option of a dynamic combo among them."""
+def flat_inputs(
+    offered: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "", sockets: str = "max"
+) -> dict[str, tuple[Any, Any]]:
+    """The type and the settings of every input, those of the chosen option of a dynamic combo among them.
+
+    sockets: of an input that grows, as many as there can be ("max") or as there have to be ("min").
+    """
     found: dict[str, tuple[Any, Any]] = {}
     for entry, (kind, *settings) in offered.items():
         name = f"{prefix}{entry}"
@@ -140,13 +165,14 @@ def flat_inputs(offered: Mapping[str, Any], given: Mapping[str, Any], prefix: st
         if kind == DYNAMIC_COMBO:
             chosen = next(option for option in settings[0]["options"] if option["key"] == given[name])
             for inner in chosen["inputs"].values():
-                found |= flat_inputs(inner, given, f"{name}.")
+                found |= flat_inputs(inner, given, f"{name}.", sockets)
         elif kind == AUTOGROW:
             del found[name]
             template = settings[0]["template"]
-            ((accepted, described),) = template["input"]["optional"].values()
-            sockets = [f"{name}.{template['prefix']}{number}" for number in range(template["max"])]
-            found |= dict.fromkeys(sockets, (accepted, described))
+            socket = {**template["input"].get("required", {}), **template["input"].get("optional", {})}
+            ((accepted, described),) = socket.values()
+            names = [f"{name}.{template['prefix']}{number}" for number in range(template[sockets])]
+            found |= dict.fromkeys(names, (accepted, described))
     return found
 
 

@@ -11,8 +11,9 @@ import io
 import shutil
 from pathlib import Path
 
-from build import CHROMIUM_FLAGS, HIDE_MESSAGES, LAY_OUT, ROOT, RUN, open_page
+from build import ROOT
 from help_stories import LINKS, PICTURES, ROW
+from page import CHROMIUM_FLAGS, HIDE_MESSAGES, LAY_OUT, RUN, open_page
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stories import Node
+from parts import FIXED
+from story import Node
 
 SEED = 739
 QUESTION = "What colour is the cross?"
-FIXED = {"control_after_generate": "fixed"}
 WIDTH = 340  # the help panel shows a picture of this width about as large as it is
 ROW = 2000  # no node of one picture reaches into the next one
 AS_LOW_AS_IT_GETS = 60
