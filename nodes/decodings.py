@@ -35,7 +35,11 @@ def to_decoding(chosen: Mapping[str, Sequence[Any]] | None, seed: int) -> Decodi
 
 
 def decoding_input() -> io.Input:
-    """The input itself; further kinds are appended."""
+    """The input itself; further kinds are appended.
+
+    The page saves values by place, and `previous_answer`, which is optional, after those of the chosen kind: a kind
+    that was released gets no further setting, but a new name.
+    """
     return io.DynamicCombo.Input(
         "decoding",
         options=[io.DynamicCombo.Option(name, make()) for name, make in OPTIONS.items()],
