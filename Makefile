@@ -10,7 +10,7 @@ DEMO_PICTURE := assets/scene.png
 DEMO_QUERY := where is the red star?
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types bench pack clean
+.PHONY: help demo test lint format web types bench pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -34,6 +34,9 @@ format: ## ruff: mend what it can
 	$(PYTHON) tools/setup/environment.py dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+web: ## build what the page loads, web/dist, from web/modules; needs Node.js
+	REQUIRE_NODE=1 $(PYTHON) tools/setup/web.py build
 
 types: ## mypy
 	$(PYTHON) tools/setup/environment.py dev

@@ -6,10 +6,10 @@ const QUOTED_MARKUP = "Markup from text lets a model's words run as code; use te
 const PROTOTYPES = "Other packs patch the same prototype; use a node's own hooks, or the extension's.";
 
 export default [
-  { ignores: ["**/node_modules/**"] },
+  { ignores: ["**/node_modules/**", "web/dist/**"] },
   js.configs.recommended,
   {
-    files: ["web/**/*.{js,mjs}", "tests/web/**/*.mjs"],
+    files: ["web/**/*.mjs", "tests/web/**/*.mjs"],
     languageOptions: { ecmaVersion: 2023, sourceType: "module", globals: globals.browser },
     linterOptions: { reportUnusedDisableDirectives: "error" },
     rules: {

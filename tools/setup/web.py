@@ -1,6 +1,6 @@
-"""Install what the tests and the linter of `web/` need into tests/web/node_modules, and run the linter.
+"""Install what the tests, the linter and the build of `web/` need into tests/web/node_modules, and run the last two.
 
-    python3 tools/setup/web.py install|lint
+    python3 tools/setup/web.py install|lint|build
 
 Needs Node.js and npm. Where there are none, or nothing can be fetched, it says so in large letters and the JavaScript
 is not checked; with REQUIRE_NODE=1 the command fails. Installing again does nothing until package-lock.json changes.
@@ -48,7 +48,7 @@ def install() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("job", choices=("install", "lint"))
+    parser.add_argument("job", choices=("install", "lint", "build"))
     job = parser.parse_args().job
     try:
         install()
@@ -59,11 +59,11 @@ def main() -> None:
         say(f"NOT RUN, the JavaScript is not checked: {error}")
         say("=" * 100)
         return
-    if job == "lint":
+    if job != "install":
         try:
-            npm("run", "lint")
+            npm("run", job)
         except subprocess.CalledProcessError as error:
-            raise SystemExit(f"[setup] npm run lint found mistakes in web/ or tests/web/ ({error}).") from error
+            raise SystemExit(f"[setup] npm run {job} found mistakes in web/ or tests/web/ ({error}).") from error
 
 
 if __name__ == "__main__":

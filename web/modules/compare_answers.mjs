@@ -10,8 +10,8 @@ const SAME = "The answers are the same.";
 
 /** @param {import("./node_faces.mjs").FaceNode} node */
 export function compareAnswers(node) {
-  useStyles("viewer.css", import.meta.url);
-  useStyles("live.css", import.meta.url);
+  useStyles("../styles/viewer.css", import.meta.url);
+  useStyles("../styles/live.css", import.meta.url);
   /** @type {{names: string[], cases: Pieces[][]}} */
   let shown = { names: [], cases: [] };
   let page = 0;

@@ -28,8 +28,8 @@ export function pager(turn) {
 export class LiveFace {
   /** @param {FaceNode} node @param {string} name of the widget @param {number} height the least */
   constructor(node, name, height) {
-    useStyles("viewer.css", import.meta.url);
-    useStyles("live.css", import.meta.url);
+    useStyles("../styles/viewer.css", import.meta.url);
+    useStyles("../styles/live.css", import.meta.url);
     this.node = node;
     this.canvas = make("canvas", { width: 1, height: 1 });
     this.badge = make("span", { class: "ap-badge", textContent: AHEAD, hidden: true });

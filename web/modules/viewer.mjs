@@ -31,7 +31,7 @@ export class Viewer {
    * @param {(labels: Label[]) => Hints} [hints] on a node whose answer words can be picked
    */
   constructor(kept, hints) {
-    useStyles("viewer.css", import.meta.url);
+    useStyles("../styles/viewer.css", import.meta.url);
     this.kept = kept;
     this.hintsOf = hints;
     this.parts = buildViewer();
