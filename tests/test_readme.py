@@ -19,7 +19,8 @@ def test_its_python_runs(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "prompted.png").stat().st_size > 10_000
-    assert done.stdout.strip() == "yellow"
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    assert done.stdout.split()[:3] == ["yellow", "yellow", "True"]
 
 
 def test_its_pictures_and_make_targets_exist() -> None:
@@ -33,13 +34,17 @@ def test_its_pictures_and_make_targets_exist() -> None:
 
 
 def test_every_node_and_method_has_its_row() -> None:
+    from pack.api_core.answering import DECODINGS
     from pack.api_core.attribution import list_lvlm_methods, list_methods
+    from pack.api_core.explanation.methods import METHODS
 
     names = re.findall(r'display_name="([^"]+)",\s*category', "".join(p.read_text("utf-8") for p in nodes()))
     assert len(names) >= 8
     shown = {re.sub(r" \(.*\)$", "", name) for name in names}
     assert not [name for name in shown if f"**{name}**" not in README]
-    assert not [method for method in (*list_methods(), *list_lvlm_methods()) if f"`{method}`" not in README]
+    assert not [method for method in (*list_methods(), *list_lvlm_methods(), *METHODS) if f"`{method}`" not in README]
+    calibrated = [kind.name for kind in DECODINGS if kind.name not in ("greedy", "sample")]
+    assert not [name for name in calibrated if f"`{name}`" not in README]
 
 
 def nodes() -> list[Path]:
