@@ -57,6 +57,9 @@ WITHOUT_CHAT: tuple[str, ...] = ("paligemma", "instructblip")
 WITHOUT_PLACES: tuple[str, ...] = ("instructblip",)
 """Families whose image tokens lie nowhere in the picture."""
 
+_CANNOT_ANSWER = {"llama4": "5.24."}
+"""Families whose own forward pass fails once it has its logits, with the transformers (the version's beginning) it does so in."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -70,6 +73,14 @@ def available(name: str) -> str | None:
         return f"transformers {transformers.__version__} has no {', '.join(missing)}"
     absent = [module for module in recipe.modules if find_spec(module) is None]
     return f"its processor asks for {', '.join(absent)}" if absent else None
+
+
+def cannot_answer(name: str) -> str | None:
+    """Why the transformers at hand can build the family but not run it to the end; None where it can."""
+    import transformers
+
+    broken = name in _CANNOT_ANSWER and transformers.__version__.startswith(_CANNOT_ANSWER[name])
+    return f"{name}'s own forward pass fails in transformers {transformers.__version__}" if broken else None
 
 
 def folder(name: str, root: Path) -> Path:

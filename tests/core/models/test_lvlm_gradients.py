@@ -13,6 +13,7 @@ from pack.api_core.models.lvlm.load import load_lvlm
 from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
 
 Models = Callable[[str], Any]
+CLOSE = {"gemma4": 1e-4}  # its fused and its eager attention differ by so much with a random model's large scores
 
 
 @pytest.mark.parametrize("name", ["llava-1.5", "qwen2.5-vl", "gemma3", "gemma4"])
@@ -39,7 +40,8 @@ def test_weights_and_gradients_are_those_of_eager_attention(name: str, lvlm: Mod
     columns = image_columns(model, row)
     found = attention_gradients(model, prepared, reply, layers=layers, positions=positions, tokens=list(tokens))
     for layer, weights, gradient in zip(found, attentions, wanted, strict=True):
-        torch.testing.assert_close(layer.weights, weights[0, :, positions][..., columns].detach(), atol=1e-5, rtol=0)
+        eagerly = weights[0, :, positions][..., columns].detach()
+        torch.testing.assert_close(layer.weights, eagerly, atol=CLOSE.get(name, 1e-5), rtol=0)
         reference = gradient[0, :, positions][..., columns]
         scale = float(reference.abs().max())
         assert scale > 0

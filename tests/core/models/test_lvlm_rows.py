@@ -45,6 +45,8 @@ def expected(steps: list[list[Tensor]], layer: int, case: int, position: int, le
 @pytest.mark.parametrize("name", SEEING)
 def test_rows_are_those_of_eager_attention_by_every_path(name: str, lvlm: Models, zoo_folder: Models) -> None:
     """Both pictures of a batch with padding, all heads, every layer, rows of the answer and of the question's words."""
+    if broken := zoo.cannot_answer(name):
+        pytest.skip(broken)
     model = lvlm(name)
     prepared = model.prepare(CASES)
     assert any(row.padding for row in prepared.rows)
