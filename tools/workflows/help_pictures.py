@@ -2,7 +2,7 @@
 
     python tools/workflows/help_pictures.py --url http://127.0.0.1:8188
 
-needs what `build.py` needs. The nodes of `help_stories.py` are laid out and run on the embedded models; then each
+needs what `shipped.py` needs. The nodes of `help_stories.py` are laid out and run on the embedded models; then each
 picture is cut out of the page and written to `web/docs/pictures/<NodeId>.webp`.
 """
 
@@ -11,11 +11,11 @@ import io
 import shutil
 from pathlib import Path
 
-from build import ROOT
 from help_stories import LINKS, PICTURES, ROW
 from page import CHROMIUM_FLAGS, HIDE_MESSAGES, LAY_OUT, RUN, open_page
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from shipped import ROOT
 
 TARGET = ROOT / "web" / "docs" / "pictures"
 QUALITY = 80

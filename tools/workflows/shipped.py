@@ -1,6 +1,6 @@
 """Build the shipped workflows in ComfyUI's own frontend, so that they are saved the way a user's are.
 
-    python tools/workflows/build.py --url http://127.0.0.1:8188
+    python tools/workflows/shipped.py --url http://127.0.0.1:8188
 
 needs a running ComfyUI with this pack, Chromium, and `pip install playwright`. Each story is laid out node by node in
 the page, serialised by it, and written to `workflows/`; the blueprint to `subgraphs/`. With `--run`, stories that need
