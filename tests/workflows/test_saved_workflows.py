@@ -1,4 +1,4 @@
-"""Workflows saved with earlier versions still fit the nodes; `tools/workflows/shipped.py --keep` keeps one a release."""
+"""Workflows saved with earlier versions still fit the nodes; `tools/workflows/shipped.py --keep` keeps each release's."""
 
 import json
 from pathlib import Path

@@ -58,7 +58,7 @@ WITHOUT_PLACES: tuple[str, ...] = ("instructblip",)
 """Families whose image tokens lie nowhere in the picture."""
 
 _CANNOT_ANSWER = {"llama4": "5.24."}
-"""Families whose own forward pass fails once it has its logits, with the transformers (the version's beginning) it does so in."""
+"""Families whose own forward pass fails in the end, with the beginning of the transformers version that does so."""
 
 logger = logging.getLogger(__name__)
 
