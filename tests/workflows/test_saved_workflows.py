@@ -1,4 +1,4 @@
-"""Workflows saved with earlier versions still fit the nodes; `tools/workflows/shipped.py --keep` keeps each release's."""
+"""Workflows saved with earlier versions still fit the nodes; `tools/workflows/shipped.py --keep` adds a release's."""
 
 import json
 from pathlib import Path
