@@ -49,9 +49,11 @@ bench: ## the measurements of the README (minutes)
 	$(BIN)/python tools/benchmarks/clip_cost.py all --model ViT-L-14-336
 	$(BIN)/python tools/benchmarks/overlay_cost.py
 	$(BIN)/python tools/benchmarks/lvlm_capture_cost.py all
+	$(BIN)/python tools/benchmarks/calibrated_cost.py --tokens 64
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/host_memory.py free
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/host_memory.py runs
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/live_redraw.py
+	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python tools/benchmarks/viewer_cost.py
 
 pack: ## node.zip, as the Comfy registry gets it
 	$(PYTHON) tools/setup/environment.py test

@@ -1,7 +1,7 @@
 """What a second reading of the prompt costs beside plain greedy decoding of as many tokens. Random weights.
 
     python tools/benchmarks/calibrated_cost.py
-    python tools/benchmarks/calibrated_cost.py --tokens 64 --rounds 7 --threads 1
+    python tools/benchmarks/calibrated_cost.py --tokens 64 --rounds 7 --threads 1 --kinds AvisC M3ID
 
 The random LLaVA of `lvlm_capture_cost.py`: one picture of 576 image tokens, 12 layers of 1024 channels, fp32 on the CPU
 (`--shape 7b --device cuda --precision bf16` for LLaVA-1.5-7B's own). The baseline, named plain, is the library's own
@@ -33,7 +33,8 @@ BAR = 2.1
 BARRED = ("AvisC", "M3ID")
 """VCD encodes a second picture, which is its own business."""
 
-KINDS: dict[str, Decoding] = {"plain": Greedy(), "AvisC": AvisC(), "M3ID": M3ID(), "VCD": VCD()}
+PLAIN = "plain"
+KINDS: dict[str, Decoding] = {PLAIN: Greedy(), "AvisC": AvisC(), "M3ID": M3ID(), "VCD": VCD()}
 TWO_CACHES = "AvisC, two caches"
 LONG = (2900, 32)
 """Image tokens and layers of a large picture in a model of tiles."""
@@ -60,12 +61,11 @@ def runs(model: LvlmModel, prepared: Prepared, tokens: int) -> dict[str, Callabl
     return {name: by(decoding) for name, decoding in KINDS.items()} | {TWO_CACHES: apart}
 
 
-def measure_time(model: LvlmModel, tokens: int, rounds: int) -> dict[str, Any]:
+def measure_time(model: LvlmModel, tokens: int, rounds: int, kinds: list[str]) -> dict[str, Any]:
     prepared = prepare(model)
     ways = runs(model, prepared, tokens)
-    kinds = list(ways)
-    for way in ways.values():
-        way()
+    for kind in kinds:
+        ways[kind]()
     taken: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
     for turn in range(rounds):
         for kind in kinds[turn % len(kinds) :] + kinds[: turn % len(kinds)]:
@@ -79,7 +79,7 @@ def measure_time(model: LvlmModel, tokens: int, rounds: int) -> dict[str, Any]:
     for kind in kinds:
         found[kind] = {}
         for place, clock in enumerate(("clock", "processor")):
-            own = sorted(one[place] / other[place] for one, other in zip(taken[kind], taken["plain"], strict=True))
+            own = sorted(one[place] / other[place] for one, other in zip(taken[kind], taken[PLAIN], strict=True))
             found[kind][clock] = {
                 "median s": round(statistics.median(one[place] for one in taken[kind]), 3),
                 "ratio": round(statistics.median(own), 3),
@@ -143,12 +143,14 @@ def say(found: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    kinds = [*KINDS, TWO_CACHES]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=SHAPES, default="mid")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
     parser.add_argument("--tokens", type=int, nargs="+", default=[64, 20])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kinds", choices=kinds, nargs="+", default=kinds, help="what is timed beside plain")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -157,7 +159,7 @@ def main() -> None:
     say(weigh_capture(model))
     say(count_encodings(model))
     for tokens in options.tokens:
-        say(measure_time(model, tokens, options.rounds))
+        say(measure_time(model, tokens, options.rounds, list(dict.fromkeys([PLAIN, *options.kinds]))))
 
 
 if __name__ == "__main__":
