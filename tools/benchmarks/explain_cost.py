@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools" / "benchmarks")]
 
 from lvlm_capture_cost import QUESTION, build, resident  # noqa: E402
 
-from api_core.autograd import differentiable  # noqa: E402
+from api_core.autograd import differentiable, without_weight_gradients  # noqa: E402
 from api_core.datasets.benchmark.explanations import EXPLAINED  # noqa: E402
 from api_core.datasets.benchmark.splits import asked_cases  # noqa: E402
 from api_core.explanation.baselines import baseline_picture  # noqa: E402
@@ -84,7 +84,7 @@ def measure_time(count: int) -> dict[str, Any]:
     taken: dict[str, list[float]] = {}
     shown: dict[str, list[int]] = {}
     for subject, released in answers(count):
-        with differentiable(subject.model.module):
+        with differentiable(subject.model.module), without_weight_gradients(subject.model.module):
             for name, run in ways(subject, released).items():
                 start = time.perf_counter(), time.process_time()
                 made = run()
@@ -115,7 +115,7 @@ def memory_here(chunk: int, blends: int) -> dict[str, Any]:
     gc.collect()
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    with differentiable(model.module):
+    with differentiable(model.module), without_weight_gradients(model.module):
         descend(subject, masks, "igos+", [(i + 1) / blends for i in range(blends)], chunk, None)
     return {"what": "memory", "chunk": chunk, "blends": blends, "extra MB": round(resident("VmHWM") - before, 1)}
 

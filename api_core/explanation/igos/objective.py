@@ -6,13 +6,14 @@ in chunks, and each chunk is back-propagated at once, so that memory grows with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from ...progress import Progress, ignore_progress
 from ..subject import Noise, Subject, Towards
 
 Variant = Literal["igos+", "igos++"]
@@ -62,31 +63,49 @@ class Descent:
 
 
 def descend(
-    subject: Subject, masks: Tensor, variant: Variant, shares: Sequence[float], chunk: int, noise: Noise | None
+    subject: Subject,
+    masks: Tensor,
+    variant: Variant,
+    shares: Sequence[float],
+    chunk: int,
+    noise: Noise | None,
+    on_progress: Progress = ignore_progress,
 ) -> Descent:
     """The gradient of the objective at `masks` [K, rows, columns], over blends that hold `shares` of the mask.
 
-    The gradient passes the share: a blend of share a adds a times its own.
+    The gradient passes the share: a blend of share a adds a times its own. A chunk may hold blends of several terms:
+    a blend of weight w towards the baseline is one of 1 - w towards the picture. on_progress: before every chunk.
     """
     leaf = masks.detach().requires_grad_()
     lifted = subject.lift(leaf)
     weights = lifted.detach().requires_grad_()
-    scores: dict[int, list[float]] = {}
-    for part in _chunks(variant, shares, chunk):
-        number, share = zip(*part, strict=True)
-        term = _TERMS[variant][number[0]]
-        base = weights.prod(0) if term.mask is None else weights[term.mask]
-        blends = torch.tensor(share, dtype=base.dtype, device=base.device)[:, None] * base
-        score = subject.score(blends, term.towards, noise)
-        (score.sum() * (term.factor / len(shares))).backward()
-        scores.setdefault(number[0], []).extend(score.detach().tolist())
+    terms = _TERMS[variant]
+    blends = [(number, share) for number in range(len(terms)) for share in shares]
+    scores: list[list[float]] = [[] for _ in terms]
+    for start in range(0, len(blends), chunk):
+        on_progress(start, len(blends))
+        part = blends[start : start + chunk]
+        factors = torch.tensor([terms[number].factor / len(shares) for number, _ in part], device=weights.device)
+        score = subject.score(torch.stack([_blend(weights, terms[n], share) for n, share in part]), "picture", noise)
+        (score * factors.to(score.device)).sum().backward()
+        for (number, _), value in zip(part, score.detach().tolist(), strict=True):
+            scores[number].append(value)
+    on_progress(len(blends), len(blends))
     lifted.backward(weights.grad)
     assert leaf.grad is not None
-    return Descent(leaf.grad, *(sum(scores[i]) / len(scores[i]) for i in (0, 1)))
+    return Descent(leaf.grad, *(sum(found) / len(found) for found in scores[:2]))
 
 
-def _chunks(variant: Variant, shares: Sequence[float], chunk: int) -> Iterator[list[tuple[int, float]]]:
-    """Every (term, share), in lists of one term and at most `chunk` blends."""
-    for number in range(len(_TERMS[variant])):
-        for start in range(0, len(shares), chunk):
-            yield [(number, share) for share in shares[start : start + chunk]]
+def _blend(weights: Tensor, term: _Term, share: float) -> Tensor:
+    """The picture's weights [P] in a blend that holds `share` of a term's mask."""
+    shown = share * (weights.prod(0) if term.mask is None else weights[term.mask])
+    return shown if term.towards == "picture" else 1 - shown
+
+
+def step_of(on_progress: Progress, step: int, steps: int) -> Progress:
+    """The progress of one gradient as that of all steps."""
+
+    def report(done: int, total: int) -> None:
+        on_progress(step * total + done, steps * total)
+
+    return report

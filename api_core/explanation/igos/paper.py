@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...progress import Progress, ignore_progress
 from ..subject import Noise, Subject
-from .objective import Variant, descend, masks_needed
+from .objective import Variant, blends_needed, descend, masks_needed, step_of
 from .regulariser import penalty
 
 
@@ -69,16 +69,13 @@ def optimise(
     on_preview: Callable[[Tensor], None] = ignore_preview,
 ) -> Optimised:
     """Run the released program's optimisation. Call with gradients on (`autograd.differentiable`)."""
-    count = masks_needed(variant)
-    masks = torch.ones(count, settings.side, settings.side)
+    masks = torch.ones(masks_needed(variant), settings.side, settings.side)
     previous = torch.zeros_like(masks)
     noise = Noise(settings.noise, seed) if settings.noise else None
     shares = [(j + 1) / settings.shares for j in range(settings.shares)]
     deletion, insertion = [], []
-    terms = 2 * count
     for step in range(settings.steps):
-        on_progress(step, settings.steps)
-        found = descend(subject, masks, variant, shares, chunk, noise)
+        found = descend(subject, masks, variant, shares, chunk, noise, step_of(on_progress, step, settings.steps))
         gradient = found.gradient + _penalty_gradient(masks, subject.guide, step, settings)
         ahead = masks - settings.rate * gradient
         masks = (ahead + step / (step + settings.momentum) * (ahead - previous)).clamp(0, 1)
@@ -86,8 +83,9 @@ def optimise(
         deletion.append(found.deletion)
         insertion.append(found.insertion)
         on_preview(1 - masks.prod(0))
-    on_progress(settings.steps, settings.steps)
-    return Optimised(masks.prod(0), tuple(deletion), tuple(insertion), settings.steps * terms * settings.shares)
+    evaluations = settings.steps * blends_needed(variant, settings.shares)
+    on_progress(evaluations, evaluations)
+    return Optimised(masks.prod(0), tuple(deletion), tuple(insertion), evaluations)
 
 
 def _penalty_gradient(masks: Tensor, guide: Tensor, step: int, settings: PaperSettings) -> Tensor:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from pack.api_core.errors import InvalidInput
 from pack.api_core.explanation.faithfulness import Curve, measure
+from pack.api_core.explanation.igos import fast, paper
 from pack.api_core.explanation.igos.objective import descend
 from pack.api_core.explanation.igos.paper import PaperSettings, optimise
 from pack.api_core.explanation.igos.regulariser import bilateral_variation, penalty
@@ -85,6 +86,32 @@ def test_the_chunk_changes_memory_and_nothing_else(variant):
     assert not torch.equal(whole.mask, optimise(subject, variant, PaperSettings(side=8), seed=4).mask)
 
 
+@pytest.mark.parametrize("fast_or_paper", [fast, paper])
+def test_stop_comes_within_one_chunk(fast_or_paper):
+    """Every chunk is announced, so that raising from the progress keeps the model from seeing the next one."""
+    shown: list[int] = []
+    told: list[tuple[int, int]] = []
+    subject = curved_subject()
+    plain = subject.score
+    subject.score = lambda weights, *rest: shown.append(len(weights)) or plain(weights, *rest)
+
+    def stop_at_the_third(done, total):
+        told.append((done, total))
+        if len(shown) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fast_or_paper.optimise(subject, "igos++", chunk=1, on_progress=stop_at_the_third)
+    assert shown == [1, 1]
+    told.clear()
+    shown[:] = [0] * 3
+    made = fast_or_paper.optimise(subject, "igos++", chunk=3, on_progress=stop_at_the_third)
+    assert max(shown) == 3
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert len({total for _, total in told}) == 1
+    assert told[-1][0] == told[-1][1] >= made.evaluations == sum(shown)
+
+
 def test_swapping_picture_and_baseline_swaps_deletion_and_insertion():
     one = curved_subject()
     other = toy.Toy(one.baseline, one.picture, one.probabilities)
@@ -96,13 +123,29 @@ def test_swapping_picture_and_baseline_swaps_deletion_and_insertion():
     assert torch.allclose(a.gradient, -b.gradient, atol=1e-7)
 
 
-@pytest.mark.parametrize("variant", ["igos+", "igos++"])
-def test_what_the_answer_needs_is_found(variant):
+def patch_subject():
+    """An answer that needs the patch of rows 8 to 16 and columns 16 to 24 of a picture of 32 by 32."""
+
     def probabilities(pixels):
         return torch.sigmoid(8 * pixels[:, :, 8:16, 16:24].mean((1, 2, 3)) - 2)[:, None]
 
-    subject = toy.Toy(torch.ones(3, 32, 32), torch.zeros(3, 32, 32), probabilities)
-    found = optimise(subject, variant, PaperSettings(), seed=0)
+    return toy.Toy(torch.ones(3, 32, 32), torch.zeros(3, 32, 32), probabilities)
+
+
+@pytest.mark.parametrize(("variant", "evaluations"), [("igos+", 24), ("igos++", 48)])
+def test_the_fast_way_finds_it_with_a_quarter_of_the_blends(variant, evaluations):
+    found = fast.optimise(patch_subject(), variant)
+    assert found.evaluations == evaluations
+    down, right = divmod(int(found.importance.argmax()), 14)
+    assert 8 <= down * 31 / 13 < 16
+    assert 16 <= right * 31 / 13 < 24
+    early = fast.optimise(patch_subject(), variant, fast.FastSettings(settled=0.5))
+    assert early.evaluations == evaluations * 7 // 12  # the first step of the finer cells
+
+
+@pytest.mark.parametrize("variant", ["igos+", "igos++"])
+def test_what_the_answer_needs_is_found(variant):
+    found = optimise(patch_subject(), variant, PaperSettings(), seed=0)
     important = torch.zeros(1024).scatter(0, found.importance.flatten().topk(64).indices, 1).reshape(32, 32)
     assert important[8:16, 16:24].sum() >= 56
     assert found.evaluations == (100 if variant == "igos+" else 200)
