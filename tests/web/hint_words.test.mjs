@@ -25,8 +25,15 @@ test.each([
   ["red", "star", "red, star"],
   ["red, star", "Red", "star"],
   ["Red star, blue", "star", "Red, blue"], // the rest of a phrase stays
+  ["red star shape star, big", "star", "red, shape, big"], // what is left of it are phrases of the answer each
+  ["红色星形", "星", "红色, 形"], // where words have no spaces between them, every character is one
   ["tomato, red", "red", "tomato"], // so does what is no word of the answer
   ["redder", "red", "redder, red"],
 ])("%j with %j toggled is %j", (text, word, expected) => {
   expect(toggled(text, word)).toBe(expected);
+});
+
+test("scripts without spaces are read character by character, as the labels are", () => {
+  const labels = [..."红星形"].map((text) => ({ text, role: "answer word" }));
+  expect([...named("星形", labels)]).toEqual([1, 2]);
 });

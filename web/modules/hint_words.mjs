@@ -4,11 +4,16 @@
  * @typedef {import("./heatmap_file.mjs").Label} Label
  */
 
+// Words as api_core/models/lvlm/words.py finds them: of scripts without spaces between words, every character.
+const UNSPACED = "\\u3040-\\u30ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff";
+const LETTERS = `(?:(?![${UNSPACED}])[\\p{L}\\p{N}_])+`;
+const WORD = new RegExp(`[${UNSPACED}]|${LETTERS}(?:(?:['’-]|(?<=\\d)[.,](?=\\d))${LETTERS})*`, "gu");
+
 /** @param {string} text */
 const entries = (text) => text.split(",").map((entry) => entry.trim()).filter(Boolean);
 
 /** @param {string} text */
-const words = (text) => text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+(?:['’.-][\p{L}\p{M}\p{N}]+)*/gu) ?? [text.toLowerCase()];
+const words = (text) => text.toLowerCase().match(WORD) ?? [text.toLowerCase()];
 
 /**
  * Where a phrase's words stand one after the other among `texts`.
@@ -43,7 +48,23 @@ export function named(text, labels) {
  */
 export function toggled(text, word) {
   const before = entries(text);
-  const is = (/** @type {string} */ part) => words(part).includes(word.toLowerCase());
-  const kept = before.flatMap((entry) => (is(entry) ? entry.split(/\s+/).filter((part) => !is(part)) : [entry]));
-  return (before.some(is) ? kept : [...kept, word]).join(", ");
+  const wanted = word.toLowerCase();
+  if (!before.some((entry) => words(entry).includes(wanted))) return [...before, word].join(", ");
+  return before.flatMap((entry) => (words(entry).includes(wanted) ? around(entry, wanted) : [entry])).join(", ");
+}
+
+/**
+ * What stands before, between and after a word in a phrase: entries of their own, as the answer has no phrase without it.
+ * @param {string} phrase
+ * @param {string} word in small letters
+ */
+function around(phrase, word) {
+  const parts = [];
+  let from = 0;
+  for (const { 0: text, index } of phrase.matchAll(WORD)) {
+    if (text.toLowerCase() !== word) continue;
+    parts.push(phrase.slice(from, index));
+    from = index + text.length;
+  }
+  return [...parts, phrase.slice(from)].map((part) => part.trim()).filter((part) => part.match(WORD));
 }
