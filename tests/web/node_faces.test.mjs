@@ -1,5 +1,5 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { addFace, fetchFile, findNode, onEntry, outputsReplaced } from "../../web/modules/node_faces.mjs";
+import { addFace, fetchFile, findNode, onEntry, outputsReplaced, refit } from "../../web/modules/node_faces.mjs";
 import { api } from "./host/api.mjs";
 import { app } from "./host/app.mjs";
 
@@ -72,6 +72,34 @@ test("what was shown is found again after a reload, on this node of this workflo
     await settle();
   }
   expect(Object.keys(seen)).toEqual(["same"]);
+});
+
+test("a run after a reload is told, though it says the same: the files may have been gone until then", async () => {
+  const entry = left({ heatmap: FILE });
+  const node = { id: 1, type: "T" };
+  app.rootGraph = graphOf("workflow", node);
+  app.nodeOutputs = { 1: entry };
+  const heard = vi.fn();
+  onEntry(node, heard);
+  node.onAdded();
+  await settle();
+  node.onExecuted(entry);
+  outputsReplaced({ 1: entry });
+  node.onExecuted(entry);
+  expect(heard).toHaveBeenCalledTimes(2);
+});
+
+test("a node grows for its face, and keeps what a user has given it beyond that", () => {
+  const node = { size: [300, 100], computeSize: () => [320, 250], setSize: (size) => (node.size = size) };
+  const element = document.createElement("div");
+  refit(node, element, 200);
+  expect(node.size).toEqual([320, 250]);
+  node.size = [500, 600];
+  refit(node, element, 200); // the same workflow, opened again
+  expect(node.size).toEqual([500, 600]);
+  node.computeSize = () => [320, 70];
+  refit(node, element, 20, 200); // folded
+  expect(node.size).toEqual([500, 420]);
 });
 
 test("outputs that the page puts back reach nodes by either kind of key", () => {

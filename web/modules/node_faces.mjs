@@ -18,7 +18,7 @@ export const GONE = "ComfyUI has cleared its temporary files. Run once to see an
  * @typedef {(entry: Entry) => void} Listener
  */
 
-/** @type {WeakMap<object, {newest: Entry | null, listeners: Listener[]}>} */
+/** @type {WeakMap<object, {newest: Entry | null, ran: boolean, listeners: Listener[]}>} ran: `newest` is of a run */
 const watched = new WeakMap();
 
 /** @returns {any} */
@@ -63,15 +63,16 @@ export function addFace(node, name, element, { minHeight = 200 } = {}) {
 }
 
 /**
- * Fit the node after the least height of one of its faces has changed.
+ * Fit the node to a face that is new, or whose least height has changed. What a user has given the node beyond it stays.
  * @param {FaceNode} node
  * @param {HTMLElement} element
  * @param {number} minHeight
+ * @param {number} [before] the least height that it had
  */
-export function refit(node, element, minHeight) {
+export function refit(node, element, minHeight, before = minHeight) {
   element.style.minHeight = `${minHeight}px`;
-  const [width, height] = node.computeSize();
-  node.setSize([Math.max(node.size[0], width), height]);
+  const least = node.computeSize();
+  node.setSize([Math.max(node.size[0], least[0]), Math.max(node.size[1] + minHeight - before, least[1])]);
   node.graph?.setDirtyCanvas(true, true);
 }
 
@@ -108,8 +109,8 @@ export function onEntry(node, listener) {
     if (known.newest) listener(known.newest);
     return;
   }
-  watched.set(node, { newest: null, listeners: [listener] });
-  chain(node, "onExecuted", (output) => take(node, output?.[KEY]?.[0]));
+  watched.set(node, { newest: null, ran: false, listeners: [listener] });
+  chain(node, "onExecuted", (output) => take(node, output?.[KEY]?.[0], true));
   // Its graph is complete, and named, only when the page is done with loading it.
   chain(node, "onAdded", () => queueMicrotask(() => take(node, shownBefore(node))));
 }
@@ -141,13 +142,18 @@ export function outputsReplaced(outputs) {
 }
 
 /**
+ * What is known already is not told again. The first run on this node is: its files may have been gone before, and a
+ * run gives the same content the same names.
  * @param {FaceNode} node
  * @param {Entry | null | undefined} entry
+ * @param {boolean} [ran] it comes of a run
  */
-function take(node, entry) {
+function take(node, entry, ran = false) {
   const face = watched.get(node);
-  if (!face || !entry || JSON.stringify(entry) === JSON.stringify(face.newest)) return;
-  face.newest = entry;
+  if (!face || !entry) return;
+  const known = JSON.stringify(entry) === JSON.stringify(face.newest);
+  if (known && (face.ran || !ran)) return;
+  Object.assign(face, { newest: entry, ran });
   keep(node, entry);
   for (const listener of face.listeners) listener(entry);
 }

@@ -1,5 +1,6 @@
 // Which nodes carry the viewer, and how: View Heatmap is one, nodes that make heatmaps get an inset once they have run.
 import { app } from "../../../scripts/app.js";
+import { COLORMAPS } from "./colormap.mjs";
 import { named, toggled } from "./hint_words.mjs";
 import { addFace, chain, onEntry, refit } from "./node_faces.mjs";
 import { Viewer } from "./viewer.mjs";
@@ -60,7 +61,7 @@ export function insetWithHints(node) {
 function viewerOf(node, hints) {
   const viewer = new Viewer(
     {
-      load: () => node.properties?.[NAME],
+      load: () => saved(node.properties?.[NAME]),
       store: (view) => {
         node.properties[NAME] = { ...view };
       },
@@ -69,6 +70,21 @@ function viewerOf(node, hints) {
   );
   chain(node, "onConfigure", () => viewer.reload());
   return viewer;
+}
+
+/**
+ * A view as a workflow holds it; one that says something else, or is of another version, must not keep it from opening.
+ * @param {any} given
+ * @returns {Partial<import("./viewer.mjs").View>}
+ */
+function saved(given) {
+  const { colours, pins, ...view } = given ?? {};
+  const isPin = (/** @type {any} */ pin) => Number.isInteger(pin?.index) && typeof pin.text === "string";
+  return {
+    ...view,
+    ...(COLORMAPS.includes(colours) && { colours }),
+    ...(Array.isArray(pins) && { pins: pins.filter(isPin) }),
+  };
 }
 
 /**
@@ -86,9 +102,10 @@ function addInset(node, viewer, height) {
   };
   fold.hidden = false;
   fold.addEventListener("click", () => {
+    const before = least();
     viewer.change({ folded: !viewer.view.folded });
     applyFold();
-    refit(node, element, least());
+    refit(node, element, least(), before);
   });
   let added = false;
   onEntry(node, (entry) => {
