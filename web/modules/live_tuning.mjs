@@ -65,7 +65,7 @@ class Tuner extends LiveFace {
 class Overlayer extends LiveFace {
   /** @type {import("./heatmap_file.mjs").Mask[]} */
   masks = [];
-  /** @type {Map<number, Uint8ClampedArray | null>} of each page its picture at the preview's size; null: gone */
+  /** @type {Map<number, Uint8ClampedArray | null | undefined>} each page's picture at the preview's size; null: gone */
   pictures = new Map();
 
   /** The node in front whose mask this one gets, where it can be tuned too. */
@@ -98,6 +98,7 @@ class Overlayer extends LiveFace {
   fetchPicture(page, size) {
     const { entry } = this;
     const image = new Image();
+    this.pictures.set(page, undefined); // on its way
     const done = (/** @type {Uint8ClampedArray | null} */ pixels) => {
       if (entry !== this.entry) return;
       this.pictures.set(page, pixels);
@@ -119,7 +120,7 @@ class Overlayer extends LiveFace {
     const full = /** @type {Size} */ (this.entry.size);
     const size = fitted(full);
     const pixels = this.pictures.get(this.page);
-    if (pixels === undefined) this.fetchPicture(this.page, size);
+    if (!this.pictures.has(this.page)) this.fetchPicture(this.page, size);
     if (!pixels) return pixels === null ? GONE : undefined;
     const mask = this.tuner?.mask(this.page) ?? this.masks[Math.min(this.page, this.masks.length - 1)];
     const [height, width] = size;
