@@ -62,7 +62,7 @@ describe("words", () => {
     expect(shown(viewer)).toBe("all of it");
     click(left);
     click(right, { ctrlKey: true });
-    expect([shown(viewer), pressed(viewer)]).toEqual(["left + right", ["left", "right"]]);
+    expect([shown(viewer), pressed(viewer)]).toEqual(["left + right – the same everywhere", ["left", "right"]]);
     expect(kept.view.pins).toEqual([{ index: 1, text: "left" }, { index: 2, text: "right" }]);
     click(left);
     expect(pressed(viewer)).toEqual(["left"]);
@@ -109,6 +109,16 @@ describe("words", () => {
     expect(viewer.parts.value.textContent).toMatch(/^1\.00 at 7, 2$/);
     viewer.point(null);
     expect(viewer.element.querySelector("[data-place]")).toBeNull();
+  });
+
+  test("a word whose map is the same everywhere says so, and nothing at any point", async () => {
+    const { viewer } = await opened();
+    viewer.source.parts.attention[0].values.set([0, 0], 2);
+    viewer.ranked.clear();
+    viewer.point({ x: 0.1, y: 0.5 });
+    expect(chipsOf(viewer)[0].dataset.place).toBeUndefined();
+    viewer.hover(1);
+    expect(shown(viewer)).toBe("left – the same everywhere");
   });
 });
 

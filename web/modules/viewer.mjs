@@ -3,7 +3,7 @@ import { colour } from "./colormap.mjs";
 import { useStyles } from "./dom.mjs";
 import { readHeatmaps } from "./heatmap_file.mjs";
 import { fetchFile, fileUrl, GONE } from "./node_faces.mjs";
-import { mapOf, paint, peakOf, places, valueAt } from "./viewer_maps.mjs";
+import { mapOf, paint, peakOf, places, strengthAt, valueAt } from "./viewer_maps.mjs";
 import { about, buildChips, buildViewer, legendColours } from "./viewer_parts.mjs";
 import { onChips, onFrame } from "./viewer_input.mjs";
 
@@ -24,6 +24,7 @@ const MAP_SIDE = 384; // pixels of the longer side; the page makes it larger, sm
 const RANK_SIDE = 64; // the same for the maps that only say which word is strongest at a point
 const MOST_RANKED = 3; // words that are marked under the pointer
 const NOTHING_YET = "Run to see the map.";
+const FLAT = " – the same everywhere";
 
 export class Viewer {
   /**
@@ -228,7 +229,7 @@ export class Viewer {
       peak.style.top = `${100 * best.y}%`;
     }
     const texts = [...new Set(chosen.map((index) => this.labels[index]?.text ?? "mask"))];
-    shown.textContent = texts.join(" + ");
+    shown.textContent = texts.join(" + ") + (best ? "" : FLAT);
     shown.title = about(this.source, texts);
     this.markChips();
   }
@@ -266,7 +267,7 @@ export class Viewer {
       value.textContent = `${at.toFixed(2)} at ${Math.floor(point.x * width)}, ${Math.floor(point.y * height)}`;
     }
     const indices = [...this.chips.keys()];
-    const strengths = point ? indices.map((index) => valueAt(this.rankGrid(index), point.x, point.y)) : [];
+    const strengths = point ? indices.map((index) => strengthAt(this.rankGrid(index), point.x, point.y)) : [];
     const ranks = places(strengths);
     indices.forEach((index, i) => {
       const chip = /** @type {HTMLButtonElement} */ (this.chips.get(index));

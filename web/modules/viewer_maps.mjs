@@ -78,6 +78,16 @@ export function valueAt({ values, size: [height, width] }, x, y) {
 }
 
 /**
+ * How much a word's map says at a point: nothing where it is the same everywhere, though such a map is 1.
+ * @param {Grid} map
+ * @param {number} x share of the width, 0..1
+ * @param {number} y share of the height, 0..1
+ */
+export function strengthAt(map, x, y) {
+  return map.warning ? 0 : valueAt(map, x, y);
+}
+
+/**
  * The places of values, the largest first: 1 for it, 2 for the next; equal ones share a place.
  * @param {number[]} values
  */
