@@ -12,6 +12,9 @@ from torch import Tensor
 Mix = Callable[[Tensor, Tensor, int], Tensor]
 """From scores of both readings [B, V] and the number of the step, from 0, to the scores that tokens are picked from."""
 
+# The exponent of M3ID's weight at most: there only the contrast counts, and float32 still holds it.
+_FORGOTTEN = 30.0
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -43,8 +46,8 @@ def fading_mix(forgetting: float) -> Mix:
     what it says beyond the reading without it."""
 
     def mix(plain: Tensor, poorer: Tensor, step: int) -> Tensor:
-        kept = math.exp(-forgetting * (step + 1))
+        weight = math.expm1(min(forgetting * (step + 1), _FORGOTTEN))  # (1 - kept) / kept, with kept = e^-exponent
         seen, unseen = plain.log_softmax(-1), poorer.log_softmax(-1)
-        return seen + (1 - kept) / kept * (seen - unseen)
+        return seen + weight * (seen - unseen)
 
     return mix

@@ -68,3 +68,11 @@ def test_what_is_forgotten_grows_with_the_answer():
     assert gaps[0] == pytest.approx(1 - 0.0202, abs=1e-3)
     assert gaps[1] == pytest.approx(1 - 0.2461, abs=1e-3)
     assert gaps[2] < gaps[1]
+
+
+def test_a_picture_forgotten_altogether_leaves_numbers():
+    plain, poorer = torch.tensor([[3.0, 2.9, 1.0]]), torch.tensor([[3.0, 2.0, 3.0]])
+    for step in (44, 372, 32767):  # where e^exponent is too large for float32, and its inverse 0 for a double
+        joined = Contrast(fading_mix(2.0), 0.1).join(plain, poorer, step)
+        assert joined[0, :2].isfinite().all()
+        assert int(joined.argmax()) == 1, "what the picture adds most to"
