@@ -7,8 +7,11 @@ from difflib import SequenceMatcher
 
 from ..errors import InvalidInput
 
-# Scripts that put no blanks between words are compared sign by sign.
-_WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u9fff]|(?:(?![\u0e00-\u0eff\u3040-\u9fff])\w)+")
+# Scripts that put no blanks between words are compared sign by sign. Marks that belong to a letter (accents written
+# apart, the vowels of India's scripts) are no letters to `re`.
+_SIGN = r"[\u0e00-\u0eff\u3040-\u9fff]"
+_MARK = r"[\u0300-\u036f\u0900-\u0963\u0966-\u0dff]"
+_WORD = re.compile(rf"{_SIGN}|(?:(?!{_SIGN})(?:\w|{_MARK}))+")
 
 
 @dataclass(frozen=True)

@@ -49,3 +49,8 @@ def test_the_text_names_the_answers_and_brackets_what_differs() -> None:
 def test_one_answer_has_nothing_to_be_compared_with() -> None:
     with pytest.raises(InvalidInput, match="1 answers have nothing to be compared with"):
         difference(["alone"])
+
+
+def test_vowels_that_are_marks_count() -> None:
+    assert marked("यह का है।", "यह की है") == [["का"], ["की"]]
+    assert marked("re\u0301sume\u0301", "resume") == [["re\u0301sume\u0301"], ["resume"]]
