@@ -46,8 +46,8 @@ def require_draw(top_p: float, top_k: int, seed: int) -> None:
     """Raise InvalidInput for settings that nothing can be drawn with."""
     if not 0 < top_p <= 1:
         raise InvalidInput(f"top_p must be above 0 and at most 1, not {top_p}.")
-    if top_k < 0 or seed < 0:
-        raise InvalidInput(f"top_k and seed must be 0 or more, not {top_k} and {seed}.")
+    if top_k < 0 or not 0 <= seed < 1 << 64:
+        raise InvalidInput(f"top_k and seed must be 0 or more (the seed below 2^64), not {top_k} and {seed}.")
 
 
 def decode_greedily(
