@@ -28,13 +28,19 @@ def add_explain_options(parser: argparse.ArgumentParser) -> None:
 
     files = parser.add_argument_group("files")
     files.add_argument("-o", "--out", type=Path, required=True, help="a folder, or one file (.png, .jpg, .webp)")
-    files.add_argument("--panel", action="store_true", help="also write <stem>.panel.png: a map beside each other")
+    files.add_argument("--panel", action="store_true", help="also write <stem>.panel.png: picture and maps in a row")
     files.add_argument("--overwrite", action="store_true", help="replace results that exist (never an input)")
 
     what = parser.add_argument_group("what is explained")
     what.add_argument("--answer", metavar="TEXT", help="this answer (default: the model's own)")
     what.add_argument("--instead-of", metavar="TEXT", help="why it was not this other answer")
-    what.add_argument("--words", type=words, default=(), metavar="A,B", help="these words of the answer (default: all)")
+    what.add_argument(
+        "--words",
+        type=words,
+        default=(),
+        metavar="A,B",
+        help="words of the answer (default: that the picture explains)",
+    )
     what.add_argument("--per-word", action="store_true", help="also a map of each explained word by itself")
     what.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
     what.add_argument("--max-new-tokens", type=number(1, kind=int), default=64, help="limit of the model's own answer")
