@@ -230,12 +230,13 @@ class Explain(io.ComfyNode):
 def _knob(setting: Setting) -> io.Input:
     """The widget of one setting of a method; optional, so that a workflow without it has the library's default."""
     kind = io.Int if setting.whole else io.Float
+    fine = 0.01 if round(setting.default, 2) == setting.default else 0.001  # the page rounds to what a step is
     return kind.Input(
         setting.name,
         default=setting.default,
         min=setting.least,
         max=setting.most,
-        step=1 if setting.whole else 0.01,
+        step=1 if setting.whole else fine,
         optional=True,
         advanced=True,
         tooltip=setting.describes,
