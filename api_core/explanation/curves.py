@@ -180,7 +180,7 @@ def _words(sheet: _Sheet, explanation: Explanation) -> None:
     """Without curves: how likely each word is with the picture and without it."""
     size, y = 16.0, 152.0
     if not explanation.depends_on_the_picture:
-        sheet.text(16, 86, "This answer does not depend on the picture.", 24)
+        sheet.text(16, 86, _title_of_nothing(explanation), 24)
     for x, title in ((16, "word"), (sheet.width * 0.45, "likely with the picture"), (sheet.width * 0.72, "without it")):
         sheet.text(x, y - 26, title, 13, _FAINT)
     rows = int((sheet.height - 110 - y) // 24)
@@ -192,6 +192,14 @@ def _words(sheet: _Sheet, explanation: Explanation) -> None:
         y += 24
     if len(words) > rows:
         sheet.text(16, y, f"... and {len(words) - rows + 1} more", size, _FAINT)
+
+
+def _title_of_nothing(explanation: Explanation) -> str:
+    if explanation.other is not None:
+        return "This preference does not depend on the picture."
+    if explanation.evidence.name_nothing:
+        return "What depends on the picture names nothing in it."
+    return "This answer does not depend on the picture."
 
 
 def _foot(sheet: _Sheet, verdict: Verdict) -> None:

@@ -49,13 +49,15 @@ def explain(
     pictures: one per case, [H, W, 3 or 4] of 0..1, of any sizes (or PIL pictures). questions, answers, instead_of: one
     for all cases, or one for each. answers: what is explained; None (or blank) is generated greedily. instead_of:
     another answer; what is explained is then why it was not that one. words: of the answer, to be explained whether
-    they depend on the picture or not; none means those that do; a list of lists gives each case its own. per_word:
-    also a map of each explained word by itself. method: one of `list_explanation_methods()`; settings: its numbers by
-    name, within the ranges that `METHODS[method].settings` tell.
+    they depend on the picture or not (with instead_of: in place of those that differ, if the picture decides); none
+    means those that do; a list of lists gives each case its own. per_word: also a map of each explained word by itself.
+    method: one of `list_explanation_methods()`; settings: its numbers by name, within the ranges that
+    `METHODS[method].settings` tell.
 
     baseline: what takes the place of what a mask removes. other_baseline: a second one that the map is judged on and
-    was not made on; None spares it. steps: of the curves, 0 for none. on_progress: thousandths of a case. Raising from
-    on_progress or on_preview stops, and leaves the model as it was.
+    was not made on (where both are the same, the first of BASELINES that differs); None spares it. steps: of the
+    curves, 0 for none. on_progress: thousandths of a case. Raising from on_progress or on_preview stops, and leaves the
+    model as it was.
     """
     count = len(pictures)
     if not count:
@@ -65,6 +67,8 @@ def explain(
     for name in (baseline, other_baseline):
         if name is not None and name not in BASELINES:
             raise InvalidInput(f"There is no baseline {name!r}. Choose one of {', '.join(BASELINES)}.")
+    if other_baseline == baseline:
+        other_baseline = next(name for name in BASELINES if name != baseline)
     chosen = find_method(method)
     resolved = resolve(chosen.name, chosen.settings, settings)
     slots = [spread([checked_picture(one) for one in slot], count, "further pictures") for slot in more_pictures]

@@ -19,7 +19,7 @@ from .contrast import ContrastSubject, differing, other_reply
 from .faithfulness import Faithfulness, measure
 from .lvlm_subject import AnswerSubject
 from .method import Explaining, ExplanationMethod, Found
-from .result import Explanation
+from .result import Explanation, why_not
 from .room import blends_at_once, with_room
 from .settings import Number
 from .tokens import Evidence, chosen_words, tokens_of_words, weigh, weigh_against
@@ -56,10 +56,10 @@ def explain_one(model: LvlmModel, case: Case, wanted: Wanted) -> Explanation:
     all_words = AnswerSubject(model, case, hidden, reply.token_ids, every)
     instead = (wanted.instead_of or "").strip()
     other = other_reply(model, reply, instead) if instead else None
-    subject, evidence = _subject(all_words, reply, other, wanted.words)
+    subject, evidence = with_room(model, 1, lambda _: _subject(all_words, reply, other, wanted.words))
     if not evidence.tokens:
         found = Found(torch.zeros(2, 2))
-        made = _map(model, case, wanted, [(Label(reply.text, "whole"), found)], (_why_not(reply, other, evidence),))
+        made = _map(model, case, wanted, [(Label(reply.text, "whole"), found)], (why_not(reply, other, evidence),))
         return Explanation(made, reply, evidence, other=other)
     given = Explaining(
         model=model,
@@ -101,22 +101,13 @@ def _subject(
     if other is None:
         evidence = weigh(every, reply, words)
         return every.of(reply.token_ids, evidence.tokens) if evidence.tokens else every, evidence
-    own, others = differing(reply, other)
+    differ, others = differing(reply, other)
     chosen = chosen_words(reply, words)
+    own = differ
     if chosen is not None:
         own = tuple(i for n in sorted(chosen) for i in range(reply.words[n].first, reply.words[n].last))
     subject = ContrastSubject(every.of(reply.token_ids, own), every.of(other.token_ids, others))
-    return subject, weigh_against(subject, every, reply)
-
-
-def _why_not(reply: Reply, other: Reply | None, evidence: Evidence) -> str:
-    if other is not None:
-        return f"{reply.text!r} is as much preferred to {other.text!r} without the picture: question or habit decides."
-    if any(word.why == "names nothing" for word in evidence.words):
-        return (
-            f"the words of {reply.text!r} that depend on the picture name nothing in it; choose words to explain them."
-        )
-    return f"{reply.text!r} is as likely without the picture: it comes from the question or from habit."
+    return subject, weigh_against(subject, every, reply, differ)
 
 
 def _find_maps(given: Explaining, reply: Reply, evidence: Evidence, wanted: Wanted) -> list[tuple[Label, Found]]:
@@ -163,7 +154,7 @@ def _judge(given: Explaining, importance: Tensor, wanted: Wanted) -> dict[str, F
         return {}
     first, second = wanted.baselines
     subjects = {first: given.subject}
-    if second is not None and second != first:
+    if second is not None:
         unseen = baseline_picture(given.case.pictures[0], second, wanted.seed)
         subjects[second] = given.subject.against(unseen)
     faithful: dict[str, Faithfulness] = {}

@@ -10,7 +10,7 @@ from .verdict import Verdict, judge
 
 def verdict_of(explanation: Explanation) -> Verdict:
     """How far its map can be trusted."""
-    return judge(explanation.reply.text, explanation.depends_on_the_picture, explanation.faithful)
+    return judge(explanation.why_not, explanation.faithful)
 
 
 def full_report(explanation: Explanation, question: str) -> dict[str, Any]:

@@ -32,6 +32,11 @@ class Explanation:
     def depends_on_the_picture(self) -> bool:
         return bool(self.evidence.tokens)
 
+    @property
+    def why_not(self) -> str:
+        """Why there is nothing to show of an answer that does not depend on the picture; empty for one that does."""
+        return "" if self.depends_on_the_picture else why_not(self.reply, self.other, self.evidence)
+
     def report(self) -> dict[str, Any]:
         """All of it but the map, as plain values for JSON."""
         told: dict[str, Any] = {
@@ -54,6 +59,17 @@ class Explanation:
             "with gradients": self.gradients,
             "warnings": list(self.map.warnings),
         }
+
+
+def why_not(reply: Reply, other: Reply | None, evidence: Evidence) -> str:
+    """Why an answer without evidence is not explained."""
+    if other is not None:
+        return f"{reply.text!r} is as much preferred to {other.text!r} without the picture: question or habit decides."
+    if evidence.name_nothing:
+        return (
+            f"the words of {reply.text!r} that depend on the picture name nothing in it; choose words to explain them."
+        )
+    return f"{reply.text!r} is as likely without the picture: it comes from the question or from habit."
 
 
 def _word(word: WordEvidence) -> dict[str, Any]:

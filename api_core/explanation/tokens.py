@@ -14,6 +14,7 @@ import torch
 
 from ..attribution.lvlm_words import find_words
 from ..models.lvlm.case import Reply
+from ..results import require_finite
 from .contrast import ContrastSubject
 from .lvlm_subject import AnswerSubject
 
@@ -22,6 +23,7 @@ RATIO = math.e
 RATIO_OF_ONE = 2.0
 """The same for an answer of a single token, such as a letter or yes."""
 
+_NAMES_NOTHING, _NOT_ASKED_FOR = "names nothing", "not asked for"
 # They are likelier after the right picture too, but they name nothing in it.
 _FUNCTION_WORDS = frozenset({
     "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "of", "on", "or", "that",
@@ -61,6 +63,11 @@ class Evidence:
     tokens: tuple[int, ...]
     preference: tuple[float, float] | None = None
 
+    @property
+    def name_nothing(self) -> bool:
+        """Whether there are words that depend on the picture and name nothing in it."""
+        return any(word.why == _NAMES_NOTHING for word in self.words)
+
 
 def weigh(subject: AnswerSubject, reply: Reply, chosen: Sequence[str] = ()) -> Evidence:
     """Find the words that depend on the picture, or weigh the `chosen` ones, which are explained in any case.
@@ -71,7 +78,7 @@ def weigh(subject: AnswerSubject, reply: Reply, chosen: Sequence[str] = ()) -> E
     wanted = chosen_words(reply, chosen)
     if wanted is not None:
         marked = [
-            replace(word, kept=i in wanted, why="" if i in wanted else "not asked for") for i, word in enumerate(words)
+            replace(word, kept=i in wanted, why="" if i in wanted else _NOT_ASKED_FOR) for i, word in enumerate(words)
         ]
         return Evidence(tuple(marked), _tokens([word.tokens for word in marked if word.kept]))
     limit = RATIO_OF_ONE if len(subject.tokens) == 1 else RATIO
@@ -82,25 +89,26 @@ def weigh(subject: AnswerSubject, reply: Reply, chosen: Sequence[str] = ()) -> E
     judged, kept = [], []
     for word, tokens in zip(words, passing, strict=True):
         empty = len(words) > 1 and word.text.casefold() in _FUNCTION_WORDS
-        why = "as likely without the picture" if not tokens else "names nothing" if empty else ""
+        why = "as likely without the picture" if not tokens else _NAMES_NOTHING if empty else ""
         judged.append(replace(word, kept=not why, why=why))
         kept += [] if why else [tokens]
     return Evidence(tuple(judged), _tokens(kept))
 
 
-def weigh_against(subject: ContrastSubject, every: AnswerSubject, reply: Reply) -> Evidence:
-    """The evidence of an answer that is set against another one: the tokens that differ, if the picture decides.
+def weigh_against(subject: ContrastSubject, every: AnswerSubject, reply: Reply, differ: Sequence[int]) -> Evidence:
+    """The evidence of an answer that is set against another one: the subject's tokens, if the picture decides.
 
-    every: of every token of the reply.
+    every: of every token of the reply. differ: those that the other answer has not.
     """
     shown, hidden = subject.preference("picture"), subject.preference("baseline")
     single = len(subject.answer.tokens) == 1 and len(subject.other.tokens) == 1
     decides = shown - hidden > math.log(RATIO_OF_ONE if single else RATIO)
-    differs = set(subject.tokens)
+    explained, differing = set(subject.tokens), set(differ)
     words = []
     for word in word_evidence(every, reply):
-        own = not differs.isdisjoint(word.tokens)
-        why = "the same in both answers" if not own else "" if decides else "as much preferred without the picture"
+        own = not explained.isdisjoint(word.tokens)
+        left_out = "the same in both answers" if differing.isdisjoint(word.tokens) else _NOT_ASKED_FOR
+        why = left_out if not own else "" if decides else "as much preferred without the picture"
         words.append(replace(word, kept=own and decides, why=why))
     return Evidence(tuple(words), subject.tokens if decides else (), (shown, hidden))
 
@@ -109,8 +117,9 @@ def word_evidence(subject: AnswerSubject, reply: Reply) -> tuple[WordEvidence, .
     """Every word of a reply with the probabilities of its tokens; none is kept yet."""
     whole = subject.lift(torch.ones(1, 2, 2))
     with torch.no_grad():
-        shown = subject.log_likelihoods(whole, "picture")[0].exp().tolist()
-        hidden = subject.log_likelihoods(whole, "baseline")[0].exp().tolist()
+        both = torch.stack([subject.log_likelihoods(whole, towards)[0].exp() for towards in ("picture", "baseline")])
+    require_finite(both, f"How likely {subject.model.name} finds the answer's words")  # not a number is no evidence
+    shown, hidden = both.tolist()
     place = {token: index for index, token in enumerate(subject.tokens)}
     found = []
     for piece in reply.words:

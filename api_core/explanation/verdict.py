@@ -24,12 +24,10 @@ class Verdict:
     text: str
 
 
-def judge(answer: str, depends: bool, faithful: Mapping[str, Faithfulness]) -> Verdict:
-    """How far a map can be trusted. depends: whether the answer depends on the picture. faithful: by baseline."""
-    if not depends:
-        return Verdict(
-            "none", f"{answer!r} is as likely without the picture, so it comes from the question or from habit."
-        )
+def judge(why_not: str, faithful: Mapping[str, Faithfulness]) -> Verdict:
+    """How far a map can be trusted. why_not: why there is nothing to show, if there is not. faithful: by baseline."""
+    if why_not:
+        return Verdict("none", why_not)
     if not faithful:
         return Verdict("weak", "no curves were measured, so nobody knows whether the map shows what the answer needs.")
     telling = {name: found for name, found in faithful.items() if found.depends_on_the_picture}

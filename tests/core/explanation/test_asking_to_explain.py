@@ -4,11 +4,13 @@ import json
 
 import pytest
 import torch
-from pack.api_core.errors import Cancelled, InvalidInput
+from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory
 from pack.api_core.explanation.contrast import differing
 from pack.api_core.explanation.explain import explain
+from pack.api_core.explanation.lvlm_subject import AnswerSubject
 from pack.api_core.explanation.methods import METHODS
 from pack.api_core.explanation.one_answer import PART
+from pack.api_core.explanation.report import full_report
 from pack.api_core.explanation.settings import Setting, resolve
 from pack.api_core.models.lvlm.load import load_lvlm
 
@@ -50,8 +52,43 @@ def test_why_this_answer_rather_than_that(model, picture):
     assert other.evidence.preference == pytest.approx((-shown, -hidden), abs=1e-4)
     assert not other.depends_on_the_picture
     assert "preferred to 'red'" in other.map.warnings[0]
+    assert full_report(other, QUESTION)["verdict"] == {"kind": "none", "because": other.map.warnings[0]}
     with pytest.raises(InvalidInput, match="so is what it should be set against"):
         explain(model, [picture], QUESTION, answers="red", instead_of="red")
+
+
+def test_words_left_out_of_a_preference_are_told_apart(model, picture):
+    (found,) = explain(
+        model, [picture], "What is there?", answers="a red star", instead_of="a blue circle", words=["star"],
+        method="random", steps=0,
+    )  # fmt: skip
+    why = {word.text: word.why for word in found.evidence.words}
+    assert (why["a"], why["red"]) == ("the same in both answers", "not asked for")
+
+
+def test_a_map_is_also_judged_on_a_baseline_it_was_not_made_on(model, picture):
+    made = {"method": "random", "answers": "red", "words": ["red"], "steps": 2}
+    for baseline, both in (("mean colour", ["mean colour", "blur"]), ("noise", ["noise", "mean colour"])):
+        (found,) = explain(model, [picture], QUESTION, baseline=baseline, **made)
+        assert list(found.faithful) == both
+
+
+def test_likelihoods_that_are_no_numbers_are_no_evidence(model, picture, monkeypatch):
+    def broken(self, weights, towards, noise=None):
+        return torch.full((len(weights), len(self.tokens)), float("nan"))
+
+    monkeypatch.setattr(AnswerSubject, "log_likelihoods", broken)
+    with pytest.raises(InvalidInput, match="not finite"):
+        explain(model, [picture], QUESTION, answers="red")
+
+
+def test_memory_that_runs_out_while_words_are_weighed_is_told(model, picture, monkeypatch):
+    def full(self, weights, towards, noise=None):
+        raise torch.cuda.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(AnswerSubject, "log_likelihoods", full)
+    with pytest.raises(NotEnoughMemory, match="while its answer was explained"):
+        explain(model, [picture], QUESTION, answers="red")
 
 
 @pytest.mark.parametrize(
