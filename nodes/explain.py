@@ -230,7 +230,7 @@ class Explain(io.ComfyNode):
 def _knob(setting: Setting) -> io.Input:
     """The widget of one setting of a method; optional, so that a workflow without it has the library's default."""
     kind = io.Int if setting.whole else io.Float
-    fine = 0.01 if round(setting.default, 2) == setting.default else 0.001  # the page rounds to what a step is
+    fine = 0.001 if setting.most <= 1 else 0.01  # the page rounds values to steps; settled is told in thousandths
     return kind.Input(
         setting.name,
         default=setting.default,
