@@ -8,7 +8,8 @@ const MARGIN = 6; // around a face, in pixels
 const UNSAVED = "00000000-0000-0000-0000-000000000000"; // the id of a workflow that has none yet
 const OWN_KEYS = ["Enter", " ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
 
-export const GONE = "ComfyUI has cleared its temporary files. Run once to see and tune this again.";
+export const GONE =
+  "ComfyUI has cleared the files of this result, or cannot be reached. Run once to see and tune it again.";
 
 /**
  * @typedef {any} FaceNode a node of the page: its types leave out hooks that the page calls
@@ -229,6 +230,11 @@ export function fileUrl(file) {
  * @returns {Promise<ArrayBuffer | null>}
  */
 export async function fetchFile(file) {
-  const response = await api.fetchApi(route(file));
-  return response.ok ? response.arrayBuffer() : null;
+  try {
+    const response = await api.fetchApi(route(file));
+    return response.ok ? await response.arrayBuffer() : null;
+  } catch (error) {
+    if (error instanceof TypeError) return null; // what fetch says of a server that is not there
+    throw error;
+  }
 }
