@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from . import overlay
 from .errors import InvalidInput
+from .fonts import Font, font_for
 from .pictures import flatten_alpha, require_picture, to_picture
 
 CAPTIONS = ("original", "attention", "prompted")
@@ -67,13 +68,13 @@ def _caption(text: str, width: int, height: int, size: int) -> Image.Image:
     """One line in a strip of the picture's width; what does not fit is cut."""
     strip = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(strip)
-    font = ImageFont.load_default(size)
+    font, text = font_for(text, size)
     line = fitted(text, font, width - size)
     draw.text((size // 2, height / 2), line, fill=_INK, font=font, anchor="lm")
     return strip
 
 
-def fitted(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, room: float) -> str:
+def fitted(text: str, font: Font, room: float) -> str:
     """The text as one line that is at most `room` pixels long; what does not fit is cut."""
     line = " ".join(text.split())
     if font.getlength(line) <= room:

@@ -30,6 +30,7 @@ RANKS = {
     "morphology": 0,
     "components": 0,
     "colormaps": 0,
+    "fonts": 0,
     "masks": 1,
     "combine": 1,
     "regions": 1,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..errors import InvalidInput
+from ..fonts import font_for
 from ..panel import fitted
 from ..pictures import to_picture
 from .faithfulness import Curve, Faithfulness
@@ -70,7 +71,7 @@ class _Sheet:
         until: float | None = None,
     ) -> float:
         """Write one line, cut at `until` (the right edge) where it starts at the left; the x at which it ends."""
-        font = self._font(size)
+        font, text = font_for(text, size * self.unit)
         end = self.width - 16 if until is None else until
         room = (end - x) * self.unit if at[0] == "l" else float("inf")
         line = fitted(text, font, room)
@@ -79,7 +80,7 @@ class _Sheet:
 
     def lines(self, text: str, size: float, first: float, room: float) -> list[str]:
         """The text in lines: the first `first` long, the others `room`."""
-        font = self._font(size)
+        font, text = font_for(text, size * self.unit)
         made: list[str] = []
         line = ""
         for word in text.split():
@@ -96,9 +97,6 @@ class _Sheet:
 
     def fill(self, points: list[tuple[float, float]], ink: tuple[int, int, int]) -> None:
         self.draw.polygon([(x * self.unit, y * self.unit) for x, y in points], fill=ink)
-
-    def _font(self, size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-        return ImageFont.load_default(size * self.unit)
 
 
 def _head(sheet: _Sheet, explanation: Explanation) -> None:
