@@ -65,7 +65,7 @@ differ: those are the ones to doubt.
 **Explain Answer** then takes the word in doubt and looks for the least of the picture that it needs. A map on the thing
 that the word names, and curves that fall and rise early, speak for it; a map elsewhere speaks against it.
 
-Press **Run**: only the calibrated answer names the white cross, and the peak of its map lies there. Nothing is downloaded:
+Press **Run**: only the calibrated answer names the white cross, and its map peaks there. Nothing is downloaded:
 *tiny-lvlm* ships with the pack and knows *drawn shapes* only.
 """,
         ),
