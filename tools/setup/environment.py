@@ -60,6 +60,8 @@ def install(extra: str, comfyui: Path | None) -> None:
     if comfyui:
         install_torch_with_audio()
         pip_install("-r", str(comfyui / "requirements.txt"), "-e", f"{ROOT}[{extra}]")
+        # The newest page: people get it before ComfyUI's source names it, and the faces of the nodes live in it.
+        pip_install("--upgrade", "comfyui-frontend-package")
     else:
         pip_install("-e", f"{ROOT}[{extra}]")
     stamp.write_text(wanted)
