@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .server import Server
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -27,6 +29,11 @@ RUN_SECONDS = 120.0
 READY = """() => window.LiteGraph?.registered_node_types?.AttnPromptOverlay
     && window.app?.extensionManager?.workflow?.activeWorkflow"""
 MODERN_NODES = "Comfy.VueNodes.Enabled"
+LOCALE = "Comfy.Locale"
+# A page that its user has settled in: no templates over a first visit, no panel that the page before left open.
+SETTLED = {"Comfy.TutorialCompleted": True, "Comfy.RightSidePanel.IsOpen": False, LOCALE: "en"}
+
+RENDERERS = pytest.mark.parametrize("modern", [False, True], ids=["classic", "modern"])
 
 
 def find_browser() -> str | None:
@@ -51,18 +58,13 @@ class ComfyPage:
         self.errors: list[str] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
-    def open(self, *, modern: bool) -> None:
+    def open(self, *, modern: bool, language: str = "en") -> None:
         """Load the page with one of ComfyUI's two renderers of nodes."""
-        self.server.post("/settings", {MODERN_NODES: modern})
+        self.server.post("/settings", {**SETTLED, MODERN_NODES: modern, LOCALE: language})
         self.page.goto(f"http://{self.server.address}")
         self.page.wait_for_function(READY, timeout=LOAD_SECONDS * 1000)
         set_to = self.page.evaluate("(name) => window.app.extensionManager.setting.get(name)", MODERN_NODES)
         assert set_to is modern, f"the page did not take the setting {MODERN_NODES}"
-
-    def dismiss(self) -> None:
-        """Close what a first visit opens over the graph."""
-        self.page.wait_for_timeout(1000)
-        self.page.keyboard.press("Escape")
 
     def command(self, name: str) -> None:
         """Run a command of the page, as its menus and keys do."""
@@ -70,7 +72,6 @@ class ComfyPage:
 
     def load(self, workflow: dict[str, Any]) -> None:
         self.page.evaluate("async (graph) => { await window.app.loadGraphData(graph); }", workflow)
-        self.page.keyboard.press("Escape")  # a first visit opens the templates over the graph
 
     def node_types(self) -> dict[str, str]:
         """Every node on the canvas, by its id; one that this ComfyUI lacks has the type "missing: …"."""
@@ -95,13 +96,14 @@ class ComfyPage:
         return json.loads(self.page.evaluate("async () => JSON.stringify((await window.app.graphToPrompt()).output)"))
 
     def run(self) -> dict[str, Any]:
-        """Queue what is on the canvas as the Run button does; its entry of the history."""
+        """Queue what is on the canvas as the Run button does; its entry of the history, of a success."""
         before = set(self.server.get("/history"))
         assert self.page.evaluate("() => window.app.queuePrompt(0)"), "ComfyUI refused the workflow"
         deadline = time.monotonic() + RUN_SECONDS
         while time.monotonic() < deadline:
             fresh = [entry for key, entry in self.server.get("/history").items() if key not in before]
             if fresh:
+                assert fresh[0]["status"]["status_str"] == "success", fresh[0]["status"]
                 return fresh[0]
             self.page.wait_for_timeout(200)
         raise TimeoutError(f"The workflow was not done within {RUN_SECONDS:.0f} s.")

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pack.tests import zoo
+from pack.tests.e2e import browser
 from pack.tests.e2e import server as servers
 from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
@@ -18,7 +20,7 @@ TINY_LVLM = "LLM/llava-1.5"
 
 @pytest.fixture(scope="session")
 def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """A running ComfyUI with this pack, three tiny random models and a picture of 96 x 64 in its folders."""
+    """A running ComfyUI with this pack, three tiny random models and pictures of 96 x 64 in its folders."""
     reason = servers.why_not()
     if reason is not None:
         _outcome["line"] = f"NOT RUN: {reason}"
@@ -28,11 +30,23 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server
     (base / "models" / "LLM").mkdir(parents=True)
     zoo.folder("llava-1.5", base / "models" / "LLM")
     make_picture(base / "input" / "picture.png")
+    make_picture(base / "input" / "example.png")  # a ComfyUI brings one of this name
     with servers.started(base, log=base / "server.log") as server:
         home = servers.find_comfyui()
         assert home is not None
         _outcome["line"] = f"ran in ComfyUI {servers.comfyui_version(home)}"
         yield server
+
+
+@pytest.fixture
+def page(comfyui: servers.Server) -> Iterator[browser.ComfyPage]:
+    """A browser that remembers nothing; in the end its page must have reported no mistake."""
+    reason = browser.why_not()
+    if reason is not None:
+        pytest.skip(f"NOT RUN, nothing was tried in a browser: {reason}")
+    with browser.opened(comfyui) as opened:
+        yield opened
+        assert not opened.errors
 
 
 def make_models(folder: Path) -> None:
@@ -47,6 +61,18 @@ def make_picture(path: Path) -> None:
     picture = Image.new("RGB", (96, 64), (90, 90, 90))
     picture.paste((250, 20, 20), (60, 10, 84, 34))
     picture.save(path)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if "line" in _outcome and (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["comfyui"] = _outcome["line"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes is done: the one that had the ComfyUI says what it was."""
+    if "comfyui" in getattr(node, "workeroutput", {}):
+        _outcome["line"] = node.workeroutput["comfyui"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

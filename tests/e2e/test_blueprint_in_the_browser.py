@@ -1,13 +1,10 @@
 """The subgraph blueprint in ComfyUI's own page: found in the node library, placed on the canvas, wired and run."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pack.tests.e2e import browser
-from pack.tests.e2e.browser import ComfyPage
-from pack.tests.e2e.server import Server
+from pack.tests.e2e.browser import RENDERERS, ComfyPage
 
 pytestmark = pytest.mark.host
 
@@ -32,20 +29,10 @@ WIRE = """() => {
 }"""
 
 
-@pytest.fixture
-def page(comfyui: Server) -> Iterator[ComfyPage]:
-    reason = browser.why_not()
-    if reason is not None:
-        pytest.skip(f"NOT RUN, the blueprint was not tried in a browser: {reason}")
-    with browser.opened(comfyui) as opened:
-        yield opened
-
-
-@pytest.mark.parametrize("modern", [False, True], ids=["classic", "modern"])
+@RENDERERS
 def test_it_is_in_the_library_and_works_where_it_is_placed(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
     page.open(modern=modern)
     page.page.evaluate("() => window.app.graph.clear()")
-    page.page.keyboard.press("Escape")  # a first visit opens the templates over the graph
     page.page.keyboard.press("n")
     page.page.get_by_placeholder(re.compile("^Search( Nodes)?")).first.fill(NAME)  # the page's words vary
     entry = page.page.get_by_text(NAME, exact=True)
@@ -63,8 +50,6 @@ def test_it_is_in_the_library_and_works_where_it_is_placed(page: ComfyPage, tmp_
     assert heatmap["inputs"]["query"] == "the yellow cross"
 
     history = page.run()
-    assert history["status"]["status_str"] == "success", history["status"]
     assert set(outputs) <= set(history["outputs"])
     page.wait_until_shown(set(outputs))
     page.screenshot(tmp_path / "placed.png")
-    assert not page.errors

@@ -1,0 +1,105 @@
+"""What a user chose in the viewer is found again: after a change of tab, a reload, a copy, in a subgraph."""
+
+from pathlib import Path
+
+import pytest
+from pack.tests.e2e.browser import RENDERERS, ComfyPage
+from pack.tests.e2e.faces import QUERY, Face, clip_graph
+
+pytestmark = pytest.mark.host
+
+
+@RENDERERS
+def test_the_view_survives(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+    page.open(modern=modern)
+    ids = clip_graph(page, seed=71 + modern)
+    page.run()
+    face = Face(page, ids["view"]).wait()
+    face.chip("star").click()
+    face.element.locator("select").select_option("viridis")
+    page.page.mouse.move(5, 500)
+    star = face.pixels()
+
+    page.command("Comfy.NewBlankWorkflow")
+    page.page.wait_for_function("() => window.app.graph.nodes.length === 0")
+    page.command("Workspace.PreviousOpenedWorkflow")
+    page.page.wait_for_function("() => window.app.graph.nodes.length === 4")
+    face = Face(page, ids["view"]).wait()
+    assert (face.pressed(), face.pixels()) == (["star"], star), "a change of tab"
+
+    page.page.wait_for_timeout(1500)  # ComfyUI keeps what is on the canvas a moment after it has changed
+    page.open(modern=modern)
+    page.page.wait_for_function("() => window.app.graph.nodes.length === 4")
+    face = Face(page, ids["view"]).wait()
+    assert (face.pressed(), face.pixels()) == (["star"], star), "a reload"
+    inset = Face(page, ids["heatmap"]).wait()
+    assert inset.shown == QUERY
+    page.screenshot(tmp_path / "reloaded.png")
+
+    copy = page.page.evaluate(
+        """(id) => {
+            const { canvas } = window.app;
+            canvas.selectItems([canvas.graph.getNodeById(id)]);
+            canvas.copyToClipboard();
+            canvas.pasteFromClipboard({ connectInputs: true });
+            return String(canvas.graph.nodes.at(-1).id);
+        }""",
+        ids["view"],
+    )
+    page.run()
+    other = Face(page, copy).wait()
+    assert (other.pressed(), other.pixels()) == (["star"], star), "a copy"
+    other.chip("star").click()
+    page.page.mouse.move(5, 500)
+    assert other.pressed() == []
+    assert face.pressed() == ["star"], "the copy has a view of its own"
+
+
+@RENDERERS
+def test_lost_files_say_so(page: ComfyPage, modern: bool) -> None:
+    page.open(modern=modern)
+    ids = clip_graph(page, seed=81 + modern)
+    page.run()
+    Face(page, ids["view"]).wait()
+    page.page.wait_for_timeout(1500)
+    for file in (page.server.base / "temp" / "attention_prompting").iterdir():
+        file.unlink()
+    page.open(modern=modern)
+    page.page.wait_for_function("() => window.app.graph.nodes.length === 4")
+    note = Face(page, ids["view"]).element.locator(".ap-note")
+    note.wait_for(state="visible")
+    page.page.wait_for_function("(note) => note.textContent.includes('Run once')", arg=note.element_handle())
+
+    page.server.post("/free", {"free_memory": True})
+    page.page.wait_for_timeout(1500)  # the server forgets between two prompts
+    page.run()
+    face = Face(page, ids["view"]).wait()
+    assert face.shown == QUERY, "the run wrote the same files anew"
+
+
+@RENDERERS
+def test_inside_a_subgraph(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+    page.open(modern=modern)
+    ids = clip_graph(page, seed=91 + modern)
+    page.page.evaluate(
+        """(ids) => {
+            const { graph } = window.app;
+            graph.convertToSubgraph(new Set(ids.map((id) => graph.getNodeById(id))));
+        }""",
+        [ids["heatmap"], ids["view"]],
+    )
+    page.run()
+    page.page.evaluate(
+        """() => {
+            const { canvas, graph } = window.app;
+            const outer = graph.nodes.find((node) => node.subgraph);
+            canvas.openSubgraph(outer.subgraph, outer);
+        }"""
+    )
+    inner = page.page.evaluate(
+        "() => String(window.app.canvas.graph.nodes.find(({ type }) => type === 'AttnPromptView').id)"
+    )
+    face = Face(page, inner).wait()
+    face.chip("star").hover()
+    assert face.shown == "star"
+    page.screenshot(tmp_path / "subgraph.png")
