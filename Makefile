@@ -5,7 +5,8 @@ BIN := .venv/Scripts
 else
 BIN := .venv/bin
 endif
-PYTEST_ARGS ?=
+# Several processes at once; a file stays together, and so do all tests in the one ComfyUI.
+PYTEST_ARGS ?= --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 DEMO_PICTURE := assets/scene.png
 DEMO_QUERY := where is the red star?
 
