@@ -114,6 +114,7 @@ def _locally(
     on_progress: Progress,
 ) -> list[Answer]:
     answers: list[Answer] = []
+    decoding = decoding.on(model.name)
     for start in range(0, len(cases), batch_size):
         prepared, notes = _prepared(model, cases[start : start + batch_size], kind, thinking)
         decoded = kind.locally(

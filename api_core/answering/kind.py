@@ -22,6 +22,10 @@ class Decoding:
 
     name: ClassVar[str] = ""
 
+    def on(self, model: str) -> Decoding:
+        """These settings on a model, by its name: what is left to the model is filled in, for the record."""
+        return self
+
 
 @dataclass(frozen=True)
 class Decoded:

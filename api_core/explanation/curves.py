@@ -177,7 +177,7 @@ def _chart(sheet: _Sheet, axes: _Axes, found: Faithfulness) -> None:
 def _words(sheet: _Sheet, explanation: Explanation) -> None:
     """Without curves: how likely each word is with the picture and without it."""
     size, y = 16.0, 152.0
-    if not explanation.depends_on_the_picture:
+    if explanation.why_not:
         sheet.text(16, 86, _title_of_nothing(explanation), 24)
     for x, title in ((16, "word"), (sheet.width * 0.45, "likely with the picture"), (sheet.width * 0.72, "without it")):
         sheet.text(x, y - 26, title, 13, _FAINT)

@@ -15,7 +15,7 @@ from .tokens import Evidence, WordEvidence
 class Explanation:
     """Why a model gave one answer.
 
-    map: importance over the picture, all zero when the answer does not depend on it. evidence: of each word. faithful:
+    map: importance over the picture, all zero where nothing is explained. evidence: of each word. faithful:
     deletion and insertion curves by baseline; the first baseline is the one that the map was made on. evaluations:
     pictures the model was shown for the map; gradients: those with a backward pass. other: what it was set against.
     """
@@ -30,12 +30,12 @@ class Explanation:
 
     @property
     def depends_on_the_picture(self) -> bool:
-        return bool(self.evidence.tokens)
+        return bool(self.evidence.tokens) or self.evidence.name_nothing
 
     @property
     def why_not(self) -> str:
-        """Why there is nothing to show of an answer that does not depend on the picture; empty for one that does."""
-        return "" if self.depends_on_the_picture else why_not(self.reply, self.other, self.evidence)
+        """Why there is nothing to show of an answer; empty where there is."""
+        return "" if self.evidence.tokens else why_not(self.reply, self.other, self.evidence)
 
     def report(self) -> dict[str, Any]:
         """All of it but the map, as plain values for JSON."""

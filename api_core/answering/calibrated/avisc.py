@@ -7,7 +7,7 @@ alone, and what it says counts against the answer. Which tokens they are is deci
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ...errors import InvalidInput
@@ -49,6 +49,10 @@ class AvisC(Calibrated):
             raise InvalidInput("threshold must be a number, not nan.")
         if self.scheme not in SCHEMES:
             raise InvalidInput(f"There is no scheme {self.scheme!r}. Choose one of {', '.join(SCHEMES)}.")
+
+    def on(self, model: str) -> AvisC:
+        """With the catalog's alpha where none is given."""
+        return replace(self, alpha=avisc_alpha(model, self.alpha))
 
     def against(self, model: LvlmModel) -> Against:
         """The second reading of this model's prompts."""

@@ -19,7 +19,8 @@ def find(given: Explaining) -> Found:
     """relu(sum over channels of activation times the gradient's mean over tokens); one pass with a gradient.
 
     What leaves the vision tower and its projector enters the decoder's first layer, so the place is the same in every
-    family. Against another answer it is what is left when the map for that one is taken away.
+    family. (Qwen3-VL adds more of the picture after its first layers, which this reading leaves out.) Against another
+    answer it is what is left when the map for that one is taken away.
     """
     maps = []
     for done, (sign, subject) in enumerate(given.subject.parts):

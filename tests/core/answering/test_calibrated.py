@@ -90,6 +90,11 @@ def test_the_map_marks_the_tokens_that_were_kept(model: LvlmModel) -> None:
     assert (label.text, label.role) == ("blind tokens", "whole")
 
 
+def test_an_answer_tells_the_alpha_that_the_catalog_gave(model: LvlmModel) -> None:
+    (answer,) = ask(model, pictures(1), QUESTIONS[0], decoding=AvisC(), max_new_tokens=1)
+    assert answer.decoding == AvisC(alpha=2.5)
+
+
 def test_limits_at_which_it_is_plain(model: LvlmModel) -> None:
     plain = ids(answers(model, Greedy()))
     for decoding in (AvisC(alpha=0.0), AvisC(beta=1.0), VCD(alpha=0.0), VCD(beta=1.0), M3ID(forgetting=0.0)):

@@ -1,6 +1,7 @@
 """Explaining a real answer: the embedded model's, on a drawn scene."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from pack.api_core.errors import InvalidInput
 from pack.api_core.explanation.explain import explain
 from pack.api_core.explanation.methods import list_explanation_methods
 from pack.api_core.explanation.one_answer import PART
+from pack.api_core.explanation.tokens import Evidence
 from pack.api_core.geometry import place
 from pack.api_core.models.lvlm.load import load_lvlm
 
@@ -63,6 +65,16 @@ def test_an_answer_that_needs_no_picture_is_said_to_need_none(model):
     assert "without the picture" in found.map.warnings[0]
     assert not found.map.parts[PART][0].values.any()
     assert not found.faithful
+
+
+def test_words_that_name_nothing_depend_on_the_picture_all_the_same(model, picture):
+    (found,) = explain(model, [picture], QUESTION, answers="red", steps=0)
+    (word,) = found.evidence.words
+    article = replace(word, text="the", kept=False, why="names nothing")
+    nothing = replace(found, evidence=Evidence((article,), ()))
+    assert nothing.depends_on_the_picture
+    assert "name nothing in it" in nothing.why_not
+    assert nothing.report()["depends on the picture"] is True
 
 
 def test_chosen_words_are_explained_in_any_case(model, picture):
