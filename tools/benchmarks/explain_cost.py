@@ -35,7 +35,7 @@ from api_core.datasets.benchmark.explanations import EXPLAINED  # noqa: E402
 from api_core.datasets.benchmark.splits import asked_cases  # noqa: E402
 from api_core.explanation.baselines import baseline_picture  # noqa: E402
 from api_core.explanation.igos import fast, paper  # noqa: E402
-from api_core.explanation.igos.objective import descend  # noqa: E402
+from api_core.explanation.igos.objective import TERMS, descend  # noqa: E402
 from api_core.explanation.lvlm_subject import AnswerSubject  # noqa: E402
 from api_core.explanation.tokens import tokens_of_words, weigh  # noqa: E402
 from api_core.models.lvlm.case import Case  # noqa: E402
@@ -122,7 +122,7 @@ def memory_here(chunk: int, blends: int) -> dict[str, Any]:
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     with differentiable(model.module), without_weight_gradients(model.module):
-        descend(subject, masks, "igos+", [(i + 1) / blends for i in range(blends)], chunk, None)
+        descend(subject, masks, TERMS["igos+"], [(i + 1) / blends for i in range(blends)], chunk, None)
     return {"what": "memory", "chunk": chunk, "blends": blends, "extra MB": round(resident("VmHWM") - before, 1)}
 
 

@@ -21,7 +21,7 @@ VARIANTS: tuple[Variant, ...] = ("igos+", "igos++")
 
 
 @dataclass(frozen=True)
-class _Term:
+class Term:
     """One integral: which weights are blended (0: the mask that deletes, 1: inserts, None: their product), its sign."""
 
     mask: int | None
@@ -29,25 +29,20 @@ class _Term:
     factor: float
 
 
-# iGOS+ has one mask. iGOS++ has one for deletion and one for insertion, and their product has to do both.
-_TERMS: dict[Variant, tuple[_Term, ...]] = {
-    "igos+": (_Term(0, "picture", 1.0), _Term(0, "baseline", -1.0)),
+TERMS: dict[Variant, tuple[Term, ...]] = {
+    "igos+": (Term(0, "picture", 1.0), Term(0, "baseline", -1.0)),
     "igos++": (
-        _Term(None, "picture", 0.5),
-        _Term(None, "baseline", -0.5),
-        _Term(0, "picture", 0.5),
-        _Term(1, "baseline", -0.5),
+        Term(None, "picture", 0.5),
+        Term(None, "baseline", -0.5),
+        Term(0, "picture", 0.5),
+        Term(1, "baseline", -0.5),
     ),
 }
+"""Deletion and insertion in turn. iGOS+ has one mask. iGOS++ has one for each, and their product has to do both."""
 
 
 def masks_needed(variant: Variant) -> int:
     return 1 if variant == "igos+" else 2
-
-
-def blends_needed(variant: Variant, shares: int) -> int:
-    """How many blends one gradient scores."""
-    return len(_TERMS[variant]) * shares
 
 
 @dataclass(frozen=True)
@@ -65,13 +60,13 @@ class Descent:
 def descend(
     subject: Subject,
     masks: Tensor,
-    variant: Variant,
+    terms: Sequence[Term],
     shares: Sequence[float],
     chunk: int,
     noise: Noise | None,
     on_progress: Progress = ignore_progress,
 ) -> Descent:
-    """The gradient of the objective at `masks` [K, rows, columns], over blends that hold `shares` of the mask.
+    """The gradient of `terms` at `masks` [K, rows, columns], over blends that hold `shares` of the mask.
 
     The gradient passes the share: a blend of share a adds a times its own. A chunk may hold blends of several terms:
     a blend of weight w towards the baseline is one of 1 - w towards the picture. on_progress: before every chunk.
@@ -79,7 +74,6 @@ def descend(
     leaf = masks.detach().requires_grad_()
     lifted = subject.lift(leaf)
     weights = lifted.detach().requires_grad_()
-    terms = _TERMS[variant]
     blends = [(number, share) for number in range(len(terms)) for share in shares]
     scores: list[list[float]] = [[] for _ in terms]
     for start in range(0, len(blends), chunk):
@@ -96,7 +90,7 @@ def descend(
     return Descent(leaf.grad, *(sum(found) / len(found) for found in scores[:2]))
 
 
-def _blend(weights: Tensor, term: _Term, share: float) -> Tensor:
+def _blend(weights: Tensor, term: Term, share: float) -> Tensor:
     """The picture's weights [P] in a blend that holds `share` of a term's mask."""
     shown = share * (weights.prod(0) if term.mask is None else weights[term.mask])
     return shown if term.towards == "picture" else 1 - shown

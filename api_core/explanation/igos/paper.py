@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...progress import Progress, ignore_progress
 from ..subject import Noise, Subject
-from .objective import Variant, blends_needed, descend, masks_needed, step_of
+from .objective import TERMS, Variant, descend, masks_needed, step_of
 from .regulariser import penalty
 
 
@@ -75,7 +75,9 @@ def optimise(
     shares = [(j + 1) / settings.shares for j in range(settings.shares)]
     deletion, insertion = [], []
     for step in range(settings.steps):
-        found = descend(subject, masks, variant, shares, chunk, noise, step_of(on_progress, step, settings.steps))
+        found = descend(
+            subject, masks, TERMS[variant], shares, chunk, noise, step_of(on_progress, step, settings.steps)
+        )
         gradient = found.gradient + _penalty_gradient(masks, subject.guide, step, settings)
         ahead = masks - settings.rate * gradient
         masks = (ahead + step / (step + settings.momentum) * (ahead - previous)).clamp(0, 1)
@@ -83,7 +85,7 @@ def optimise(
         deletion.append(found.deletion)
         insertion.append(found.insertion)
         on_preview(1 - masks.prod(0))
-    evaluations = settings.steps * blends_needed(variant, settings.shares)
+    evaluations = settings.steps * settings.shares * len(TERMS[variant])
     on_progress(evaluations, evaluations)
     return Optimised(masks.prod(0), tuple(deletion), tuple(insertion), evaluations)
 

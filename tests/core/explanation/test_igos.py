@@ -9,9 +9,10 @@ import torch
 from pack.api_core.errors import InvalidInput
 from pack.api_core.explanation.faithfulness import Curve, measure
 from pack.api_core.explanation.igos import fast, paper
-from pack.api_core.explanation.igos.objective import descend
+from pack.api_core.explanation.igos.objective import TERMS, descend
 from pack.api_core.explanation.igos.paper import PaperSettings, optimise
 from pack.api_core.explanation.igos.regulariser import bilateral_variation, penalty
+from pack.api_core.explanation.igos.spline import smooth
 
 _spec = importlib.util.spec_from_file_location("explanation_toy", Path(__file__).with_name("toy.py"))
 toy = importlib.util.module_from_spec(_spec)
@@ -105,8 +106,8 @@ def test_stop_comes_within_one_chunk(fast_or_paper):
     assert shown == [1, 1]
     told.clear()
     shown[:] = [0] * 3
-    made = fast_or_paper.optimise(subject, "igos++", chunk=3, on_progress=stop_at_the_third)
-    assert max(shown) == 3
+    made = fast_or_paper.optimise(subject, "igos++", chunk=2, on_progress=stop_at_the_third)
+    assert max(shown) == 2
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert len({total for _, total in told}) == 1
     assert told[-1][0] == told[-1][1] >= made.evaluations == sum(shown)
@@ -117,7 +118,7 @@ def test_swapping_picture_and_baseline_swaps_deletion_and_insertion():
     other = toy.Toy(one.baseline, one.picture, one.probabilities)
     masks = torch.rand(1, 6, 6)
     shares = (0.25, 0.5, 1.0)
-    a, b = (descend(s, masks, "igos+", shares, 3, None) for s in (one, other))
+    a, b = (descend(s, masks, TERMS["igos+"], shares, 3, None) for s in (one, other))
     assert a.deletion == pytest.approx(b.insertion)
     assert a.insertion == pytest.approx(b.deletion)
     assert torch.allclose(a.gradient, -b.gradient, atol=1e-7)
@@ -132,15 +133,48 @@ def patch_subject():
     return toy.Toy(torch.ones(3, 32, 32), torch.zeros(3, 32, 32), probabilities)
 
 
-@pytest.mark.parametrize(("variant", "evaluations"), [("igos+", 24), ("igos++", 48)])
-def test_the_fast_way_finds_it_with_a_quarter_of_the_blends(variant, evaluations):
+@pytest.mark.parametrize("variant", ["igos+", "igos++"])
+def test_the_fast_way_finds_it_with_few_blends(variant):
     found = fast.optimise(patch_subject(), variant)
-    assert found.evaluations == evaluations
-    down, right = divmod(int(found.importance.argmax()), 14)
-    assert 8 <= down * 31 / 13 < 16
-    assert 16 <= right * 31 / 13 < 24
+    steps = fast.FastSettings().steps
+    assert found.evaluations == len(found.deletion) * 2 == steps * 2
+    side = 4 * 14 - 3
+    assert found.importance.shape == (side, side)
+    down, right = divmod(int(found.importance.argmax()), side)
+    assert 8 <= down * 31 / (side - 1) < 16
+    assert 16 <= right * 31 / (side - 1) < 24
     early = fast.optimise(patch_subject(), variant, fast.FastSettings(settled=0.5))
-    assert early.evaluations == evaluations * 7 // 12  # the first step of the finer cells
+    assert early.evaluations == (steps // 2 + 1) * 2  # the first step of the finer cells
+
+
+def test_both_masks_of_the_fast_way_also_work_alone():
+    """In every fourth step of iGOS++ one mask deletes and the other one inserts."""
+    asked = []
+    subject = patch_subject()
+    plain = fast.descend
+
+    def watch(subject, masks, terms, *rest):
+        asked.append([term.mask for term in terms])
+        return plain(subject, masks, terms, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast, "descend", watch)
+        fast.optimise(subject, "igos++", fast.FastSettings(steps=8))
+        assert asked == 2 * [[None, None], [None, None], [None, None], [0, 1]]
+        asked.clear()
+        fast.optimise(subject, "igos+", fast.FastSettings(steps=4))
+        assert asked == 4 * [[0, 0]]
+
+
+def test_a_smooth_mask_has_its_peak_between_cells_that_share_it():
+    mask = torch.zeros(6, 7)
+    mask[2, 3] = mask[2, 4] = 1
+    found = smooth(mask)
+    assert found.shape == (21, 25)
+    assert divmod(int(found.argmax()), 25) == (8, 14)
+    assert found[8, 12] == pytest.approx(2 / 3 * (2 / 3 + 1 / 6))
+    assert found[8, 14] == pytest.approx(2 / 3 * 2 * 23 / 48)
+    assert torch.allclose(smooth(torch.full((5, 4), 0.3)), torch.tensor(0.3))
 
 
 @pytest.mark.parametrize("variant", ["igos+", "igos++"])
