@@ -11,7 +11,7 @@ from .terminal import say
 
 BASELINES = ("blur", "mean colour", "noise", "black")
 NO_BASELINE = "none"
-DEFAULT_METHOD = "igos++"
+DEFAULT_METHOD = "igos+"
 
 
 def add_explain_options(parser: argparse.ArgumentParser) -> None:

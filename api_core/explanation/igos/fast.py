@@ -32,9 +32,10 @@ class FastSettings:
     of the finished mask, which is given four times as fine.
 
     sparsity, smoothness: weights of size and variation, beside a score whose gradient has a root mean square of one;
-    rate: root mean square of a step, which shrinks to 0.4 of it; noise: deviation in normalised pixels; settled: rank
-    correlation of two steps' maps at which it ends. A mean changes little from step to step, so a limit that is met
-    ends it before the finer cells have had their say: the default never does.
+    rate: root mean square of a step, which shrinks to 0.4 of it, and of two masks is less, as their product goes
+    further; noise: deviation in normalised pixels; settled: rank correlation of two steps' maps at which it ends. A
+    mean changes little from step to step, so a limit that is met ends it before the finer cells have had their say: the
+    default never does.
     """
 
     steps: int = 24
@@ -48,7 +49,6 @@ class FastSettings:
 
 
 _MOMENTUM, _LAST = 0.5, 0.4
-_ALONE_EVERY = 4
 _LEAST_SIDE = 4
 
 
@@ -87,7 +87,7 @@ def optimise(
             )
             deletion.append(found.deletion)
             insertion.append(found.insertion)
-            rate = settings.rate * (1 - (1 - _LAST) * done / max(settings.steps - 1, 1))
+            rate = settings.rate / len(masks) ** 0.5 * (1 - (1 - _LAST) * done / max(settings.steps - 1, 1))
             speed = _MOMENTUM * speed - rate * (_unit(found.gradient) + _penalty_gradient(masks, subject, settings))
             masks = (masks + speed).clamp(0, 1)
             weight = len(deletion) ** -0.5
@@ -101,9 +101,9 @@ def optimise(
 
 
 def _terms(variant: Variant, step: int) -> tuple[Term, ...]:
-    """Deletion and insertion of a step: of iGOS++ mostly by both masks together, at times by each alone."""
+    """Deletion and insertion of a step: of iGOS++ by both masks together and by each alone, in turn."""
     terms = TERMS[variant]
-    return terms[2:] if len(terms) > 2 and step % _ALONE_EVERY == _ALONE_EVERY - 1 else terms[:2]
+    return terms[2:] if len(terms) > 2 and step % 2 else terms[:2]
 
 
 def _plan(settings: FastSettings) -> list[tuple[int, int]]:

@@ -6,10 +6,10 @@ from . import chefer, controls, grad_cam, gradient, masks, own_attention, rise
 METHODS: dict[str, ExplanationMethod] = {
     method.name: method
     for method in (
-        masks.FAST_TWO,
         masks.FAST_ONE,
-        masks.PAPER_TWO,
+        masks.FAST_TWO,
         masks.PAPER_ONE,
+        masks.PAPER_TWO,
         rise.METHOD,
         grad_cam.METHOD,
         chefer.METHOD,
@@ -20,7 +20,7 @@ METHODS: dict[str, ExplanationMethod] = {
         controls.RANDOM,
     )
 }
-DEFAULT_METHOD = masks.FAST_TWO.name
+DEFAULT_METHOD = masks.FAST_ONE.name
 
 
 def list_explanation_methods() -> tuple[str, ...]:

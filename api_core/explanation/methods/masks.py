@@ -60,11 +60,13 @@ def _paper(name: str, variant: Variant, describes: str) -> ExplanationMethod:
     return ExplanationMethod(name, find, describes, PAPER_SETTINGS)
 
 
-FAST_TWO = _fast(
-    "igos++",
-    "igos++",
-    "The least of the picture that the answer needs: one mask that takes it away, one that brings it back.",
+FAST_ONE = _fast(
+    "igos+",
+    "igos+",
+    "The least of the picture that the answer needs: what takes it away when it goes, and alone brings it back.",
 )
-FAST_ONE = _fast("igos+", "igos+", "The same with a single mask: half the work, a little less sure.")
-PAPER_TWO = _paper("igos++ (paper)", "igos++", "iGOS++ step by step as its authors published it: slow.")
+FAST_TWO = _fast(
+    "igos++", "igos++", "The same with two masks, one that takes the answer away and one that brings it back."
+)
 PAPER_ONE = _paper("igos+ (paper)", "igos+", "iGOS+ step by step as its authors published it: slow.")
+PAPER_TWO = _paper("igos++ (paper)", "igos++", "iGOS++ step by step as its authors published it: slow.")
