@@ -5,7 +5,8 @@
 
 time: the embedded LVLM on drawn scenes, one interleaved round of all ways for each answer. "released loop" is the
 published steps one blend at a time with the scores of every position, as the released program works; "paper" the same
-steps in batches with the explained tokens' scores only; the others are the default settings. memory: the highest
+steps in batches with the explained tokens' scores only, both of iGOS++ and, with "one mask", of iGOS+; the others are
+the default settings. memory: the highest
 memory during one gradient beyond what the process holds before it, in a fresh process for each figure, for chunks of a
 fixed number of blends and for numbers of blends at a fixed chunk. Random LLaVA of `lvlm_capture_cost.py`, its tiny one:
 one core takes minutes for sixteen blends of a middle one.
@@ -43,7 +44,7 @@ from api_core.models.lvlm.load import load_lvlm  # noqa: E402
 
 CHUNKS, BLENDS = (1, 2, 4, 8), (4, 8, 16)
 """At 4 blends of each term, and with 2 at once."""
-BARS = {"released loop": 5.0, "paper": 2.5}
+BASES = ("released loop", "paper", "released loop, one mask", "paper, one mask")
 
 
 class EveryPosition(AnswerSubject):
@@ -76,8 +77,10 @@ def ways(subject: AnswerSubject, released: AnswerSubject) -> dict[str, Callable[
     return {
         "released loop": lambda: paper.optimise(released, "igos++", chunk=1),
         "paper": lambda: paper.optimise(subject, "igos++", chunk=10),
-        "igos++": lambda: fast.optimise(subject, "igos++"),
+        "released loop, one mask": lambda: paper.optimise(released, "igos+", chunk=1),
+        "paper, one mask": lambda: paper.optimise(subject, "igos+", chunk=10),
         "igos+": lambda: fast.optimise(subject, "igos+"),
+        "igos++": lambda: fast.optimise(subject, "igos++"),
     }
 
 
@@ -99,7 +102,7 @@ def measure_time(count: int) -> Iterator[dict[str, Any]]:
 def _summary(taken: dict[str, list[float]], shown: dict[str, list[int]]) -> dict[str, Any]:
     found: dict[str, Any] = {"what": "time", "answers": len(taken["paper"])}
     for name, evaluations in shown.items():
-        busy, least = taken[f"{name}, processor"], {base: taken[f"{base}, processor"] for base in BARS}
+        busy, least = taken[f"{name}, processor"], {base: taken[f"{base}, processor"] for base in BASES}
         found[name] = {
             "median s": round(statistics.median(taken[name]), 3),
             "median s of processor": round(statistics.median(busy), 3),
