@@ -38,7 +38,7 @@ class FastSettings:
     default never does.
     """
 
-    steps: int = 24
+    steps: int = 20
     blends: int = 1
     cells: int = 14
     sparsity: float = 0.3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ def smooth(mask: Tensor) -> Tensor:
     return down @ mask @ across.T
 
 
+@lru_cache(maxsize=8)
 def _weights(cells: int) -> Tensor:
     """How much each cell counts at each place [4 cells - 3, cells]; beyond the edge the outermost cells go on."""
     places = torch.arange(FINER * (cells - 1) + 1, dtype=torch.float64) / FINER
