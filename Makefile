@@ -6,7 +6,7 @@ else
 BIN := .venv/bin
 endif
 # Several processes at once; a file stays together, and so do all tests in the one ComfyUI.
-PYTEST_ARGS ?= --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PYTEST_ARGS ?= --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 DEMO_PICTURE := assets/scene.png
 DEMO_QUERY := where is the red star?
 

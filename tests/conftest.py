@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,14 +26,22 @@ if "pack" not in sys.modules:
     spec.loader.exec_module(pack)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What one process keeps where several share the tests: a file, with what it made once, or the one ComfyUI.
+IN_COMFYUI = ROOT / "tests" / "e2e"
 
-    The tests in ComfyUI come first, as they are the longest of these.
-    """
-    tests = ROOT / "tests"
-    in_comfyui = tests / "e2e"
-    for item in items:
-        file = item.path.relative_to(tests).with_suffix("").as_posix()
-        item.add_marker(pytest.mark.xdist_group("comfyui" if in_comfyui in item.path.parents else file))
-    items.sort(key=lambda item: in_comfyui not in item.path.parents)
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests in ComfyUI come first: they take longest, and stay in one process."""
+    items.sort(key=lambda item: IN_COMFYUI not in item.path.parents)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes share the tests, one keeps a file, with what it made once, and one the only ComfyUI."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFileOrComfyUI(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "comfyui" if "tests/e2e/" in file else file
+
+    return ByFileOrComfyUI(config, log)
