@@ -26,6 +26,8 @@ if "pack" not in sys.modules:
     spec.loader.exec_module(pack)
 
 
+from pack.tests.e2e.server import OUTCOME  # noqa: E402  (there is a `pack` now)
+
 IN_COMFYUI = ROOT / "tests" / "e2e"
 
 
@@ -45,3 +47,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "comfyui" if "tests/e2e/" in file else file
 
     return ByFileOrComfyUI(config, log)
+
+
+# Here and not beside the server: of several processes, the one that reports reads no other conftest.
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    line, told = session.config.stash.get(OUTCOME, None), getattr(session.config, "workeroutput", None)
+    if line and told is not None:
+        told["comfyui"] = line
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes is done: the one that had the ComfyUI says what it was."""
+    if "comfyui" in getattr(node, "workeroutput", {}):
+        node.config.stash[OUTCOME] = node.workeroutput["comfyui"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if OUTCOME in config.stash:
+        terminalreporter.write_line(f"End-to-end tests: {config.stash[OUTCOME]}")

@@ -1,8 +1,7 @@
-"""One ComfyUI server for all end-to-end tests, and the line that says whether there was one."""
+"""One ComfyUI server for all end-to-end tests, and its page in a browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pack.tests import zoo
@@ -11,20 +10,18 @@ from pack.tests.e2e import server as servers
 from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
 
-_outcome: dict[str, str] = {}
-
 TINY = "clip_vision/tiny"
 DEEP = "clip_vision/deep"
 TINY_LVLM = "LLM/llava-1.5"
 
 
 @pytest.fixture(scope="session")
-def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+def comfyui(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[servers.Server]:
     """A running ComfyUI with this pack, three tiny random models and pictures of 96 x 64 in its folders."""
     reason = servers.why_not()
     if reason is not None:
-        _outcome["line"] = f"NOT RUN: {reason}"
-        pytest.skip(_outcome["line"])
+        pytestconfig.stash[servers.OUTCOME] = f"NOT RUN: {reason}"
+        pytest.skip(pytestconfig.stash[servers.OUTCOME])
     base = tmp_path_factory.mktemp("comfyui")
     make_models(base / "models" / "clip_vision")
     (base / "models" / "LLM").mkdir(parents=True)
@@ -34,7 +31,7 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server
     with servers.started(base, log=base / "server.log") as server:
         home = servers.find_comfyui()
         assert home is not None
-        _outcome["line"] = f"ran in ComfyUI {servers.comfyui_version(home)}"
+        pytestconfig.stash[servers.OUTCOME] = f"ran in ComfyUI {servers.comfyui_version(home)}"
         yield server
 
 
@@ -61,20 +58,3 @@ def make_picture(path: Path) -> None:
     picture = Image.new("RGB", (96, 64), (90, 90, 90))
     picture.paste((250, 20, 20), (60, 10, 84, 34))
     picture.save(path)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if "line" in _outcome and (told := getattr(session.config, "workeroutput", None)) is not None:
-        told["comfyui"] = _outcome["line"]
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """One of several processes is done: the one that had the ComfyUI says what it was."""
-    if "comfyui" in getattr(node, "workeroutput", {}):
-        _outcome["line"] = node.workeroutput["comfyui"]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if "line" in _outcome:
-        terminalreporter.write_line(f"End-to-end tests: {_outcome['line']}")

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 PACK_FOLDER = "attention-prompting"
 PROBE = Path(__file__).with_name("probe_nodes.py")
@@ -25,6 +27,8 @@ RUN_SECONDS = 300.0
 NEEDED = ("aiohttp", "alembic", "av", "comfyui_frontend_package", "safetensors", "torch", "torchsde", "yaml")
 
 Prompt = Mapping[str, Mapping[str, Any]]
+OUTCOME = pytest.StashKey[str]()
+"""Of a run of the tests: whether there was a ComfyUI, in a line."""
 
 
 def find_comfyui() -> Path | None:

@@ -6,10 +6,9 @@
 time: the embedded LVLM on drawn scenes, one interleaved round of all ways for each answer. "released loop" is the
 published steps one blend at a time with the scores of every position, as the released program works; "paper" the same
 steps in batches with the explained tokens' scores only, both of iGOS++ and, with "one mask", of iGOS+; the others are
-the default settings. memory: the highest
-memory during one gradient beyond what the process holds before it, in a fresh process for each figure, for chunks of a
-fixed number of blends and for numbers of blends at a fixed chunk. Random LLaVA of `lvlm_capture_cost.py`, its tiny one:
-one core takes minutes for sixteen blends of a middle one.
+the default settings. memory: the highest memory during one gradient beyond what the process holds before it, in a fresh
+process for each figure, for chunks of a fixed number of blends and for numbers of blends at a fixed chunk. Random LLaVA
+of `lvlm_capture_cost.py`, its tiny one: one core takes minutes for sixteen blends of a middle one.
 """
 
 import argparse
