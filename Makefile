@@ -5,7 +5,7 @@ BIN := .venv/Scripts
 else
 BIN := .venv/bin
 endif
-# Several processes at once; a file stays together, and so do all tests in the one ComfyUI.
+# Several processes at once; a file stays together, and so do all tests in one ComfyUI.
 PYTEST_ARGS ?= --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 DEMO_PICTURE := assets/scene.png
 DEMO_QUERY := where is the red star?

@@ -38,15 +38,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where several processes share the tests, one keeps a file, with what it made once, and one the only ComfyUI."""
+    """Where several processes share the tests, one keeps a file, with what it made once; one the ComfyUI that is talked
+    to, and one that which a browser shows."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByFileOrComfyUI(LoadScopeScheduling):
+    class ByFileOrServer(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
-            return "comfyui" if "tests/e2e/" in file else file
+            if "tests/e2e/" not in file:
+                return file
+            return "a browser" if file.endswith("_in_the_browser.py") else "ComfyUI"
 
-    return ByFileOrComfyUI(config, log)
+    return ByFileOrServer(config, log)
 
 
 # Here and not beside the server: of several processes, the one that reports reads no other conftest.

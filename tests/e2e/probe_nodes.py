@@ -142,11 +142,14 @@ class ProbeMoveBadly:
 
 @PromptServer.instance.routes.get("/probe/memory")
 async def memory(_: web.Request) -> web.Response:
-    """Resident bytes of the server, how many remembered modules live, and the packages that were imported."""
+    """Resident bytes of the server, how many remembered modules live, what packages were imported, and what ComfyUI was
+    told to free and has not yet."""
     gc.collect()
     alive = sum(reference() is not None for reference in _modules)
     heavy = [name for name in ("open_clip", "transformers", "timm", "openai") if name in sys.modules]
-    return web.json_response({"resident": psutil.Process().memory_info().rss, "alive": alive, "heavy": heavy})
+    wishes = list(PromptServer.instance.prompt_queue.get_flags(reset=False))
+    resident = psutil.Process().memory_info().rss
+    return web.json_response({"resident": resident, "alive": alive, "heavy": heavy, "wishes": wishes})
 
 
 NODE_CLASS_MAPPINGS = {

@@ -24,6 +24,7 @@ PACK_FOLDER = "attention-prompting"
 PROBE = Path(__file__).with_name("probe_nodes.py")
 START_SECONDS = 180.0
 RUN_SECONDS = 300.0
+FREE_SECONDS = 30.0
 NEEDED = ("aiohttp", "alembic", "av", "comfyui_frontend_package", "safetensors", "torch", "torchsde", "yaml")
 
 Prompt = Mapping[str, Mapping[str, Any]]
@@ -99,6 +100,22 @@ class Server:
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read() or b"null")
+
+    def free(self) -> None:
+        """Have ComfyUI let go of models and results, as its user's button does, and wait until it heard.
+
+        Its worker misses a wish that comes while it ends a run, and would fulfil it after the next one: asked until
+        none is open.
+        """
+        deadline = time.monotonic() + FREE_SECONDS
+        while time.monotonic() < deadline:
+            self.post("/free", {"unload_models": True, "free_memory": True})
+            heard_by = time.monotonic() + 2.0
+            while time.monotonic() < heard_by:
+                if not self.get("/probe/memory")["wishes"]:
+                    return
+                time.sleep(0.1)
+        raise TimeoutError(f"ComfyUI did not free its memory within {FREE_SECONDS:.0f} s.")
 
     def run(self, prompt: Prompt, *, stop_when: Callable[[Run], bool] | None = None) -> Run:
         """Queue an API prompt and wait for its end; with `stop_when`, press Stop as soon as that says so."""

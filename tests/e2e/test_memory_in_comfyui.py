@@ -16,7 +16,6 @@ from pack.tests.e2e.server import Server
 
 pytestmark = pytest.mark.host
 
-FREE = {"unload_models": True, "free_memory": True}
 BENCHMARK = servers.ROOT / "tools" / "benchmarks" / "host_memory.py"
 
 
@@ -56,7 +55,7 @@ def test_gradients_survive_a_move_inside_inference_mode(comfyui: Server, through
         "clip": prompts.load_clip(TINY),
         "gradient": prompts.node("ProbeGradient", clip=["clip", 0], through_host=through_host),
     }
-    comfyui.post("/free", FREE)
+    comfyui.free()
     run = comfyui.run(graph)
     assert run.ending == "execution_success", run.error
     moved, outcome = run.outputs["gradient"]["text"]
@@ -65,7 +64,7 @@ def test_gradients_survive_a_move_inside_inference_mode(comfyui: Server, through
 
 
 def test_two_loaders_share_one_model_and_freeing_ends_it(comfyui: Server) -> None:
-    comfyui.post("/free", FREE)
+    comfyui.free()
     assert wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0)
     graph = {
         "clip": prompts.load_clip(TINY, "fp32"),
@@ -78,7 +77,7 @@ def test_two_loaders_share_one_model_and_freeing_ends_it(comfyui: Server) -> Non
     assert "shared=True" in run.outputs["remember"]["text"]
     assert "inference=True" in run.outputs["remember"]["text"], "nodes no longer run in inference mode: revisit host"
     assert comfyui.get("/probe/memory")["alive"] == 1
-    comfyui.post("/free", FREE)
+    comfyui.free()
     assert wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0), "the model outlived the node cache"
 
 

@@ -70,8 +70,7 @@ def test_lost_files_say_so(page: ComfyPage, modern: bool) -> None:
     note.wait_for(state="visible")
     page.page.wait_for_function("(note) => note.textContent.includes('Run once')", arg=note.element_handle())
 
-    page.server.post("/free", {"free_memory": True})
-    page.page.wait_for_timeout(1500)  # the server forgets between two prompts
+    page.server.free()
     page.run()
     face = Face(page, ids["view"]).wait()
     assert face.shown == QUERY, "the run wrote the same files anew"

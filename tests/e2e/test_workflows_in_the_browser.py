@@ -33,8 +33,7 @@ def assert_nothing_missing(page: ComfyPage, workflow: Mapping[str, Any]) -> None
 
 def run_anew(page: ComfyPage) -> dict[str, Any]:
     """Press Run in a ComfyUI that remembers no result; what became of it."""
-    page.server.post("/free", {"free_memory": True})
-    page.page.wait_for_timeout(1500)  # the server forgets between two prompts
+    page.server.free()
     return page.run()
 
 

@@ -25,7 +25,6 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 LARGE = {"layers": 24, "width": 1024, "head_width": 64, "image_size": 224, "patch_size": 14}
 ROUNDS = 2  # the C library treats a second large model differently from the first
-FREE = {"unload_models": True, "free_memory": True}
 
 
 def load_tests() -> tuple[ModuleType, ...]:
@@ -54,8 +53,8 @@ def settle(server: Any, seconds: float = 12.0) -> dict[str, Any]:
 
 
 def free(server: Any, seconds: float = 30.0) -> dict[str, Any]:
-    """Free all memory as the user's button does, wait until ComfyUI got to it, and return what the server then says."""
-    server.post("/free", FREE)
+    """Free all memory as the user's button does, wait until no model is left, and return what the server then says."""
+    server.free()
     deadline = time.monotonic() + seconds
     while server.get("/probe/memory")["alive"] and time.monotonic() < deadline:
         time.sleep(0.5)
