@@ -19,6 +19,7 @@ from .errors import InvalidInput
 from .results import require_finite
 
 PictureSource = str | Path | Image.Image | np.ndarray | Tensor
+AnyPicture = Tensor | Image.Image
 Color = tuple[float, float, float]
 
 _URL = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.\-]+://|data:)")

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..api_core.attribution.lvlm_heatmap import lvlm_heatmap
-from ..api_core.attribution.lvlm_methods import LVLM_METHODS
+from ..api_core.attribution import LVLM_METHODS, lvlm_heatmap
 from ..api_core.results import READINGS, Reading
 from . import convert, faces, host, lvlm_models, sockets
 

@@ -1,9 +1,7 @@
-"""Heatmaps: which parts of a picture a model finds relevant to a text. One method per file, all of them listed here."""
+"""Heatmaps: which parts of a picture a model finds relevant to a text."""
 
-from .clip_heatmap import clip_heatmap
-from .lvlm_heatmap import LvlmHeatmap, lvlm_heatmap
-from .lvlm_methods import LVLM_METHODS, list_lvlm_methods
-from .methods import METHODS, list_methods
+from .clip import METHODS, clip_heatmap, list_methods
+from .lvlm import LVLM_METHODS, LvlmHeatmap, list_lvlm_methods, lvlm_heatmap
 
 __all__ = [
     "LVLM_METHODS",

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from ..attribution.looking import AnyPicture
-from ..attribution.lvlm_heatmap import checked_picture, spread, spread_hints
+from ..attribution.lvlm.per_case import checked_picture, spread, spread_hints
 from ..errors import AttentionPromptingError, InvalidInput
 from ..models.lvlm.case import Case
 from ..models.lvlm.model import LvlmModel
+from ..pictures import AnyPicture
 from ..progress import Progress, ignore_progress
 from .baselines import BASELINES, Baseline
 from .method import ExplanationMethod

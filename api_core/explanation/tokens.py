@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..attribution.lvlm_words import find_words
+from ..attribution.lvlm.words import find_words
 from ..models.lvlm.case import Reply
 from ..results import require_finite
 from .contrast import ContrastSubject

@@ -8,8 +8,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from ..attribution import clip_heatmap, lvlm_heatmap
-from ..attribution.methods import METHODS
+from ..attribution import METHODS, clip_heatmap, lvlm_heatmap
 from ..errors import InvalidInput
 from ..masks import tune
 from ..models.catalog import EMBEDDED_CLIP, mask_defaults

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from pack.api_core.attribution.lvlm_methods import LVLM_METHODS
+from pack.api_core.attribution import LVLM_METHODS
 from pack.api_core.errors import InvalidInput, ModelNotFound
 from pack.tests.nodes.conftest import ASK, LVLM, LVLM_HEATMAP, MASK, TINY_LVLM, Run
 

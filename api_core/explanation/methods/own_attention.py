@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...attribution.lvlm_heatmap import PART, lvlm_heatmap
+from ...attribution.lvlm.heatmap import PART, lvlm_heatmap
 from ...geometry import compose
 from ...models.lvlm.case import Reply
 from ..lvlm_subject import AnswerSubject

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.attribution import list_lvlm_methods, lvlm_heatmap
-from pack.api_core.attribution.lvlm_words import find_words, whole_rows
+from pack.api_core.attribution.lvlm.words import find_words, whole_rows
 from pack.api_core.errors import Cancelled, InvalidInput, UnsupportedModel
 from pack.api_core.masks import tune
 from pack.api_core.models.lvlm.case import Piece, Reply

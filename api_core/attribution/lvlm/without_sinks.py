@@ -13,11 +13,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..models.lvlm.case import Prepared
-from ..models.lvlm.layer_rows import LayerRows
-from ..models.lvlm.model import LvlmModel
-from ..results import Reading
-from .lvlm_method import Asked, LvlmMethod, Relevance, counted, from_layers
+from ...models.lvlm.case import Prepared
+from ...models.lvlm.layer_rows import LayerRows
+from ...models.lvlm.model import LvlmModel
+from ...results import Reading
+from .method import Asked, LvlmMethod, Relevance, counted, from_layers
 
 # The paper's: activation of a sink in root mean squares; a head's least attention to the picture, and of that to other
 # tokens than sinks.

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..models.lvlm.model import LvlmModel
+from ...models.lvlm.model import LvlmModel
 
 # CLIP's: what the official LLaVA fills the square with.
 _MEAN = (0.48145466, 0.4578275, 0.40821073)

@@ -2,22 +2,22 @@
 a line here."""
 
 from . import (
-    lvlm_attention,
-    lvlm_gradient,
-    lvlm_image_mass,
-    lvlm_relative,
-    lvlm_value_norm,
-    lvlm_without_sinks,
+    attention,
+    gradient,
+    image_mass,
+    relative,
+    value_norm,
+    without_sinks,
 )
-from .lvlm_method import LvlmMethod
+from .method import LvlmMethod
 
 LVLM_METHODS: dict[str, LvlmMethod] = {
-    "attention": lvlm_attention.METHOD,
-    "image mass": lvlm_image_mass.METHOD,
-    "without sinks": lvlm_without_sinks.METHOD,
-    "value norm": lvlm_value_norm.METHOD,
-    "relative": lvlm_relative.METHOD,
-    "gradient": lvlm_gradient.METHOD,
+    "attention": attention.METHOD,
+    "image mass": image_mass.METHOD,
+    "without sinks": without_sinks.METHOD,
+    "value norm": value_norm.METHOD,
+    "relative": relative.METHOD,
+    "gradient": gradient.METHOD,
 }
 PUBLISHED_METHOD = "attention"
 DEFAULT_METHOD = "attention"

@@ -2,26 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar, cast
 
-from torch import Tensor
-
-from ..errors import AttentionPromptingError, InvalidInput
-from ..models.lvlm.case import Case, Reply
-from ..models.lvlm.model import LvlmModel
-from ..models.lvlm.views import views_of_pictures
-from ..pictures import flatten_alpha, require_picture, to_picture
-from ..progress import Progress, ignore_progress
-from ..results import READINGS, Heatmap, PictureMap, Reading
-from .looking import AnyPicture
-from .lvlm_method import Asked, LvlmMethod, Relevance
-from .lvlm_methods import DEFAULT_METHOD, LVLM_METHODS, PUBLISHED_METHOD
-from .lvlm_views import padded_to_square
-from .lvlm_words import label_maps
+from ...errors import AttentionPromptingError, InvalidInput
+from ...models.lvlm.case import Case, Reply
+from ...models.lvlm.model import LvlmModel
+from ...models.lvlm.views import views_of_pictures
+from ...pictures import AnyPicture
+from ...progress import Progress, ignore_progress
+from ...results import READINGS, Heatmap, PictureMap, Reading
+from .method import Asked, LvlmMethod, Relevance
+from .methods import DEFAULT_METHOD, LVLM_METHODS, PUBLISHED_METHOD
+from .per_case import checked_picture, spread, spread_hints
+from .views import padded_to_square
+from .words import label_maps
 
 PART = "attention"
 _CASES_AT_ONCE = 8
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -130,30 +126,6 @@ def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
     if name not in LVLM_METHODS:
         raise InvalidInput(f"There is no method {name!r} for an LVLM. Choose one of {', '.join(LVLM_METHODS)}.")
     return LVLM_METHODS[name]
-
-
-def spread(values: list[_T], count: int, what: str) -> list[_T]:
-    """One value for each case: a single one serves all of them."""
-    if len(values) not in (1, count):
-        raise InvalidInput(f"{len(values)} {what} for {count} pictures: give one for all of them, or one for each.")
-    return values * count if len(values) == 1 else values
-
-
-def spread_hints(hints: Sequence[str] | Sequence[Sequence[str]], count: int) -> list[list[str]]:
-    """The hint words of each case: one list serves all of them; blank words are left out."""
-    if isinstance(hints, str):
-        hints = [hints]
-    shared = all(isinstance(hint, str) for hint in hints)
-    lists = [list(cast(Sequence[str], hints))] if shared else [list(one) for one in hints]
-    return [[hint.strip() for hint in one if hint.strip()] for one in spread(lists, count, "lists of hint words")]
-
-
-def checked_picture(picture: AnyPicture) -> Tensor:
-    """A checked picture [H, W, 3]; alpha lies on white."""
-    if isinstance(picture, Tensor):
-        require_picture(picture)
-        return flatten_alpha(picture.detach())
-    return flatten_alpha(to_picture(picture))
 
 
 def _require_seen(relevance: Relevance, layers: Sequence[int], model: LvlmModel) -> None:

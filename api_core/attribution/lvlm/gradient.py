@@ -9,13 +9,13 @@ predict the answer, with respect to the log-probability of the answer's words to
 import torch
 from torch import Tensor
 
-from ..models.lvlm.attention_gradients import attention_gradients
-from ..models.lvlm.batch_reader import question_positions
-from ..models.lvlm.case import Prepared, Reply
-from ..models.lvlm.model import LvlmModel
-from ..models.lvlm.teacher_forcing import part_of
-from ..progress import Progress
-from .lvlm_method import Asked, LvlmMethod, Relevance, counted_tokens
+from ...models.lvlm.attention_gradients import attention_gradients
+from ...models.lvlm.batch_reader import question_positions
+from ...models.lvlm.case import Prepared, Reply
+from ...models.lvlm.model import LvlmModel
+from ...models.lvlm.teacher_forcing import part_of
+from ...progress import Progress
+from .method import Asked, LvlmMethod, Relevance, counted_tokens
 
 
 def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:

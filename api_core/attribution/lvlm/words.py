@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import InvalidInput
-from ..models.lvlm.case import Piece, Reply, Row
-from ..models.lvlm.words import word_spans
-from ..results import Label, Reading
-from .lvlm_method import Relevance
+from ...errors import InvalidInput
+from ...models.lvlm.case import Piece, Reply, Row
+from ...models.lvlm.words import word_spans
+from ...results import Label, Reading
+from .method import Relevance
 
 _NO_WORDS = "(no words)"
 _MOST_WORDS_SHOWN = 60

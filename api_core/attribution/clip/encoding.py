@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
-from ..models.clip import ClipModel, Encoding
-from ..models.clip.cache import EncodingCache, encoding_key, encodings_of
-from ..progress import Progress
+from ...models.clip import ClipModel, Encoding
+from ...models.clip.cache import EncodingCache, encoding_key, encodings_of
+from ...progress import Progress
 from .looking import Look
 
 

@@ -10,11 +10,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..models.lvlm.case import Prepared
-from ..models.lvlm.model import LvlmModel
-from ..models.lvlm.rows import prompt_rows
-from .lvlm_image_mass import mean_probability
-from .lvlm_method import Asked, LvlmMethod, Relevance, counted_tokens, from_layers, mean_over_layers
+from ...models.lvlm.case import Prepared
+from ...models.lvlm.model import LvlmModel
+from ...models.lvlm.rows import prompt_rows
+from .image_mass import mean_probability
+from .method import Asked, LvlmMethod, Relevance, counted_tokens, from_layers, mean_over_layers
 
 NEUTRAL_QUESTION = "Write a general description of the picture."
 # Of the mean: below it a token that nobody looks at would come out on top by dividing by next to nothing.

@@ -1,10 +1,10 @@
 """The methods there are, by name, the paper's first. A new one is a file beside this and a line here."""
 
-from . import clip_decomposition, patch_similarity
+from . import decomposition, patch_similarity
 from .method import Method
 
 METHODS: dict[str, Method] = {
-    "decomposition": clip_decomposition.METHOD,
+    "decomposition": decomposition.METHOD,
     "patch similarity": patch_similarity.METHOD,
 }
 

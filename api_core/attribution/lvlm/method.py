@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..models.lvlm.batch_reader import RowAttention, image_columns
-from ..models.lvlm.case import Prepared, Reply, Row
-from ..models.lvlm.layer_rows import LayerRows, Reduce
-from ..models.lvlm.model import LvlmModel
-from ..models.lvlm.rows import answer_rows
-from ..progress import Progress
-from ..results import Reading
+from ...models.lvlm.batch_reader import RowAttention, image_columns
+from ...models.lvlm.case import Prepared, Reply, Row
+from ...models.lvlm.layer_rows import LayerRows, Reduce
+from ...models.lvlm.model import LvlmModel
+from ...models.lvlm.rows import answer_rows
+from ...progress import Progress
+from ...results import Reading
 
 
 @dataclass(frozen=True)

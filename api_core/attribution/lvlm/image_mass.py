@@ -9,11 +9,11 @@ from functools import partial
 
 from torch import Tensor
 
-from ..models.lvlm.case import Prepared
-from ..models.lvlm.layer_rows import LayerRows
-from ..models.lvlm.model import LvlmModel
-from ..results import Reading
-from .lvlm_method import Asked, LvlmMethod, Relevance, counted, from_layers
+from ...models.lvlm.case import Prepared
+from ...models.lvlm.layer_rows import LayerRows
+from ...models.lvlm.model import LvlmModel
+from ...results import Reading
+from .method import Asked, LvlmMethod, Relevance, counted, from_layers
 
 
 def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:

@@ -7,14 +7,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..geometry import cut, seen_cells, windows
-from ..pictures import flatten_alpha, to_pil
-from ..results import Box
+from ...geometry import cut, seen_cells, windows
+from ...pictures import AnyPicture, flatten_alpha, to_pil
+from ...results import Box
 
 # Beyond this the official order (resize all of it, then cut) would need gigabytes; the cut alone is resized instead.
 _LARGEST_RESIZE = 1 << 25
-
-AnyPicture = Tensor | Image.Image
 
 
 @dataclass(frozen=True)
