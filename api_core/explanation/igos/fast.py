@@ -21,7 +21,7 @@ from torch import Tensor
 from ...progress import Progress, ignore_progress
 from ..subject import Noise, Subject
 from .objective import TERMS, Term, Variant, descend, masks_needed, step_of
-from .paper import Optimised, ignore_preview
+from .optimised import Optimised, ignore_preview
 from .regulariser import penalty, upsample
 from .spline import smooth
 

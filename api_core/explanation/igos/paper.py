@@ -14,6 +14,7 @@ from torch import Tensor
 from ...progress import Progress, ignore_progress
 from ..subject import Noise, Subject
 from .objective import TERMS, Variant, descend, masks_needed, step_of
+from .optimised import Optimised, ignore_preview
 from .regulariser import penalty
 
 
@@ -35,27 +36,6 @@ class PaperSettings:
     momentum: float = 5.0
     rate: float = 10.0
     noise: float = 0.2
-
-
-@dataclass(frozen=True)
-class Optimised:
-    """A mask [rows, columns] (0 = the answer needs it, 1 = it does not), and how it went.
-
-    deletion, insertion: mean score of the blends at each step. evaluations: blends the model was shown, with gradients.
-    """
-
-    mask: Tensor
-    deletion: tuple[float, ...]
-    insertion: tuple[float, ...]
-    evaluations: int
-
-    @property
-    def importance(self) -> Tensor:
-        return 1 - self.mask
-
-
-def ignore_preview(importance: Tensor) -> None:
-    """The default: nobody looks at a mask while it is made."""
 
 
 def optimise(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from ...autograd import differentiable, without_weight_gradients
 from ..igos import fast, paper
 from ..igos.objective import Variant
+from ..igos.optimised import Optimised
 from ..method import Explaining, ExplanationMethod, Found
 from ..settings import Setting
 
@@ -34,39 +38,37 @@ PAPER_SETTINGS = (
 )
 
 
-def _fast(name: str, variant: Variant, describes: str) -> ExplanationMethod:
+@dataclass(frozen=True)
+class _Program:
+    optimise: Callable[..., Optimised]
+    settings: Callable[..., fast.FastSettings | paper.PaperSettings]
+    knobs: tuple[Setting, ...]
+
+
+_FASTER = _Program(fast.optimise, fast.FastSettings, FAST_SETTINGS)
+_PUBLISHED = _Program(paper.optimise, paper.PaperSettings, PAPER_SETTINGS)
+
+
+def _method(name: str, variant: Variant, program: _Program, describes: str) -> ExplanationMethod:
     def find(given: Explaining) -> Found:
-        chosen = fast.FastSettings(**given.settings)  # type: ignore[arg-type]
         with differentiable(given.model.module), without_weight_gradients(given.model.module):
-            made = fast.optimise(
-                given.subject, variant, chosen,
+            made = program.optimise(
+                given.subject, variant, program.settings(**given.settings),
                 seed=given.seed, chunk=given.chunk, on_progress=given.on_progress, on_preview=given.on_preview,
             )  # fmt: skip
         return Found(made.importance, made.evaluations, made.evaluations)
 
-    return ExplanationMethod(name, find, describes, FAST_SETTINGS)
+    return ExplanationMethod(name, find, describes, program.knobs)
 
 
-def _paper(name: str, variant: Variant, describes: str) -> ExplanationMethod:
-    def find(given: Explaining) -> Found:
-        chosen = paper.PaperSettings(**given.settings)  # type: ignore[arg-type]
-        with differentiable(given.model.module), without_weight_gradients(given.model.module):
-            made = paper.optimise(
-                given.subject, variant, chosen,
-                seed=given.seed, chunk=given.chunk, on_progress=given.on_progress, on_preview=given.on_preview,
-            )  # fmt: skip
-        return Found(made.importance, made.evaluations, made.evaluations)
-
-    return ExplanationMethod(name, find, describes, PAPER_SETTINGS)
-
-
-FAST_ONE = _fast(
+FAST_ONE = _method(
     "igos+",
     "igos+",
+    _FASTER,
     "The least of the picture that the answer needs: what takes it away when it goes, and alone brings it back.",
 )
-FAST_TWO = _fast(
-    "igos++", "igos++", "The same with two masks, one that takes the answer away and one that brings it back."
+FAST_TWO = _method(
+    "igos++", "igos++", _FASTER, "The same with two masks, one that takes the answer away and one that brings it back."
 )
-PAPER_ONE = _paper("igos+ (paper)", "igos+", "iGOS+ step by step as its authors published it: slow.")
-PAPER_TWO = _paper("igos++ (paper)", "igos++", "iGOS++ step by step as its authors published it: slow.")
+PAPER_ONE = _method("igos+ (paper)", "igos+", _PUBLISHED, "iGOS+ step by step as its authors published it: slow.")
+PAPER_TWO = _method("igos++ (paper)", "igos++", _PUBLISHED, "iGOS++ step by step as its authors published it: slow.")

@@ -94,3 +94,13 @@ def test_inside_inference_mode(model, picture, method):
     with torch.inference_mode():
         (made,) = explain(model, [picture.clone()], QUESTION, answers=ANSWER, words=[WORD], method=method, steps=0)
     assert torch.equal(made.map.parts[PART][0].values[0], found_by(model, picture, method))
+
+
+def test_each_time_a_word_occurs_has_an_attention_of_its_own(model, picture):
+    """And the whole of the two is their mean."""
+    common = {"answers": "a red star left of a red cross", "words": ["red"], "method": "attention", "steps": 0}
+    (made,) = explain(model, [picture], QUESTION, per_word=True, **common)
+    assert [label.text for label in made.map.labels[1:]] == ["red", "red"]
+    whole, first, second = made.map.parts[PART][0].values
+    assert not torch.allclose(first, second)
+    assert torch.allclose(whole, (first + second) / 2, atol=1e-6)
