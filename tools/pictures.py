@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from api_core import clip_heatmap, load_clip, load_lvlm, lvlm_heatmap, overlay, tune
+from api_core import clip_heatmap, draw_curves, explain, load_clip, load_lvlm, lvlm_heatmap, overlay, tune
 from api_core.combine import combine
 from api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
 from api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle
 from api_core.panel import panel, side_by_side
 from api_core.pictures import to_picture, to_pil
 from api_core.regions import bounding_boxes, crop, find_regions
+from api_core.results import Heatmap
 
 ASSETS = Path("assets")
 SCENE = 739
@@ -28,6 +29,7 @@ ASKED = (
     ("What colour is the cross?", "cross"),
     ("How many stars are there?", "answer"),
 )
+EXPLAINED = "What colour is the cross?", "Is there a red star?"
 HEIGHT = 220
 
 
@@ -68,6 +70,18 @@ def maps_of_answers(picture: Tensor) -> tuple[list[Tensor], list[str]]:
     return shown, captions
 
 
+def explanations(picture: Tensor) -> tuple[list[Tensor], list[str]]:
+    """What answers needed, and how far the last map can be trusted."""
+    model = load_lvlm(LVLM)
+    shown, captions = [], []
+    for question in EXPLAINED:
+        (found,) = explain(model, [picture], question)
+        importance = tune(Heatmap((found.map,)), contrast=1.0, smoothing=1.0).masks[0]
+        shown.append(heat(picture, importance))
+        captions.append(f"{question} {found.reply.text}")
+    return [*shown, draw_curves(found)], [*captions, "can the last be trusted?"]
+
+
 def main() -> None:
     ASSETS.mkdir(exist_ok=True)
     picture = draw_the_scene()
@@ -92,6 +106,7 @@ def main() -> None:
         ["as is", "contrast 5", "smoothing 1", "threshold 0.8"],
     )
     row("node-lvlm-heatmap.jpg", *maps_of_answers(picture))
+    row("node-explain.jpg", *explanations(picture))
     styles = {
         "fade to black": FadeStyle(),
         "fade to 200": FadeStyle.grey(200),
