@@ -16,6 +16,7 @@ from ..attribution.lvlm.words import find_words
 from ..models.lvlm.case import Reply
 from ..results import require_finite
 from .contrast import ContrastSubject
+from .function_words import names_nothing
 from .lvlm_subject import AnswerSubject
 
 RATIO = math.e
@@ -24,11 +25,6 @@ RATIO_OF_ONE = 2.0
 """The same for an answer of a single token, such as a letter or yes."""
 
 _NAMES_NOTHING, _NOT_ASKED_FOR = "names nothing", "not asked for"
-# They are likelier after the right picture too, but they name nothing in it.
-_FUNCTION_WORDS = frozenset({
-    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "of", "on", "or", "that",
-    "the", "there", "these", "this", "those", "to", "was", "were", "with",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ def weigh(subject: AnswerSubject, reply: Reply, chosen: Sequence[str] = ()) -> E
     ]
     judged, kept = [], []
     for word, tokens in zip(words, passing, strict=True):
-        empty = len(words) > 1 and word.text.casefold() in _FUNCTION_WORDS
+        empty = len(words) > 1 and names_nothing(word.text)
         why = "as likely without the picture" if not tokens else _NAMES_NOTHING if empty else ""
         judged.append(replace(word, kept=not why, why=why))
         kept += [] if why else [tokens]

@@ -9,11 +9,13 @@ import torch
 from pack.api_core.datasets.localisation import score_map
 from pack.api_core.errors import InvalidInput
 from pack.api_core.explanation.explain import explain
+from pack.api_core.explanation.function_words import names_nothing
 from pack.api_core.explanation.methods import list_explanation_methods
 from pack.api_core.explanation.one_answer import PART
 from pack.api_core.explanation.tokens import Evidence
 from pack.api_core.geometry import place
 from pack.api_core.models.lvlm.load import load_lvlm
+from pack.api_core.models.lvlm.words import word_spans
 
 QUESTION = "What colour is the star?"
 
@@ -75,6 +77,23 @@ def test_words_that_name_nothing_depend_on_the_picture_all_the_same(model, pictu
     assert nothing.depends_on_the_picture
     assert "name nothing in it" in nothing.why_not
     assert nothing.report()["depends on the picture"] is True
+
+
+@pytest.mark.parametrize(
+    "answer", ["the cross is red", "La cruz es roja", "La croix est rouge", "十字是红", "Крест и он"]
+)
+def test_some_words_name_nothing_in_any_language(answer):
+    words = [answer[first:last] for first, last in word_spans(answer)]
+    named = [word for word in words if not names_nothing(word)]
+    assert named
+    assert set(named) < set(words)
+
+
+@pytest.mark.parametrize(
+    "answer", ["no", "yes", "red", "left", "two", "dos", "sur", "car", "die", "B", "e", "si", "one"]
+)
+def test_what_may_be_an_answer_names_something(answer):
+    assert not names_nothing(answer)
 
 
 def test_chosen_words_are_explained_in_any_case(model, picture):
