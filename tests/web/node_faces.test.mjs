@@ -74,6 +74,28 @@ test("what was shown is found again after a reload, on this node of this workflo
   expect(Object.keys(seen)).toEqual(["same"]);
 });
 
+test("of very many nodes, what was shown longest ago is forgotten first", async () => {
+  vi.useFakeTimers({ now: 0, toFake: ["Date"] });
+  const nodes = Array.from({ length: 230 }, (_, id) => ({ id, type: "T" }));
+  app.rootGraph = graphOf("workflow", ...nodes);
+  for (const node of nodes.toReversed()) {
+    vi.advanceTimersByTime(1);
+    onEntry(node, () => {});
+    node.onExecuted(left({ heatmap: FILE }));
+  }
+  vi.useRealTimers();
+
+  const again = nodes.map(({ id }) => ({ id, type: "T" }));
+  app.rootGraph = graphOf("workflow", ...again);
+  const found = [];
+  for (const node of again) {
+    onEntry(node, () => found.push(node.id));
+    node.onAdded();
+  }
+  await settle();
+  expect(found).toEqual(again.slice(0, 200).map(({ id }) => id));
+});
+
 test("a run after a reload is told, though it says the same: the files may have been gone until then", async () => {
   const entry = left({ heatmap: FILE });
   const node = { id: 1, type: "T" };

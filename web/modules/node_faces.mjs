@@ -193,8 +193,14 @@ function keptUnder(node) {
 function shownBefore(node) {
   const output = /** @type {Record<string, any> | undefined} */ (app.nodeOutputs)?.[locator(node)];
   const key = keptUnder(node);
-  return output?.[KEY]?.[0] ?? (key && JSON.parse(sessionStorage.getItem(key) ?? "null"));
+  return output?.[KEY]?.[0] ?? (key && kept(key)?.entry) ?? null;
 }
+
+/**
+ * @param {string} key
+ * @returns {{at: number, entry: Entry} | null} at: when it was kept
+ */
+const kept = (key) => JSON.parse(sessionStorage.getItem(key) ?? "null");
 
 /**
  * File names outlive a reload of the page in this browser tab; the files do until ComfyUI ends.
@@ -204,10 +210,13 @@ function shownBefore(node) {
 function keep(node, entry) {
   const key = keptUnder(node);
   if (!key) return;
-  const kept = Object.keys(sessionStorage).filter((name) => name.startsWith(`${KEY}/`));
-  for (const old of kept.slice(MOST_KEPT)) sessionStorage.removeItem(old);
+  const others = Object.keys(sessionStorage).filter((name) => name.startsWith(`${KEY}/`) && name !== key);
+  if (others.length >= MOST_KEPT) {
+    const oldestFirst = others.sort((one, other) => (kept(one)?.at ?? 0) - (kept(other)?.at ?? 0));
+    for (const old of oldestFirst.slice(0, 1 - MOST_KEPT)) sessionStorage.removeItem(old);
+  }
   try {
-    sessionStorage.setItem(key, JSON.stringify(entry));
+    sessionStorage.setItem(key, JSON.stringify({ at: Date.now(), entry }));
   } catch (error) {
     if (!(error instanceof DOMException)) throw error; // full: the face then waits for the next run
   }
