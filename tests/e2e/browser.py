@@ -98,7 +98,9 @@ class ComfyPage:
     def run(self) -> dict[str, Any]:
         """Queue what is on the canvas as the Run button does; its entry of the history, of a success."""
         before = set(self.server.get("/history"))
-        assert self.page.evaluate("() => window.app.queuePrompt(0)"), "ComfyUI refused the workflow"
+        with self.page.expect_response(lambda answer: answer.url.endswith("/prompt")) as taken:
+            self.page.evaluate("async () => { await window.app.queuePrompt(0); }")
+        assert taken.value.ok, f"ComfyUI refused the workflow: {taken.value.text()}"
         deadline = time.monotonic() + RUN_SECONDS
         while time.monotonic() < deadline:
             fresh = [entry for key, entry in self.server.get("/history").items() if key not in before]
