@@ -8,18 +8,17 @@ picture is cut out of the page and written to `web/docs/pictures/<NodeId>.webp`.
 
 import argparse
 import io
-import shutil
 from pathlib import Path
 
 from help_stories import LINKS, PICTURES, ROW
-from page import CHROMIUM_FLAGS, HIDE_MESSAGES, LAY_OUT, RUN, open_page
+from page import HIDE_MESSAGES, LAY_OUT, RUN, open_page, opened
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from shipped import ROOT
 
 TARGET = ROOT / "web" / "docs" / "pictures"
 QUALITY = 80
-SHARPNESS = 1.5  # pixels of a picture for one of the page
+SHARPNESS = 1.5
 GAP = 16
 HIDE_THE_REST = (
     HIDE_MESSAGES + ".side-tool-bar-container, .comfyui-body-top, .comfyui-body-right { display: none !important; }"
@@ -94,10 +93,8 @@ def main() -> None:
     args = parser.parse_args()
     nodes = [node for column in PICTURES.values() for node in (*column.nodes, *column.unseen)]
     numbers = {node.key: number for number, node in enumerate(nodes)}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport={"width": 800, "height": 1600}, device_scale_factor=SHARPNESS)
-        open_page(page, args.url)
+    with opened(args.url, (800, 1600), SHARPNESS) as comfy:
+        page = comfy.page
         page.evaluate(DRESS)
         open_page(page, args.url)
         layout = {
@@ -115,7 +112,6 @@ def main() -> None:
         for name, column in ((name, column) for name, column in PICTURES.items() if args.only in name):
             take(page, [numbers[node.key] for node in column.nodes], args.to / f"{name}.webp")
             print(f"wrote {name}.webp")
-        browser.close()
 
 
 if __name__ == "__main__":

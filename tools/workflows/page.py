@@ -63,8 +63,8 @@ async () => {
     id = answer.prompt_id;
     return answer;
   };
-  const accepted = await window.app.queuePrompt(0).finally(() => { api.queuePrompt = send; });
-  if (!accepted || !id) throw new Error('ComfyUI refused the workflow');
+  await window.app.queuePrompt(0).finally(() => { api.queuePrompt = send; });
+  if (!id) throw new Error('ComfyUI refused the workflow');
   while (!(id in (await (await fetch(`/history/${id}`)).json())))
     await new Promise((resolve) => setTimeout(resolve, 300));
   return id;
@@ -109,12 +109,16 @@ def open_page(page: Page, url: str) -> None:
 
 
 @contextmanager
-def opened(url: str) -> Iterator["ComfyPage"]:
-    """The page in a browser that remembers nothing: ComfyUI's keeps the last graph, and what nodes showed."""
+def opened(url: str, size: tuple[int, int] = (2600, 1300), sharpness: float = 1.0) -> Iterator["ComfyPage"]:
+    """The page in a browser that remembers nothing: ComfyUI's keeps the last graph, and what nodes showed.
+
+    size: of the page, (width, height). sharpness: pixels of a picture for one of the page.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         try:
-            page = browser.new_page(viewport={"width": 2600, "height": 1300})
+            width, height = size
+            page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=sharpness)
             open_page(page, url)
             yield ComfyPage(page, url)
         finally:
