@@ -32,7 +32,7 @@ IN_COMFYUI = ROOT / "tests" / "e2e"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests in ComfyUI come first: they take longest, and stay in one process."""
+    """The tests in ComfyUI come first: no process may start them last, as they take longest."""
     items.sort(key=lambda item: IN_COMFYUI not in item.path.parents)
 
 

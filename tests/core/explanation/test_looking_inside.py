@@ -2,15 +2,18 @@
 
 import pytest
 import torch
+from pack.api_core.errors import InvalidInput
 from pack.api_core.explanation.baselines import baseline_picture
 from pack.api_core.explanation.explain import explain
 from pack.api_core.explanation.lvlm_subject import AnswerSubject
+from pack.api_core.explanation.methods import own_attention
 from pack.api_core.explanation.methods.tokens_map import map_of_tokens, token_row
 from pack.api_core.explanation.one_answer import PART
 from pack.api_core.models.lvlm.batch_reader import image_columns
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.lvlm.case import Case, Piece, Reply
 from pack.api_core.models.lvlm.load import load_lvlm
 from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
+from pack.api_core.results import Label
 
 QUESTION, ANSWER, WORD = "What is there?", "a red star", "red"
 
@@ -104,3 +107,22 @@ def test_each_time_a_word_occurs_has_an_attention_of_its_own(model, picture):
     whole, first, second = made.map.parts[PART][0].values
     assert not torch.allclose(first, second)
     assert torch.allclose(whole, (first + second) / 2, atol=1e-6)
+
+
+THOUGHT = Reply(
+    "red and red", "is it?", tuple(range(9)), (Piece("red", 4, 6), Piece("and", 6, 7), Piece("red", 7, 8)), True
+)
+READ = [Label("red and red", "whole"), Label("red", "question word", (3, 4))]
+READ += [Label(text, "answer word", span) for text, span in (("red", (0, 2)), ("and", (2, 3)), ("red", (3, 4)))]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "shares"), [((7,), [0, 0, 0, 0, 1]), ((4,), [0, 0, 1, 0, 0]), ((5, 6), [0, 0, 2 / 3, 1 / 3, 0])]
+)
+def test_words_of_an_answer_with_thinking_before_it_are_found_in_its_text(tokens, shares):
+    assert own_attention._shares(READ, THOUGHT, tokens).tolist() == pytest.approx(shares)
+
+
+def test_words_that_are_not_found_again_are_an_error_and_no_empty_map():
+    with pytest.raises(InvalidInput, match="another method"):
+        own_attention._shares(READ[:2], THOUGHT, (7,))
