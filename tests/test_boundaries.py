@@ -43,14 +43,15 @@ RANKS = {
     "answering": 3,
     "explanation": 4,
     "prompting": 4.5,  # composes a whole job of the ranks below
-    "datasets": 5,
-    "command_line": 5.5,  # runs what datasets hold
+    "scenes": 1,
+    "evaluation": 5,
+    "command_line": 5.5,  # runs what evaluation holds
     "__main__": 6,
     "__init__": 6,  # the lazy public surface
 }
 HOST = ("comfy", "comfy_api", "comfy_execution", "comfy_extras", "folder_paths", "nodes", "server", "execution")
 HEAVY = ("transformers", "open_clip", "huggingface_hub", "timm", "ray", "openai")
-MAY_LOAD_HEAVY = ("models", "datasets")
+MAY_LOAD_HEAVY = ("models", "evaluation")
 
 
 def module_name(path: Path, root: Path) -> str:
@@ -148,8 +149,8 @@ def test_every_module_imports_only_lower_ranks() -> None:
         ("models.clip.engine", "attribution", False),
         ("models.catalog", "models.clip", False),
         ("overlay.apply", "regions", False),
-        ("command_line.run", "datasets", True),
-        ("datasets.runner", "command_line", False),
+        ("command_line.run", "evaluation", True),
+        ("evaluation.runner", "command_line", False),
     ],
 )
 def test_the_rank_rule_itself(name: str, target: str, allowed: bool) -> None:
@@ -186,7 +187,7 @@ def test_relative_imports_stay_inside_the_library() -> None:
     assert not violations, listed(violations)
 
 
-def test_heavy_libraries_are_imported_only_inside_functions_of_models_and_datasets() -> None:
+def test_heavy_libraries_are_imported_only_inside_functions_of_models_and_evaluation() -> None:
     violations = []
     for path in [*library_files(), *NODES.rglob("*.py")]:
         inside = path.is_relative_to(LIBRARY) and path.relative_to(LIBRARY).parts[0] in MAY_LOAD_HEAVY
@@ -196,7 +197,7 @@ def test_heavy_libraries_are_imported_only_inside_functions_of_models_and_datase
     assert not violations, listed(violations)
 
 
-KNOWS_FAMILIES = ("models/families", "models/catalog")
+KNOWS_FAMILIES = ("models/lvlm/families", "models/catalog")
 PUBLISHED_NAMES = ("llava_api",)
 
 
@@ -219,7 +220,7 @@ def words_of(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def test_family_names_stay_with_the_families() -> None:
-    from pack.api_core.models.families.registry import FAMILIES
+    from pack.api_core.models.lvlm.families.registry import FAMILIES
 
     names = {re.match("[a-z]+", kind)[0] for family in FAMILIES for kind in family.model_types}
     assert len(names) > 8

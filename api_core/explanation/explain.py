@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..attribution.lvlm.per_case import checked_picture, spread, spread_hints
 from ..errors import AttentionPromptingError, InvalidInput
-from ..models.lvlm.case import Case
+from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
 from ..pictures import AnyPicture
 from ..progress import Progress, ignore_progress

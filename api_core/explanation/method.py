@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..models.lvlm.case import Case, Reply
+from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
 from .contrast import ContrastSubject

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInput
-from ..models.lvlm.case import Case, Reply
+from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
 from ..results import Box, Label, PictureMap, View

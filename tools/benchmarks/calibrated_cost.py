@@ -24,10 +24,10 @@ from lvlm_capture_cost import PRECISIONS, SHAPES, build, prepare, wait
 
 from api_core.answering import M3ID, VCD, AvisC, Decoding, Greedy
 from api_core.answering.decoding import kind_of
-from api_core.models.lvlm import caches
-from api_core.models.lvlm.case import Prepared
+from api_core.models.conversation.case import Prepared
+from api_core.models.lvlm.contrastive.second_pass import PoorerPrompt, PromptRead
+from api_core.models.lvlm.generate import caches
 from api_core.models.lvlm.model import LvlmModel
-from api_core.models.lvlm.two_readings import PoorerPrompt, PromptRead
 
 BAR = 2.1
 BARRED = ("AvisC", "M3ID")

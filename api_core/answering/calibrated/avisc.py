@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...errors import InvalidInput
 from ...models.catalog import avisc_alpha
-from ...models.lvlm.poorer_prompts import SCHEMES, Scheme, left_out
-from ...models.lvlm.two_readings import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.second_pass import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.weakened_prompts import SCHEMES, Scheme, left_out
 from .blind_tokens import BlindTokens, find_blind_tokens
 from .calibrated import Against, Calibrated, require_weight
 from .contrast import Contrast, linear_mix
 
 if TYPE_CHECKING:
-    from ...models.lvlm.case import Case
+    from ...models.conversation.case import Case
     from ...models.lvlm.model import LvlmModel
 
 

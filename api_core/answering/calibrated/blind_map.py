@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...models.lvlm.case import Case, Row
-from ...models.lvlm.views import views_of_pictures
+from ...models.conversation.case import Case, Row
+from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...results import Heatmap, Label, PictureMap
 from .blind_tokens import BlindTokens
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ...errors import InvalidInput
-from ...models.lvlm.two_readings import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.second_pass import PoorerPrompt, PromptRead
 from ...progress import Progress
 from ..kind import Decoded, Decoding, OnToken
 from ..plain import require_draw
 from .contrast import Contrast
 
 if TYPE_CHECKING:
-    from ...models.lvlm.case import Case, Prepared
+    from ...models.conversation.case import Case, Prepared
     from ...models.lvlm.model import LvlmModel
     from .blind_tokens import BlindTokens
 
@@ -89,7 +89,7 @@ def decode_calibrated(
     on_progress: Progress,
 ) -> Sequence[Decoded]:
     """The replies from two readings, picked as the decoding says."""
-    from ...models.lvlm.sampling import Sampling
+    from ...models.lvlm.generate.sampling import Sampling
 
     second = decoding.against(model)
     draws = (

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ...models.lvlm.poorer_prompts import left_out
-from ...models.lvlm.two_readings import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.second_pass import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.weakened_prompts import left_out
 from .calibrated import Against, Calibrated, require_weight
 from .contrast import Contrast, fading_mix
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ...errors import InvalidInput
-from ...models.lvlm.poorer_prompts import PictureEmbeddings, noised_pictures, with_other_pictures
-from ...models.lvlm.two_readings import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.second_pass import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.weakened_prompts import PictureEmbeddings, noised_pictures, with_other_pictures
 from .calibrated import Against, Calibrated, require_weight
 from .contrast import Contrast, linear_mix
 
 if TYPE_CHECKING:
-    from ...models.lvlm.case import Prepared
+    from ...models.conversation.case import Prepared
     from ...models.lvlm.model import LvlmModel
 
 NOISE_STEPS = 1000

@@ -9,11 +9,11 @@ predict the answer, with respect to the log-probability of the answer's words to
 import torch
 from torch import Tensor
 
-from ...models.lvlm.attention_gradients import attention_gradients
-from ...models.lvlm.batch_reader import question_positions
-from ...models.lvlm.case import Prepared, Reply
+from ...models.conversation.case import Prepared, Reply
+from ...models.lvlm.attention.gradients import attention_gradients
+from ...models.lvlm.attention.recorder import question_positions
+from ...models.lvlm.generate.teacher_forcing import part_of
 from ...models.lvlm.model import LvlmModel
-from ...models.lvlm.teacher_forcing import part_of
 from ...progress import Progress
 from .method import Asked, LvlmMethod, Relevance, counted_tokens
 

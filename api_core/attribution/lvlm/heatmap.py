@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import AttentionPromptingError, InvalidInput
-from ...models.lvlm.case import Case, Reply
+from ...models.conversation.case import Case, Reply
+from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...models.lvlm.model import LvlmModel
-from ...models.lvlm.views import views_of_pictures
 from ...pictures import AnyPicture
 from ...progress import Progress, ignore_progress
 from ...results import READINGS, Heatmap, PictureMap, Reading

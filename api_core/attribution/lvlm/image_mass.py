@@ -9,8 +9,8 @@ from functools import partial
 
 from torch import Tensor
 
-from ...models.lvlm.case import Prepared
-from ...models.lvlm.layer_rows import LayerRows
+from ...models.conversation.case import Prepared
+from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.model import LvlmModel
 from ...results import Reading
 from .method import Asked, LvlmMethod, Relevance, counted, from_layers

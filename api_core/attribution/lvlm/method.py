@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...models.lvlm.batch_reader import RowAttention, image_columns
-from ...models.lvlm.case import Prepared, Reply, Row
-from ...models.lvlm.layer_rows import LayerRows, Reduce
+from ...models.conversation.case import Prepared, Reply, Row
+from ...models.lvlm.attention.layer_recorder import LayerRows, Reduce
+from ...models.lvlm.attention.recorder import RowAttention, image_columns
+from ...models.lvlm.attention.rows import answer_rows
 from ...models.lvlm.model import LvlmModel
-from ...models.lvlm.rows import answer_rows
 from ...progress import Progress
 from ...results import Reading
 

@@ -10,9 +10,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...models.lvlm.case import Prepared
+from ...models.conversation.case import Prepared
+from ...models.lvlm.attention.rows import prompt_rows
 from ...models.lvlm.model import LvlmModel
-from ...models.lvlm.rows import prompt_rows
 from .image_mass import mean_probability
 from .method import Asked, LvlmMethod, Relevance, counted_tokens, from_layers, mean_over_layers
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ...errors import InvalidInput
-from ...models.lvlm.case import Piece, Reply, Row
-from ...models.lvlm.words import word_spans
+from ...models.conversation.case import Piece, Reply, Row
+from ...models.conversation.token_text import word_spans
 from ...results import Label, Reading
 from .method import Relevance
 

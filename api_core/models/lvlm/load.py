@@ -12,9 +12,9 @@ from ...errors import InvalidInput, ModelNotFound
 from ...progress import Progress, ignore_progress
 from ..catalog import LvlmEntry, find_lvlm_model, list_lvlm_models
 from ..devices import PRECISIONS, resolve_device
-from ..download import get_snapshot
-from ..local_files import Wanted
-from . import source
+from ..files.download import get_snapshot
+from ..files.local import Wanted
+from . import build as source
 from .model import LvlmModel, build_lvlm
 
 log = logging.getLogger(__name__)

@@ -12,21 +12,22 @@ from torch import Tensor, nn
 from ...errors import InvalidInput, UnsupportedModel
 from ...progress import Progress, ignore_progress
 from ..catalog import RELATIVE_LAYER, LvlmEntry
-from ..families.adapter import Family
-from ..families.registry import family_of
-from . import costs, generation
-from .answer_tokens import AnswerWriter
-from .batches import OnToken, answer
-from .case import Case, PicturePlaces, Prepared, Reply, Row
-from .padding import settle_padding
-from .pixels import limit_processor, rescale, shrink, to_image
-from .prompting import PromptWriter, require_pictures, special_ids
-from .reply import read_reply, thinking_tokens
-from .sampling import Sampling
-from .words import Span, Speller, locate_words
+from ..conversation.case import Case, PicturePlaces, Prepared, Reply, Row
+from ..conversation.reply import read_reply, thinking_tokens
+from ..conversation.token_text import Span, Speller, locate_words
+from . import memory_estimate as costs
+from .families.adapter import Family
+from .families.registry import family_of
+from .generate import decoding_loop as generation
+from .generate.answer_tokens import AnswerWriter
+from .generate.batching import OnToken, answer
+from .generate.sampling import Sampling
+from .inputs.chat_prompt import PromptWriter, require_pictures, special_ids
+from .inputs.left_padding import settle_padding
+from .inputs.pixels import limit_processor, rescale, shrink, to_image
 
 if TYPE_CHECKING:
-    from .two_readings import SecondReading
+    from .contrastive.second_pass import SecondReading
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pack.api_core.answering.calibrated.avisc import SeesBlindTokens
 from pack.api_core.answering.calibrated.vcd import share_left
 from pack.api_core.errors import Cancelled, InvalidInput, UnsupportedModel
 from pack.api_core.models.catalog import avisc_alpha, find_lvlm_model
-from pack.api_core.models.lvlm import generation
+from pack.api_core.models.lvlm.generate import decoding_loop as generation
 from pack.api_core.models.lvlm.load import load_lvlm
 from pack.api_core.models.lvlm.model import LvlmModel
 from pack.api_core.models.server.model import ServerModel

@@ -9,7 +9,7 @@ from pack.api_core.attribution import list_lvlm_methods, lvlm_heatmap
 from pack.api_core.attribution.lvlm.words import find_words, whole_rows
 from pack.api_core.errors import Cancelled, InvalidInput, UnsupportedModel
 from pack.api_core.masks import tune
-from pack.api_core.models.lvlm.case import Piece, Reply
+from pack.api_core.models.conversation.case import Piece, Reply
 from torch import Tensor
 
 Models = Callable[[str], Any]

@@ -8,13 +8,19 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import Cancelled, UnsupportedModel
-from pack.api_core.models.lvlm import caches
-from pack.api_core.models.lvlm.case import Case
-from pack.api_core.models.lvlm.decoder_arguments import joined_masks, twice, with_hidden
-from pack.api_core.models.lvlm.poorer_prompts import SCHEMES, Scheme, left_out, noised_pictures, with_other_pictures
-from pack.api_core.models.lvlm.sampling import Sampling
-from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
-from pack.api_core.models.lvlm.two_readings import PoorerPrompt, PromptRead, image_tokens, reading_twice
+from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm.contrastive.second_pass import PoorerPrompt, PromptRead, image_tokens, reading_twice
+from pack.api_core.models.lvlm.contrastive.weakened_prompts import (
+    SCHEMES,
+    Scheme,
+    left_out,
+    noised_pictures,
+    with_other_pictures,
+)
+from pack.api_core.models.lvlm.generate import caches
+from pack.api_core.models.lvlm.generate.decoder_arguments import joined_masks, twice, with_hidden
+from pack.api_core.models.lvlm.generate.sampling import Sampling
+from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.tests import zoo
 from pack.tests.core.models.eager import calmer, eager, eager_attentions
 from torch import Tensor
