@@ -21,6 +21,7 @@ NODES = ROOT / "nodes"
 RANKS = {
     "errors": 0,
     "progress": 0,
+    "choices": 0,
     "autograd": 0,
     "results": 0,
     "scales": 0,
