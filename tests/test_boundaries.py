@@ -159,7 +159,7 @@ def test_the_rank_rule_itself(name: str, target: str, allowed: bool) -> None:
 
 
 def import_circles() -> list[list[str]]:
-    """The groups of library modules that import each other, directly or not; imports for types and in functions count."""
+    """The groups of modules that import each other, directly or not; imports for types and in functions count."""
     imported: dict[str, set[str]] = {}
     for path in library_files():
         name = module_name(path, LIBRARY)

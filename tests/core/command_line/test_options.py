@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import get_args
 
 import pytest
-from pack.api_core.attribution import list_lvlm_methods, list_methods
 from pack.api_core.colormaps import COLORMAPS
 from pack.api_core.command_line import ADD_OPTIONS, COMMANDS, options
 from pack.api_core.command_line.options import add_prompt_options, chosen_style, style_classes
@@ -20,8 +19,6 @@ def parse(*arguments: str) -> argparse.Namespace:
 
 
 def test_the_choices_are_those_of_the_library() -> None:
-    assert list(options.METHODS) == list_methods()
-    assert list(options.LVLM_METHODS) == list_lvlm_methods()
     assert options.INTERPOLATIONS == INTERPOLATIONS
     assert options.ROUNDINGS == ROUNDINGS
     assert options.COLORMAPS == COLORMAPS
