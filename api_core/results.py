@@ -8,11 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from .choices import Reading
 from .errors import InvalidInput
 
 Role = Literal["whole", "query word", "question word", "answer word"]
-Reading = Literal["precise", "upstream"]
-READINGS: tuple[Reading, ...] = ("precise", "upstream")
 
 
 @dataclass(frozen=True)

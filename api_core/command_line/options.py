@@ -10,17 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..choices import FITS, PRECISIONS, READINGS
 from ..errors import InvalidInput
 from ..models.catalog import EMBEDDED_CLIP
 
 if TYPE_CHECKING:
     from ..overlay import Style
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 METHODS = ("decomposition", "patch similarity")
 LVLM_METHODS = ("attention", "image mass", "without sinks", "value norm", "relative", "gradient")
-READINGS = ("precise", "upstream")
-FITS = ("stretch", "letterbox", "crops", "center")
 INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
 ROUNDINGS = ("none", "round", "truncate")
 COLORMAPS = ("viridis", "magma", "inferno", "turbo", "jet", "coldhot")

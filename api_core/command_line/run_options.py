@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
+from ..choices import PRECISIONS
 from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
 from .decoding_options import add_decoding_options
 from .options import (
     FITS,
     METHODS,
-    PRECISIONS,
     READINGS,
     OptionHelp,
     add_mask_options,

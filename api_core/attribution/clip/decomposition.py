@@ -18,8 +18,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from ...choices import Reading
 from ...models.clip.encoding import Encoding
-from ...results import Reading
 from .method import Method
 
 

@@ -7,13 +7,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...choices import FITS, READINGS, Reading
 from ...errors import InvalidInput
-from ...geometry import FITS
 from ...models.catalog import DEFAULT_FIT, find_clip_model
 from ...models.clip import ClipModel, Encoding
 from ...pictures import AnyPicture, require_loaded, require_picture, to_picture
 from ...progress import Progress, ignore_progress
-from ...results import READINGS, Heatmap, PictureMap, Reading, View, require_finite
+from ...results import Heatmap, PictureMap, View, require_finite
 from .encoding import encode_looks
 from .looking import Look, count_looks, look_as_upstream, look_precisely, picture_size
 from .method import Method

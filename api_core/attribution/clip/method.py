@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ...choices import Reading
 from ...models.clip.encoding import Encoding
-from ...results import Reading
 
 Parts = Callable[[Encoding, Tensor, Reading], Mapping[str, Tensor]]
 

@@ -10,10 +10,10 @@ from functools import partial
 
 from torch import Tensor
 
+from ...choices import Reading
 from ...models.conversation.case import Prepared
 from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.model import LvlmModel
-from ...results import Reading
 from .method import Asked, LvlmMethod, Relevance, counted, from_layers
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...choices import READINGS, Reading
 from ...errors import AttentionPromptingError, InvalidInput
 from ...models.conversation.case import Case, Reply
 from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...models.lvlm.model import LvlmModel
 from ...pictures import AnyPicture
 from ...progress import Progress, ignore_progress
-from ...results import READINGS, Heatmap, PictureMap, Reading
+from ...results import Heatmap, PictureMap
 from .method import Asked, LvlmMethod, Relevance
 from .methods import DEFAULT_METHOD, LVLM_METHODS, PUBLISHED_METHOD
 from .per_case import checked_picture, spread, spread_hints

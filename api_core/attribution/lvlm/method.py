@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...choices import Reading
 from ...models.conversation.case import Prepared, Reply, Row
 from ...models.lvlm.attention.layer_recorder import LayerRows, Reduce
 from ...models.lvlm.attention.recorder import RowAttention, image_columns
 from ...models.lvlm.attention.rows import answer_rows
 from ...models.lvlm.model import LvlmModel
 from ...progress import Progress
-from ...results import Reading
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ...choices import Reading
 from ...models.conversation.case import Prepared
 from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.model import LvlmModel
-from ...results import Reading
 from .method import Asked, LvlmMethod, Relevance, counted, from_layers
 
 # The paper's: activation of a sink in root mean squares; a head's least attention to the picture, and of that to other

@@ -7,7 +7,8 @@ other model is used from a folder.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from .clip import CLIP_MODELS, DEFAULT_FIT, EMBEDDED_CLIP, ClipEntry, Fit, Source, find_clip_model, list_clip_models
+from ...choices import Fit
+from .clip import CLIP_MODELS, DEFAULT_FIT, EMBEDDED_CLIP, ClipEntry, Source, find_clip_model, list_clip_models
 from .lvlm import (
     EMBEDDED_LVLM,
     LVLM_MODELS,
