@@ -18,3 +18,15 @@ READINGS: tuple[Reading, ...] = ("precise", "upstream")
 Fit = Literal["stretch", "letterbox", "crops", "center"]
 FITS: tuple[Fit, ...] = ("stretch", "letterbox", "crops", "center")
 """How a picture that is not square is shown to a model with square input."""
+
+INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
+"""Kernels, as Pillow has them, by which a grid is brought to the size of a picture."""
+
+SmoothingUnit = Literal["patches", "pixels"]
+SMOOTHING_UNITS: tuple[SmoothingUnit, ...] = ("patches", "pixels")
+"""What the smoothing of a mask counts."""
+
+Scheme = Literal["zeros", "ones", "noise", "attention mask"]
+SCHEMES: tuple[Scheme, ...] = ("zeros", "ones", "noise", "attention mask")
+"""What stands where image tokens are left out: embeddings of zeros, of ones or of normal noise (all of which can still
+be looked at), or nothing that anything looks at."""

@@ -96,6 +96,18 @@ def resolve(method: str, known: Sequence[Setting], given: Mapping[str, Number] |
     return {setting.name: setting.check(given.get(setting.name, setting.default), method) for setting in known}
 
 
+@dataclass(frozen=True)
+class MaskDefaults:
+    """What a map is made a mask with when nobody says otherwise; smoothing counts patches."""
+
+    contrast: float
+    smoothing: float
+
+
+PAPER_DEFAULTS = MaskDefaults(contrast=1.0, smoothing=3)
+"""The authors' own tutorial on MM-Vet; used for models that have no entry in the catalog."""
+
+
 def read_color(text: str) -> Color:
     """A colour as editors write it, "#rrggbb" or "#rgb"."""
     digits = text.strip().removeprefix("#")

@@ -39,9 +39,7 @@ class HeatStyle(Style):
 
 SETTINGS = (
     Setting("colormap", HeatStyle.colormap, describes="Colours from low to high.", short="", options=COLORMAPS),
-    Setting(
-        "opacity", HeatStyle.opacity, 0.0, 1.0, "How much the colours cover the picture.", short="", step=0.05
-    ),
+    Setting("opacity", HeatStyle.opacity, 0.0, 1.0, "How much the colours cover the picture.", short="", step=0.05),
     Setting(
         "weighted",
         HeatStyle.weighted,
