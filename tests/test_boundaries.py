@@ -28,7 +28,6 @@ RANKS = {
     "geometry": 0,
     "pictures": 0,
     "morphology": 0,
-    "components": 0,
     "colormaps": 0,
     "fonts": 0,
     "masks": 1,
@@ -274,7 +273,7 @@ pack = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = pack
 spec.loader.exec_module(pack)
 """
-LOADED = f"print(sorted({{'torch', 'numpy', 'PIL', *{HEAVY!r}}} & set(sys.modules)))"
+LOADED = f"print(sorted({{'torch', 'numpy', 'scipy', 'PIL', *{HEAVY!r}}} & set(sys.modules)))"
 
 
 def test_importing_the_library_loads_nothing_heavy() -> None:
