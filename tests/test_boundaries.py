@@ -156,6 +156,16 @@ def test_the_rank_rule_itself(name: str, target: str, allowed: bool) -> None:
     assert (rank_violation(name, target) is None) is allowed
 
 
+def test_only_two_commands_need_what_the_node_pack_leaves_out() -> None:
+    """`evaluation` is for researchers: it is not in what ComfyUI's users install, so nothing else may import it."""
+    may = {LIBRARY / "command_line" / "run.py", LIBRARY / "command_line" / "benchmark.py"}
+    outside = [path for path in library_files() if "evaluation" not in path.relative_to(LIBRARY).parts]
+    users = {path for path in outside for target, _ in targets(path) if target.split(".")[0] == "evaluation"}
+    assert users == may
+    in_nodes = [p.name for p in NODES.rglob("*.py") if re.search(r"\bapi_core\.evaluation\b", p.read_text("utf-8"))]
+    assert not in_nodes
+
+
 def test_the_library_never_imports_the_host() -> None:
     violations = [
         f"api_core/{path.relative_to(LIBRARY)}:{line} imports {name}"
