@@ -8,6 +8,7 @@ from ..geometry import place
 from ..pictures import as_masks, require_finite_quickly
 from ..results import Box
 from .style import Style
+from .warp import Mapping
 
 # Pixels drawn at once: their temporaries stay in the processor's cache.
 _STRIP_PIXELS = 1 << 16
@@ -28,6 +29,9 @@ def apply(picture: Tensor, mask: Tensor, style: Style, strength: float = 1.0) ->
     masks = as_masks(mask)
     if not 0 <= strength <= 1:
         raise InvalidInput(f"The strength must lie between 0 (unchanged) and 1 (full), not {strength}.")
+    if not isinstance(style, Style):
+        names = ", ".join(kind.__name__ for kind in Style.__subclasses__())
+        raise InvalidInput(f"{style!r} is no overlay style. Use one of {names}.")
     if len(pictures) != len(masks) and 1 not in (len(pictures), len(masks)):
         raise InvalidInput(
             f"{len(pictures)} pictures and {len(masks)} masks do not go together. "
@@ -54,17 +58,31 @@ def _pictures(picture: Tensor) -> Tensor:
     return pictures if pictures.ndim == 4 else pictures.unsqueeze(0)
 
 
+def mapping(mask: Tensor, style: Style, strength: float = 1.0, size: tuple[int, int] | None = None) -> Mapping:
+    """Where the points of a picture are shown that `apply` draws with the same mask [H, W], style and strength, and the
+    way back. size: the picture's, where it is not the mask's. A style that only lays colours moves nothing."""
+    masks = as_masks(mask)
+    if len(masks) != 1:
+        raise InvalidInput(f"A mapping belongs to one mask [H, W], not to {len(masks)}. Loop over the batch.")
+    size = (masks.shape[1], masks.shape[2]) if size is None else size
+    moved = style.mapping(_of_size(masks[0], size), strength) if strength else None
+    return Mapping.identity(size) if moved is None else moved
+
+
+def _of_size(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    return mask if mask.shape == size else place(mask, Box(0, 0, size[1], size[0]), size, "bilinear").clamp_(0, 1)
+
+
 def _draw(source: Tensor, mask: Tensor, style: Style, strength: float, target: Tensor) -> None:
     height, width = source.shape[:2]
-    target[..., 3:] = source[..., 3:]
     if strength == 0:
         target.copy_(source)
         return
-    if mask.shape != (height, width):
-        mask = place(mask, Box(0, 0, width, height), (height, width), "bilinear")
-    if not isinstance(style, Style):
-        names = ", ".join(kind.__name__ for kind in Style.__subclasses__())
-        raise InvalidInput(f"{style!r} is no overlay style. Use one of {names}.")
+    mask = _of_size(mask, (height, width))
+    if (moved := style.mapping(mask, strength)) is not None:
+        moved.draw(source, target)
+        return
+    target[..., 3:] = source[..., 3:]
     laid = style.layer(source[..., :3], mask)
     rows = max(1, _STRIP_PIXELS // width)
     weights = torch.empty(min(rows * width, _STRIP_PIXELS), 3)

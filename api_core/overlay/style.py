@@ -10,6 +10,8 @@ from ..settings import Color, Setting
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from .warp import Mapping
+
     # For rows first..last: colours that broadcast to [rows, W, 3], and their cover [rows, W], 0..1.
     Layer = Callable[[int, int], tuple[Tensor, Tensor]]
 
@@ -28,6 +30,11 @@ class Style:
     def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
         """What is laid over a picture [H, W, 3] with its mask [H, W], strip by strip from top to bottom."""
         raise NotImplementedError
+
+    def mapping(self, mask: "Tensor", strength: float) -> "Mapping | None":
+        """Of a style that moves pixels, and then lays nothing over them: where those of a picture with this mask [H, W]
+        go. None: nothing moves."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from pack.api_core.errors import InvalidInput
-from pack.api_core.overlay.magnify import AxisMap, MagnifyStyle, Mapping, axis_maps, warp
+from pack.api_core.overlay import FadeStyle, MagnifyStyle, Mapping, apply
+from pack.api_core.overlay import mapping as public_mapping
+from pack.api_core.overlay.warp import AxisMap, warp
 from torch import Tensor
 
 SIZE = (120, 200)
@@ -16,7 +18,12 @@ def spot(y: float, x: float, radius: float, size: tuple[int, int] = SIZE) -> Ten
 
 
 def mapping(mask: Tensor, style: MagnifyStyle | None = None, strength: float = 1.0) -> Mapping:
-    return Mapping(*axis_maps(mask, style or MagnifyStyle(), strength))
+    return (style or MagnifyStyle()).mapping(mask, strength)
+
+
+def axis_maps(mask: Tensor, style: MagnifyStyle, strength: float = 1.0) -> tuple[AxisMap, AxisMap]:
+    moved = style.mapping(mask, strength)
+    return moved.rows, moved.columns
 
 
 def density(axis: AxisMap) -> np.ndarray:
@@ -48,11 +55,11 @@ def test_nothing_grows_or_shrinks_beyond_its_bounds_and_the_size_stays(style: Ma
 def test_the_way_there_and_back_loses_nothing(style: MagnifyStyle) -> None:
     way = mapping(spot(40, 150, 9), style)
     points = torch.rand(500, 2, dtype=torch.float64) * torch.tensor([200.0, 120.0])
-    assert (way.points_to_picture(way.points_to_shown(points)) - points).abs().max() < 1e-6
+    assert (way.to_picture(way.to_shown(points)) - points).abs().max() < 1e-6
     boxes = torch.tensor([[3.5, 7.0, 180.0, 99.5], [140.0, 30.0, 160.0, 50.0]], dtype=torch.float64)
-    shown = way.boxes_to_shown(boxes)
+    shown = way.to_shown(boxes)
     assert (shown[:, 2:] > shown[:, :2]).all()
-    assert (way.boxes_to_picture(shown) - boxes).abs().max() < 1e-6
+    assert (way.to_picture(shown) - boxes).abs().max() < 1e-6
 
 
 def test_in_place_the_middle_of_what_matters_stays() -> None:
@@ -61,14 +68,14 @@ def test_in_place_the_middle_of_what_matters_stays() -> None:
         excess = (profile - profile.min()).double().numpy() ** 2
         middle = float((excess * (np.arange(len(excess)) + 0.5)).sum() / excess.sum())
         assert abs(float(axis.to_shown(np.array(middle))) - middle) < 1e-6
-    free = mapping(mask, MagnifyStyle(in_place=False)).points_to_shown(torch.tensor([[150.0, 40.0]]))
+    free = mapping(mask, MagnifyStyle(in_place=False)).to_shown(torch.tensor([[150.0, 40.0]]))
     assert (free - torch.tensor([[150.0, 40.0]])).abs().max() > 5
 
 
 def test_what_matters_is_larger_and_a_mask_says_where() -> None:
     way = mapping(spot(40, 150, 9))
     box = torch.tensor([[145.0, 35.0, 155.0, 45.0]])
-    left, top, right, bottom = way.boxes_to_shown(box)[0].tolist()
+    left, top, right, bottom = way.to_shown(box)[0].tolist()
     assert (right - left) * (bottom - top) > 6 * 100
     marked = torch.zeros(SIZE)
     marked[35:45, 145:155] = 1
@@ -107,7 +114,7 @@ def test_the_sampling_itself_changes_nothing_where_an_axis_stays(picture: Tensor
 
 def test_displacement_grows_in_proportion_to_strength() -> None:
     point = torch.tensor([[170.0, 60.0]])
-    moved = [mapping(spot(40, 150, 9), strength=s).points_to_shown(point) - point for s in (0.25, 0.5, 1.0)]
+    moved = [mapping(spot(40, 150, 9), strength=s).to_shown(point) - point for s in (0.25, 0.5, 1.0)]
     assert torch.allclose(moved[0] * 4, moved[2], atol=1e-9)
     assert torch.allclose(moved[1] * 2, moved[2], atol=1e-9)
 
@@ -165,10 +172,39 @@ def test_settings_that_make_no_sense_are_refused(settings: dict, problem: str) -
 def test_points_that_are_no_points_are_refused() -> None:
     way = mapping(spot(40, 150, 9))
     with pytest.raises(InvalidInput, match="NaN"):
-        way.points_to_shown(torch.tensor([[float("nan"), 1.0]]))
-    with pytest.raises(InvalidInput, match=r"\[\.\.\., 2\]"):
-        way.points_to_shown(torch.zeros(3, 3))
+        way.to_shown(torch.tensor([[float("nan"), 1.0]]))
+    with pytest.raises(InvalidInput, match="Points are"):
+        way.to_shown(torch.zeros(3, 3))
     with pytest.raises(InvalidInput, match="120, 200"):
         way.mask_to_picture(torch.zeros(20, 20))
     outside = torch.tensor([[-5.0, 130.0]], dtype=torch.float64)
-    assert torch.equal(way.points_to_shown(outside), outside)
+    assert torch.equal(way.to_shown(outside), outside)
+
+
+def test_a_magnified_picture_keeps_its_alpha_with_its_colours_and_a_batch_is_as_alone() -> None:
+    pictures = torch.rand(2, *SIZE, 4)
+    masks = torch.stack([spot(40, 150, 9), spot(80, 30, 14)])
+    together = apply(pictures, masks, MagnifyStyle(), 0.7)
+    for index in range(2):
+        alone = apply(pictures[index], masks[index], MagnifyStyle(), 0.7)
+        assert torch.equal(together[index], alone)
+        alpha = public_mapping(masks[index], MagnifyStyle(), 0.7).mask_to_shown(pictures[index, ..., 3])
+        assert torch.allclose(alone[..., 3], alpha, atol=1e-6)
+
+
+def test_a_mask_of_another_size_is_brought_to_the_picture_s(picture: Tensor) -> None:
+    small = spot(10, 37, 3, (30, 50))
+    way = public_mapping(small, MagnifyStyle(), size=SIZE)
+    assert way.size == SIZE
+    assert torch.equal(apply(picture, small, MagnifyStyle()), way.draw(picture))
+
+
+def test_a_style_that_only_lays_colours_moves_nothing() -> None:
+    way = public_mapping(spot(40, 150, 9), FadeStyle())
+    assert not way.moves
+    assert way.size == SIZE
+
+
+def test_a_mask_that_holds_nan_is_refused(picture: Tensor) -> None:
+    with pytest.raises(InvalidInput, match=r"NaN|finite"):
+        apply(picture, torch.full(SIZE, float("nan")), MagnifyStyle())
