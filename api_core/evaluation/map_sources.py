@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..attribution import LvlmHeatmap, clip_heatmap, lvlm_heatmap
+from ..choices import Reading
 from ..masks import tune
 from ..models.catalog import mask_defaults
 from ..models.clip import ClipModel
@@ -19,7 +20,7 @@ from ..models.server import ServerModel
 from ..overlay import FadeStyle, Style
 from ..overlay import apply as draw_style
 from ..progress import Progress, ignore_progress
-from ..results import Heatmap, Reading
+from ..results import Heatmap
 
 # Of each tensor of weights.
 _SAMPLES = 32

@@ -13,6 +13,7 @@ from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress, ignore_progress
 from ..results import Box, Label, PictureMap, View
+from ..settings import MaskDefaults, Number
 from .answer_contrast import AnyObjective, ContrastObjective, differing, other_reply
 from .answer_objective import AnswerObjective
 from .baselines import Baseline, baseline_picture
@@ -21,10 +22,11 @@ from .method import ExplainContext, ExplanationMethod, MethodResult
 from .objective import ignore_preview
 from .result import Explanation, why_not
 from .room import blends_at_once, with_room
-from .settings import Number
 from .word_evidence import Evidence, chosen_words, preference_evidence, tokens_of_words, word_evidence
 
 PART = "importance"
+DEFAULTS = MaskDefaults(contrast=1.0, smoothing=1)
+"""Of these maps: they are small and smooth as they come, and a model's own contrast would leave no shades of them."""
 _CURVES = 0.3  # of the work
 
 
@@ -197,6 +199,7 @@ def _map(
         model=model.name,
         layer=None,
         warnings=warnings,
+        defaults=DEFAULTS,
     )
 
 

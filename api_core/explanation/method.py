@@ -10,9 +10,9 @@ from torch import Tensor
 from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
+from ..settings import Number, Setting
 from .answer_contrast import AnyObjective
 from .answer_objective import AnswerObjective
-from .settings import Number, Setting
 
 SIDE = 32
 """Rows and columns of a map that has no grid of its own."""

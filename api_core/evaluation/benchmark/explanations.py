@@ -23,12 +23,12 @@ from ...explanation.method import ExplainContext, ExplanationMethod
 from ...explanation.methods import METHODS
 from ...explanation.objective import ignore_preview
 from ...explanation.room import blends_at_once
-from ...explanation.settings import resolve
 from ...explanation.word_evidence import tokens_of_words, word_evidence
 from ...geometry import place
 from ...models.conversation.case import Case
 from ...models.lvlm.model import LvlmModel
 from ...progress import Progress, ignore_progress
+from ...settings import resolve
 from ..cases import QuestionCase, pictures_of
 from ..localisation import score_map
 from ..map_sources import identity

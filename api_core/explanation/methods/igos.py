@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...autograd import differentiable, without_weight_gradients
+from ...settings import Setting
 from ..igos import fast, paper
 from ..igos.descent import Optimised, Variant
 from ..method import ExplainContext, ExplanationMethod, MethodResult
-from ..settings import Setting
 
 _FAST = fast.FastSettings()
 FAST_SETTINGS = (

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ...choices import ATTENTIONS
 from ...errors import DamagedWeights, InvalidInput, MissingPackage, ModelNotFound, UnsupportedModel
 from ..files.weights import weight_files
 
@@ -34,8 +35,8 @@ PATTERNS = (
     "chat_template*",
     "qformer_tokenizer/*",
 )
-ATTENTIONS = {"auto": None, "sdpa": "sdpa", "flash": "flash_attention_2"}
-"""What callers name -> transformers' name; None leaves it to transformers, which takes SDPA wherever a model can."""
+_TRANSFORMERS_ATTENTION = {"sdpa": "sdpa", "flash": "flash_attention_2"}
+# For auto, transformers is told nothing: it takes SDPA wherever a model can.
 
 _STORED = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
@@ -119,7 +120,7 @@ def build_module(folder: Path, dtype: torch.dtype, attention: str) -> nn.Module:
             f"{folder} holds {CONFIG_NAME} but no weights as safetensors. Put model.safetensors, or all its parts with "
             "model.safetensors.index.json, beside it."
         )
-    chosen = {} if ATTENTIONS[attention] is None else {"attn_implementation": ATTENTIONS[attention]}
+    chosen = {} if attention == "auto" else {"attn_implementation": _TRANSFORMERS_ATTENTION[attention]}
     try:
         with _no_progress_bar():
             module, report = transformers.AutoModelForImageTextToText.from_pretrained(

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +20,11 @@ from .families.adapter import Family
 from .families.registry import family_of
 from .generate import decoding_loop as generation
 from .generate.answer_tokens import AnswerWriter
-from .generate.batching import OnToken, answer
+from .generate.batching import Around, OnToken, generate_replies
 from .generate.sampling import Sampling
 from .inputs.chat_prompt import PromptWriter, require_pictures, special_ids
 from .inputs.left_padding import settle_padding
 from .inputs.pixels import limit_processor, rescale, shrink, to_image
-
-if TYPE_CHECKING:
-    from .contrastive.second_pass import SecondReading
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +71,14 @@ class LvlmModel:
     def depth(self) -> int:
         """Number of decoder layers."""
         return len(self.family.layers(self.module))
+
+    @property
+    def decoder_layers(self) -> Sequence[nn.Module]:
+        """The decoder layers; none where they cannot be found, which only reading them needs."""
+        try:
+            return list(self.family.layers(self.module))
+        except UnsupportedModel:
+            return []
 
     @property
     def seeing_layers(self) -> tuple[int, ...]:
@@ -154,13 +159,13 @@ class LvlmModel:
         *,
         max_new_tokens: int = DEFAULT_NEW_TOKENS,
         sampling: Sampling | None = None,
-        second: "SecondReading | None" = None,
+        around: Around | None = None,
         on_token: OnToken | None = None,
         on_progress: Progress = ignore_progress,
     ) -> list[Reply]:
         """The answer to each row, greedily, or drawn with `sampling`; never touches torch's own random state.
 
-        second: a poorer reading of the prompts that every token is weighed against.
+        around: makes of each batch a context that it is generated in, such as `contrastive_decoding`.
 
         on_token: called with a row's number and its text so far (thinking included), whole characters only. on_progress
         counts tokens, before every layer of the first and after each; raising from it stops the work. Where memory runs
@@ -168,12 +173,12 @@ class LvlmModel:
         """
         if max_new_tokens < 1:
             raise InvalidInput(f"max_new_tokens must be 1 or more, not {max_new_tokens}.")
-        return answer(
+        return generate_replies(
             self,
             prepared,
             max_new_tokens,
             sampling=sampling,
-            second=second,
+            around=around,
             on_token=on_token,
             on_progress=on_progress,
         )

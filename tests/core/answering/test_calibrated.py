@@ -228,7 +228,7 @@ def test_alpha_is_the_catalogs_unless_it_is_given(model: LvlmModel) -> None:
     for decoding, gap in ((AvisC(), 0.1 - 2.5 * 0.9), (AvisC(alpha=1.0), 0.1 - 0.9)):
         second = decoding.against(model)
         assert isinstance(second, SeesBlindTokens)
-        joined = second.join(plain, poorer, 0)[0]
+        joined = second.combine_logits(plain, poorer, 0)[0]
         assert float(joined[0] - joined[1]) == pytest.approx(gap, abs=1e-5)
 
 

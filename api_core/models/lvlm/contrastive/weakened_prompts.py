@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from ....autograd import frozen, without_autocast
+from ....choices import Scheme
 from ....errors import UnsupportedModel
 from ...conversation.case import Prepared
-from ..generate.decoder_arguments import EMBEDDINGS, per_image_token
+from ..generate.decoder_arguments import EMBEDDINGS, per_image_token_tensors
 from ..model import LvlmModel
-from .second_pass import PoorerPrompt, PromptRead, image_tokens, replaced_forward
-
-Scheme = Literal["zeros", "ones", "noise", "attention mask"]
-SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
-"""What stands where image tokens are left out: embeddings of zeros, of ones or of normal noise (all of which can still
-be looked at), or nothing that anything looks at."""
+from .second_pass import PromptState, WeakenedPrompt, all_image_positions, replaced_forward
 
 
-def left_out(prompt: PromptRead, tokens: Sequence[Tensor], scheme: Scheme, seed: int = 0) -> PoorerPrompt:
+def left_out(prompt: PromptState, tokens: Sequence[Tensor], scheme: Scheme, seed: int = 0) -> WeakenedPrompt:
     """The prompts without some of their image tokens. tokens: of each case, bool [n]. seed: of the noise, for each case
     by itself.
 
@@ -42,10 +38,10 @@ def left_out(prompt: PromptRead, tokens: Sequence[Tensor], scheme: Scheme, seed:
     flat = torch.cat(list(tokens)).to(embeddings.device)
     added = {
         name: [part.masked_fill(flat[:, None], 0) for part in parts]
-        for name, parts in per_image_token(prompt.arguments, len(flat)).items()
+        for name, parts in per_image_token_tensors(prompt.arguments, len(flat)).items()
     }
     hidden = places.to(embeddings.device) if scheme == "attention mask" else None
-    return PoorerPrompt({EMBEDDINGS: embeddings, **added}, hidden)
+    return WeakenedPrompt({EMBEDDINGS: embeddings, **added}, hidden)
 
 
 @dataclass(frozen=True)
@@ -56,16 +52,16 @@ class PictureEmbeddings:
     added: Mapping[str, list[Tensor]]
 
 
-def with_other_pictures(prompt: PromptRead, others: Sequence[PictureEmbeddings]) -> PoorerPrompt:
+def with_other_pictures(prompt: PromptState, others: Sequence[PictureEmbeddings]) -> WeakenedPrompt:
     """The prompts with other embeddings of their pictures, one for each case."""
     embeddings = prompt.embeddings.clone()
     for case, (columns, other) in enumerate(zip(prompt.columns, others, strict=True)):
         embeddings[case, columns.to(embeddings.device)] = other.embeddings.to(embeddings)
     added = {
         name: [torch.cat(parts) for parts in zip(*(other.added[name] for other in others), strict=True)]
-        for name in per_image_token(prompt.arguments, sum(map(len, prompt.columns)))
+        for name in per_image_token_tensors(prompt.arguments, sum(map(len, prompt.columns)))
     }
-    return PoorerPrompt({EMBEDDINGS: embeddings, **added})
+    return WeakenedPrompt({EMBEDDINGS: embeddings, **added})
 
 
 def noised_pictures(model: LvlmModel, prepared: Prepared, share: float, seed: int) -> list[PictureEmbeddings]:
@@ -108,6 +104,6 @@ def _embedded(model: LvlmModel, prepared: Prepared) -> PictureEmbeddings:
         model.module(**model.to_device(prepared.inputs), use_cache=False)
     if EMBEDDINGS not in seen:
         raise UnsupportedModel(f"{model.name} does not show its decoder the picture as embeddings.")
-    (columns,) = image_tokens(model, prepared)
+    (columns,) = all_image_positions(model, prepared)
     own = cast(Tensor, seen[EMBEDDINGS])[0, columns.to(model.device)]
-    return PictureEmbeddings(own, per_image_token(seen, len(columns)))
+    return PictureEmbeddings(own, per_image_token_tensors(seen, len(columns)))

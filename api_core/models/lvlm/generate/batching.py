@@ -3,37 +3,60 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from ....errors import NotEnoughMemory, UnsupportedModel
+from ....errors import NotEnoughMemory
 from ....progress import Progress
-from ...conversation.case import Prepared, Reply
+from ...conversation.case import Case, Prepared, Reply
 from ...conversation.reply import opens_thinking
+from ...conversation.token_text import Speller
 from ...hooks import capturing
 from ...memory import is_out_of_memory
 from . import decoding_loop as generation
 from .sampling import Sampler, Sampling, pick_greedily
 
-if TYPE_CHECKING:
-    from ..contrastive.second_pass import SecondReading
-    from ..model import LvlmModel
-
 log = logging.getLogger(__name__)
 
 OnToken = Callable[[int, str], None]
+"""Gets a row's number and its text so far."""
+
+Around = Callable[[Prepared], AbstractContextManager[None]]
+"""Makes of a batch the context that it is generated in."""
 
 
-def answer(
-    model: LvlmModel,
+class GenerativeModel(Protocol):
+    """What answering needs of a model (see `LvlmModel`)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def module(self) -> nn.Module: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def tokenizer(self) -> Any: ...
+    @property
+    def ends(self) -> frozenset[int]: ...
+    @property
+    def decoder_layers(self) -> Sequence[nn.Module]: ...
+    def prepare(self, cases: Sequence[Case], *, with_places: bool, thinking: bool) -> Prepared: ...
+    def to_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
+    def speller(self) -> Speller: ...
+    def reply_of(self, token_ids: Sequence[int], *, inside_thinking: bool) -> Reply: ...
+
+
+def generate_replies(
+    model: GenerativeModel,
     prepared: Prepared,
     max_new_tokens: int,
     *,
     sampling: Sampling | None,
-    second: SecondReading | None,
+    around: Around | None,
     on_token: OnToken | None,
     on_progress: Progress,
 ) -> list[Reply]:
@@ -48,7 +71,7 @@ def answer(
             part = model.prepare(cases, with_places=False, thinking=prepared.thinking)
         done = _Done(start, count, max_new_tokens, on_token, on_progress)
         try:
-            replies += _answer_batch(model, part, sampling, second, done)
+            replies += _answer_batch(model, part, sampling, around, done)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -78,7 +101,7 @@ class _Done:
 
 
 def _answer_batch(
-    model: LvlmModel, prepared: Prepared, sampling: Sampling | None, second: SecondReading | None, done: _Done
+    model: GenerativeModel, prepared: Prepared, sampling: Sampling | None, around: Around | None, done: _Done
 ) -> list[Reply]:
     rows = len(prepared)
     spellers = [model.speller() for _ in range(rows)]
@@ -97,8 +120,8 @@ def _answer_batch(
             done.tokens(0)
 
     pick = pick_greedily if sampling is None else Sampler(sampling, rows)
-    with capturing() as hooks, _readings(model, prepared, second):
-        for layer in _layers(model):
+    with capturing() as hooks, nullcontext() if around is None else around(prepared):
+        for layer in model.decoder_layers:
             hooks.before(layer, before_layer)
         answers = generation.decode(
             model.module,
@@ -115,20 +138,7 @@ def _answer_batch(
     ]
 
 
-def _readings(model: LvlmModel, prepared: Prepared, second: SecondReading | None) -> AbstractContextManager[None]:
-    from ..contrastive.second_pass import reading_twice  # which needs the model
-
-    return nullcontext() if second is None else reading_twice(model, prepared, second)
-
-
-def _layers(model: LvlmModel) -> Sequence[nn.Module]:
-    try:
-        return list(model.family.layers(model.module))
-    except UnsupportedModel:  # it can answer all the same; only Stop waits until the prompt is read
-        return []
-
-
-def _smaller_batch(model: LvlmModel, size: int, error: BaseException) -> int:
+def _smaller_batch(model: GenerativeModel, size: int, error: BaseException) -> int:
     if size == 1:
         reason = " ".join(str(error).split())[:200]
         raise NotEnoughMemory(

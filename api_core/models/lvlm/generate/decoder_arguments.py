@@ -1,4 +1,4 @@
-"""What a decoder is called with, taken for twice as many rows, or with tokens that nothing may look at.
+"""What a decoder is called with, taken for duplicate_rows as many rows, or with tokens that nothing may look at.
 
 Which arguments there are is each family's business: everything goes by shape, but for positions, whose directions may
 stand before the rows.
@@ -28,13 +28,13 @@ def token_count(arguments: Mapping[str, Any]) -> int:
     return int(_tokens(arguments).shape[1])
 
 
-def twice(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def duplicate_rows(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The same call with all rows given again behind the last one."""
     rows = row_count(arguments)
-    return {name: _twice(value, name, rows) for name, value in arguments.items()}
+    return {name: _duplicated(value, name, rows) for name, value in arguments.items()}
 
 
-def per_image_token(arguments: Mapping[str, Any], count: int) -> dict[str, list[Tensor]]:
+def per_image_token_tensors(arguments: Mapping[str, Any], count: int) -> dict[str, list[Tensor]]:
     """The lists of tensors [count, C] among the arguments: what a decoder adds to its `count` image tokens on the way,
     row by row (Qwen3-VL's deepstack)."""
     return {
@@ -46,7 +46,7 @@ def per_image_token(arguments: Mapping[str, Any], count: int) -> dict[str, list[
     }
 
 
-def with_hidden(mask: Any, hidden: Tensor, arguments: Mapping[str, Any], total: int, flat: bool) -> Any:
+def mask_out(mask: Any, hidden: Tensor, arguments: Mapping[str, Any], total: int, flat: bool) -> Any:
     """A mask as a decoder takes it, under which the tokens `hidden` (bool [B, at most total]) are seen by none but
     themselves.
 
@@ -65,11 +65,11 @@ def with_hidden(mask: Any, hidden: Tensor, arguments: Mapping[str, Any], total: 
     return _hide(mask, hidden, rows, fed)
 
 
-def joined_masks(plain: Any, poorer: Any) -> Any:
-    """The masks of both readings as one, the plain reading's rows first."""
+def concat_masks(plain: Any, weakened: Any) -> Any:
+    """The masks of both passes as one, the plain pass's rows first."""
     if isinstance(plain, dict):
-        return {kind: joined_masks(own, poorer[kind]) for kind, own in plain.items()}
-    return None if plain is None else torch.cat([plain, poorer])
+        return {kind: concat_masks(own, weakened[kind]) for kind, own in plain.items()}
+    return None if plain is None else torch.cat([plain, weakened])
 
 
 def _tokens(arguments: Mapping[str, Any]) -> Tensor:
@@ -80,13 +80,13 @@ def _tokens(arguments: Mapping[str, Any]) -> Tensor:
     return found
 
 
-def _twice(value: Any, name: str, rows: int) -> Any:
+def _duplicated(value: Any, name: str, rows: int) -> Any:
     if isinstance(value, Tensor):
         place = 1 if name == _POSITIONS and value.ndim == 3 else 0
         return torch.cat([value, value], place) if value.ndim > 1 and value.shape[place] == rows else value
     if isinstance(value, dict):
-        return {key: _twice(part, name, rows) for key, part in value.items()}
-    return type(value)(_twice(part, name, rows) for part in value) if type(value) in (list, tuple) else value
+        return {key: _duplicated(part, name, rows) for key, part in value.items()}
+    return type(value)(_duplicated(part, name, rows) for part in value) if type(value) in (list, tuple) else value
 
 
 def _hide(mask: Any, hidden: Tensor, rows: int, fed: int) -> Tensor:

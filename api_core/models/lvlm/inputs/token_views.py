@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from ....choices import Reading
 from ....errors import InvalidInput
-from ....results import Box, Reading, View, require_finite
+from ....results import Box, View, require_finite
 from ...conversation.case import PicturePlaces, Row
 
 

@@ -1,7 +1,8 @@
-"""Answers from two readings, in every family: against plain answers, full passes, and two caches."""
+"""Contrastive decoding, in every family: against plain answers, full passes, and two caches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,12 @@ import pytest
 import torch
 from pack.api_core.errors import Cancelled, UnsupportedModel
 from pack.api_core.models.conversation.case import Case
-from pack.api_core.models.lvlm.contrastive.second_pass import PoorerPrompt, PromptRead, image_tokens, reading_twice
+from pack.api_core.models.lvlm.contrastive.second_pass import (
+    PromptState,
+    WeakenedPrompt,
+    all_image_positions,
+    contrastive_decoding,
+)
 from pack.api_core.models.lvlm.contrastive.weakened_prompts import (
     SCHEMES,
     Scheme,
@@ -18,7 +24,7 @@ from pack.api_core.models.lvlm.contrastive.weakened_prompts import (
     with_other_pictures,
 )
 from pack.api_core.models.lvlm.generate import caches
-from pack.api_core.models.lvlm.generate.decoder_arguments import joined_masks, twice, with_hidden
+from pack.api_core.models.lvlm.generate.decoder_arguments import concat_masks, duplicate_rows, mask_out
 from pack.api_core.models.lvlm.generate.sampling import Sampling
 from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.tests import zoo
@@ -53,13 +59,15 @@ def every_other(count: int) -> Tensor:
 
 
 class Without:
-    """A second reading without some image tokens; remembers the scores of both."""
+    """A second pass without some image tokens; remembers the scores of both."""
 
-    def __init__(self, choose: Choose, scheme: Scheme = "zeros", alpha: float = ALPHA, looks: bool = False) -> None:
-        self.looks = looks
+    def __init__(
+        self, choose: Choose, scheme: Scheme = "zeros", alpha: float = ALPHA, needs_attention: bool = False
+    ) -> None:
+        self.needs_attention = needs_attention
         self.alpha = alpha
         self.plain: list[Tensor] = []
-        self.poorer: list[Tensor] = []
+        self.weakened: list[Tensor] = []
         self.attention: tuple[dict[int, Tensor], ...] = ()
         self._choose = choose
         self._scheme = scheme
@@ -67,19 +75,19 @@ class Without:
     def begin(self, model: Any, prepared: Any) -> None:
         pass
 
-    def see(self, prompt: PromptRead) -> PoorerPrompt:
+    def weaken(self, prompt: PromptState) -> WeakenedPrompt:
         self.attention = prompt.attention
         return left_out(prompt, [self._choose(len(columns)) for columns in prompt.columns], self._scheme)
 
-    def join(self, plain: Tensor, poorer: Tensor, step: int) -> Tensor:
+    def combine_logits(self, plain: Tensor, weakened: Tensor, step: int) -> Tensor:
         assert step == len(self.plain)
         self.plain.append(plain)
-        self.poorer.append(poorer)
-        return (1 + self.alpha) * plain - self.alpha * poorer
+        self.weakened.append(weakened)
+        return (1 + self.alpha) * plain - self.alpha * weakened
 
 
 class Noised(Without):
-    """A second reading of noised pictures."""
+    """A second pass of noised pictures."""
 
     def __init__(self, share: float) -> None:
         super().__init__(none)
@@ -89,13 +97,18 @@ class Noised(Without):
     def begin(self, model: Any, prepared: Any) -> None:
         self._pictures = noised_pictures(model, prepared, self._share, 3)
 
-    def see(self, prompt: PromptRead) -> PoorerPrompt:
+    def weaken(self, prompt: PromptState) -> WeakenedPrompt:
         return with_other_pictures(prompt, self._pictures)
 
 
-def tokens(model: Any, cases: Sequence[Case], second: Any = None, **more: Any) -> list[tuple[int, ...]]:
+def tokens(model: Any, cases: Sequence[Case], contrast: Any = None, **more: Any) -> list[tuple[int, ...]]:
     prepared = model.prepare(cases, with_places=False)
-    return [reply.token_ids for reply in model.generate(prepared, max_new_tokens=LENGTH, second=second, **more)]
+    return [reply.token_ids for reply in generated(model, prepared, contrast, **more)]
+
+
+def generated(model: Any, prepared: Any, contrast: Any, length: int = LENGTH, **more: Any) -> list[Any]:
+    around = None if contrast is None else partial(contrastive_decoding, model, contrast)
+    return model.generate(prepared, max_new_tokens=length, around=around, **more)  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -112,9 +125,9 @@ def test_a_batch_with_padding_answers_as_each_alone_does(name: str, lvlm: Models
     model = lvlm(name)
     prepared = model.prepare(CASES, with_places=False)
     assert any(row.padding for row in prepared.rows)
-    for second in (lambda: Without(every_other), lambda: Without(every, "attention mask"), lambda: Noised(0.5)):
-        together = tokens(model, CASES, second())
-        assert together == [tokens(model, [one], second())[0] for one in CASES]
+    for contrast in (lambda: Without(every_other), lambda: Without(every, "attention mask"), lambda: Noised(0.5)):
+        together = tokens(model, CASES, contrast())
+        assert together == [tokens(model, [one], contrast())[0] for one in CASES]
 
 
 @pytest.mark.parametrize("scheme", ["zeros", "attention mask"])
@@ -136,14 +149,14 @@ def test_one_cache_for_both_readings_gives_what_two_caches_give(
     assert joined == [True]
     monkeypatch.setattr(caches, "append_rows", lambda *args: False)
     assert tokens(model, CASES, two) == together
-    for own, other in zip(one.poorer, two.poorer, strict=True):
+    for own, other in zip(one.weakened, two.weakened, strict=True):
         torch.testing.assert_close(own, other, atol=1e-3, rtol=1e-4)
 
 
 @contextmanager
 def zeroed(model: Any, prepared: Any, choose: Choose) -> Iterator[None]:
     """Image tokens left out by a hook of the test's own, for full passes."""
-    columns = image_tokens(model, prepared)
+    columns = all_image_positions(model, prepared)
 
     def hook(_: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         embeddings = kwargs["inputs_embeds"].clone()
@@ -164,24 +177,24 @@ def zeroed(model: Any, prepared: Any, choose: Choose) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_second_reading_is_a_full_pass_without_those_tokens_at_every_step(name: str, lvlm: Models) -> None:
-    """No cache there, so a second reading that lost its own, or took the first one's, would show from step 2 on."""
+    """No cache there, so a second pass that lost its own, or took the first one's, would show from step 2 on."""
     model = lvlm(name)
     (one,) = CASES[:1]
     prepared = model.prepare([one], with_places=False)
-    second = Without(every_other)
+    contrast = Without(every_other)
     with calmer(model, model.module):
-        replies = model.generate(prepared, max_new_tokens=LENGTH, second=second)
+        replies = generated(model, prepared, contrast)
         inputs = answered_inputs(model, prepared, replies)
         with torch.no_grad():
             plain = model.module(**inputs, use_cache=False).logits[0]
             with zeroed(model, prepared, every_other):
-                poorer = model.module(**inputs, use_cache=False).logits[0]
+                weakened = model.module(**inputs, use_cache=False).logits[0]
     start = prepared.rows[0].length - 1
     assert len(replies[0].token_ids) > 1
     for step in range(len(replies[0].token_ids)):
-        torch.testing.assert_close(second.plain[step][0], plain[start + step], atol=2e-3, rtol=1e-3)
-        torch.testing.assert_close(second.poorer[step][0], poorer[start + step], atol=2e-3, rtol=1e-3)
-        assert (second.plain[step] - second.poorer[step]).abs().max() > 0.05
+        torch.testing.assert_close(contrast.plain[step][0], plain[start + step], atol=2e-3, rtol=1e-3)
+        torch.testing.assert_close(contrast.weakened[step][0], weakened[start + step], atol=2e-3, rtol=1e-3)
+        assert (contrast.plain[step] - contrast.weakened[step]).abs().max() > 0.05
 
 
 @pytest.mark.parametrize("scheme", ["zeros", "attention mask"])
@@ -192,7 +205,7 @@ def test_nothing_of_what_is_left_out_gets_through(name: str, scheme: Scheme, lvl
     seen, other = Without(every, scheme, alpha=0), Without(every, scheme, alpha=0)
     tokens(model, CASES, seen)
     tokens(model, inverse, other)
-    assert torch.equal(seen.poorer[0], other.poorer[0])
+    assert torch.equal(seen.weakened[0], other.weakened[0])
     assert not torch.allclose(seen.plain[0], other.plain[0], atol=1e-2)
 
 
@@ -200,15 +213,15 @@ def test_hidden_tokens_are_those_of_an_attention_mask(lvlm: Models) -> None:
     """Against the model's own mask, with the positions that the prompt has without it."""
     model = lvlm("llava-1.5")
     prepared = model.prepare(CASES[:1], with_places=False)
-    second = Without(every_other, "attention mask")
-    replies = model.generate(prepared, max_new_tokens=LENGTH, second=second)
+    contrast = Without(every_other, "attention mask")
+    replies = generated(model, prepared, contrast)
     inputs = answered_inputs(model, prepared, replies)
-    (columns,) = image_tokens(model, prepared)
+    (columns,) = all_image_positions(model, prepared)
     positions = torch.arange(inputs["input_ids"].shape[1])[None]
     inputs["attention_mask"][0, columns[every_other(len(columns))]] = 0
     with torch.no_grad():
         expected = model.module(**inputs, position_ids=positions, use_cache=False).logits[0]
-    for step, own in enumerate(second.poorer):
+    for step, own in enumerate(contrast.weakened):
         torch.testing.assert_close(own[0], expected[prepared.rows[0].length - 1 + step], atol=1e-3, rtol=1e-4)
 
 
@@ -216,9 +229,9 @@ def test_schemes_and_seeds_differ(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
     scores = []
     for scheme in SCHEMES:
-        second = Without(every_other, scheme)
-        tokens(model, CASES, second)
-        scores.append(second.poorer[0])
+        contrast = Without(every_other, scheme)
+        tokens(model, CASES, contrast)
+        scores.append(contrast.weakened[0])
     for index, own in enumerate(scores):
         for other in scores[index + 1 :]:
             assert (own - other).abs().max() > 1e-2
@@ -229,13 +242,13 @@ def test_where_the_prompt_looks_is_what_eager_attention_says(name: str, lvlm: Mo
     model = lvlm(name)
     prepared = model.prepare(CASES, with_places=False)
     reference = eager(zoo_folder(name))
-    second = Without(none, looks=True)
+    contrast = Without(none, needs_attention=True)
     with calmer(model, reference, model.module):
-        model.generate(prepared, max_new_tokens=1, second=second)
+        generated(model, prepared, contrast, 1)
         _, steps = eager_attentions(reference, model.to_device(prepared.inputs), 1)
     layers = model.family.readable_layers(model.module)
-    assert all(tuple(sorted(own)) == layers for own in second.attention)
-    for row, (own, columns) in enumerate(zip(second.attention, image_tokens(model, prepared), strict=True)):
+    assert all(tuple(sorted(own)) == layers for own in contrast.attention)
+    for row, (own, columns) in enumerate(zip(contrast.attention, all_image_positions(model, prepared), strict=True)):
         for place, layer in enumerate(layers):
             expected = steps[0][place][row, :, -1][:, columns].mean(0)
             torch.testing.assert_close(own[layer], expected, atol=1e-5, rtol=0)
@@ -251,7 +264,7 @@ def test_the_picture_is_encoded_once(name: str, lvlm: Models) -> None:
     try:
         tokens(model, CASES)
         plain = len(calls)
-        tokens(model, CASES, Without(every_other, looks=True))
+        tokens(model, CASES, Without(every_other, needs_attention=True))
     finally:
         handle.remove()
     assert plain
@@ -290,7 +303,7 @@ def test_stop_leaves_the_model_as_it_was(stop_at: int, lvlm: Models) -> None:
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        tokens(model, CASES, Without(every_other, looks=True), on_progress=stop)
+        tokens(model, CASES, Without(every_other, needs_attention=True), on_progress=stop)
     assert "forward" not in vars(decoder)
     assert not any((decoder._forward_pre_hooks, head._forward_pre_hooks, model.module._forward_hooks))
     assert tokens(model, CASES) == expected
@@ -322,7 +335,7 @@ def test_a_model_whose_scores_cannot_be_followed_is_refused(lvlm: Models, monkey
     embeddings = model.module.get_input_embeddings()(prepared.inputs["input_ids"])
 
     def never_scored() -> None:
-        with reading_twice(model, prepared, Without(none)), torch.no_grad():
+        with contrastive_decoding(model, Without(none), prepared), torch.no_grad():
             decoder(inputs_embeds=embeddings, past_key_values=DynamicCache(), use_cache=True)
 
     with pytest.raises(UnsupportedModel, match="scores its words in a way that cannot be followed"):
@@ -355,7 +368,7 @@ def test_caches_that_are_not_known_are_left_apart() -> None:
 
 def test_arguments_are_doubled_where_the_rows_are() -> None:
     rows = torch.arange(3)[:, None]
-    both = twice(
+    both = duplicate_rows(
         {
             "inputs_embeds": rows[..., None].float(),
             "position_ids": torch.arange(9).reshape(3, 3, 1),
@@ -375,17 +388,17 @@ def test_hidden_tokens_in_every_form_of_mask() -> None:
     hidden = torch.tensor([[False, True, False], [True, False, False]])
     step = {"inputs_embeds": torch.zeros(2, 1, 4)}
     prompt = {"inputs_embeds": torch.zeros(2, 3, 4)}
-    assert with_hidden(None, hidden, step, 4, False).tolist() == [[1, 0, 1, 1], [0, 1, 1, 1]]
+    assert mask_out(None, hidden, step, 4, False).tolist() == [[1, 0, 1, 1], [0, 1, 1, 1]]
     given = torch.tensor([[0, 1, 1, 1], [1, 1, 1, 1]])
-    assert with_hidden(given, hidden, step, 4, False).tolist() == [[0, 0, 1, 1], [0, 1, 1, 1]]
-    window = with_hidden(torch.ones(1, 1, 1, 2, dtype=torch.bool), hidden, step, 4, False)
+    assert mask_out(given, hidden, step, 4, False).tolist() == [[0, 0, 1, 1], [0, 1, 1, 1]]
+    window = mask_out(torch.ones(1, 1, 1, 2, dtype=torch.bool), hidden, step, 4, False)
     assert window.tolist() == [[[[True, True]]], [[[True, True]]]]
-    whole = with_hidden({"full": None}, hidden, prompt, 3, False)["full"]
+    whole = mask_out({"full": None}, hidden, prompt, 3, False)["full"]
     assert whole[0, 0].tolist() == [[True, False, False], [True, True, False], [True, False, True]]
     assert whole[1, 0].tolist() == [[True, False, False], [False, True, False], [False, True, True]]
-    added = with_hidden(torch.zeros(2, 1, 3, 3), hidden, prompt, 3, False)
+    added = mask_out(torch.zeros(2, 1, 3, 3), hidden, prompt, 3, False)
     assert added[0, 0, 2].tolist() == [0, torch.finfo(torch.float32).min, 0]
-    assert with_hidden({"full": None}, hidden, step, 4, True)["full"].tolist() == [[1, 0, 1, 1], [0, 1, 1, 1]]
-    assert joined_masks({"a": whole}, {"a": whole})["a"].shape == (4, 1, 3, 3)
+    assert mask_out({"full": None}, hidden, step, 4, True)["full"].tolist() == [[1, 0, 1, 1], [0, 1, 1, 1]]
+    assert concat_masks({"a": whole}, {"a": whole})["a"].shape == (4, 1, 3, 3)
     with pytest.raises(UnsupportedModel, match="SimpleNamespace"):
-        with_hidden(SimpleNamespace(), hidden, step, 4, False)
+        mask_out(SimpleNamespace(), hidden, step, 4, False)
