@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from torch import Tensor
 from ..answering import Answer, Decoding, ask, find_template
 from ..attribution import list_lvlm_methods, list_methods
 from ..errors import InvalidInput
-from ..evaluation.cases import read_cases
-from ..evaluation.map_sources import ClipMaps, LvlmMaps, MaskSettings, Prompting, identity
-from ..evaluation.prompt_and_ask import AskCases
-from ..evaluation.runner import RunResult, run_cases, select_range
+from ..evaluation.readers.jsonl import read_cases
+from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, Prompting, identity, mask_record
+from ..evaluation.runner.prompt_and_ask import AskCases
+from ..evaluation.runner.run_cases import RunResult, run_cases, select_range
+from ..masks import MASK_SETTINGS, MaskSettings
 from ..models.catalog import EMBEDDED_CLIP
 from ..models.lvlm.model import LvlmModel
 from ..models.server import ServerModel, connect
@@ -39,15 +39,7 @@ def run(options: argparse.Namespace) -> int:
     find_template(options.template)
     model = connect(options.server, options.server_model) if options.server else load_lvlm_model(options, options.lvlm)
     maps = _maps(options, model)
-    mask = MaskSettings(
-        options.contrast,
-        options.smoothing,
-        options.interpolation,
-        options.threshold,
-        options.grow,
-        options.feather,
-        options.invert,
-    )
+    mask = MaskSettings(**{knob.name: getattr(options, knob.name) for knob in MASK_SETTINGS if knob.flag is not None})
     decoding = chosen_decoding(options)
     work = AskCases(
         None if model is None else partial(_answer, model, options, decoding),
@@ -63,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         settings |= {"max_new_tokens": options.max_new_tokens, "decoding": repr(decoding), "seed": options.seed}
     if maps is not None:
         settings |= {"map": options.map, **maps.settings, "style": repr(style)}
-        settings |= {"mask": asdict(mask.resolved(maps.model.name))}
+        settings |= {"mask": mask_record(mask, maps.model.name)}
         settings |= {"strength": options.strength}
     with ProgressBar("asking", shown=len(cases) > 1) as bar:
         done = run_cases(

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from ..attribution import LvlmHeatmap, clip_heatmap, lvlm_heatmap
-from ..choices import Reading
-from ..masks import tune
-from ..models.catalog import mask_defaults
-from ..models.clip import ClipModel
-from ..models.lvlm.model import LvlmModel
-from ..models.server import ServerModel
-from ..overlay import FadeStyle, Style
-from ..overlay import apply as draw_style
-from ..progress import Progress, ignore_progress
-from ..results import Heatmap
+from ...attribution import LvlmHeatmap, clip_heatmap, lvlm_heatmap
+from ...choices import Reading
+from ...masks import MaskSettings
+from ...models.catalog import mask_defaults
+from ...models.clip import ClipModel
+from ...models.lvlm.model import LvlmModel
+from ...models.server import ServerModel
+from ...overlay import FadeStyle, Style
+from ...overlay import apply as draw_style
+from ...progress import Progress, ignore_progress
+from ...results import Heatmap
 
 # Of each tensor of weights.
 _SAMPLES = 32
+_RECORDED = ("contrast", "smoothing", "interpolation", "threshold", "grow", "feather", "invert")
 
 
 class MapSource(Protocol):
@@ -37,7 +38,7 @@ class MapSource(Protocol):
 
 @dataclass(frozen=True)
 class ClipMaps:
-    """Maps of a CLIP; None stands for the model's own choice."""
+    """Maps of a CLIP, by `clip_heatmap`; None stands for the model's own choice."""
 
     model: ClipModel
     method: str = "decomposition"
@@ -48,28 +49,17 @@ class ClipMaps:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return _settings(self) | {"layer": self.model.resolve_layer(self.layer)}
+        return {**_choices(self), "map_model": identity(self.model), "layer": self.model.resolve_layer(self.layer)}
 
     def __call__(
         self, pictures: Sequence[Tensor], queries: Sequence[str], on_progress: Progress = ignore_progress
     ) -> Heatmap:
-        return clip_heatmap(
-            self.model,
-            pictures,
-            queries,
-            method=self.method,
-            layer=self.layer,
-            reading=self.reading,
-            fit=self.fit,
-            neutral_text=self.neutral_text,
-            words=False,
-            on_progress=on_progress,
-        )
+        return clip_heatmap(self.model, pictures, queries, **_choices(self), words=False, on_progress=on_progress)
 
 
 @dataclass(frozen=True)
 class LvlmMaps:
-    """Maps of an LVLM, of the answer it gives by itself; None stands for the model's own choice.
+    """Maps of an LVLM, by `lvlm_heatmap`, of the answer it gives by itself; None stands for the model's own choice.
 
     batch_size: cases at once, which changes nothing in the maps.
     """
@@ -83,7 +73,10 @@ class LvlmMaps:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return _settings(self) | {"layers": list(self.model.resolve_layers(self.layers))}
+        own = {"map_model": identity(self.model), "layers": list(self.model.resolve_layers(self.layers))}
+        choices = {**_choices(self), **own}
+        del choices["batch_size"]
+        return choices
 
     def __call__(
         self, pictures: Sequence[Tensor], queries: Sequence[str], on_progress: Progress = ignore_progress
@@ -98,23 +91,12 @@ class LvlmMaps:
         on_progress: Progress = ignore_progress,
     ) -> LvlmHeatmap:
         """The maps of `answers` (None: of the model's own) and the replies they belong to."""
-        return lvlm_heatmap(
-            self.model,
-            pictures,
-            questions,
-            answers=answers,
-            method=self.method,
-            layers=self.layers,
-            reading=self.reading,
-            max_new_tokens=self.max_new_tokens,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-        )
+        return lvlm_heatmap(self.model, pictures, questions, answers=answers, **_choices(self), on_progress=on_progress)
 
 
-def _settings(maps: ClipMaps | LvlmMaps) -> dict[str, Any]:
-    values = {field.name: getattr(maps, field.name) for field in fields(maps) if field.name != "batch_size"}
-    return values | {"map_model": identity(values.pop("model"))}
+def _choices(maps: ClipMaps | LvlmMaps) -> dict[str, Any]:
+    """Everything but the model, as the heatmap's function takes it."""
+    return {field.name: getattr(maps, field.name) for field in fields(maps) if field.name != "model"}
 
 
 def identity(model: ClipModel | LvlmModel | ServerModel) -> str:
@@ -131,27 +113,10 @@ def identity(model: ClipModel | LvlmModel | ServerModel) -> str:
     return f"{model.name} {digest.hexdigest()[:12]}"
 
 
-@dataclass(frozen=True)
-class MaskSettings:
-    """From a map to a mask, as `masks.tune` takes it; None stands for the model's own contrast and smoothing."""
-
-    contrast: float | None = None
-    smoothing: float | None = None
-    interpolation: str = "lanczos"
-    threshold: float = 0.0
-    grow: int = 0
-    feather: float = 0.0
-    invert: bool = False
-
-    def resolved(self, model_name: str) -> MaskSettings:
-        """The same with that model's own values for None."""
-        own = mask_defaults(model_name, self.contrast, self.smoothing)
-        return replace(self, contrast=own.contrast, smoothing=own.smoothing)
-
-    def masks(self, heatmap: Heatmap) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
-        """One mask [H, W] per picture, and the warnings."""
-        tuned = tune(heatmap, **asdict(self.resolved(heatmap.pictures[0].model)))
-        return tuned.masks, tuned.warnings
+def mask_record(mask: MaskSettings, model_name: str) -> dict[str, Any]:
+    """The settings of a mask as results tell them, with that model's own values for None."""
+    own = mask_defaults(model_name, mask.contrast, mask.smoothing)
+    return {name: getattr(mask, name) for name in _RECORDED} | {"contrast": own.contrast, "smoothing": own.smoothing}
 
 
 @dataclass(frozen=True)
