@@ -4,10 +4,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..api_core.attribution import METHODS, clip_heatmap
+from ..api_core.choices import FITS, READINGS, Reading
 from ..api_core.combine import COMBINE_MODES, combine
 from ..api_core.errors import InvalidInput
-from ..api_core.geometry import FITS
-from ..api_core.results import READINGS, Heatmap, Reading
+from ..api_core.results import Heatmap
 from ..api_core.scales import SCALES
 from . import clip_models, convert, faces, host, sockets
 

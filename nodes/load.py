@@ -4,10 +4,10 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..api_core.choices import ATTENTIONS, PRECISIONS
 from ..api_core.errors import AttentionPromptingError
 from ..api_core.models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
 from . import clip_models, host, lvlm_models, servers, sockets
-from .shelf import PRECISIONS
 
 
 class LoadCLIP(io.ComfyNode):
@@ -99,7 +99,7 @@ class LoadLVLM(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "attention",
-                    options=list(lvlm_models.ATTENTIONS),
+                    options=list(ATTENTIONS),
                     default="auto",
                     advanced=True,
                     tooltip="How attention is computed. auto: sdpa, PyTorch's own. flash needs its package and a GPU.",

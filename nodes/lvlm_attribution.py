@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..api_core.attribution import LVLM_METHODS, lvlm_heatmap
-from ..api_core.results import READINGS, Reading
+from ..api_core.choices import READINGS, Reading
 from . import convert, faces, host, lvlm_models, sockets
 
 AUTO = "auto"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..api_core.answering.ask import AT_ONCE
+from ..api_core.choices import ATTENTIONS
 from ..api_core.errors import InvalidInput
 from ..api_core.models.catalog import EMBEDDED_LVLM, find_lvlm_model, list_lvlm_models
 from ..api_core.models.lvlm.load import OWN_PRECISION, load_lvlm
@@ -15,8 +16,6 @@ from .sockets import LoadedLvlm
 
 BLENDS_AT_ONCE = 8
 """Room to ask ComfyUI for when gradients are wanted: more are hardly faster, and fewer work where there is less."""
-
-ATTENTIONS = ("auto", "sdpa", "flash")
 
 
 def _catalog_name(name: str) -> str | None:

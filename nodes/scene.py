@@ -3,7 +3,7 @@
 import torch
 from comfy_api.latest import io
 
-from ..api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
+from ..api_core.scenes import SceneOptions, draw_scene, make_scene
 from . import host, sockets
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from ..api_core.choices import PRECISIONS
 from ..api_core.errors import InvalidInput
 from . import host
 
 Held = TypeVar("Held")
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 FOLDER_DEPTH = 2  # models/LLM/<maker>/<model>
 
 

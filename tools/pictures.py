@@ -23,13 +23,13 @@ from api_core import (
     tune,
 )
 from api_core.combine import combine
-from api_core.datasets.benchmark.splits import HARD, drawn_scenes
-from api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
+from api_core.evaluation.benchmark.splits import HARD, drawn_scenes
 from api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle
 from api_core.panel import panel, side_by_side
 from api_core.pictures import to_picture, to_pil
 from api_core.regions import bounding_boxes, crop, find_regions
 from api_core.results import Heatmap
+from api_core.scenes import SceneOptions, draw_scene, make_scene
 
 ASSETS = Path("assets")
 SCENE = 739

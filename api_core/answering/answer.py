@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..models.lvlm.case import Piece
+from ..models.conversation.case import Piece
 from ..results import Heatmap
 from .kind import Decoding
 

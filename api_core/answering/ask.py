@@ -8,7 +8,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from ..errors import InvalidInput, UnsupportedModel
-from ..models.lvlm.case import Case, Prepared
+from ..models.conversation.case import Case, Prepared
 from ..models.lvlm.model import LvlmModel
 from ..models.server.model import ServerModel
 from ..pictures import flatten_alpha

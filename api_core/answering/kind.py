@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from ..progress import Progress
 
 if TYPE_CHECKING:
-    from ..models.lvlm.case import Prepared, Reply
+    from ..models.conversation.case import Prepared, Reply
     from ..models.lvlm.model import LvlmModel
     from .calibrated.blind_tokens import BlindTokens
 

@@ -11,7 +11,7 @@ from ..progress import Progress
 from .kind import Decoded, Decoding, OnToken
 
 if TYPE_CHECKING:
-    from ..models.lvlm.case import Prepared
+    from ..models.conversation.case import Prepared
     from ..models.lvlm.model import LvlmModel
 
 
@@ -72,7 +72,7 @@ def decode_by_chance(
     on_token: OnToken | None,
     on_progress: Progress,
 ) -> Sequence[Decoded]:
-    from ..models.lvlm.sampling import Sampling
+    from ..models.lvlm.generate.sampling import Sampling
 
     sampling = Sampling(decoding.temperature, decoding.top_p, decoding.top_k, decoding.seed)
     replies = model.generate(

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
+from ..choices import PRECISIONS
 from ..models.catalog import EMBEDDED_LVLM
 from .decoding_options import add_decoding_options
-from .options import PRECISIONS, OptionHelp, number
+from .options import OptionHelp, number
 
 PRESETS = ("vllm", "sglang", "ollama", "lm-studio", "llama.cpp", "openai")
 TEMPLATES = ("plain", "step by step", "hint", "masked hint", "iterative", "evaluate")

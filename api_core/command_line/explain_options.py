@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..choices import PRECISIONS
 from ..models.catalog import EMBEDDED_LVLM
-from .options import PRECISIONS, OptionHelp, add_mask_options, add_overlay_options, number, words
+from .options import OptionHelp, add_mask_options, add_overlay_options, number, words
 from .terminal import say
 
 BASELINES = ("blur", "mean colour", "noise", "black")

@@ -5,7 +5,7 @@ import argparse
 from ..errors import AttentionPromptingError
 from ..models.catalog import CLIP_MODELS, ClipEntry
 from ..models.clip import open_clip_source, transformers_source
-from ..models.local_files import Wanted, find_in_cache
+from ..models.files.local import Wanted, find_in_cache
 from .terminal import say
 
 

@@ -10,17 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..choices import CLIP_METHODS, FITS, LVLM_METHODS, PRECISIONS, READINGS
 from ..errors import InvalidInput
 from ..models.catalog import EMBEDDED_CLIP
 
 if TYPE_CHECKING:
     from ..overlay import Style
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-METHODS = ("decomposition", "patch similarity")
-LVLM_METHODS = ("attention", "image mass", "without sinks", "value norm", "relative", "gradient")
-READINGS = ("precise", "upstream")
-FITS = ("stretch", "letterbox", "crops", "center")
 INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
 ROUNDINGS = ("none", "round", "truncate")
 COLORMAPS = ("viridis", "magma", "inferno", "turbo", "jet", "coldhot")
@@ -116,8 +112,8 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     heatmap = parser.add_argument_group("heatmap")
     heatmap.add_argument(
         "--method",
-        choices=(*METHODS, *LVLM_METHODS),
-        help=f"how relevance is found, by a CLIP: {', '.join(METHODS)}; by an LVLM: {', '.join(LVLM_METHODS)} "
+        choices=(*CLIP_METHODS, *LVLM_METHODS),
+        help=f"how relevance is found, by a CLIP: {', '.join(CLIP_METHODS)}; by an LVLM: {', '.join(LVLM_METHODS)} "
         "(default: the model's)",
     )
     heatmap.add_argument(

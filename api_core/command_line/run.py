@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ..answering import Answer, Decoding, ask, find_template
 from ..attribution import list_lvlm_methods, list_methods
-from ..datasets.asking import AskCases
-from ..datasets.cases import read_cases
-from ..datasets.maps import ClipMaps, LvlmMaps, MaskSettings, Prompting, identity
-from ..datasets.runner import RunResult, run_cases, select_range
 from ..errors import InvalidInput
+from ..evaluation.cases import read_cases
+from ..evaluation.map_sources import ClipMaps, LvlmMaps, MaskSettings, Prompting, identity
+from ..evaluation.prompt_and_ask import AskCases
+from ..evaluation.runner import RunResult, run_cases, select_range
 from ..models.catalog import EMBEDDED_CLIP
 from ..models.lvlm.model import LvlmModel
 from ..models.server import ServerModel, connect

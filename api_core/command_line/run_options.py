@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
+from ..choices import CLIP_METHODS, PRECISIONS
 from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
 from .decoding_options import add_decoding_options
 from .options import (
     FITS,
-    METHODS,
-    PRECISIONS,
     READINGS,
     OptionHelp,
     add_mask_options,
@@ -61,7 +60,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     maps = parser.add_argument_group("maps")
     maps.add_argument("--map", choices=MAPS, default=MAPS[0], help="what says where to look")
     maps.add_argument("--map-model", metavar="MODEL", help="default: tiny-clip, or the LVLM that answers")
-    maps.add_argument("--method", help=f"how relevance is found; CLIP: {', '.join(METHODS)} (default: the first)")
+    maps.add_argument("--method", help=f"how relevance is found; CLIP: {', '.join(CLIP_METHODS)} (default: the first)")
     maps.add_argument("--layers", type=layers, metavar="A,B", help="layers that are read (default: the model's)")
     maps.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
     maps.add_argument("--fit", choices=FITS, help="CLIP: how a picture that is not square is shown")

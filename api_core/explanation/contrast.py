@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InvalidInput
-from ..models.lvlm.case import Reply
+from ..models.conversation.case import Reply
 from ..models.lvlm.model import LvlmModel
 from .lvlm_subject import AnswerSubject
 from .subject import Noise, Towards

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..autograd import frozen, without_autocast
 from ..errors import InvalidInput
-from ..models.lvlm.case import Case
+from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
 from .pixel_blends import PixelBlends
 from .subject import Noise, Towards

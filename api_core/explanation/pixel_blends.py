@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..autograd import frozen
 from ..errors import InvalidInput, UnsupportedModel
-from ..models.lvlm.case import Case
+from ..models.conversation.case import Case
+from ..models.lvlm.inputs.pixel_map import PixelPlaces, pixel_inputs, pixel_places
 from ..models.lvlm.model import LvlmModel
-from ..models.lvlm.pixel_places import PixelPlaces, pixel_inputs, pixel_places
 from .subject import Noise, Towards
 
 

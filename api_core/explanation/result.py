@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..models.lvlm.case import Reply
+from ..models.conversation.case import Reply
 from ..results import PictureMap
 from .faithfulness import Faithfulness
 from .tokens import Evidence, WordEvidence

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..errors import NotEnoughMemory
-from ..models.lvlm import costs
+from ..models.lvlm import memory_estimate as costs
 from ..models.lvlm.model import LvlmModel
 from ..models.memory import free_memory, is_out_of_memory
 from .contrast import ContrastSubject

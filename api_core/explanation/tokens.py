@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..attribution.lvlm.words import find_words
-from ..models.lvlm.case import Reply
+from ..models.conversation.case import Reply
 from ..results import require_finite
 from .contrast import ContrastSubject
 from .function_words import names_nothing

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..attribution import METHODS, clip_heatmap, lvlm_heatmap
+from ..choices import Reading
 from ..errors import InvalidInput
 from ..masks import tune
 from ..models.catalog import EMBEDDED_CLIP, mask_defaults
@@ -17,7 +18,7 @@ from ..models.lvlm.model import LvlmModel
 from ..overlay import FadeStyle, Style, apply
 from ..pictures import PictureSource, to_picture, to_pil
 from ..progress import Progress, ignore_progress
-from ..results import Heatmap, Reading
+from ..results import Heatmap
 from .kept import kept_model
 
 FEW_TOKENS = 20

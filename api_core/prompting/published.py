@@ -8,12 +8,13 @@ from PIL import Image
 from torch import Tensor
 
 from ..attribution import clip_heatmap, lvlm_heatmap
+from ..choices import Reading
 from ..masks import tune
 from ..models.catalog import mask_defaults
 from ..overlay import FadeStyle, apply
 from ..pictures import flatten_alpha, open_image, to_picture, to_pil
 from ..progress import Progress, ignore_progress
-from ..results import Heatmap, Reading
+from ..results import Heatmap
 from .kept import kept_clip, kept_lvlm
 from .one_picture import FEW_TOKENS
 

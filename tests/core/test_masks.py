@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from pack.api_core.choices import READINGS
 from pack.api_core.errors import InvalidInput
 from pack.api_core.masks import tune
 from pack.api_core.morphology import box_mean, grow
-from pack.api_core.results import READINGS, Box, Heatmap, Label, PictureMap, View
+from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
 from PIL import Image
 
 PLAIN = {"contrast": 1.0, "smoothing": 1.0}

@@ -31,14 +31,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools" / "benchmarks")]
 from lvlm_capture_cost import QUESTION, build, resident  # noqa: E402
 
 from api_core.autograd import differentiable, without_weight_gradients  # noqa: E402
-from api_core.datasets.benchmark.explanations import EXPLAINED  # noqa: E402
-from api_core.datasets.benchmark.splits import asked_cases  # noqa: E402
+from api_core.evaluation.benchmark.explanations import EXPLAINED  # noqa: E402
+from api_core.evaluation.benchmark.splits import asked_cases  # noqa: E402
 from api_core.explanation.baselines import baseline_picture  # noqa: E402
 from api_core.explanation.igos import fast, paper  # noqa: E402
 from api_core.explanation.igos.objective import TERMS, descend  # noqa: E402
 from api_core.explanation.lvlm_subject import AnswerSubject  # noqa: E402
 from api_core.explanation.tokens import tokens_of_words, weigh  # noqa: E402
-from api_core.models.lvlm.case import Case  # noqa: E402
+from api_core.models.conversation.case import Case  # noqa: E402
 from api_core.models.lvlm.load import load_lvlm  # noqa: E402
 
 CHUNKS, BLENDS = (1, 2, 4, 8), (4, 8, 16)

@@ -21,17 +21,17 @@ import numpy as np
 import torch
 
 from api_core.attribution import clip_heatmap
-from api_core.datasets.localisation import LocalisationScore, mean_with_interval, prior_map, score_map
-from api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
-from api_core.datasets.scenes.captions import CONCEPTS, with_article
-from api_core.datasets.scenes.draw import blur
-from api_core.datasets.scenes.foreign import draw_foreign_scene
+from api_core.evaluation.localisation import LocalisationScore, mean_with_interval, prior_map, score_map
 from api_core.geometry import place
 from api_core.masks import tune
 from api_core.models.catalog import mask_defaults
 from api_core.models.clip import ClipModel
 from api_core.models.clip.load import load_clip
 from api_core.results import PictureMap
+from api_core.scenes import SceneOptions, draw_scene, make_scene
+from api_core.scenes.captions import CONCEPTS, with_article
+from api_core.scenes.draw import blur
+from api_core.scenes.foreign import draw_foreign_scene
 
 from .tiny_clip.pairs import held_out_pairs
 

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from api_core.datasets.localisation import mean_with_interval, prior_map, score_map
-from api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
-from api_core.datasets.scenes.draw import DrawnScene
-from api_core.datasets.scenes.foreign import ForeignScene, draw_foreign_scene
-from api_core.datasets.scenes.questions import ask, describe, facts_of
+from api_core.evaluation.localisation import mean_with_interval, prior_map, score_map
+from api_core.scenes import SceneOptions, draw_scene, make_scene
+from api_core.scenes.draw import DrawnScene
+from api_core.scenes.foreign import ForeignScene, draw_foreign_scene
+from api_core.scenes.questions import ask, describe, facts_of
 
 from .evaluate_tiny_clip import CHANGES, SIZES
 from .tiny_lvlm.judging import Asked, Judge, by_kind, chance_of_gist, enlarge, majority

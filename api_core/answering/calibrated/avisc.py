@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...errors import InvalidInput
 from ...models.catalog import avisc_alpha
-from ...models.lvlm.poorer_prompts import SCHEMES, Scheme, left_out
-from ...models.lvlm.two_readings import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt
+from ...models.lvlm.contrastive.weakened_prompts import SCHEMES, Scheme, left_out
 from .blind_tokens import BlindTokens, find_blind_tokens
 from .calibrated import Against, Calibrated, require_weight
 from .contrast import Contrast, linear_mix
 
 if TYPE_CHECKING:
-    from ...models.lvlm.case import Case
+    from ...models.conversation.case import Case
     from ...models.lvlm.model import LvlmModel
 
 
@@ -62,14 +62,14 @@ class AvisC(Calibrated):
 class SeesBlindTokens(Against):
     """Sees the blind tokens alone."""
 
-    looks = True
+    needs_attention = True
 
     def __init__(self, decoding: AvisC, alpha: float) -> None:
         super().__init__(Contrast(linear_mix(alpha), decoding.beta))
         self._decoding = decoding
         self._found: dict[int, BlindTokens] = {}
 
-    def see(self, prompt: PromptRead) -> PoorerPrompt:
+    def weaken(self, prompt: PromptState) -> WeakenedPrompt:
         """The prompts without the tokens that are not blind."""
         decoding = self._decoding
         found = [find_blind_tokens(rows, decoding.gamma, decoding.threshold) for rows in prompt.attention]

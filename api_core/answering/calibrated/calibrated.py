@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ...errors import InvalidInput
-from ...models.lvlm.two_readings import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt
 from ...progress import Progress
 from ..kind import Decoded, Decoding, OnToken
 from ..plain import require_draw
 from .contrast import Contrast
 
 if TYPE_CHECKING:
-    from ...models.lvlm.case import Case, Prepared
+    from ...models.conversation.case import Case, Prepared
     from ...models.lvlm.model import LvlmModel
     from .blind_tokens import BlindTokens
 
@@ -56,9 +57,9 @@ def require_weight(name: str, value: float) -> None:
 
 
 class Against:
-    """The base of second readings, as `SecondReading` has them."""
+    """The base of second readings, as `ContrastPass` has them."""
 
-    looks = False
+    needs_attention = False
 
     def __init__(self, contrast: Contrast) -> None:
         self._contrast = contrast
@@ -66,13 +67,13 @@ class Against:
     def begin(self, model: LvlmModel, prepared: Prepared) -> None:
         """Nothing, for readings that only leave things out."""
 
-    def see(self, prompt: PromptRead) -> PoorerPrompt:
+    def weaken(self, prompt: PromptState) -> WeakenedPrompt:
         """The prompts as this reading gets them."""
         raise NotImplementedError
 
-    def join(self, plain: Tensor, poorer: Tensor, step: int) -> Tensor:
+    def combine_logits(self, plain: Tensor, weakened: Tensor, step: int) -> Tensor:
         """The scores that tokens are picked from."""
-        return self._contrast.join(plain, poorer, step)
+        return self._contrast.join(plain, weakened, step)
 
     def blind_tokens(self, case: Case) -> BlindTokens | None:
         """Those of a case that was read, by a reading that looks for them."""
@@ -89,9 +90,10 @@ def decode_calibrated(
     on_progress: Progress,
 ) -> Sequence[Decoded]:
     """The replies from two readings, picked as the decoding says."""
-    from ...models.lvlm.sampling import Sampling
+    from ...models.lvlm.contrastive.second_pass import contrastive_decoding
+    from ...models.lvlm.generate.sampling import Sampling
 
-    second = decoding.against(model)
+    contrast = decoding.against(model)
     draws = (
         Sampling(decoding.temperature, decoding.top_p, decoding.top_k, decoding.seed) if decoding.temperature else None
     )
@@ -99,8 +101,8 @@ def decode_calibrated(
         prepared,
         max_new_tokens=max_new_tokens,
         sampling=draws,
-        second=second,
+        around=partial(contrastive_decoding, model, contrast),
         on_token=on_token,
         on_progress=on_progress,
     )
-    return [Decoded(reply, second.blind_tokens(case)) for case, reply in zip(prepared.cases, replies, strict=True)]
+    return [Decoded(reply, contrast.blind_tokens(case)) for case, reply in zip(prepared.cases, replies, strict=True)]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ...models.lvlm.poorer_prompts import left_out
-from ...models.lvlm.two_readings import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt
+from ...models.lvlm.contrastive.weakened_prompts import left_out
 from .calibrated import Against, Calibrated, require_weight
 from .contrast import Contrast, fading_mix
 
@@ -42,7 +42,7 @@ class M3ID(Calibrated):
 class SeesNoPicture(Against):
     """Sees the text alone."""
 
-    def see(self, prompt: PromptRead) -> PoorerPrompt:
+    def weaken(self, prompt: PromptState) -> WeakenedPrompt:
         """The prompts with every image token hidden."""
         everything = [torch.ones(len(columns), dtype=torch.bool) for columns in prompt.columns]
         return left_out(prompt, everything, "attention mask")

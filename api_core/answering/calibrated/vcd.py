@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ...errors import InvalidInput
-from ...models.lvlm.poorer_prompts import PictureEmbeddings, noised_pictures, with_other_pictures
-from ...models.lvlm.two_readings import PoorerPrompt, PromptRead
+from ...models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt
+from ...models.lvlm.contrastive.weakened_prompts import PictureEmbeddings, noised_pictures, with_other_pictures
 from .calibrated import Against, Calibrated, require_weight
 from .contrast import Contrast, linear_mix
 
 if TYPE_CHECKING:
-    from ...models.lvlm.case import Prepared
+    from ...models.conversation.case import Prepared
     from ...models.lvlm.model import LvlmModel
 
 NOISE_STEPS = 1000
@@ -67,7 +67,7 @@ class SeesNoise(Against):
         """Have the noised pictures encoded: beforehand, since models remember the positions of what they encode."""
         self._noised = noised_pictures(model, prepared, share_left(self._decoding.noise_step), self._decoding.seed)
 
-    def see(self, prompt: PromptRead) -> PoorerPrompt:
+    def weaken(self, prompt: PromptState) -> WeakenedPrompt:
         """The prompts with the noised pictures."""
         noised, self._noised = self._noised, []
         return with_other_pictures(prompt, noised)

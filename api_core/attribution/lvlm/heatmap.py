@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...choices import READINGS, Reading
 from ...errors import AttentionPromptingError, InvalidInput
-from ...models.lvlm.case import Case, Reply
+from ...models.catalog import mask_defaults
+from ...models.conversation.case import Case, Reply
+from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...models.lvlm.model import LvlmModel
-from ...models.lvlm.views import views_of_pictures
 from ...pictures import AnyPicture
 from ...progress import Progress, ignore_progress
-from ...results import READINGS, Heatmap, PictureMap, Reading
-from .method import Asked, LvlmMethod, Relevance
-from .methods import DEFAULT_METHOD, LVLM_METHODS, PUBLISHED_METHOD
+from ...results import Heatmap, PictureMap
+from .method import Asked, Relevance
+from .methods import DEFAULT_METHOD, LVLM_METHODS, LvlmMethod
 from .per_case import checked_picture, spread, spread_hints
 from .views import padded_to_square
 from .words import label_maps
@@ -89,7 +91,7 @@ def lvlm_heatmap(
             on_progress(base * 1000 + cases * 1000 * done // max(total, 1), count * 1000)
 
         answered = tuple(given[i] if given[i] and str(given[i]).strip() else None for i in group)
-        found = chosen.relevance(model, prepared, Asked(wanted, answered, max_new_tokens, True, reading, report))
+        found = chosen.compute(model, prepared, Asked(wanted, answered, max_new_tokens, True, reading, report))
         for index, row, relevance in zip(group, prepared.rows, found, strict=True):
             replies.append(relevance.reply)
             sizes = [(slot[index].shape[0], slot[index].shape[1]) for slot in slots]
@@ -109,8 +111,8 @@ def lvlm_heatmap(
                         model=model.name,
                         layer=wanted[0] if len(wanted) == 1 else None,
                         reading=reading,
-                        signed=chosen.signed,
                         warnings=labelled.warnings,
+                        defaults=mask_defaults(model.name),
                     )
                 )
     on_progress(count * 1000, count * 1000)
@@ -121,8 +123,7 @@ def lvlm_heatmap(
 def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
     if reading not in READINGS:
         raise InvalidInput(f"There is no reading {reading!r}. Choose one of {', '.join(READINGS)}.")
-    if name is None:
-        name = PUBLISHED_METHOD if reading == "upstream" else DEFAULT_METHOD
+    name = DEFAULT_METHOD if name is None else name
     if name not in LVLM_METHODS:
         raise InvalidInput(f"There is no method {name!r} for an LVLM. Choose one of {', '.join(LVLM_METHODS)}.")
     return LVLM_METHODS[name]

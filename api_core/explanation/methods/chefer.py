@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...models.lvlm.attention_gradients import attention_gradients
-from ...models.lvlm.batch_reader import image_columns
-from ...models.lvlm.case import Reply
+from ...models.conversation.case import Reply
+from ...models.lvlm.attention.gradients import attention_gradients
+from ...models.lvlm.attention.recorder import image_columns
 from ..lvlm_subject import AnswerSubject
 from ..method import Explaining, ExplanationMethod, Found
 from .tokens_map import map_of_tokens

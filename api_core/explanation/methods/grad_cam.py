@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ...autograd import differentiable, without_weight_gradients
-from ...models.capture import capturing
-from ...models.lvlm.batch_reader import image_columns
+from ...models.hooks import capturing
+from ...models.lvlm.attention.recorder import image_columns
 from ..lvlm_subject import AnswerSubject
 from ..method import Explaining, ExplanationMethod, Found
 from .tokens_map import map_of_tokens, token_row, whole_picture

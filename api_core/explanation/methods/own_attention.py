@@ -13,7 +13,7 @@ from torch import Tensor
 from ...attribution.lvlm.heatmap import PART, lvlm_heatmap
 from ...errors import InvalidInput
 from ...geometry import compose
-from ...models.lvlm.case import Reply
+from ...models.conversation.case import Reply
 from ...results import Label
 from ..lvlm_subject import AnswerSubject
 from ..method import Explaining, ExplanationMethod, Found

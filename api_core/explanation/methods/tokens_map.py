@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...geometry import compose
-from ...models.lvlm.case import Row
-from ...models.lvlm.views import views_of_pictures
+from ...models.conversation.case import Row
+from ...models.lvlm.inputs.token_views import views_of_pictures
 from ..lvlm_subject import AnswerSubject
 
 _SIDE = 32

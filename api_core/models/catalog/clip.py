@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ...choices import Fit
+
 Source = Literal["embedded", "open_clip", "transformers"]
-Fit = Literal["stretch", "letterbox", "crops"]
 
 DEFAULT_FIT: Fit = "crops"
 """Overlapping squares, undistorted as models were trained: measured best at every aspect (tools/benchmarks)."""

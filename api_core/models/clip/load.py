@@ -14,9 +14,9 @@ from ...errors import ModelNotFound, UnsupportedModel
 from ...progress import Progress, ignore_progress
 from ..catalog import ClipEntry, find_clip_model, list_clip_models
 from ..devices import resolve_device, resolve_precision
-from ..download import get_snapshot
-from ..local_files import Wanted
-from ..weights import WEIGHT_SUFFIXES
+from ..files.download import get_snapshot
+from ..files.local import Wanted
+from ..files.weights import WEIGHT_SUFFIXES
 from . import open_clip_source, transformers_source
 from .model import SECOND_TO_LAST, ClipModel, Library, build_clip
 from .picture_spec import PictureSpec

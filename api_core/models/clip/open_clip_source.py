@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel
-from ..local_files import Wanted, find_in_cache
-from ..weights import PICKLE_SUFFIXES, check_safetensors, read_state_dict, weight_files
+from ..files.local import Wanted, find_in_cache
+from ..files.weights import PICKLE_SUFFIXES, check_safetensors, read_state_dict, weight_files
 from .quick_gelu import needs_quick_gelu, published_names, with_quick_gelu
 
 log = logging.getLogger(__name__)

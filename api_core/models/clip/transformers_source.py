@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel
-from ..weights import weight_files
+from ..files.weights import weight_files
 from .picture_spec import OPENAI_MEAN, OPENAI_STD, PictureSpec, channels
 from .quick_gelu import needs_quick_gelu, published_names
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 
 from ...autograd import frozen
+from ...choices import PRECISIONS
 from ...errors import InvalidInput, ModelNotFound
 from ...progress import Progress, ignore_progress
 from ..catalog import LvlmEntry, find_lvlm_model, list_lvlm_models
-from ..devices import PRECISIONS, resolve_device
-from ..download import get_snapshot
-from ..local_files import Wanted
-from . import source
+from ..devices import DTYPES, resolve_device
+from ..files.download import get_snapshot
+from ..files.local import Wanted
+from . import build as source
 from .model import LvlmModel, build_lvlm
 
 log = logging.getLogger(__name__)
@@ -44,9 +45,9 @@ def load_lvlm(
     on_progress: called with the bytes downloaded and those there are.
     """
     place = resolve_device(device)
-    if precision not in ("auto", OWN_PRECISION, *PRECISIONS):
+    if precision not in (*PRECISIONS, OWN_PRECISION):
         raise InvalidInput(
-            f"There is no precision {precision!r}. Choose one of auto, {OWN_PRECISION}, {', '.join(PRECISIONS)}."
+            f"There is no precision {precision!r}. Choose one of {', '.join((*PRECISIONS, OWN_PRECISION))}."
         )
     if max_pixels < 0:
         raise InvalidInput(f"max_pixels must be 0 (the model's own limit) or more, not {max_pixels}.")
@@ -79,7 +80,7 @@ def resolve_lvlm_precision(precision: str, device: torch.device, own: torch.dtyp
     """
     if precision == OWN_PRECISION or (precision == "auto" and device.type != "cpu"):
         return own
-    return torch.float32 if precision == "auto" else PRECISIONS[precision]
+    return torch.float32 if precision == "auto" else DTYPES[precision]
 
 
 def _existing(model: str | Path) -> Path:

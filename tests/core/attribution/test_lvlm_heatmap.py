@@ -1,15 +1,18 @@
 """The driver on tiny random models: labels, words, places, batches, several pictures, refusals."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from pack.api_core.attribution import list_lvlm_methods, lvlm_heatmap
+from pack.api_core.attribution import LVLM_METHODS, list_lvlm_methods, lvlm_heatmap
+from pack.api_core.attribution.lvlm import methods
 from pack.api_core.attribution.lvlm.words import find_words, whole_rows
 from pack.api_core.errors import Cancelled, InvalidInput, UnsupportedModel
 from pack.api_core.masks import tune
-from pack.api_core.models.lvlm.case import Piece, Reply
+from pack.api_core.models.conversation.case import Piece, Reply
 from torch import Tensor
 
 Models = Callable[[str], Any]
@@ -109,6 +112,13 @@ def test_grids_tokens_without_a_place_and_padding_keep_their_places(lvlm: Models
     torch.testing.assert_close(shares, torch.ones_like(shares))  # the ends of lines have no share
     with pytest.raises(InvalidInput, match="one grid of tokens per picture; this model looks at a picture in 2"):
         lvlm_heatmap(lvlm("llava-next"), [picture(40, 100)], QUESTION, answers="red", reading="upstream")
+
+
+def test_every_method_is_a_file_and_a_line() -> None:
+    folder = Path(methods.__file__).parent
+    files = {path.stem for path in folder.glob("*.py") if re.search(r"^def compute\(", path.read_text(), re.MULTILINE)}
+    assert files == {name.replace(" ", "_") for name in list_lvlm_methods()}
+    assert all(callable(method.compute) and method.describes.endswith(".") for method in LVLM_METHODS.values())
 
 
 def test_further_pictures_have_maps_that_share_the_attention(lvlm: Models) -> None:

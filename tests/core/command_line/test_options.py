@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from typing import get_args
 
 import pytest
-from pack.api_core.attribution import list_lvlm_methods, list_methods
 from pack.api_core.colormaps import COLORMAPS
 from pack.api_core.command_line import ADD_OPTIONS, COMMANDS, options
 from pack.api_core.command_line.options import add_prompt_options, chosen_style, style_classes
 from pack.api_core.errors import InvalidInput
-from pack.api_core.geometry import FITS, INTERPOLATIONS
-from pack.api_core.models.devices import PRECISIONS
+from pack.api_core.geometry import INTERPOLATIONS
 from pack.api_core.overlay import ROUNDINGS, BlurStyle, FadeStyle, HeatStyle, OutlineStyle, Style
-from pack.api_core.results import READINGS
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -22,14 +19,9 @@ def parse(*arguments: str) -> argparse.Namespace:
 
 
 def test_the_choices_are_those_of_the_library() -> None:
-    assert list(options.METHODS) == list_methods()
-    assert list(options.LVLM_METHODS) == list_lvlm_methods()
-    assert options.READINGS == READINGS
-    assert options.FITS == FITS
     assert options.INTERPOLATIONS == INTERPOLATIONS
     assert options.ROUNDINGS == ROUNDINGS
     assert options.COLORMAPS == COLORMAPS
-    assert ("auto", *PRECISIONS) == options.PRECISIONS
     assert set(options.style_classes().values()) == set(get_args(Style))
     assert set(ADD_OPTIONS) == set(COMMANDS)
 

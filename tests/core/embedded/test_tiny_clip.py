@@ -9,14 +9,14 @@ import open_clip
 import pytest
 import torch
 from pack.api_core.attribution import clip_heatmap
-from pack.api_core.datasets.localisation import score_map
-from pack.api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
-from pack.api_core.datasets.scenes.captions import CONCEPTS, vocabulary, with_article
 from pack.api_core.embedded import embedded_folder
 from pack.api_core.errors import ModelNotFound
+from pack.api_core.evaluation.localisation import score_map
 from pack.api_core.masks import tune
 from pack.api_core.models.catalog import mask_defaults
 from pack.api_core.models.clip.load import load_clip
+from pack.api_core.scenes import SceneOptions, draw_scene, make_scene
+from pack.api_core.scenes.captions import CONCEPTS, vocabulary, with_article
 from pack.tests.conftest import ROOT
 from safetensors.torch import load_file
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pack.api_core.datasets.localisation import score_map
-from pack.api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
-from pack.api_core.datasets.scenes.foreign import draw_foreign_scene
-from pack.api_core.datasets.scenes.questions import QUESTION_KINDS, ask, facts_of
 from pack.api_core.embedded import embedded_folder
+from pack.api_core.evaluation.localisation import score_map
+from pack.api_core.scenes import SceneOptions, draw_scene, make_scene
+from pack.api_core.scenes.foreign import draw_foreign_scene
+from pack.api_core.scenes.questions import QUESTION_KINDS, ask, facts_of
 from pack.tests.conftest import ROOT
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration

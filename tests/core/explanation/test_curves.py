@@ -11,7 +11,7 @@ from pack.api_core.explanation.report import full_report
 from pack.api_core.explanation.result import Explanation
 from pack.api_core.explanation.tokens import Evidence, WordEvidence
 from pack.api_core.explanation.verdict import judge, share_of_perfect
-from pack.api_core.models.lvlm.case import Reply
+from pack.api_core.models.conversation.case import Reply
 from pack.api_core.results import Box, Label, PictureMap, View
 
 BLUE, ORANGE = (0, 114, 178), (213, 94, 0)

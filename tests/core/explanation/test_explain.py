@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pack.api_core.datasets.localisation import score_map
 from pack.api_core.errors import InvalidInput
+from pack.api_core.evaluation.localisation import score_map
 from pack.api_core.explanation.explain import explain
 from pack.api_core.explanation.function_words import names_nothing
 from pack.api_core.explanation.methods import list_explanation_methods
 from pack.api_core.explanation.one_answer import PART
 from pack.api_core.explanation.tokens import Evidence
 from pack.api_core.geometry import place
+from pack.api_core.models.conversation.token_text import word_spans
 from pack.api_core.models.lvlm.load import load_lvlm
-from pack.api_core.models.lvlm.words import word_spans
 
 QUESTION = "What colour is the star?"
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pack.api_core.autograd import differentiable
 from pack.api_core.explanation.lvlm_subject import AnswerSubject
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.lvlm.load import load_lvlm
 
 Models = Callable[[str], Any]

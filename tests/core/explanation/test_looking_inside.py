@@ -9,10 +9,10 @@ from pack.api_core.explanation.lvlm_subject import AnswerSubject
 from pack.api_core.explanation.methods import own_attention
 from pack.api_core.explanation.methods.tokens_map import map_of_tokens, token_row
 from pack.api_core.explanation.one_answer import PART
-from pack.api_core.models.lvlm.batch_reader import image_columns
-from pack.api_core.models.lvlm.case import Case, Piece, Reply
+from pack.api_core.models.conversation.case import Case, Piece, Reply
+from pack.api_core.models.lvlm.attention.recorder import image_columns
+from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.models.lvlm.load import load_lvlm
-from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
 from pack.api_core.results import Label
 
 QUESTION, ANSWER, WORD = "What is there?", "a red star", "red"

@@ -8,9 +8,9 @@ import torch
 from pack.api_core.autograd import differentiable
 from pack.api_core.explanation.baselines import baseline_picture
 from pack.api_core.explanation.lvlm_subject import AnswerSubject
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.models.lvlm.load import load_lvlm
-from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
 from pack.tests import zoo
 
 Models = Callable[[str], Any]

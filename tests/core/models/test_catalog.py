@@ -20,7 +20,7 @@ from pack.api_core.models.catalog import (
     mask_defaults,
 )
 
-MODELS = Path(__file__).parents[3] / "api_core" / "models"
+ROOT = Path(__file__).parents[3]
 
 
 def test_names_and_aliases_are_unambiguous() -> None:
@@ -100,7 +100,10 @@ def test_an_unknown_model_gets_the_papers_values() -> None:
 
 
 def test_reading_the_catalog_imports_no_torch() -> None:
-    code = f"import sys; sys.path.insert(0, {str(MODELS)!r}); import catalog; sys.exit('torch' in sys.modules)"
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import api_core.models.catalog, api_core.choices; "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-I", "-c", code], check=False).returncode == 0
 
 

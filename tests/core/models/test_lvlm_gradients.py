@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import AttentionPromptingError
-from pack.api_core.models.lvlm.attention_gradients import attention_gradients
-from pack.api_core.models.lvlm.batch_reader import image_columns
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm.attention.gradients import attention_gradients
+from pack.api_core.models.lvlm.attention.recorder import image_columns
+from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.models.lvlm.load import load_lvlm
-from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
 
 Models = Callable[[str], Any]
 CLOSE = {"gemma4": 1e-4}  # its fused and its eager attention differ by so much with a random model's large scores

@@ -7,12 +7,18 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory, UnsupportedModel
-from pack.api_core.models.lvlm.attention_tap import tapping
-from pack.api_core.models.lvlm.batch_reader import image_columns, question_positions
-from pack.api_core.models.lvlm.case import Case, PicturePlaces, Row, TokenGrid
-from pack.api_core.models.lvlm.layer_rows import LayerReader, LayerRows, Wanted, keep_scores, massive_activations
-from pack.api_core.models.lvlm.rows import answer_rows, prompt_rows
-from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
+from pack.api_core.models.conversation.case import Case, PicturePlaces, Row, TokenGrid
+from pack.api_core.models.lvlm.attention.intercept import tapping
+from pack.api_core.models.lvlm.attention.layer_recorder import (
+    LayerReader,
+    LayerRows,
+    Wanted,
+    keep_scores,
+    massive_activations,
+)
+from pack.api_core.models.lvlm.attention.recorder import image_columns, question_positions
+from pack.api_core.models.lvlm.attention.rows import answer_rows, prompt_rows
+from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.results import Box
 from pack.tests import zoo
 from pack.tests.core.models.eager import calmer, eager, eager_attentions

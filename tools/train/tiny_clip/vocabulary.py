@@ -12,7 +12,7 @@ from pathlib import Path
 
 import open_clip
 
-from api_core.datasets.scenes.captions import vocabulary
+from api_core.scenes.captions import vocabulary
 
 from .network import CONTEXT
 

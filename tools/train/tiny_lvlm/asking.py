@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from api_core.datasets.scenes import COLOURS, SHAPES
-from api_core.datasets.scenes.captions import COLOUR_NAMES, OPEN_NOUNS, SHAPE_NOUNS, plural
-from api_core.datasets.scenes.questions import NUMBER_WORDS, QUESTION_KINDS, SIDES, Question, ask, describe
+from api_core.scenes import COLOURS, SHAPES
+from api_core.scenes.captions import COLOUR_NAMES, OPEN_NOUNS, SHAPE_NOUNS, plural
+from api_core.scenes.questions import NUMBER_WORDS, QUESTION_KINDS, SIDES, Question, ask, describe
 
 from .bank import GRID, SceneBank
 from .network import Packed

@@ -8,9 +8,9 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import CLIPImageProcessor, LlavaProcessor, PreTrainedTokenizerFast
 
-from api_core.datasets.scenes.captions import vocabulary
-from api_core.datasets.scenes.phrasings import DESCRIBE, PHRASINGS
-from api_core.datasets.scenes.questions import NUMBER_WORDS, RELATIONS, SIDES
+from api_core.scenes.captions import vocabulary
+from api_core.scenes.phrasings import DESCRIBE, PHRASINGS
+from api_core.scenes.questions import NUMBER_WORDS, RELATIONS, SIDES
 
 from .bank import PATCH, SIDE
 
