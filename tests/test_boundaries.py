@@ -22,6 +22,8 @@ RANKS = {
     "errors": 0,
     "progress": 0,
     "choices": 0,
+    "lazy": 0,
+    "settings": 0,
     "autograd": 0,
     "results": 0,
     "scales": 0,
