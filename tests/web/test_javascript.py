@@ -32,10 +32,12 @@ def run_npm(*arguments: str, **environment: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_the_modules_of_the_page() -> None:
     run_npm("test")
 
 
+@pytest.mark.slow
 def test_what_the_page_loads_is_built_from_what_can_be_read(tmp_path: Path) -> None:
     run_npm("run", "build", BUILD_TO=str(tmp_path / "built.js"))
     assert (tmp_path / "built.js").read_bytes() == BUILT.read_bytes(), "web/dist is old: run `make web`"

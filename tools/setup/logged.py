@@ -16,7 +16,7 @@ BETWEEN_LINES = 15.0
 """Seconds between lines about a long step where nobody watches a terminal."""
 EXCERPT_LINES = 12
 # pip's words of what it is at: a file by its name, of a path or an address its last part.
-_AT = re.compile(r"^\s*(Collecting|Downloading|Using cached|Processing|Building wheel for|Installing|Uninstalling)\b")
+_AT = re.compile(r"^\s*(Collecting|Downloading|Using cached|Processing|Building wheel for|Installing collected)\b")
 _FILE = re.compile(r"([^\s/\\]+)\.(whl|tar\.gz|zip)\S*(?: \(([^)]+)\))?$")
 _BYTES = re.compile(r"^Progress (\d+) of (\d+)$")
 
@@ -49,10 +49,13 @@ class Reporter:
     """What a command is at, from its lines, and for how long: on a terminal one line that changes, else one now and
     then."""
 
-    def __init__(self) -> None:
-        self.at = ""
+    def __init__(self, folder: Path) -> None:
+        """folder: on the disk that fills up."""
+        self.at = "starting"
         self.began = time.monotonic()
         self._live = sys.stdout.isatty()
+        self._folder = folder
+        self._used = shutil.disk_usage(folder).used
 
     def hear(self, line: str) -> bool:
         """Take in a line of the command; whether it belongs in the log."""
@@ -68,7 +71,7 @@ class Reporter:
     def tell_until(self, done: threading.Event) -> None:
         while not done.wait(0.5 if self._live else BETWEEN_LINES):
             seconds = int(time.monotonic() - self.began)
-            line = f"[setup]   {seconds // 60}:{seconds % 60:02d}  {self.at}"
+            line = f"[setup]   {seconds // 60}:{seconds % 60:02d}  {self.at}{self.written()}"
             if self._live:
                 width = shutil.get_terminal_size().columns - 1
                 print("\r" + line[:width].ljust(width), end="", flush=True)
@@ -77,17 +80,23 @@ class Reporter:
         if self._live:
             print("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r", end="", flush=True)
 
+    def written(self) -> str:
+        """While pip unpacks, which it says nothing of: by how much the disk filled up."""
+        grown = (shutil.disk_usage(self._folder).used - self._used) / 1e9
+        return f", {grown:.1f} GB written" if self.at.startswith("installing") and grown > 0.05 else ""
+
 
 def shown(line: str) -> str:
     """pip's line about a file or about many packages, short enough to be read."""
     word = line.split()[0].lower()
     if word == "installing":
         return f"installing {line.count(',') + 1} packages"
-    file = _FILE.search(line.strip())
+    what = line.split(" (from ")[0].strip()
+    file = _FILE.search(what)
     if file:
         name = "-".join(file[1].split("-")[:2])
         return f"{word} {name}" + (f" ({file[3]})" if file[3] else "")
-    return line.strip()[:80]
+    return what[:80]
 
 
 def run_logged(
@@ -99,7 +108,7 @@ def run_logged(
     timeout: float | None = None,
 ) -> str:
     """Run it to the end with a reporter; its output, which is also at the end of the log. Raises CommandFailed."""
-    reporter, done, heard = Reporter(), threading.Event(), []
+    reporter, done, heard = Reporter(log.parent), threading.Event(), []
     surroundings = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **(environment or {})}
     process = subprocess.Popen(
         list(command),
