@@ -124,6 +124,10 @@ def install(environment: Environment, extra: str, comfyui: Path | None) -> None:
     What is there already stays where it works. Raises SetupFailed where nothing was found that does.
     """
     stamp = stamps.read(environment.folder)
+    if stamp and stamp.place != str(environment.folder):
+        say(f"{environment.folder} was made at {stamp.place}, which its scripts name: not to be used any more")
+        environment.make(anew=True)
+        stamp = None
     harm = stamps.damaged(environment.folder, stamp) if stamp else []
     if stamp and not harm and not stamps.changed(environment.folder, stamp) and holds(stamp, extra, comfyui):
         return

@@ -36,7 +36,7 @@ class CommandFailed(Exception):
 def excerpt(output: str) -> str:
     """The lines that matter: from the first that reports an error, else the last ones; the middle of many left out."""
     lines = [line for line in output.splitlines() if line.strip() and not line.startswith("[notice]")]
-    first = next((i for i, line in enumerate(lines) if re.match(r"\s*(ERROR|error|fatal)\b", line)), None)
+    first = next((i for i, line in enumerate(lines) if re.match(r"\s*(ERROR|error|fatal|E:)", line)), None)
     if first is None:
         return "\n".join(lines[-EXCERPT_LINES:])
     told = lines[first:]
@@ -62,7 +62,7 @@ class Reporter:
         progress = _BYTES.match(line)
         if progress:
             done, total = (int(number) / 1e6 for number in progress.groups())
-            self.at = f"{self.at.split(':')[0]}: {done:.0f} of {total:.0f} MB"
+            self.at = f"{re.sub(r'( [(]|:).*', '', self.at)}: {done:.0f} of {total:.0f} MB"
             return False
         if _AT.match(line):
             self.at = shown(line)
@@ -88,7 +88,7 @@ class Reporter:
 
 def shown(line: str) -> str:
     """pip's line about a file or about many packages, short enough to be read."""
-    word = line.split()[0].lower()
+    word = "using cached" if "Using cached" in line else line.split()[0].lower()
     if word == "installing":
         return f"installing {line.count(',') + 1} packages"
     what = line.split(" (from ")[0].strip()

@@ -29,11 +29,6 @@ class Stamp:
     libraries: dict[str, int]
     asked: dict[str, str] = field(default_factory=dict)
 
-    def same_files(self, other: Stamp) -> bool:
-        return (self.place, self.python, self.entries, self.libraries) == (
-            other.place, other.python, other.entries, other.libraries,
-        )  # fmt: skip
-
 
 def site_packages(environment: Path) -> Path:
     found = [*environment.glob("lib/python3*/site-packages"), environment / "Lib" / "site-packages"]
@@ -66,12 +61,11 @@ def write(environment: Path, stamp: Stamp) -> None:
 
 
 def read(environment: Path) -> Stamp | None:
-    """The stamp of an environment that lies where it was made; None where there is none that can be used."""
+    """The stamp in an environment; None where there is none that can be read."""
     try:
-        stamp = Stamp(**json.loads((environment / NAME).read_text(encoding="utf-8")))
+        return Stamp(**json.loads((environment / NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return stamp if stamp.place == str(environment) else None
 
 
 def changed(environment: Path, stamp: Stamp) -> bool:
