@@ -61,6 +61,7 @@ def run_elsewhere(folder: Path, script: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=name_of)
 def test_python_runs_and_prints_what_its_comments_say(page: Path, tmp_path: Path) -> None:
     code = python_of(page)
@@ -71,6 +72,7 @@ def test_python_runs_and_prints_what_its_comments_say(page: Path, tmp_path: Path
         assert (tmp_path / saved).stat().st_size > 5_000
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_runs_in_a_shell_as_well(tmp_path: Path) -> None:
     commands = [line for line in commands_of(ROOT / "docs" / "results-prompting.md") if "Where is the heart?" in line]
     assert len(commands) == 3
@@ -101,6 +103,7 @@ def example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], 
     return load
 
 
+@pytest.mark.slow
 def test_the_method_that_is_shown_makes_a_map(
     example: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
