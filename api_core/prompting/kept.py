@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 import torch
 
-from ..models.catalog import find_clip_model, find_lvlm_model
+from ..models.catalog import TRANSFORMERS_CLASSES, find_clip_model, find_lvlm_model
 from ..models.clip import ClipModel, open_clip_source, transformers_source
 from ..models.clip.load import load_clip
 from ..models.lvlm.load import load_lvlm
@@ -75,7 +75,7 @@ def names_lvlm(model: str | Path) -> bool:
     folder = Path(model).expanduser()
     if (folder / open_clip_source.CONFIG_NAME).is_file() or not (folder / transformers_source.CONFIG_NAME).is_file():
         return False
-    return transformers_source.model_type(folder) not in transformers_source.CLASSES
+    return transformers_source.model_type(folder) not in TRANSFORMERS_CLASSES
 
 
 def _keep(key: tuple[object, ...], load: Callable[[], _Model]) -> _Model:

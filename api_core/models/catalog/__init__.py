@@ -8,7 +8,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ...choices import Fit
-from .clip import CLIP_MODELS, DEFAULT_FIT, EMBEDDED_CLIP, ClipEntry, Source, find_clip_model, list_clip_models
+from .clip import (
+    CLIP_MODELS,
+    DEFAULT_FIT,
+    EMBEDDED_CLIP,
+    TRANSFORMERS_CLASSES,
+    ClipEntry,
+    Source,
+    find_clip_model,
+    list_clip_models,
+)
 from .lvlm import (
     EMBEDDED_LVLM,
     LVLM_MODELS,
@@ -29,6 +38,7 @@ __all__ = [
     "LVLM_MODELS",
     "PAPER_DEFAULTS",
     "RELATIVE_LAYER",
+    "TRANSFORMERS_CLASSES",
     "ClipEntry",
     "Fit",
     "LvlmEntry",
