@@ -46,3 +46,15 @@ LVLM_METHODS = {
     ),
 }
 """The same of a vision-language model's attention, in attribution/lvlm."""
+
+INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
+"""Kernels, as Pillow has them, by which a grid is brought to the size of a picture."""
+
+SmoothingUnit = Literal["patches", "pixels"]
+SMOOTHING_UNITS: tuple[SmoothingUnit, ...] = ("patches", "pixels")
+"""What the smoothing of a mask counts."""
+
+Scheme = Literal["zeros", "ones", "noise", "attention mask"]
+SCHEMES: tuple[Scheme, ...] = ("zeros", "ones", "noise", "attention mask")
+"""What stands where image tokens are left out: embeddings of zeros, of ones or of normal noise (all of which can still
+be looked at), or nothing that anything looks at."""

@@ -20,7 +20,6 @@ from .results import require_finite
 
 PictureSource = str | Path | Image.Image | np.ndarray | Tensor
 AnyPicture = Tensor | Image.Image
-Color = tuple[float, float, float]
 
 _URL = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.\-]+://|data:)")
 # Resampling filters overshoot a little beyond 0..1; farther out lies a picture of another scale (0..255, normalised).

@@ -16,9 +16,9 @@ from ..api_core.explanation.explain import explain
 from ..api_core.explanation.methods import METHODS
 from ..api_core.explanation.report import full_report
 from ..api_core.explanation.result import Explanation
-from ..api_core.explanation.settings import Number, Setting
 from ..api_core.models.lvlm.inputs.pixels import shrink
 from ..api_core.results import Heatmap
+from ..api_core.settings import Number, Setting
 from . import convert, faces, host, lvlm_models, sockets
 from .ask import cut_off
 

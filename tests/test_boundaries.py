@@ -29,7 +29,6 @@ RANKS = {
     "geometry": 0,
     "pictures": 0,
     "morphology": 0,
-    "components": 0,
     "colormaps": 0,
     "fonts": 0,
     "masks": 1,
@@ -183,6 +182,16 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert not import_circles(), listed([" and ".join(circle) for circle in import_circles()])
 
 
+def test_only_two_commands_need_what_the_node_pack_leaves_out() -> None:
+    """`evaluation` is for researchers: it is not in what ComfyUI's users install, so nothing else may import it."""
+    may = {LIBRARY / "command_line" / "run.py", LIBRARY / "command_line" / "benchmark.py"}
+    outside = [path for path in library_files() if "evaluation" not in path.relative_to(LIBRARY).parts]
+    users = {path for path in outside for target, _ in targets(path) if target.split(".")[0] == "evaluation"}
+    assert users == may
+    in_nodes = [p.name for p in NODES.rglob("*.py") if re.search(r"\bapi_core\.evaluation\b", p.read_text("utf-8"))]
+    assert not in_nodes
+
+
 def test_the_library_never_imports_the_host() -> None:
     violations = [
         f"api_core/{path.relative_to(LIBRARY)}:{line} imports {name}"
@@ -300,7 +309,7 @@ pack = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = pack
 spec.loader.exec_module(pack)
 """
-LOADED = f"print(sorted({{'torch', 'numpy', 'PIL', *{HEAVY!r}}} & set(sys.modules)))"
+LOADED = f"print(sorted({{'torch', 'numpy', 'scipy', 'PIL', *{HEAVY!r}}} & set(sys.modules)))"
 
 
 def test_importing_the_library_loads_nothing_heavy() -> None:

@@ -14,7 +14,6 @@ from ..explanation.curves import draw_curves
 from ..explanation.explain import explain, find_method
 from ..explanation.report import full_report, verdict_of
 from ..explanation.result import Explanation
-from ..explanation.settings import resolve
 from ..masks import tune
 from ..models.catalog import mask_defaults
 from ..models.lvlm.model import LvlmModel
@@ -23,6 +22,7 @@ from ..panel import side_by_side
 from ..pictures import to_picture
 from ..progress import Progress
 from ..results import Heatmap, PictureMap
+from ..settings import resolve
 from .explain_options import NO_BASELINE
 from .files import Job, find_pictures, plan, refuse_collisions, write_all
 from .loading import load_lvlm_model

@@ -12,12 +12,12 @@ from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
 from ..pictures import AnyPicture
 from ..progress import Progress, ignore_progress
+from ..settings import Number, resolve
 from .baselines import BASELINES, Baseline
 from .method import ExplanationMethod
 from .methods import DEFAULT_METHOD, METHODS
 from .one_answer import Wanted, explain_one
 from .result import Explanation
-from .settings import Number, resolve
 
 Preview = Callable[[int, Tensor], None]
 """Gets a case's number and its importance [rows, columns] so far; raising from it stops the work."""

@@ -10,9 +10,9 @@ from torch import Tensor
 from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
+from ..settings import Number, Setting
 from .contrast import ContrastSubject
 from .lvlm_subject import AnswerSubject
-from .settings import Number, Setting
 
 
 @dataclass(frozen=True)

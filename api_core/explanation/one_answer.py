@@ -14,6 +14,7 @@ from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
 from ..results import Box, Label, PictureMap, View
+from ..settings import MaskDefaults, Number
 from .baselines import Baseline, baseline_picture
 from .contrast import ContrastSubject, differing, other_reply
 from .faithfulness import Faithfulness, measure
@@ -21,10 +22,11 @@ from .lvlm_subject import AnswerSubject
 from .method import Explaining, ExplanationMethod, Found
 from .result import Explanation, why_not
 from .room import blends_at_once, with_room
-from .settings import Number
 from .tokens import Evidence, chosen_words, tokens_of_words, weigh, weigh_against
 
 PART = "importance"
+DEFAULTS = MaskDefaults(contrast=1.0, smoothing=1)
+"""Of these maps: they are small and smooth as they come, and a model's own contrast would leave no shades of them."""
 _CURVES = 0.3  # of the work
 
 
@@ -186,6 +188,7 @@ def _map(
         model=model.name,
         layer=None,
         warnings=warnings,
+        defaults=DEFAULTS,
     )
 
 

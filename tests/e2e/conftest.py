@@ -35,15 +35,25 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         yield server
 
 
-@pytest.fixture
-def page(comfyui: servers.Server) -> Iterator[browser.ComfyPage]:
-    """A browser that remembers nothing; in the end its page must have reported no mistake."""
+@pytest.fixture(scope="session")
+def opened_browser(comfyui: servers.Server) -> Iterator[browser.ComfyPage]:
     reason = browser.why_not()
     if reason is not None:
         pytest.skip(f"NOT RUN, nothing was tried in a browser: {reason}")
     with browser.opened(comfyui) as opened:
         yield opened
-        assert not opened.errors
+
+
+@pytest.fixture
+def page(
+    opened_browser: browser.ComfyPage, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[browser.ComfyPage]:
+    """A page to `open`, as empty as a new one; in the end it must have reported no mistake."""
+    failed, opened_browser.errors = request.session.testsfailed, []
+    yield opened_browser
+    if request.session.testsfailed > failed:
+        opened_browser.close(tmp_path / "failed.png")  # whatever state it is in
+    assert not opened_browser.errors
 
 
 def make_models(folder: Path) -> None:

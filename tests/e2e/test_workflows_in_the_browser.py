@@ -52,12 +52,11 @@ def run_anew(page: ComfyPage) -> dict[str, Any]:
         (TRUST, {"AttnPromptView", "PreviewAny", "PreviewImage", "AttnPromptCompareAnswers"}),
     ],
 )
-def test_what_ships_runs(page: ComfyPage, tmp_path: Path, name: str, shows: set[str], modern: bool) -> None:
+def test_what_ships_runs(page: ComfyPage, name: str, shows: set[str], modern: bool) -> None:
     workflow = read(name)
     page.open(modern=modern)
     page.load(workflow)
     assert_nothing_missing(page, workflow)
-    page.screenshot(tmp_path / "loaded.png")
     known = page.server.get("/object_info")
     types = {key: kind for key, kind in page.node_types().items() if kind in known}
     outputs = {key for key, kind in types.items() if known[kind]["output_node"]}
@@ -70,11 +69,10 @@ def test_what_ships_runs(page: ComfyPage, tmp_path: Path, name: str, shows: set[
     }
     assert not outputs & cached
     page.wait_until_shown(outputs)
-    page.screenshot(tmp_path / "ran.png")
 
 
 @RENDERERS
-def test_a_warning_is_still_to_be_read_when_the_run_is_over(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_a_warning_is_still_to_be_read_when_the_run_is_over(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     page.load(read(QUICK_START))
     page.set_widget("AttnPromptCLIPHeatmap", "query", "the red star and the blue circle " * (40 + modern))
@@ -84,12 +82,11 @@ def test_a_warning_is_still_to_be_read_when_the_run_is_over(page: ComfyPage, tmp
     warning = messages.filter(has_text=re.compile("is longer than tiny-clip reads"))
     warning.first.wait_for(timeout=10_000)
     page.page.wait_for_timeout(2000)
-    page.screenshot(tmp_path / "warning.png")
     assert warning.count() == 1, "the nodes behind repeat it"
 
 
 @RENDERERS
-def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, modern: bool) -> None:
     for name in ALL:
         pretend_it_was_fetched(read(name), page.server.base / "models")
     page.open(modern=modern)
@@ -98,7 +95,6 @@ def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, tmp_path: Pat
         workflow = read(name)
         page.load(workflow)
         assert_nothing_missing(page, workflow)
-        page.screenshot(tmp_path / f"{name}.png")
         assert_links_and_values(page.prompt(), workflow, known)
 
 

@@ -100,6 +100,7 @@ def test_masks_are_made_smaller(faces: Any) -> None:
     assert floats[35:].reshape(512, 256)[:, 127:129].tolist() == [[0, 1]] * 512
 
 
+@pytest.mark.both_hosts
 def test_heatmap_nodes_leave_files(run: Run, clip: Any, lvlm: Any, models: Path) -> None:
     image = torch.rand(2, 700, 1400, 3, generator=torch.Generator().manual_seed(5))
     seen = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **HEATMAP)
@@ -127,6 +128,7 @@ def test_heatmap_nodes_leave_files(run: Run, clip: Any, lvlm: Any, models: Path)
     assert len(read(file_of(models, left["heatmap"]).read_bytes())[0]["pictures"]) == 2
 
 
+@pytest.mark.both_hosts
 def test_view_leaves_what_it_shows(run: Run, heatmap: Any, image: torch.Tensor, models: Path) -> None:
     (left,) = run("AttnPromptView", image=image, map=heatmap).ui["attention_prompting"]
     assert set(left) == {"heatmap", "pictures"}

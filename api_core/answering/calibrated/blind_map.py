@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...models.catalog import mask_defaults
 from ...models.conversation.case import Case, Row
 from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...results import Heatmap, Label, PictureMap
@@ -20,7 +21,7 @@ def blind_map(row: Row, case: Case, blind: BlindTokens, model_name: str) -> Heat
     layer = blind.layers[0] if len(blind.layers) == 1 else None
     return Heatmap(
         tuple(
-            PictureMap(size, (label,), {METHOD: own}, METHOD, model_name, layer)
+            PictureMap(size, (label,), {METHOD: own}, METHOD, model_name, layer, defaults=mask_defaults(model_name))
             for size, own in zip(sizes, views, strict=True)
         )
     )

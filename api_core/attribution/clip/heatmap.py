@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...choices import FITS, READINGS, Reading
 from ...errors import InvalidInput
-from ...models.catalog import DEFAULT_FIT, find_clip_model
+from ...models.catalog import DEFAULT_FIT, find_clip_model, mask_defaults
 from ...models.clip import ClipModel, Encoding
 from ...pictures import AnyPicture, require_loaded, require_picture, to_picture
 from ...progress import Progress, ignore_progress
@@ -87,6 +87,7 @@ def clip_heatmap(
                     reading=reading,
                     signed=neutral is not None,
                     warnings=(*notes, *lengths[query.texts[0]]),
+                    defaults=mask_defaults(model.name),
                 )
             )
     return Heatmap(tuple(maps))

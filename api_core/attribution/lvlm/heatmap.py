@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ...choices import READINGS, Reading
 from ...errors import AttentionPromptingError, InvalidInput
+from ...models.catalog import mask_defaults
 from ...models.conversation.case import Case, Reply
 from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...models.lvlm.model import LvlmModel
@@ -111,6 +112,7 @@ def lvlm_heatmap(
                         layer=wanted[0] if len(wanted) == 1 else None,
                         reading=reading,
                         warnings=labelled.warnings,
+                        defaults=mask_defaults(model.name),
                     )
                 )
     on_progress(count * 1000, count * 1000)

@@ -24,12 +24,12 @@ from ...explanation.method import Explaining, ExplanationMethod, Found
 from ...explanation.methods import METHODS
 from ...explanation.one_answer import picture_box
 from ...explanation.room import blends_at_once, with_room
-from ...explanation.settings import resolve
 from ...explanation.tokens import tokens_of_words, weigh
 from ...geometry import place
 from ...models.conversation.case import Case
 from ...models.lvlm.model import LvlmModel
 from ...progress import Progress, ignore_progress
+from ...settings import resolve
 from ..cases import QuestionCase, pictures_of
 from ..localisation import score_map
 from ..map_sources import identity

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...autograd import differentiable, without_weight_gradients
+from ...settings import Setting
 from ..igos import fast, paper
 from ..igos.objective import Variant
 from ..igos.optimised import Optimised
 from ..method import Explaining, ExplanationMethod, Found
-from ..settings import Setting
 
 _FAST = fast.FastSettings()
 FAST_SETTINGS = (

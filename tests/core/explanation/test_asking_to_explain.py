@@ -11,8 +11,8 @@ from pack.api_core.explanation.lvlm_subject import AnswerSubject
 from pack.api_core.explanation.methods import METHODS
 from pack.api_core.explanation.one_answer import PART
 from pack.api_core.explanation.report import full_report
-from pack.api_core.explanation.settings import Setting, resolve
 from pack.api_core.models.lvlm.load import load_lvlm
+from pack.api_core.settings import Setting, resolve
 
 QUESTION = "What colour is the star?"
 FEW = {"steps": 3, "blends": 1}

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from ....autograd import frozen, without_autocast
+from ....choices import Scheme
 from ....errors import UnsupportedModel
 from ...conversation.case import Prepared
 from ..generate.decoder_arguments import EMBEDDINGS, per_image_token_tensors
 from ..model import LvlmModel
 from .second_pass import PromptState, WeakenedPrompt, all_image_positions, replaced_forward
-
-Scheme = Literal["zeros", "ones", "noise", "attention mask"]
-SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
-"""What stands where image tokens are left out: embeddings of zeros, of ones or of normal noise (all of which can still
-be looked at), or nothing that anything looks at."""
 
 
 def left_out(prompt: PromptState, tokens: Sequence[Tensor], scheme: Scheme, seed: int = 0) -> WeakenedPrompt:

@@ -7,8 +7,7 @@ from ..errors import InvalidInput
 from ..geometry import place
 from ..pictures import as_masks, require_finite_quickly
 from ..results import Box
-from .layers import layer
-from .styles import FadeStyle, Style
+from .style import Style
 
 # Pixels drawn at once: their temporaries stay in the processor's cache.
 _STRIP_PIXELS = 1 << 16
@@ -63,8 +62,10 @@ def _draw(source: Tensor, mask: Tensor, style: Style, strength: float, target: T
         return
     if mask.shape != (height, width):
         mask = place(mask, Box(0, 0, width, height), (height, width), "bilinear")
-    rounding = style.rounding if isinstance(style, FadeStyle) else "none"
-    laid = layer(style, source[..., :3], mask)
+    if not isinstance(style, Style):
+        names = ", ".join(kind.__name__ for kind in Style.__subclasses__())
+        raise InvalidInput(f"{style!r} is no overlay style. Use one of {names}.")
+    laid = style.layer(source[..., :3], mask)
     rows = max(1, _STRIP_PIXELS // width)
     weights = torch.empty(min(rows * width, _STRIP_PIXELS), 3)
     for first in range(0, height, rows):
@@ -74,11 +75,11 @@ def _draw(source: Tensor, mask: Tensor, style: Style, strength: float, target: T
             piece = slice(left, left + _STRIP_PIXELS)
             below = behind if behind.ndim == 1 else behind[:, piece]
             colors, drawn = source[first:last, piece, :3], target[first:last, piece, :3]
-            if rounding == "truncate":
+            if style.rounding == "truncate":
                 drawn.copy_(_truncated(colors, below, cover[:, piece], strength))
             else:
                 _blend(colors, below, cover[:, piece].mul(strength).neg_().add_(1), weights, drawn)
-                if rounding == "round":
+                if style.rounding == "round":
                     drawn.mul_(255).round_().clamp_(0, 255).div_(255)
 
 
