@@ -22,6 +22,7 @@ RANKS = {
     "errors": 0,
     "progress": 0,
     "choices": 0,
+    "broadcast": 0,
     "autograd": 0,
     "results": 0,
     "scales": 0,
