@@ -1,11 +1,12 @@
 """One of something for all cases, or one for each of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, cast
 
 from .errors import InvalidInput
 
 T = TypeVar("T")
+Text = TypeVar("Text", str, str | None)
 
 
 def broadcast(values: Sequence[T], count: int, what: str) -> list[T]:
@@ -15,14 +16,10 @@ def broadcast(values: Sequence[T], count: int, what: str) -> list[T]:
     return list(values) * (count if len(values) == 1 else 1)
 
 
-@overload
-def broadcast_texts(texts: str | Sequence[str], count: int, what: str) -> list[str]: ...
-@overload
-def broadcast_texts(texts: T | Sequence[T], count: int, what: str) -> list[T]: ...
-def broadcast_texts(texts: Any, count: int, what: str) -> Any:
-    """The same of texts (or other values that are no sequence), of which one alone is for all."""
-    alone = isinstance(texts, str) or not isinstance(texts, Sequence)
-    return broadcast([texts] if alone else texts, count, what)
+def broadcast_texts(texts: Text | Sequence[Text], count: int, what: str) -> list[Text]:
+    """The same of texts, of which one alone (or None) is for all."""
+    alone = texts is None or isinstance(texts, str)
+    return broadcast(cast(list[Text], [texts] if alone else texts), count, what)
 
 
 def broadcast_words(words: Sequence[str] | Sequence[Sequence[str]], count: int, what: str) -> list[list[str]]:

@@ -7,8 +7,8 @@ from comfy_api.latest import io
 
 from ..api_core.answering import M3ID, VCD, AvisC, Decoding, Greedy, Sample
 from ..api_core.answering.calibrated.vcd import NOISE_STEPS
+from ..api_core.choices import SCHEMES
 from ..api_core.errors import InvalidInput
-from ..api_core.models.lvlm.contrastive.weakened_prompts import SCHEMES
 from . import convert
 
 OWN_ALPHA = -1.0

@@ -23,6 +23,8 @@ RANKS = {
     "progress": 0,
     "choices": 0,
     "broadcast": 0,
+    "lazy": 0,
+    "settings": 0,
     "autograd": 0,
     "results": 0,
     "scales": 0,

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from ..choices import SCHEMES
 from ..errors import InvalidInput
 from .options import number
 
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from ..answering import Decoding
 
 DECODINGS = ("greedy", "sample", "AvisC", "VCD", "M3ID")
-SCHEMES = ("zeros", "ones", "noise", "attention mask")
 # Fields that every drawn answer has; they are idle where nothing is drawn.
 _DRAWING = ("top_p", "top_k", "seed")
 # Where the option's name differs from the field's: a mask has a threshold too.

@@ -10,10 +10,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from ...choices import SCHEMES, Scheme
 from ...errors import InvalidInput
 from ...models.catalog import avisc_alpha
 from ...models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt
-from ...models.lvlm.contrastive.weakened_prompts import SCHEMES, Scheme, left_out
+from ...models.lvlm.contrastive.weakened_prompts import left_out
 from .blind_tokens import BlindTokens, find_blind_tokens
 from .calibrated import Against, Calibrated, require_weight
 from .contrast import Contrast, linear_mix

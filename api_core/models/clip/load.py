@@ -15,6 +15,7 @@ from ..catalog import ClipEntry, find_clip_model, list_clip_models
 from ..devices import resolve_device, resolve_precision
 from ..files.download import get_snapshot
 from ..files.local import HubFiles, embedded_folder, existing_path
+from ..files.transformers_folder import CONFIG_NAME
 from ..files.weights import WEIGHT_SUFFIXES
 from . import open_clip_source, transformers_source
 from .model import SECOND_TO_LAST, ClipModel, Library, build_clip
@@ -87,10 +88,10 @@ def _load_path(path: Path) -> ClipModel:
         return _open_clip_file(path, path.stem, None)
     if (path / open_clip_source.CONFIG_NAME).is_file():
         return _open_clip_folder(path, path.name, None)
-    if (path / transformers_source.CONFIG_NAME).is_file():
+    if (path / CONFIG_NAME).is_file():
         return _transformers_folder(path, path.name, None)
     raise UnsupportedModel(
-        f"{path} holds neither {open_clip_source.CONFIG_NAME} (open_clip) nor {transformers_source.CONFIG_NAME} "
+        f"{path} holds neither {open_clip_source.CONFIG_NAME} (open_clip) nor {CONFIG_NAME} "
         "(transformers). Put the model's configuration beside its weights."
     )
 

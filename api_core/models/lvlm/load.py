@@ -13,6 +13,7 @@ from ..catalog import LvlmEntry, find_lvlm_model, list_lvlm_models
 from ..devices import DTYPES, resolve_device
 from ..files.download import get_snapshot
 from ..files.local import HubFiles, embedded_folder, existing_path
+from ..files.transformers_folder import is_complete
 from . import build as source
 from .model import LvlmModel, build_lvlm
 
@@ -90,10 +91,10 @@ def _existing(model: str | Path) -> Path:
 
 def _entry_folder(entry: LvlmEntry, allow_download: bool, folders: Sequence[Path], on_progress: Progress) -> Path:
     if entry.repo is None:
-        return embedded_folder(entry.name, source.is_complete)
+        return embedded_folder(entry.name, is_complete)
     return get_snapshot(
         HubFiles.of(entry, source.PATTERNS),
-        is_complete=source.is_complete,
+        is_complete=is_complete,
         folders=folders,
         allow_download=allow_download,
         on_progress=on_progress,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from pack.api_core.answering import DECODINGS, M3ID, VCD, AvisC, Decoding, Greedy, Sample
+from pack.api_core.choices import SCHEMES
 from pack.api_core.command_line import decoding_options, main
 from pack.api_core.command_line.decoding_options import add_decoding_options, chosen_decoding
 from pack.api_core.errors import InvalidInput
-from pack.api_core.models.lvlm.contrastive.weakened_prompts import SCHEMES
 
 SCENE = Path(__file__).resolve().parents[3] / "assets" / "scene.png"
 
