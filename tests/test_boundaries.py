@@ -23,6 +23,7 @@ RANKS = {
     "progress": 0,
     "whole_file": 0,
     "choices": 0,
+    "broadcast": 0,
     "lazy": 0,
     "settings": 0,
     "autograd": 0,

@@ -221,6 +221,7 @@ def trained_a_little(tmp_path_factory):
     return work, json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_many_questions_at_once_give_what_one_at_a_time_gives(trained_a_little):
     _, told = trained_a_little
     assert told["logits"] < 1e-4

@@ -40,6 +40,7 @@ def test_each_word_has_a_map_of_its_own(model, picture):
     assert found.evaluations > 0
 
 
+@pytest.mark.slow
 def test_why_this_answer_rather_than_that(model, picture):
     (found,) = explain(model, [picture], QUESTION, answers="red", instead_of="blue", steps=4)
     shown, hidden = found.evidence.preference
@@ -163,6 +164,7 @@ def test_settings_are_named_described_and_checked():
             resolve("m", known, wrong)
 
 
+@pytest.mark.slow
 def test_progress_goes_one_way_and_arrives(model, picture):
     told = []
     explain(

@@ -24,6 +24,7 @@ def model():
     return load_lvlm("tiny-lvlm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["igos++", "igos+"])
 def test_the_map_is_on_what_was_asked_about(model, drawn, picture, method):
     (found,) = explain(model, [picture], QUESTION, method=method)
@@ -42,9 +43,12 @@ def test_the_map_is_on_what_was_asked_about(model, drawn, picture, method):
 
 # The paper's own steps are compared with the released program elsewhere; here they would be hundreds of gradients each.
 QUICK = [method for method in list_explanation_methods() if "paper" not in method]
+SLOW = ("igos+", "igos++", "rise")
 
 
-@pytest.mark.parametrize("method", QUICK)
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in QUICK]
+)
 def test_every_method_gives_a_map_and_the_same_one_again(model, picture, method):
     one, other = (explain(model, [picture], QUESTION, answers="red", method=method, steps=0, seed=4)[0] for _ in "ab")
     values = one.map.parts[PART][0].values
