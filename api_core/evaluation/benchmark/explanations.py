@@ -18,11 +18,11 @@ from torch import Tensor
 
 from ...explanation.answer_objective import AnswerObjective
 from ...explanation.baselines import Baseline, baseline_picture
-from ...explanation.explain_one import compute_map, judge_map, picture_box
+from ...explanation.blend_batches import blend_batch_size, compute_map, judge_map
+from ...explanation.explain_one import picture_box
 from ...explanation.method import ExplainContext, ExplanationMethod
 from ...explanation.methods import METHODS
 from ...explanation.objective import ignore_preview
-from ...explanation.room import blends_at_once
 from ...explanation.word_evidence import tokens_of_words, word_evidence
 from ...geometry import place
 from ...models.conversation.case import Case
@@ -104,7 +104,7 @@ class ExplainCases:
         if not evidence.tokens:
             return {"kind": asked.kind, "left out": "does not depend on the picture"}
         objective = every.of(reply.token_ids, evidence.tokens)
-        unseen, chunk = objective.against(elsewhere), blends_at_once(self.model, objective)
+        unseen, chunk = objective.against(elsewhere), blend_batch_size(self.model, objective)
         found: dict[str, Any] = {}
         for method in self.methods:
             known = resolve(method.name, method.settings, None)
