@@ -21,8 +21,8 @@ Color = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Setting:
-    """One value that can be set. What it is, its default tells: a number, a switch (bool), a colour (three levels), words
-    (a tuple of texts), or one of `options`.
+    """One value that can be set: a number, one of `options`, or, as the default tells, a switch (bool), a colour (three
+    levels) or words (an empty tuple).
 
     name: the field or argument that it fills. default: the library's; None stands for the model's own value. least and
     most belong to a number's range. describes: one sentence for people, a node's tooltip. short: the same in the few

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import torch
@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ..attribution import LvlmHeatmap, clip_heatmap, lvlm_heatmap
 from ..choices import Reading
-from ..masks import tune
-from ..models.catalog import mask_defaults
+from ..masks import MaskSettings
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..models.server import ServerModel
@@ -129,29 +128,6 @@ def identity(model: ClipModel | LvlmModel | ServerModel) -> str:
         digest.update(name.encode())
         digest.update(taken.to("cpu", torch.float32).numpy().tobytes())
     return f"{model.name} {digest.hexdigest()[:12]}"
-
-
-@dataclass(frozen=True)
-class MaskSettings:
-    """From a map to a mask, as `masks.tune` takes it; None stands for the model's own contrast and smoothing."""
-
-    contrast: float | None = None
-    smoothing: float | None = None
-    interpolation: str = "lanczos"
-    threshold: float = 0.0
-    grow: int = 0
-    feather: float = 0.0
-    invert: bool = False
-
-    def resolved(self, model_name: str) -> MaskSettings:
-        """The same with that model's own values for None."""
-        own = mask_defaults(model_name, self.contrast, self.smoothing)
-        return replace(self, contrast=own.contrast, smoothing=own.smoothing)
-
-    def masks(self, heatmap: Heatmap) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
-        """One mask [H, W] per picture, and the warnings."""
-        tuned = tune(heatmap, **asdict(self.resolved(heatmap.pictures[0].model)))
-        return tuned.masks, tuned.warnings
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..answering import Answer
 from ..errors import InvalidInput
+from ..masks import tune
 from ..pictures import to_pil
 from ..progress import Progress
 from .cases import QuestionCase, pictures_of
@@ -90,7 +91,8 @@ class AskCases:
         on_progress: Progress,
     ) -> list[Tensor]:
         heatmap = prompting.maps(pictures, [case.map_query for case in cases], on_progress)
-        masks, warnings = prompting.mask.masks(heatmap)
+        tuned = tune(heatmap, prompting.mask)
+        masks, warnings = tuned.masks, tuned.warnings
         drawn = [prompting.draw(picture, mask) for picture, mask in zip(pictures, masks, strict=True)]
         for index, (case, outcome) in enumerate(zip(cases, outcomes, strict=True)):
             own = [*heatmap.pictures[index].warnings, *_warnings_of(index, len(cases), warnings)]

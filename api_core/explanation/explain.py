@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor
 
 from ..attribution.lvlm.per_case import checked_picture, spread, spread_hints
+from ..choices import BASELINES, Baseline
 from ..errors import AttentionPromptingError, InvalidInput
 from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
 from ..pictures import AnyPicture
 from ..progress import Progress, ignore_progress
 from ..settings import Number, resolve
-from .baselines import BASELINES, Baseline
 from .method import ExplanationMethod
 from .methods import DEFAULT_METHOD, METHODS
 from .one_answer import Wanted, explain_one

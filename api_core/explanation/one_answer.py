@@ -9,13 +9,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ..choices import Baseline
 from ..errors import InvalidInput
 from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
 from ..results import Box, Label, PictureMap, View
 from ..settings import MaskDefaults, Number
-from .baselines import Baseline, baseline_picture
+from .baselines import baseline_picture
 from .contrast import ContrastSubject, differing, other_reply
 from .faithfulness import Faithfulness, measure
 from .lvlm_subject import AnswerSubject

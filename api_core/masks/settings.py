@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..choices import INTERPOLATIONS, SMOOTHING_UNITS
 from ..errors import InvalidInput
-from ..settings import Setting
+from ..settings import MaskDefaults, Setting
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,15 @@ class MaskSettings:
             raise InvalidInput(
                 f"There is no smoothing unit {self.smoothing_unit!r}. Choose {' or '.join(SMOOTHING_UNITS)}."
             )
+
+    def with_defaults(self, defaults: MaskDefaults) -> "MaskSettings":
+        """The same with a map's own contrast and smoothing for None."""
+        made = self
+        if made.contrast is None:
+            made = replace(made, contrast=defaults.contrast)
+        if made.smoothing is None:
+            made = replace(made, smoothing=defaults.smoothing, smoothing_unit="patches")
+        return made
 
 
 MASK_SETTINGS = (

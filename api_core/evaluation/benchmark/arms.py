@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from ...errors import InvalidInput
+from ...masks import tune
 from ...morphology import box_mean, grow
 from ...overlay import BlurStyle, FadeStyle, Style
 from ...overlay import apply as draw_style
 from ...progress import Progress
 from ...results import Heatmap
 from ..cases import QuestionCase, pictures_of
-from ..map_sources import MapSource, MaskSettings
+from ..map_sources import MapSource
 from ..prompt_and_ask import Answerer
 from ..scoring import is_right
 
@@ -175,9 +176,9 @@ class _Masks:
 
 def _tuned(heatmap: Heatmap, look: Look) -> Sequence[Tensor]:
     if not look.threshold:
-        return MaskSettings(look.contrast, look.smoothing).masks(heatmap)[0]
-    settings = MaskSettings(look.contrast, 1, threshold=look.threshold)
-    return [_haloed(mask, look.smoothing) for mask in settings.masks(heatmap)[0]]
+        return tune(heatmap, contrast=look.contrast, smoothing=look.smoothing).masks
+    hard = tune(heatmap, contrast=look.contrast, smoothing=1, threshold=look.threshold).masks
+    return [_haloed(mask, look.smoothing) for mask in hard]
 
 
 def _haloed(mask: Tensor, smoothing: float) -> Tensor:

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...explanation.baselines import Baseline, baseline_picture
+from ...choices import Baseline
+from ...explanation.baselines import baseline_picture
 from ...explanation.faithfulness import measure
 from ...explanation.lvlm_subject import AnswerSubject
 from ...explanation.method import Explaining, ExplanationMethod, Found

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from ...attribution import list_lvlm_methods, list_methods
 from ...geometry import compose
+from ...masks import tune
 from ...models.clip import ClipModel
 from ...models.lvlm.model import LvlmModel
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap
 from ..cases import QuestionCase, pictures_of
 from ..localisation import prior_map, score_map
-from ..map_sources import ClipMaps, LvlmMaps, MaskSettings, identity
+from ..map_sources import ClipMaps, LvlmMaps, identity
 from ..results_file import Record
 from ..runner import run_cases
 from ..saliency import SALIENCY
@@ -140,7 +141,7 @@ class ClipParts:
         if len(parts) > 1:
             rows[f"CLIP {method}, complement of patch | {layer}"] = [-heat for heat in raw_part(heatmap, parts[-1])]
             for contrast in MERGE_CONTRASTS:
-                masks, _ = MaskSettings(contrast, 3).masks(heatmap)
+                masks = tune(heatmap, contrast=contrast, smoothing=3).masks
                 rows[f"CLIP {method}, merged, contrast {contrast} | {layer}"] = [mask.numpy() for mask in masks]
         return rows
 
@@ -153,7 +154,7 @@ class ClipDefaults:
 
     def __call__(self, pictures: Sequence[Tensor], cases: Sequence[QuestionCase], on_progress: Progress) -> Drawn:
         heatmap = ClipMaps(self.model)(pictures, [case.map_query for case in cases], on_progress)
-        masks, _ = MaskSettings().masks(heatmap)
+        masks = tune(heatmap).masks
         layer = heatmap.pictures[0].layer
         return {f"CLIP, the pack's defaults | {layer}": [mask.numpy() for mask in masks]}
 

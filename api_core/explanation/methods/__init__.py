@@ -1,5 +1,6 @@
 """The ways of explaining an answer, by name: a new one is one file and one line here."""
 
+from ...choices import EXPLANATION_METHOD
 from ..method import ExplanationMethod
 from . import chefer, controls, grad_cam, gradient, masks, own_attention, rise
 
@@ -20,7 +21,7 @@ METHODS: dict[str, ExplanationMethod] = {
         controls.RANDOM,
     )
 }
-DEFAULT_METHOD = masks.FAST_ONE.name
+DEFAULT_METHOD = EXPLANATION_METHOD
 
 
 def list_explanation_methods() -> tuple[str, ...]:
