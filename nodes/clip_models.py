@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from ..api_core.models.catalog import EMBEDDED_CLIP, find_clip_model, list_clip_models
+from ..api_core.models.catalog import EMBEDDED_CLIP, TRANSFORMERS_CLASSES, find_clip_model, list_clip_models
 from ..api_core.models.clip import ClipModel, engine
 from ..api_core.models.clip.load import load_clip
 from ..api_core.progress import Progress
 from . import host
 from .model_choices import ModelChoices, read_configuration, require_precision
 from .sockets import LoadedClip
-
-CLIP_FAMILIES = ("clip", "siglip", "siglip2")  # `model_type` in a transformers configuration
 
 
 def _catalog_name(name: str) -> str | None:
@@ -21,7 +19,7 @@ def _catalog_name(name: str) -> str | None:
 def _holds_clip(folder: Path) -> bool:
     if (folder / "open_clip_config.json").is_file():
         return True
-    return read_configuration(folder).get("model_type") in CLIP_FAMILIES
+    return read_configuration(folder).get("model_type") in TRANSFORMERS_CLASSES
 
 
 CHOICES: ModelChoices[LoadedClip] = ModelChoices(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from ..api_core.broadcast import broadcast_together
 from ..api_core.errors import InvalidInput
 from ..api_core.pictures import flatten_alpha
 
@@ -45,11 +46,6 @@ def to_batch(pictures: Sequence[Tensor], what: str) -> Tensor:
     return torch.stack(list(pictures))
 
 
-def broadcast(values: Sequence[Value], count: int) -> list[Value]:
-    """`count` values: those given, or the one given again and again."""
-    return list(values) * (count if len(values) == 1 else 1)
-
-
 @dataclass(frozen=True)
 class Cases:
     """What a node that takes lists is to do: one entry for each case.
@@ -75,24 +71,12 @@ def to_cases(
 
     Pictures are float32 [H, W, 3]; transparent ones are laid on white, as a language model would be shown them.
     """
-    pictures = {"image": _flatten_batches(image)}
     given = {name: batches for name, batches in (more_images or {}).items() if batches is not None}
-    pictures |= {f"more_images.{name}": _flatten_batches(batches) for name, batches in given.items()}
+    pictures = {"image": image, **{f"more_images.{name}": batches for name, batches in given.items()}}
     written = {name: [""] if values is None else list(values) for name, values in texts.items()}
-    counts = {name: len(values) for name, values in pictures.items()}
-    counts |= {name: len(values) for name, values in written.items()}
-    count = max(counts.values())
-    if 0 in counts.values() or not {*counts.values()} <= {1, count}:
-        listed = ", ".join(f"{found} of {name}" for name, found in counts.items())
-        raise InvalidInput(
-            f"These do not go together, case by case: {listed}. Give one of each for every case, or one for all."
-        )
-    each = {name: broadcast(values, count) for name, values in pictures.items()}
-    return Cases(
-        pictures=each.pop("image"),
-        texts={name: broadcast(values, count) for name, values in written.items()},
-        further=tuple(each.values()),
-    )
+    each = broadcast_together({**{name: _flatten_batches(batches) for name, batches in pictures.items()}, **written})
+    first, *further = (each[name] for name in pictures)
+    return Cases(pictures=first, texts={name: each[name] for name in written}, further=tuple(further))
 
 
 def single_value(values: Sequence[Value], name: str) -> Value:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from comfy_api.latest import io
 
 from ..api_core.answering import difference
+from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.settings import read_words
 from . import comfy_types, sockets, ui_files
@@ -54,7 +55,8 @@ class CompareAnswers(io.ComfyNode):
         if any(len(texts) not in (1, count) for texts in given):
             listed = ", ".join(f"{len(texts)} of {name}" for name, texts in zip(called, given, strict=True))
             raise InvalidInput(f"These do not go together, answer by answer: {listed}. Give as many of each, or one.")
-        found = [difference(case) for case in zip(*(comfy_types.broadcast(t, count) for t in given), strict=True)]
+        cases = zip(*(broadcast(texts, count, "answers") for texts in given), strict=True)
+        found = [difference(case) for case in cases]
         texts = [case.text(called) for case in found]
         comparison = [[[[p.text, p.differs] for p in pieces] for pieces in case.answers] for case in found]
         ui = {"text": texts, ui_files.KEY: [{"comparison": {"names": called, "cases": comparison}}]}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.pictures import as_masks
 from ..api_core.regions import Region, bounding_boxes, crop, crop_mask, find_regions, points
@@ -93,8 +94,8 @@ class FindRegions(io.ComfyNode):
         pictures = None if image is None else comfy_types.to_pictures(image)
         count = _count(masks, pictures)
         found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]
-        found = comfy_types.broadcast(found, count)
-        pairs = zip(comfy_types.broadcast(masks, count), found, strict=True)
+        found = broadcast(found, count, "masks")
+        pairs = zip(broadcast(masks, count, "masks"), found, strict=True)
         cut = [crop_mask(one, region)[None] for one, regions in pairs for region in regions]
         nothing = host.blocked(NOTHING_FOUND.format(threshold))
         return io.NodeOutput(
@@ -108,7 +109,7 @@ class FindRegions(io.ComfyNode):
 def _crops(pictures: Sequence[Tensor], found: Sequence[tuple[Region, ...]]) -> list[Tensor]:
     return [
         host.to_intermediate(crop(picture, region)[None])
-        for picture, regions in zip(comfy_types.broadcast(pictures, len(found)), found, strict=True)
+        for picture, regions in zip(broadcast(pictures, len(found), "pictures"), found, strict=True)
         for region in regions
     ]
 

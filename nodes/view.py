@@ -6,6 +6,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..api_core import overlay
+from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.masks import tune
 from ..api_core.panel import side_by_side
@@ -49,7 +50,7 @@ class View(io.ComfyNode):
                 f"View Heatmap cannot lay {len(masks)} maps over a batch of {len(pictures)}. "
                 "Connect the pictures that the map was made of."
             )
-        each = functools.partial(comfy_types.broadcast, count=len(pictures))
+        each = functools.partial(broadcast, count=len(pictures), what="maps")
         panels = [
             side_by_side([picture, overlay.apply(picture, mask, overlay.HeatStyle())], ("original", caption), TALLEST)
             for picture, mask, caption in zip(pictures, each(masks), each(captions), strict=True)

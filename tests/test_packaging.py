@@ -41,8 +41,11 @@ def tracked_files() -> list[str]:
 
 
 def ignored(name: str, patterns: list[str]) -> bool:
-    """The part of .gitignore's rules that .comfyignore may use: `folder/` at the root, and plain file names."""
-    return any(name.startswith(p) if p.endswith("/") else name == p for p in patterns)
+    """The part of .gitignore's rules that .comfyignore uses: `folder/` anywhere, `/folder/` at the root, file names."""
+    path = f"/{name}"
+    return any(
+        path.startswith(p) if p.startswith("/") else f"/{p}" in path if p.endswith("/") else name == p for p in patterns
+    )
 
 
 def comfyignore() -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any
 
 from torch import Tensor
 
+from ..broadcast import broadcast_together
 from ..errors import InvalidInput, UnsupportedModel
 from ..models.conversation.case import Case, Piece, Prepared
 from ..models.lvlm.model import LvlmModel
@@ -19,8 +20,6 @@ from .contrastive.blind_tokens import BlindTokens, blind_map
 from .decoding import Decoding, OnToken
 from .greedy_and_sample import Greedy
 from .templates import Template, find_template
-
-Value = TypeVar("Value")
 
 GREEDY = Greedy()
 AT_ONCE = 8
@@ -104,28 +103,24 @@ def _cases(
     hints: str | Sequence[str] | None,
     more_pictures: Sequence[Tensor | Sequence[Tensor]],
 ) -> list[Case]:
-    first = _listed(pictures, "pictures")
-    further = [_listed(slot, f"further pictures no. {number}") for number, slot in enumerate(more_pictures, 1)]
-    texts = {
+    lists: dict[str, list[Any]] = {
+        "pictures": _listed(pictures, "pictures"),
         "questions": _texts(questions),
         "previous answers": _texts(previous_answers or ""),
         "hints": _texts(hints or ""),
     }
-    counts = {"pictures": len(first), **{name: len(values) for name, values in texts.items()}}
-    counts |= {f"further pictures no. {number}": len(slot) for number, slot in enumerate(further, 1)}
-    count = max(counts.values())
-    if not {*counts.values()} <= {1, count}:
-        there = ", ".join(f"{found} {name}" for name, found in counts.items() if found != 1)
-        raise InvalidInput(f"These do not go together: {there}. Give one of each for every case, or one for all.")
+    slots = {
+        f"further pictures no. {n}": _listed(slot, f"further pictures no. {n}")
+        for n, slot in enumerate(more_pictures, 1)
+    }
+    first, asked, previous, hinted, *further = broadcast_together(lists | slots).values()
     cases = []
-    for index in range(count):
-        question, previous, hint = (_of(values, index) for values in texts.values())
+    for index, question in enumerate(asked):
         if not question.strip():
-            which = f" no. {index + 1}" if len(texts["questions"]) > 1 else ""
+            which = f" no. {index + 1}" if len(lists["questions"]) > 1 else ""
             raise InvalidInput(f"The question{which} is empty. Write what you want to know about the picture.")
-        sent = template.fill(question, previous_answer=previous, hint=hint)
-        shown = (_of(first, index), *(_of(slot, index) for slot in further))
-        cases.append(Case(shown, sent, system_prompt))
+        sent = template.fill(question, previous_answer=previous[index], hint=hinted[index])
+        cases.append(Case((first[index], *(slot[index] for slot in further)), sent, system_prompt))
     return cases
 
 
@@ -250,7 +245,3 @@ def _texts(texts: str | Sequence[str]) -> list[str]:
     if not found:
         raise InvalidInput("There is no question. Give one for all pictures, or one for each.")
     return found
-
-
-def _of(values: Sequence[Value], index: int) -> Value:
-    return values[index if len(values) > 1 else 0]

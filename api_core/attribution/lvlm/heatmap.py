@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...broadcast import broadcast, broadcast_texts, broadcast_words
 from ...choices import READINGS, Reading
 from ...errors import AttentionPromptingError, InvalidInput
 from ...models.catalog import mask_defaults
 from ...models.conversation.case import Case, Reply
 from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...models.lvlm.model import LvlmModel
-from ...pictures import AnyPicture
+from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap, PictureMap
 from .method import Asked, Relevance
 from .methods import DEFAULT_METHOD, LVLM_METHODS, LvlmMethod
-from .per_case import checked_picture, spread, spread_hints
 from .views import padded_to_square
 from .words import label_maps
 
@@ -70,11 +70,12 @@ def lvlm_heatmap(
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
     if max_new_tokens < 1 or (batch_size is not None and batch_size < 1):
         raise InvalidInput(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
-    asked = spread([questions] if isinstance(questions, str) else list(questions), count, "questions")
-    given = spread([answers] if isinstance(answers, str) or answers is None else list(answers), count, "answers")
-    hints = spread_hints(hint_words, count)
+    asked = broadcast_texts(questions, count, "questions")
+    given = broadcast_texts(answers, count, "answers")
+    hints = broadcast_words(hint_words, count, "lists of hint words")
     slots = [
-        spread([checked_picture(one) for one in slot], count, "further pictures") for slot in (pictures, *more_pictures)
+        broadcast([opaque_picture(one) for one in slot], count, "further pictures")
+        for slot in (pictures, *more_pictures)
     ]
     shown = [[padded_to_square(one, model) for one in slot] if reading == "upstream" else slot for slot in slots]
     model.family.require_places(model.module.config)

@@ -6,7 +6,16 @@ other model is used from a folder.
 
 from ...choices import Fit
 from ...settings import PAPER_DEFAULTS, MaskDefaults
-from .clip import CLIP_MODELS, DEFAULT_FIT, EMBEDDED_CLIP, ClipEntry, Source, find_clip_model, list_clip_models
+from .clip import (
+    CLIP_MODELS,
+    DEFAULT_FIT,
+    EMBEDDED_CLIP,
+    TRANSFORMERS_CLASSES,
+    ClipEntry,
+    Source,
+    find_clip_model,
+    list_clip_models,
+)
 from .lvlm import (
     EMBEDDED_LVLM,
     LVLM_MODELS,
@@ -27,6 +36,7 @@ __all__ = [
     "PAPER_DEFAULTS",
     "PRESETS",
     "RELATIVE_LAYER",
+    "TRANSFORMERS_CLASSES",
     "ClipEntry",
     "Fit",
     "LvlmEntry",
