@@ -27,7 +27,7 @@ OFFERED = {name: template for name, template in TEMPLATES.items() if "hint" not 
 # A decoding that was released gets no further setting, but a new name: the page saves values by place, and those of
 # `previous_answer`, which is optional, after those of the chosen decoding.
 NAMED = {decoding.name: decoding for decoding in DECODINGS}
-CHOICES = {name: decoding.settings for name, decoding in NAMED.items()}
+CHOICES = {name: decoding.settings() for name, decoding in NAMED.items()}
 
 
 def to_decoding(said: Mapping[str, Sequence[Any]] | None, seed: int) -> Decoding:

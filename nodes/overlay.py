@@ -10,7 +10,7 @@ from ..api_core.overlay import STYLES, apply
 from ..api_core.pictures import as_masks
 from . import comfy_types, host, sockets, ui_files, widgets
 
-FORMS = {form.title: form for style in STYLES for form in style.forms}
+FORMS = {form.title: form for style in STYLES for form in style.forms()}
 CHOICES = {title: form.settings for title, form in FORMS.items()}
 
 

@@ -26,7 +26,8 @@ def to_input(setting: Setting) -> io.Input:
         return io.String.Input(name, default="", **shown)
     least, most = setting.reach or (setting.least, setting.most)
     shown |= {"min": least if setting.own is None else setting.own, "max": most, "step": setting.step}
-    default = setting.own if default is None else default
+    if default is None:
+        default = setting.own
     if isinstance(least, int):
         return io.Int.Input(name, default=int(default), **shown)
     return io.Float.Input(name, default=default, **shown)

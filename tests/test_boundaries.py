@@ -20,8 +20,6 @@ NODES = ROOT / "nodes"
 # The longest matching prefix counts. A new module has to be given a rank here.
 RANKS = {
     "errors": 0,
-    "lazy": 0,
-    "settings": 0,
     "progress": 0,
     "choices": 0,
     "broadcast": 0,

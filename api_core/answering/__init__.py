@@ -1,7 +1,4 @@
-"""Asking a vision-language model: templates, decoding, and `ask` for local models and for servers alike.
-
-A new decoding is a file, and its name and an entry of `DECODINGS` here.
-"""
+"""Asking a vision-language model: templates, decoding, and `ask` for local models and for servers alike."""
 
 from typing import TYPE_CHECKING
 
@@ -10,6 +7,7 @@ from .contrastive.avisc import AvisC
 from .contrastive.m3id import M3ID
 from .contrastive.vcd import VCD
 from .decoding import Decoding
+from .decodings import DECODINGS
 from .differences import Difference, Piece, difference
 from .greedy_and_sample import Greedy, Sample
 from .templates import PLACES, TEMPLATES, Template, find_template
@@ -35,8 +33,5 @@ __all__ = [
     "difference",
     "find_template",
 ]
-
-DECODINGS: tuple[type[Decoding], ...] = (Greedy, Sample, AvisC, VCD, M3ID)
-"""New ones come last."""
 
 __getattr__, __dir__ = lazy(__name__, {"Answer": "asking", "ask": "asking"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -18,6 +19,7 @@ from ..progress import Progress, ignore_progress
 from ..results import Heatmap
 from .contrastive.blind_tokens import BlindTokens, blind_map
 from .decoding import Decoding, OnToken
+from .decodings import DECODINGS
 from .greedy_and_sample import Greedy
 from .templates import Template, find_template
 
@@ -83,8 +85,9 @@ def ask(
     tokens there are and the most there can be, at least at every token; raising from it stops within a token and, on a
     server, closes the connections. on_notice: lines on a server's retries, which are logged without it.
     """
-    if not isinstance(decoding, Decoding):
-        raise InvalidInput(f"{type(decoding).__name__} is no way of decoding. Use one of DECODINGS, such as Greedy().")
+    if type(decoding) not in DECODINGS:
+        known = ", ".join(kind.__name__ for kind in DECODINGS)
+        raise InvalidInput(f"{type(decoding).__name__} is no way of decoding. Use one of {known}.")
     if max_new_tokens < 1 or batch_size < 1:
         raise InvalidInput(f"max_new_tokens and batch_size must be at least 1, not {max_new_tokens} and {batch_size}.")
     filled = find_template(template)
@@ -138,13 +141,14 @@ def _locally(
     decoding = decoding.resolved_for(model.name)
     for start in range(0, len(cases), batch_size):
         prepared, notes = _prepared(model, cases[start : start + batch_size], decoding, thinking)
-        decoded = decoding.decode(
-            model,
+        generate = partial(
+            model.generate,
             prepared,
             max_new_tokens=max_new_tokens,
             on_token=_shifted(on_token, start),
             on_progress=_part(on_progress, start, len(prepared), len(cases)),
         )
+        decoded = decoding.decode(model, prepared, generate)
         answers += [
             Answer(
                 done.reply.text,

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..progress import Progress
-from ..settings import Setting
+from ..settings import Setting, settings_of
 
 if TYPE_CHECKING:
     from ..models.conversation.case import Prepared, Reply
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from .contrastive.blind_tokens import BlindTokens
 
 OnToken = Callable[[int, str], None]
+Generate = Callable[..., "Sequence[Reply]"]
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,20 @@ class DecodedReply:
 class Decoding:
     """The base of all decodings, which are data. torch is imported where one decodes, not where it is chosen.
 
-    name: what people choose. settings: what fills the fields, but for the seed. needs_layout: whether it finds
-    something out about image tokens that can be shown where they lie in the picture. passes: how often it has the
-    model read a prompt.
+    name: what people choose. order: of its settings in the node, where it is not that of the fields. needs_layout:
+    whether it finds something out about image tokens that can be shown where they lie in the picture. passes: how often
+    it has the model read a prompt.
     """
 
     name: ClassVar[str] = ""
-    settings: ClassVar[tuple[Setting, ...]] = ()
+    order: ClassVar[tuple[str, ...]] = ()
     needs_layout: ClassVar[bool] = False
     passes: ClassVar[int] = 1
+
+    @classmethod
+    def settings(cls) -> tuple[Setting, ...]:
+        """What can be set, but for the seed."""
+        return settings_of(cls, cls.order)
 
     @classmethod
     def of(cls, values: Mapping[str, Any], seed: int) -> Decoding:
@@ -49,16 +54,9 @@ class Decoding:
         """These settings for a model, by its name: what is left to the model is filled in, for the record."""
         return self
 
-    def decode(
-        self,
-        model: LvlmModel,
-        prepared: Prepared,
-        *,
-        max_new_tokens: int,
-        on_token: OnToken | None,
-        on_progress: Progress,
-    ) -> Sequence[DecodedReply]:
-        """The replies to prepared cases by a model on this machine."""
+    def decode(self, model: LvlmModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
+        """The replies to prepared cases by a model on this machine. generate: the model's, for these cases, its limit
+        and callbacks given."""
         raise NotImplementedError
 
     def for_server(self) -> Mapping[str, float] | None:

@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import InvalidInput
-from ..progress import Progress
-from ..settings import Setting
-from .decoding import DecodedReply, Decoding, OnToken
+from ..settings import setting
+from .decoding import DecodedReply, Decoding, Generate
 
 if TYPE_CHECKING:
     from ..models.conversation.case import Prepared
     from ..models.lvlm.model import LvlmModel
+
+
+SAMPLED, NUCLEUS = 0.7, 0.95
+"""The temperature and top_p of `Sample`."""
+
+
+def temperature_setting(default: float, least: float, advanced: bool = False) -> Any:
+    """The field `temperature`."""
+    return setting(
+        default,
+        0.0,
+        describes="Below 1 likely words become likelier; above 1 chance counts more. 0: no chance, the best word.",
+        short=f"above 0 words are drawn (default: 0; of sample {SAMPLED:g})",
+        reach=(least, 5.0),
+        step=0.05,
+        advanced=advanced,
+    )
+
+
+def top_p_setting(default: float, advanced: bool = False) -> Any:
+    """The field `top_p`."""
+    return setting(
+        default,
+        0.0,
+        1.0,
+        "Words are chosen among the likeliest that together reach this share; 1: among all.",
+        short=f"drawn among the likeliest (default: 1 for AvisC, VCD, M3ID, else {NUCLEUS:g})",
+        reach=(0.01, 1.0),
+        step=0.01,
+        advanced=advanced,
+    )
+
+
+def top_k_setting(advanced: bool = False) -> Any:
+    """The field `top_k`."""
+    return setting(
+        0,
+        0,
+        describes="Words are chosen among so many of the likeliest; 0: among all.",
+        short="drawn among so many, 0: all (default: 0)",
+        reach=(0, 1000),
+        advanced=advanced,
+    )
 
 
 @dataclass(frozen=True)
@@ -22,18 +64,9 @@ class Greedy(Decoding):
 
     name: ClassVar[str] = "greedy"
 
-    def decode(
-        self,
-        model: LvlmModel,
-        prepared: Prepared,
-        *,
-        max_new_tokens: int,
-        on_token: OnToken | None,
-        on_progress: Progress,
-    ) -> Sequence[DecodedReply]:
+    def decode(self, model: LvlmModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
         """One reply for each case."""
-        replies = model.generate(prepared, max_new_tokens=max_new_tokens, on_token=on_token, on_progress=on_progress)
-        return [DecodedReply(reply) for reply in replies]
+        return [DecodedReply(reply) for reply in generate()]
 
     def for_server(self) -> Mapping[str, float]:
         """No chance."""
@@ -48,64 +81,23 @@ class Sample(Decoding):
     this probability, above 0, 1 for all. top_k: only so many, 0 for all; not every server knows it.
     """
 
-    temperature: float = 0.7
-    top_p: float = 0.95
-    top_k: int = 0
-    seed: int = 0
-
     name: ClassVar[str] = "sample"
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting(
-            "temperature",
-            temperature,
-            0.0,
-            describes="Below 1 likely words become likelier; above 1 chance counts more. 0: no chance, the best word.",
-            short=f"above 0 words are drawn (default: 0; of sample {temperature:g})",
-            reach=(0.01, 5.0),
-            step=0.05,
-        ),
-        Setting(
-            "top_p",
-            top_p,
-            0.0,
-            1.0,
-            "Words are chosen among the likeliest that together reach this share; 1: among all.",
-            short=f"drawn among the likeliest (default: 1 for AvisC, VCD, M3ID, else {top_p:g})",
-            reach=(0.01, 1.0),
-            step=0.01,
-        ),
-        Setting(
-            "top_k",
-            top_k,
-            0,
-            describes="Words are chosen among so many of the likeliest; 0: among all.",
-            short="drawn among so many, 0: all (default: 0)",
-            reach=(0, 1000),
-        ),
-    )
+    temperature: float = temperature_setting(SAMPLED, least=0.01)
+    top_p: float = top_p_setting(NUCLEUS)
+    top_k: int = top_k_setting()
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < float("inf"):
             raise InvalidInput(f"The temperature must be above 0, not {self.temperature}. For 0 decode greedily.")
         require_draw(self.top_p, self.top_k, self.seed)
 
-    def decode(
-        self,
-        model: LvlmModel,
-        prepared: Prepared,
-        *,
-        max_new_tokens: int,
-        on_token: OnToken | None,
-        on_progress: Progress,
-    ) -> Sequence[DecodedReply]:
+    def decode(self, model: LvlmModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
         """One reply for each case."""
         from ..models.lvlm.generate.sampling import Sampling
 
         sampling = Sampling(self.temperature, self.top_p, self.top_k, self.seed)
-        replies = model.generate(
-            prepared, max_new_tokens=max_new_tokens, sampling=sampling, on_token=on_token, on_progress=on_progress
-        )
-        return [DecodedReply(reply) for reply in replies]
+        return [DecodedReply(reply) for reply in generate(sampling=sampling)]
 
     def for_server(self) -> Mapping[str, float]:
         """The settings; top_k only where it does something, as not every server knows it."""
@@ -119,13 +111,3 @@ def require_draw(top_p: float, top_k: int, seed: int) -> None:
         raise InvalidInput(f"top_p must be above 0 and at most 1, not {top_p}.")
     if top_k < 0 or not 0 <= seed < 1 << 64:
         raise InvalidInput(f"top_k and seed must be 0 or more (the seed below 2^64), not {top_k} and {seed}.")
-
-
-def occasional_draw(temperature: float, top_p: float) -> tuple[Setting, ...]:
-    """The settings of `Sample` for decodings that draw only when asked to, with their defaults."""
-    heat, share, count = Sample.settings
-    return (
-        replace(heat, default=temperature, reach=(0.0, 5.0), advanced=True),
-        replace(share, default=top_p, advanced=True),
-        replace(count, advanced=True),
-    )

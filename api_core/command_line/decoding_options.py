@@ -7,8 +7,8 @@ from ..answering import DECODINGS, Decoding, Sample
 from .flags import add_flag, add_flags_of_choices, flag_of, number, values_of_choice
 
 _NAMED = {decoding.name: decoding for decoding in DECODINGS}
-_DRAWING = {flag_of(setting) for setting in Sample.settings}
-_CHOICES = {name: decoding.settings for name, decoding in _NAMED.items()}
+_DRAWING = {flag_of(setting) for setting in Sample.settings()}
+_CHOICES = {name: decoding.settings() for name, decoding in _NAMED.items()}
 # The papers' own letters are named first.
 _LETTERS = ("alpha", "beta", "gamma")
 
@@ -22,7 +22,7 @@ def add_decoding_options(answer: argparse._ArgumentGroup) -> None:
         help="how words are chosen; AvisC, VCD, M3ID: against a second reading that sees only blind tokens, a noisy "
         "picture, or none (default: greedy, or sample where a temperature is given)",
     )
-    for setting in Sample.settings:
+    for setting in Sample.settings():
         add_flag(answer, setting, None)
     answer.add_argument("--seed", type=number(0, kind=int), default=0, help="of the draw, and of noise")
     own = {

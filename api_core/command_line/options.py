@@ -7,7 +7,7 @@ from ..choices import CLIP_METHODS, FITS, LVLM_METHODS, PRECISIONS, READINGS
 from ..masks import MASK_SETTINGS, MaskSettings
 from ..models.catalog import EMBEDDED_CLIP
 from ..overlay import STYLES, Style
-from ..settings import read_words
+from ..settings import read_words, settings_of
 from .flags import (
     OptionHelp,
     add_flag,
@@ -20,7 +20,7 @@ from .flags import (
 )
 
 _STYLES = {style.name: style for style in STYLES}
-_STYLE_SETTINGS = {name: style.settings for name, style in _STYLES.items()}
+_STYLE_SETTINGS = {name: settings_of(style) for name, style in _STYLES.items()}
 
 
 def add_models_options(parser: argparse.ArgumentParser) -> None:
@@ -121,4 +121,4 @@ def add_overlay_options(parser: argparse.ArgumentParser) -> None:
 def chosen_style(options: argparse.Namespace) -> Style:
     """The style with the values given for it. Raises InvalidInput for a value that belongs to another style."""
     given = values_of_choice(options, "style", options.style, _STYLE_SETTINGS)
-    return _STYLES[options.style].style(**given)
+    return _STYLES[options.style](**given)

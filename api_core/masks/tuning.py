@@ -52,7 +52,7 @@ def tune(
     enhance: its mask is 1 everywhere before `invert`, with a warning.
     """
     single = MaskSettings(
-        contrast, smoothing, interpolation, words or (), threshold, grow, grow_shape, feather, invert, smoothing_unit
+        contrast, smoothing, interpolation, words or (), threshold, grow, invert, smoothing_unit, feather, grow_shape
     )
     if settings is not None and single != MaskSettings():
         raise InvalidInput("Masks are tuned by `settings`, or by single ones, not by both. Leave one of them away.")

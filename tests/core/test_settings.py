@@ -9,13 +9,13 @@ from pack.api_core.answering import DECODINGS
 from pack.api_core.errors import InvalidInput
 from pack.api_core.masks import MASK_SETTINGS, MaskSettings
 from pack.api_core.overlay import STYLES
-from pack.api_core.settings import read_color, read_words, write_color
+from pack.api_core.settings import read_color, read_words, settings_of, write_color
 
 ROOT = Path(__file__).parents[2]
 TABLES = {
     "mask": MASK_SETTINGS,
-    **{form.title: form.settings for style in STYLES for form in style.forms},
-    **{decoding.name: decoding.settings for decoding in DECODINGS},
+    **{form.title: form.settings for style in STYLES for form in style.forms()},
+    **{decoding.name: decoding.settings() for decoding in DECODINGS},
 }
 
 
@@ -45,9 +45,9 @@ def test_every_setting_is_described_and_of_one_kind(name: str) -> None:
 def test_the_tables_hold_the_defaults_of_what_they_fill() -> None:
     assert MaskSettings(**{setting.name: setting.default for setting in MASK_SETTINGS}) == MaskSettings()
     for style in STYLES:
-        assert style.style(**{setting.name: setting.default for setting in style.settings}) == style.style()
+        assert style(**{setting.name: setting.default for setting in settings_of(style)}) == style()
     for decoding in DECODINGS:
-        values = {setting.name: setting.default for setting in decoding.settings}
+        values = {setting.name: setting.default for setting in decoding.settings()}
         assert decoding.of(values, seed=0) == decoding()
 
 

@@ -163,7 +163,7 @@ class TestAsk:
 
         assert list(CHOICES) == [decoding.name for decoding in DECODINGS]
         for decoding in DECODINGS:
-            shown = {name: [value] for name, value in default_values(decoding.settings).items()}
+            shown = {name: [value] for name, value in default_values(decoding.settings()).items()}
             assert to_decoding({"decoding": [decoding.name], **shown}, 0) == decoding()
             assert to_decoding({"decoding": [decoding.name]}, 0) == decoding()
 

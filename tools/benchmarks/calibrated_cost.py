@@ -45,9 +45,7 @@ MOST_KEPT = 1_000_000
 def runs(model: LvlmModel, prepared: Prepared, tokens: int) -> dict[str, Callable[[], None]]:
     def by(decoding: Decoding) -> Callable[[], None]:
         def answer() -> None:
-            decoding.decode(
-                model, prepared, max_new_tokens=tokens, on_token=None, on_progress=lambda done, total: None
-            )
+            decoding.decode(model, prepared, partial(model.generate, prepared, max_new_tokens=tokens))
 
         return answer
 

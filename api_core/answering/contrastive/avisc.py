@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 from ...choices import SCHEMES, Scheme
 from ...errors import InvalidInput
 from ...models.catalog import avisc_alpha
-from ...settings import Setting
-from .base import ContrastiveDecoding, SecondPass, alpha_setting, require_weight
+from ...settings import setting
+from .base import PICKING, ContrastiveDecoding, SecondPass, alpha_setting, require_weight
 
 if TYPE_CHECKING:
     from ...models.conversation.case import Case
@@ -33,47 +33,35 @@ class AvisC(ContrastiveDecoding):
     lambda. scheme: what stands in the place of the other image tokens in the second pass (see `SCHEMES`).
     """
 
-    alpha: float | None = None
-    gamma: float = 0.5
-    threshold: float = 1.0
-    scheme: Scheme = "zeros"
-
     name: ClassVar[str] = "AvisC"
+    order: ClassVar[tuple[str, ...]] = ("alpha", "threshold", "gamma", "scheme", *PICKING)
     needs_layout: ClassVar[bool] = True
-    settings: ClassVar[tuple[Setting, ...]] = (
-        alpha_setting(alpha),
-        Setting(
-            "threshold",
-            threshold,
-            describes="A token is blind from so many standard deviations above the mean attention. Lower: more are.",
-            short="above the mean, from where on attention makes a token blind",
-            reach=(-10.0, 10.0),
-            step=0.1,
-            flag="blind-threshold",
-            unit="deviations",
-        ),
-        Setting(
-            "gamma",
-            gamma,
-            0.0,
-            1.0,
-            "Blind tokens are sought in the layers that look most, which together have this share of it all.",
-            short="the share of attention that its layers have",
-            step=0.05,
-            advanced=True,
-        ),
-        Setting(
-            "scheme",
-            scheme,
-            describes=(
-                "What the second reading gets in the place of other tokens: zeros, ones, noise, or nothing at all "
-                "(attention mask)."
-            ),
-            short="what the other tokens become",
-            options=SCHEMES,
-            advanced=True,
-        ),
-        *ContrastiveDecoding.picking,
+    alpha: float | None = alpha_setting(None)
+    gamma: float = setting(
+        0.5,
+        0.0,
+        1.0,
+        "Blind tokens are sought in the layers that look most, which together have this share of it all.",
+        short="the share of attention that its layers have",
+        step=0.05,
+        advanced=True,
+    )
+    threshold: float = setting(
+        1.0,
+        describes="A token is blind from so many standard deviations above the mean attention. Lower: more are.",
+        short="above the mean, from where on attention makes a token blind",
+        reach=(-10.0, 10.0),
+        step=0.1,
+        flag="blind-threshold",
+        unit="deviations",
+    )
+    scheme: Scheme = setting(
+        "zeros",
+        describes="What the second reading gets in the place of other tokens: zeros, ones, noise, or nothing at all "
+        "(attention mask).",
+        short="what the other tokens become",
+        options=SCHEMES,
+        advanced=True,
     )
 
     def __post_init__(self) -> None:

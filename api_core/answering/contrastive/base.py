@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import InvalidInput
-from ...progress import Progress
-from ...settings import Setting
-from ..decoding import DecodedReply, Decoding, OnToken
-from ..greedy_and_sample import occasional_draw, require_draw
+from ...settings import setting
+from ..decoding import DecodedReply, Decoding, Generate
+from ..greedy_and_sample import require_draw, temperature_setting, top_k_setting, top_p_setting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
     from .logit_contrast import LogitContrast
 
 
+PICKING = ("beta", "temperature", "top_p", "top_k")
+"""The settings that all of them have."""
+
+
 @dataclass(frozen=True)
 class ContrastiveDecoding(Decoding):
     """The base of decodings from two passes.
@@ -33,26 +36,20 @@ class ContrastiveDecoding(Decoding):
     top_p, top_k and seed. The papers draw with temperature 1.
     """
 
-    beta: float = 0.1
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    seed: int = 0
-
     passes: ClassVar[int] = 2
-    picking: ClassVar[tuple[Setting, ...]] = (
-        Setting(
-            "beta",
-            beta,
-            0.0,
-            1.0,
-            "Words that are not this likely, measured by the likeliest, are never taken. 1: as greedy.",
-            short="how likely a word has to be at all",
-            step=0.05,
-            advanced=True,
-        ),
-        *occasional_draw(temperature, top_p),
+    beta: float = setting(
+        0.1,
+        0.0,
+        1.0,
+        "Words that are not this likely, measured by the likeliest, are never taken. 1: as greedy.",
+        short="how likely a word has to be at all",
+        step=0.05,
+        advanced=True,
     )
+    temperature: float = temperature_setting(0.0, least=0.0, advanced=True)
+    top_p: float = top_p_setting(1.0, advanced=True)
+    top_k: int = top_k_setting(advanced=True)
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.beta <= 1:
@@ -65,43 +62,26 @@ class ContrastiveDecoding(Decoding):
         """What this model's prompts are read against."""
         raise NotImplementedError
 
-    def decode(
-        self,
-        model: LvlmModel,
-        prepared: Prepared,
-        *,
-        max_new_tokens: int,
-        on_token: OnToken | None,
-        on_progress: Progress,
-    ) -> Sequence[DecodedReply]:
+    def decode(self, model: LvlmModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
         """One reply for each case, its tokens picked of both passes."""
         from ...models.lvlm.contrastive.second_pass import contrastive_decoding
         from ...models.lvlm.generate.sampling import Sampling
 
         second = self.second_pass(model)
         draws = Sampling(self.temperature, self.top_p, self.top_k, self.seed) if self.temperature else None
-        replies = model.generate(
-            prepared,
-            max_new_tokens=max_new_tokens,
-            sampling=draws,
-            around=partial(contrastive_decoding, model, second),
-            on_token=on_token,
-            on_progress=on_progress,
-        )
+        replies = generate(sampling=draws, around=partial(contrastive_decoding, model, second))
         return [
             DecodedReply(reply, second.blind_tokens(case)) for case, reply in zip(prepared.cases, replies, strict=True)
         ]
 
 
-def alpha_setting(default: float | None) -> Setting:
-    """The weight of the second pass; None is the model's own."""
-    return Setting(
-        "alpha",
+def alpha_setting(default: float | None) -> Any:
+    """The field `alpha`, the weight of the second pass; None is the model's own."""
+    return setting(
         default,
         0.0,
-        describes=(
-            "How much the second reading counts against the answer; 0: not at all. Below 0: the model's own value."
-        ),
+        describes="How much the second reading counts against the answer; 0: not at all. "
+        "Below 0: the model's own value.",
         short="how much the second reading counts against",
         reach=(0.0, 20.0),
         step=0.1,

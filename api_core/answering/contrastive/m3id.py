@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ...settings import Setting
-from .base import ContrastiveDecoding, SecondPass, require_weight
+from ...settings import setting
+from .base import PICKING, ContrastiveDecoding, SecondPass, require_weight
 
 if TYPE_CHECKING:
     from ...models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt
@@ -24,22 +24,15 @@ class M3ID(ContrastiveDecoding):
     second pass's prompt has the image tokens in place, but nothing looks at them.
     """
 
-    forgetting: float = 0.02
-
     name: ClassVar[str] = "M3ID"
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting(
-            "forgetting",
-            forgetting,
-            0.0,
-            describes=(
-                "How much more each further word is weighed against the reading without a picture; 0: not at all."
-            ),
-            short="how fast the picture is forgotten",
-            reach=(0.0, 2.0),
-            step=0.01,
-        ),
-        *ContrastiveDecoding.picking,
+    order: ClassVar[tuple[str, ...]] = ("forgetting", *PICKING)
+    forgetting: float = setting(
+        0.02,
+        0.0,
+        describes="How much more each further word is weighed against the reading without a picture; 0: not at all.",
+        short="how fast the picture is forgotten",
+        reach=(0.0, 2.0),
+        step=0.01,
     )
 
     def __post_init__(self) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ...errors import InvalidInput
-from ...settings import Setting
-from .base import ContrastiveDecoding, SecondPass, alpha_setting, require_weight
+from ...settings import setting
+from .base import PICKING, ContrastiveDecoding, SecondPass, alpha_setting, require_weight
 
 if TYPE_CHECKING:
     from ...models.conversation.case import Prepared
@@ -31,22 +31,16 @@ class VCD(ContrastiveDecoding):
     steps of forward diffusion the picture goes, 0 (as it is) to all.
     """
 
-    alpha: float = 1.0
-    noise_step: int = 500
-
     name: ClassVar[str] = "VCD"
-    settings: ClassVar[tuple[Setting, ...]] = (
-        alpha_setting(alpha),
-        Setting(
-            "noise_step",
-            noise_step,
-            0,
-            NOISE_STEPS,
-            "How noisy the second reading's picture is; 0: not at all.",
-            short="how noisy the picture is",
-            unit="step",
-        ),
-        *ContrastiveDecoding.picking,
+    order: ClassVar[tuple[str, ...]] = ("alpha", "noise_step", *PICKING)
+    alpha: float = alpha_setting(1.0)
+    noise_step: int = setting(
+        500,
+        0,
+        NOISE_STEPS,
+        "How noisy the second reading's picture is; 0: not at all.",
+        short="how noisy the picture is",
+        unit="step",
     )
 
     def __post_init__(self) -> None:

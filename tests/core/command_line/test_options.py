@@ -55,7 +55,7 @@ def test_a_value_of_another_style_is_an_error_not_ignored(arguments: Sequence[st
 
 def test_every_style_can_be_chosen_as_it_comes() -> None:
     for choice in STYLES:
-        assert chosen_style(parse("--style", choice.name)) == choice.style()
+        assert chosen_style(parse("--style", choice.name)) == choice()
 
 
 @pytest.mark.parametrize(
