@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..choices import Baseline
 from ..errors import InvalidInput
 from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
@@ -16,7 +17,7 @@ from ..results import Box, Label, PictureMap, View
 from ..settings import MaskDefaults, Number
 from .answer_contrast import AnyObjective, ContrastObjective, differing, other_reply
 from .answer_objective import AnswerObjective
-from .baselines import Baseline, baseline_picture
+from .baselines import baseline_picture
 from .blend_batches import blend_batch_size, compute_map, judge_map, with_fewer_blends
 from .faithfulness import Faithfulness
 from .method import ExplainContext, ExplanationMethod, MethodResult

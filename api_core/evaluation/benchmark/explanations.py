@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...choices import Baseline
 from ...explanation.answer_objective import AnswerObjective
-from ...explanation.baselines import Baseline, baseline_picture
+from ...explanation.baselines import baseline_picture
 from ...explanation.blend_batches import blend_batch_size, compute_map, judge_map
 from ...explanation.explain_one import picture_box
 from ...explanation.method import ExplainContext, ExplanationMethod

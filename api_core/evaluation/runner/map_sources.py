@@ -13,7 +13,6 @@ from torch import Tensor
 from ...attribution import LvlmHeatmap, clip_heatmap, lvlm_heatmap
 from ...choices import Reading
 from ...masks import MaskSettings
-from ...models.catalog import mask_defaults
 from ...models.clip import ClipModel
 from ...models.lvlm.model import LvlmModel
 from ...models.server import ServerModel
@@ -24,7 +23,6 @@ from ...results import Heatmap
 
 # Of each tensor of weights.
 _SAMPLES = 32
-_RECORDED = ("contrast", "smoothing", "interpolation", "threshold", "grow", "feather", "invert")
 
 
 class MapSource(Protocol):
@@ -111,12 +109,6 @@ def identity(model: ClipModel | LvlmModel | ServerModel) -> str:
         digest.update(name.encode())
         digest.update(taken.to("cpu", torch.float32).numpy().tobytes())
     return f"{model.name} {digest.hexdigest()[:12]}"
-
-
-def mask_record(mask: MaskSettings, model_name: str) -> dict[str, Any]:
-    """The settings of a mask as results tell them, with that model's own values for None."""
-    own = mask_defaults(model_name, mask.contrast, mask.smoothing)
-    return {name: getattr(mask, name) for name in _RECORDED} | {"contrast": own.contrast, "smoothing": own.smoothing}
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,3 @@ class DemoScene(io.ComfyNode):
         ]
         image = host.to_intermediate(torch.as_tensor(drawn.picture, dtype=torch.float32).clamp(0, 1).unsqueeze(0))
         return io.NodeOutput(image, ", ".join(item.name for _, item in found), [boxes])
-
-
-NODES: list[type[io.ComfyNode]] = [DemoScene]

@@ -11,12 +11,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...models.catalog import mask_defaults
+from ...models.conversation.case import Case, Row
+from ...models.lvlm.inputs.token_views import views_of_pictures
+from ...results import Heatmap, Label, PictureMap
+
+METHOD = "blind tokens"
+
 
 @dataclass(frozen=True)
 class BlindTokens:
     """layers: those that the choice was made on, most attentive first. shares: of all layers' attention to the picture,
     by layer. attention: float32 [n], of the chosen layers to each image token, picture after picture. blind: bool [n],
-    the ones above the threshold; the second reading sees these alone.
+    the ones above the threshold; the second pass sees these alone.
     """
 
     layers: tuple[int, ...]
@@ -48,3 +55,19 @@ def find_blind_tokens(attention: dict[int, Tensor], gamma: float, threshold: flo
     # Compared without adding them up first: an infinite threshold must not meet a deviation of nothing.
     blind = (mean - mean.mean()) >= threshold * mean.std() if mean.std() > 0 else torch.full(mean.shape, threshold <= 0)
     return BlindTokens(tuple(chosen), shares, mean, blind)
+
+
+def blind_map(row: Row, case: Case, blind: BlindTokens, model_name: str) -> Heatmap | None:
+    """A map of each picture of a case: 1 at blind tokens, 0 at others. None where the tokens have no known place."""
+    if row.places is None:
+        return None
+    sizes = [(picture.shape[0], picture.shape[1]) for picture in case.pictures]
+    views = views_of_pictures(row, blind.blind.float()[None], "precise", sizes)
+    label = Label(METHOD, "whole")
+    layer = blind.layers[0] if len(blind.layers) == 1 else None
+    return Heatmap(
+        tuple(
+            PictureMap(size, (label,), {METHOD: own}, METHOD, model_name, layer, defaults=mask_defaults(model_name))
+            for size, own in zip(sizes, views, strict=True)
+        )
+    )

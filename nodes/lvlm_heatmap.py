@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..api_core.attribution import LVLM_METHODS, lvlm_heatmap
-from ..api_core.choices import READINGS, Reading
-from . import convert, faces, host, lvlm_models, sockets
+from ..api_core.attribution import lvlm_heatmap
+from ..api_core.choices import LVLM_METHODS, READINGS, Reading
+from ..api_core.settings import read_words
+from . import comfy_types, host, lvlm_models, sockets, ui_files
 
 AUTO = "auto"
 NO_FURTHER = "LVLM Heatmap was given no further pictures. Connect some to more_images, or disconnect this output."
@@ -62,7 +63,8 @@ class LVLMHeatmap(io.ComfyNode):
                     default=AUTO,
                     advanced=True,
                     tooltip=" ".join(
-                        [f"{AUTO}: the reading's own.", *(f"{m.name}: {m.describes}" for m in LVLM_METHODS.values())]
+                        f"{name}: {describes}"
+                        for name, describes in {AUTO: "the reading's own.", **LVLM_METHODS}.items()
                     ),
                 ),
                 io.String.Input(
@@ -129,17 +131,20 @@ class LVLMHeatmap(io.ComfyNode):
         answer: Sequence[str] | None = None,
         more_images: Mapping[str, Sequence[Tensor]] | None = None,
     ) -> io.NodeOutput:
-        cases = convert.to_cases(image, more_images, question=question, answer=answer, hint_words=hint_words)
-        limit, chosen = convert.only(max_new_tokens, "max_new_tokens"), convert.only(method, "method")
+        cases = comfy_types.to_cases(image, more_images, question=question, answer=answer, hint_words=hint_words)
+        limit, chosen = (
+            comfy_types.single_value(max_new_tokens, "max_new_tokens"),
+            comfy_types.single_value(method, "method"),
+        )
         found = lvlm_heatmap(
-            lvlm_models.on_device(convert.only(lvlm, "lvlm"), cases, limit),
+            lvlm_models.on_device(comfy_types.single_value(lvlm, "lvlm"), cases, limit),
             cases.pictures,
             cases.texts["question"],
-            answers=convert.written_or_none(cases.texts["answer"]),
-            hint_words=[convert.to_words(words) for words in cases.texts["hint_words"]],
+            answers=comfy_types.blank_to_none(cases.texts["answer"]),
+            hint_words=[read_words(words) for words in cases.texts["hint_words"]],
             method=None if chosen == AUTO else chosen,
-            layers=convert.to_layers(convert.only(layers, "layers")),
-            reading=convert.only(reading, "reading"),
+            layers=comfy_types.to_layers(comfy_types.single_value(layers, "layers")),
+            reading=comfy_types.single_value(reading, "reading"),
             max_new_tokens=limit,
             more_pictures=cases.further,
             on_progress=host.progress(cls.hidden.unique_id),
@@ -150,8 +155,5 @@ class LVLMHeatmap(io.ComfyNode):
             found.heatmap,
             answers,
             list(found.further) or host.blocked(NO_FURTHER),
-            ui=faces.entry(heatmap=found.heatmap, pictures=cases.pictures, answers=answers),
+            ui=ui_files.ui_entry(heatmap=found.heatmap, pictures=cases.pictures, answers=answers),
         )
-
-
-NODES: list[type[io.ComfyNode]] = [LVLMHeatmap]

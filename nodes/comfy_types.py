@@ -29,19 +29,6 @@ def to_pictures(image: Tensor) -> list[Tensor]:
     return list(batch.unbind(0))
 
 
-def to_mask_batch(mask: Tensor) -> Tensor:
-    """A MASK in any shape that packs use ([H, W], [B, H, W], [B, 1, H, W], [B, H, W, 1]) as float32 [B, H, W]."""
-    if mask.ndim == 4 and mask.shape[1] == 1:
-        batch = mask[:, 0]
-    elif mask.ndim == 4 and mask.shape[-1] == 1:
-        batch = mask[..., 0]
-    else:
-        batch = mask.unsqueeze(0) if mask.ndim == 2 else mask
-    if batch.ndim != 3 or 0 in batch.shape:
-        raise InvalidInput(f"A mask must be [B, H, W], not {list(mask.shape)}.")
-    return batch.detach().to("cpu", torch.float32)
-
-
 def to_picture_batch(image: Tensor) -> Tensor:
     """An IMAGE as one float32 tensor [B, H, W, 3 or 4] on the CPU, not copied where it is that already."""
     pictures = to_pictures(image)
@@ -50,7 +37,7 @@ def to_picture_batch(image: Tensor) -> Tensor:
     return torch.stack(pictures)
 
 
-def stacked(pictures: Sequence[Tensor], what: str) -> Tensor:
+def to_batch(pictures: Sequence[Tensor], what: str) -> Tensor:
     """Pictures or masks of one size as a batch."""
     sizes = {tuple(picture.shape) for picture in pictures}
     if len(sizes) != 1:
@@ -87,32 +74,32 @@ def to_cases(
     given = {name: batches for name, batches in (more_images or {}).items() if batches is not None}
     pictures = {"image": image, **{f"more_images.{name}": batches for name, batches in given.items()}}
     written = {name: [""] if values is None else list(values) for name, values in texts.items()}
-    each = broadcast_together({**{name: _strung_together(batches) for name, batches in pictures.items()}, **written})
+    each = broadcast_together({**{name: _flatten_batches(batches) for name, batches in pictures.items()}, **written})
     first, *further = (each[name] for name in pictures)
     return Cases(pictures=first, texts={name: each[name] for name in written}, further=tuple(further))
 
 
-def only(values: Sequence[Value], name: str) -> Value:
+def single_value(values: Sequence[Value], name: str) -> Value:
     """The one value of a setting on a node that takes lists; a setting serves every case."""
     if not values or any(value is not values[0] and value != values[0] for value in values):
         raise InvalidInput(f"{name} is one setting for all cases, and got {len(values)} values. Connect a single one.")
     return values[0]
 
 
-def only_each(settings: Mapping[str, Sequence[Any]] | None) -> dict[str, Any]:
+def single_values(settings: Mapping[str, Sequence[Any]] | None) -> dict[str, Any]:
     """The same for a dynamic input, whose own name and settings each arrive as a list.
 
     Of a setting that is left out ComfyUI hands over None; the library's default is then for it.
     """
-    return {name: only(values, name) for name, values in (settings or {}).items() if values is not None}
+    return {name: single_value(values, name) for name, values in (settings or {}).items() if values is not None}
 
 
-def written_or_none(texts: Sequence[str]) -> list[str | None]:
+def blank_to_none(texts: Sequence[str]) -> list[str | None]:
     """Texts of which an empty one means that there is none."""
     return [text if text.strip() else None for text in texts]
 
 
-def _strung_together(batches: Sequence[Tensor]) -> list[Tensor]:
+def _flatten_batches(batches: Sequence[Tensor]) -> list[Tensor]:
     return [flatten_alpha(picture) for batch in batches for picture in to_pictures(batch)]
 
 
@@ -134,19 +121,3 @@ def to_layer(text: str) -> int | None:
     if not re.fullmatch(r"[+-]?\d{1,6}", text):
         raise InvalidInput(f"The layer must be auto or a whole number (negative counts from the end), not {text!r}.")
     return int(text)
-
-
-def to_words(text: str) -> tuple[str, ...]:
-    """The `words` field: words between commas, without empty ones."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def to_color(text: str) -> tuple[float, float, float]:
-    """A colour as editors write it, "#rrggbb" or "#rgb", as red, green, blue in 0..1."""
-    digits = text.strip().removeprefix("#")
-    if re.fullmatch(r"[0-9a-fA-F]{3}", digits):
-        digits = "".join(digit * 2 for digit in digits)
-    if not re.fullmatch(r"[0-9a-fA-F]{6}", digits):
-        raise InvalidInput(f"A colour must be written as #rrggbb, for example #808080, not {text!r}.")
-    red, green, blue = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
-    return red, green, blue

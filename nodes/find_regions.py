@@ -8,8 +8,9 @@ from torch import Tensor
 
 from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
+from ..api_core.pictures import as_masks
 from ..api_core.regions import Region, bounding_boxes, crop, crop_mask, find_regions, points
-from . import convert, host, sockets
+from . import comfy_types, host, sockets
 
 NOTHING_FOUND = "Find Regions found nothing that reaches the threshold of {}. Lower it, or look at the mask."
 NO_PICTURE = "Find Regions has no picture to cut from. Connect the pictures of the mask to its image input."
@@ -89,8 +90,8 @@ class FindRegions(io.ComfyNode):
     def execute(
         cls, mask: Tensor, threshold: float, max_regions: int, padding: int, image: Tensor | None = None
     ) -> io.NodeOutput:
-        masks = list(convert.to_mask_batch(mask))
-        pictures = None if image is None else convert.to_pictures(image)
+        masks = list(as_masks(mask))
+        pictures = None if image is None else comfy_types.to_pictures(image)
         count = _count(masks, pictures)
         found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]
         found = broadcast(found, count, "masks")
@@ -126,6 +127,3 @@ def _count(masks: Sequence[Tensor], pictures: Sequence[Tensor] | None) -> int:
             f"and {len(pictures)} of {width} x {height}. Connect the pictures that the mask was made of."
         )
     return count
-
-
-NODES: list[type[io.ComfyNode]] = [FindRegions]

@@ -8,16 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
-
 from ...errors import InvalidInput
-from ...models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt
-from ...models.lvlm.contrastive.weakened_prompts import PictureEmbeddings, noised_pictures, with_other_pictures
-from .calibrated import Against, Calibrated, require_weight
-from .contrast import Contrast, linear_mix
+from ...settings import setting
+from .base import PICKING, ContrastiveDecoding, SecondPass, alpha_setting, require_weight
 
 if TYPE_CHECKING:
     from ...models.conversation.case import Prepared
+    from ...models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt
+    from ...models.lvlm.contrastive.weakened_prompts import PictureEmbeddings
     from ...models.lvlm.model import LvlmModel
 
 NOISE_STEPS = 1000
@@ -26,16 +24,24 @@ _SLOPE = 6.0
 
 
 @dataclass(frozen=True)
-class VCD(Calibrated):
+class VCD(ContrastiveDecoding):
     """Visual contrastive decoding.
 
-    alpha: how much the second reading counts against the answer, 0 or more. noise_step: how many of the NOISE_STEPS
+    alpha: how much the second pass counts against the answer, 0 or more. noise_step: how many of the NOISE_STEPS
     steps of forward diffusion the picture goes, 0 (as it is) to all.
     """
 
     name: ClassVar[str] = "VCD"
-    alpha: float = 1.0
-    noise_step: int = 500
+    order: ClassVar[tuple[str, ...]] = ("alpha", "noise_step", *PICKING)
+    alpha: float = alpha_setting(1.0)
+    noise_step: int = setting(
+        500,
+        0,
+        NOISE_STEPS,
+        "How noisy the second reading's picture is; 0: not at all.",
+        short="how noisy the picture is",
+        unit="step",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,31 +49,39 @@ class VCD(Calibrated):
         if not 0 <= self.noise_step <= NOISE_STEPS:
             raise InvalidInput(f"noise_step must be from 0 to {NOISE_STEPS}, not {self.noise_step}.")
 
-    def against(self, model: LvlmModel) -> Against:
-        """The second reading of this model's prompts."""
-        return SeesNoise(self)
+    def second_pass(self, model: LvlmModel) -> SecondPass:
+        """The picture under noise."""
+        return NoisyPicture(self)
 
 
 def share_left(noise_step: int) -> float:
     """How much of the picture's variance is left after so many steps: each takes away a little more than the last, the
     shares rising along a sigmoid."""
+    import torch
+
     taken = torch.linspace(-_SLOPE, _SLOPE, NOISE_STEPS, dtype=torch.float64).sigmoid() * (_MOST - _LEAST) + _LEAST
     return float((1 - taken[:noise_step]).prod())
 
 
-class SeesNoise(Against):
+class NoisyPicture(SecondPass):
     """Sees the picture under noise."""
 
     def __init__(self, decoding: VCD) -> None:
-        super().__init__(Contrast(linear_mix(decoding.alpha), decoding.beta))
+        from .logit_contrast import LogitContrast, linear_mix
+
+        super().__init__(LogitContrast(linear_mix(decoding.alpha), decoding.beta))
         self._decoding = decoding
         self._noised: list[PictureEmbeddings] = []
 
     def begin(self, model: LvlmModel, prepared: Prepared) -> None:
         """Have the noised pictures encoded: beforehand, since models remember the positions of what they encode."""
+        from ...models.lvlm.contrastive.weakened_prompts import noised_pictures
+
         self._noised = noised_pictures(model, prepared, share_left(self._decoding.noise_step), self._decoding.seed)
 
     def weaken(self, prompt: PromptState) -> WeakenedPrompt:
         """The prompts with the noised pictures."""
+        from ...models.lvlm.contrastive.weakened_prompts import with_other_pictures
+
         noised, self._noised = self._noised, []
         return with_other_pictures(prompt, noised)

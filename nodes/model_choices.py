@@ -1,4 +1,4 @@
-"""The models that a workflow may name, and the sharing of those in memory; one shelf for each kind of model.
+"""The models that a workflow may name, and the sharing of those in memory; one of these for each kind of model.
 
 A workflow file is not trusted: it chooses a name from `names()`, never a path or a repository, and the name is looked
 up again when the node runs, because values that arrive over a link were not checked against the list.
@@ -21,7 +21,7 @@ FOLDER_DEPTH = 2  # models/LLM/<maker>/<model>
 
 
 @dataclass(frozen=True)
-class Shelf(Generic[Held]):
+class ModelChoices(Generic[Held]):
     """One kind of model.
 
     node: the loader's name and home: the folder for own models, as messages say them. embedded: the model that ships
@@ -41,9 +41,9 @@ class Shelf(Generic[Held]):
     def names(self) -> list[str]:
         """Embedded models first, then the catalog, then what lies in the model folders as "kind/name"."""
         known = [name for name in self.catalog() if name != self.embedded]
-        return [self.embedded, *known, *self.local()]
+        return [self.embedded, *known, *self.local_models()]
 
-    def local(self) -> dict[str, Path]:
+    def local_models(self) -> dict[str, Path]:
         """Models of this kind in ComfyUI's model folders, by the name a workflow gives them."""
         found: dict[str, Path] = {}
         for kind, folders in host.model_folders().items():
@@ -52,12 +52,12 @@ class Shelf(Generic[Held]):
                     found.setdefault(f"{kind}/{path.relative_to(folder).as_posix()}", path)
         return found
 
-    def find_source(self, name: str) -> str | Path:
+    def resolve_name(self, name: str) -> str | Path:
         """What the library is given for a name from the list; any other name is refused."""
         known = self.find(name)
         if known is not None:
             return known
-        path = self.local().get(name)
+        path = self.local_models().get(name)
         if path is None:
             raise InvalidInput(
                 f"There is no model {name!r} here. Choose one from the list of the {self.node} node; to add your own, "
@@ -67,13 +67,13 @@ class Shelf(Generic[Held]):
 
     def fingerprint(self, name: str) -> str:
         """Changes when the files behind a name do."""
-        source = self.find_source(name)
+        source = self.resolve_name(name)
         if isinstance(source, str):
             return source
         files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(source.iterdir()) if f.is_file()]
         return json.dumps([str(source), files])
 
-    def share(self, name: str, settings: Hashable, build: Callable[[], Held]) -> Held:
+    def get_or_build(self, name: str, settings: Hashable, build: Callable[[], Held]) -> Held:
         """The model of that name with those settings, from memory if any node still holds it."""
         key = (self.fingerprint(name), settings)
         held = self._held.get(key)

@@ -18,7 +18,6 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..api_core.models.catalog import mask_defaults
 from ..api_core.pictures import flatten_alpha
 from ..api_core.results import Heatmap, PictureMap
 from . import host
@@ -35,28 +34,28 @@ JPEG_QUALITY = 88
 KEPT_BYTES = 1 << 30  # of all files together; what was used longest ago goes first
 
 
-def entry(
+def ui_entry(
     *,
     heatmap: Heatmap | None = None,
     masks: Sequence[Tensor] = (),
     pictures: Sequence[Tensor] = (),
     answers: Sequence[str] = (),
-    **said: Any,
+    **extra: Any,
 ) -> dict[str, list[dict[str, Any]]]:
     """A node's `ui` entry: the names of the files that are left, by what they hold, and the answers in full.
 
     heatmap: raw. masks: [H, W], 0..1. pictures: [H, W, 3 or 4], which leave as JPEG. No more than MOST_PICTURES of each
-    are left. said: what else the face is told as it is, such as the settings that gave the result. A face is a
+    are left. extra: what else the face is told as it is, such as the settings that gave the result. A face is a
     comfort: where nothing can be written, the log says so and the node's results stay.
     """
     files: dict[str, Any] = {}
     try:
         if heatmap is not None and heatmap.pictures:
-            files["heatmap"] = _leave(heatmap_bytes(heatmap), "bin")
+            files["heatmap"] = _write_temp(heatmap_bytes(heatmap), "bin")
         if masks:
-            files["masks"] = _leave(mask_bytes(masks), "bin")
+            files["masks"] = _write_temp(mask_bytes(masks), "bin")
         if pictures:
-            files["pictures"] = [_leave(_jpeg(picture), "jpg") for picture in pictures[:MOST_PICTURES]]
+            files["pictures"] = [_write_temp(_jpeg(picture), "jpg") for picture in pictures[:MOST_PICTURES]]
     except OSError as error:
         logger.warning("The page cannot show this node's result, as its preview files cannot be written: %s", error)
         return {}
@@ -65,7 +64,7 @@ def entry(
     count = max(len(heatmap or ()), len(masks), len(pictures))
     if count > MOST_PICTURES:
         files["count"] = count
-    return {KEY: [{**files, **said}]} if files else {}
+    return {KEY: [{**files, **extra}]} if files else {}
 
 
 def heatmap_bytes(heatmap: Heatmap) -> bytes:
@@ -106,7 +105,6 @@ class _Payload:
 
 
 def _describe(picture: PictureMap, payload: _Payload) -> dict[str, Any]:
-    own = mask_defaults(picture.model, parts=picture.parts)
     floats = sum(view.values.numel() for views in picture.parts.values() for view in views)
     fits = payload.floats + floats <= MOST_FLOATS
     kept = picture if fits else picture.pick([0])
@@ -133,7 +131,7 @@ def _describe(picture: PictureMap, payload: _Payload) -> dict[str, Any]:
         "layer": kept.layer,
         "reading": kept.reading,
         "signed": kept.signed,
-        "defaults": {"contrast": own.contrast, "smoothing": own.smoothing},
+        "defaults": {"contrast": kept.defaults.contrast, "smoothing": kept.defaults.smoothing},
         "parts": parts,
     }
     return described if fits else {**described, "words_left_out": len(picture.labels) - 1}
@@ -156,7 +154,7 @@ def _jpeg(picture: Tensor) -> bytes:
     return stream.getvalue()
 
 
-def _leave(data: bytes, ending: str) -> dict[str, str]:
+def _write_temp(data: bytes, ending: str) -> dict[str, str]:
     """Write a file under the name of its content, and say where it lies as ComfyUI's pages want it."""
     name = f"{hashlib.blake2b(data, digest_size=16).hexdigest()}.{ending}"
     folder = host.temporary_folder() / KEY
@@ -168,11 +166,11 @@ def _leave(data: bytes, ending: str) -> dict[str, str]:
         unfinished = target.with_suffix(f".{os.getpid()}.part")
         unfinished.write_bytes(data)
         unfinished.replace(target)
-        make_room(folder, KEPT_BYTES)
+        evict_oldest(folder, KEPT_BYTES)
     return {"filename": name, "subfolder": KEY, "type": "temp"}
 
 
-def make_room(folder: Path, most_bytes: int) -> None:
+def evict_oldest(folder: Path, most_bytes: int) -> None:
     """Delete the files of a folder that were used longest ago, until no more than `most_bytes` are left."""
     with os.scandir(folder) as found:
         files = [(file.stat().st_mtime, file.stat().st_size, file.path) for file in found if file.is_file()]

@@ -3,27 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from ..broadcast import broadcast_together
 from ..errors import InvalidInput, UnsupportedModel
-from ..models.conversation.case import Case, Prepared
+from ..models.conversation.case import Case, Piece, Prepared
 from ..models.lvlm.model import LvlmModel
 from ..models.server.model import ServerModel
 from ..pictures import flatten_alpha
 from ..progress import Progress, ignore_progress
-from .answer import Answer
-from .calibrated.blind_map import blind_map
-from .decoding import kind_of
-from .kind import Decoding, Kind, OnToken
-from .plain import Greedy
+from ..results import Heatmap
+from .contrastive.blind_tokens import BlindTokens, blind_map
+from .decoding import Decoding, OnToken
+from .decodings import DECODINGS
+from .greedy_and_sample import Greedy
 from .templates import Template, find_template
 
 GREEDY = Greedy()
 AT_ONCE = 8
 """Cases that a local model answers in one batch unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and how it was got.
+
+    text: without the thinking, which stands apart and is empty for models that do not think aloud. question_as_sent:
+    the question in its template. complete: whether the model ended the answer (False: the limit of tokens, or the
+    server, did). token_ids, words: of a local model, as in Reply; a server tells neither. model: its name. notes: what
+    went otherwise than asked, such as a setting that the server did not take.
+
+    blind: the image tokens that were found blind, by a decoding that looks for them; blind_tokens: the same as a map of
+    each picture of the prompt, None where the model's image tokens have no place in them.
+    """
+
+    text: str
+    thinking: str
+    question_as_sent: str
+    decoding: Decoding
+    complete: bool
+    token_ids: tuple[int, ...] = ()
+    words: tuple[Piece, ...] = ()
+    model: str = ""
+    notes: tuple[str, ...] = ()
+    blind: BlindTokens | None = field(default=None, compare=False, repr=False)
+    blind_tokens: Heatmap | None = field(default=None, compare=False, repr=False)
 
 
 def ask(
@@ -57,14 +85,16 @@ def ask(
     tokens there are and the most there can be, at least at every token; raising from it stops within a token and, on a
     server, closes the connections. on_notice: lines on a server's retries, which are logged without it.
     """
-    kind = kind_of(decoding)
+    if type(decoding) not in DECODINGS:
+        known = ", ".join(kind.__name__ for kind in DECODINGS)
+        raise InvalidInput(f"{type(decoding).__name__} is no way of decoding. Use one of {known}.")
     if max_new_tokens < 1 or batch_size < 1:
         raise InvalidInput(f"max_new_tokens and batch_size must be at least 1, not {max_new_tokens} and {batch_size}.")
     filled = find_template(template)
     cases = _cases(filled, system_prompt, pictures, questions, previous_answers, hints, more_pictures)
     if isinstance(model, ServerModel):
-        return _on_server(model, cases, decoding, kind, max_new_tokens, on_token, on_progress, on_notice)
-    return _locally(model, cases, decoding, kind, max_new_tokens, thinking, batch_size, on_token, on_progress)
+        return _on_server(model, cases, decoding, max_new_tokens, on_token, on_progress, on_notice)
+    return _locally(model, cases, decoding, max_new_tokens, thinking, batch_size, on_token, on_progress)
 
 
 def _cases(
@@ -101,7 +131,6 @@ def _locally(
     model: LvlmModel,
     cases: Sequence[Case],
     decoding: Decoding,
-    kind: Kind,
     max_new_tokens: int,
     thinking: bool,
     batch_size: int,
@@ -109,17 +138,17 @@ def _locally(
     on_progress: Progress,
 ) -> list[Answer]:
     answers: list[Answer] = []
-    decoding = decoding.on(model.name)
+    decoding = decoding.resolved_for(model.name)
     for start in range(0, len(cases), batch_size):
-        prepared, notes = _prepared(model, cases[start : start + batch_size], kind, thinking)
-        decoded = kind.locally(
-            model,
+        prepared, notes = _prepared(model, cases[start : start + batch_size], decoding, thinking)
+        generate = partial(
+            model.generate,
             prepared,
-            decoding,
             max_new_tokens=max_new_tokens,
             on_token=_shifted(on_token, start),
             on_progress=_part(on_progress, start, len(prepared), len(cases)),
         )
+        decoded = decoding.decode(model, prepared, generate)
         answers += [
             Answer(
                 done.reply.text,
@@ -139,9 +168,11 @@ def _locally(
     return answers
 
 
-def _prepared(model: LvlmModel, cases: Sequence[Case], kind: Kind, thinking: bool) -> tuple[Prepared, tuple[str, ...]]:
+def _prepared(
+    model: LvlmModel, cases: Sequence[Case], decoding: Decoding, thinking: bool
+) -> tuple[Prepared, tuple[str, ...]]:
     """The cases, with the places of their image tokens where those are wanted and can be found, and what to say."""
-    if not kind.wants_places:
+    if not decoding.needs_layout:
         return model.prepare(cases, with_places=False, thinking=thinking), ()
     try:
         return model.prepare(cases, thinking=thinking), ()
@@ -154,21 +185,21 @@ def _on_server(
     model: ServerModel,
     cases: Sequence[Case],
     decoding: Decoding,
-    kind: Kind,
     max_new_tokens: int,
     on_token: OnToken | None,
     on_progress: Progress,
     on_notice: Callable[[str], None] | None,
 ) -> list[Answer]:
-    if kind.on_server is None:
+    settings = decoding.for_server()
+    if settings is None:
         raise InvalidInput(
-            f"Decoding {kind.name!r} needs the model itself, and a server gives only its answers. Load a model on this "
-            "machine, or choose greedy or sample."
+            f"Decoding {decoding.name!r} needs the model itself, and a server gives only its answers. Load a model "
+            "on this machine, or choose greedy or sample."
         )
     replies = model.generate(
         cases,
         max_new_tokens=max_new_tokens,
-        settings=kind.on_server(decoding),
+        settings=settings,
         on_token=on_token,
         on_progress=on_progress,
         on_notice=on_notice,

@@ -1,17 +1,11 @@
-"""Nodes that ask a model where a text is in a picture, and that bring such answers together."""
+"""The node that asks a CLIP where a text is in a picture."""
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..api_core.attribution import METHODS, clip_heatmap
-from ..api_core.choices import FITS, READINGS, Reading
-from ..api_core.combine import COMBINE_MODES, combine
-from ..api_core.errors import InvalidInput
-from ..api_core.results import Heatmap
-from ..api_core.scales import SCALES
-from . import clip_models, convert, faces, host, sockets
-
-MAX_HEATMAPS = 10
+from ..api_core.attribution import clip_heatmap
+from ..api_core.choices import CLIP_METHODS, FITS, READINGS, Reading
+from . import clip_models, comfy_types, host, sockets, ui_files
 
 
 class CLIPHeatmap(io.ComfyNode):
@@ -38,10 +32,10 @@ class CLIPHeatmap(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "method",
-                    options=list(METHODS),
+                    options=list(CLIP_METHODS),
                     default="decomposition",
                     advanced=True,
-                    tooltip=" ".join(f"{method.name}: {method.describes}" for method in METHODS.values()),
+                    tooltip=" ".join(f"{name}: {describes}" for name, describes in CLIP_METHODS.items()),
                 ),
                 io.String.Input(
                     "layer",
@@ -105,82 +99,17 @@ class CLIPHeatmap(io.ComfyNode):
         fit: str,
         neutral_text: str = "",
     ) -> io.NodeOutput:
-        pictures = convert.to_pictures(image)
+        pictures = comfy_types.to_pictures(image)
         heatmap = clip_heatmap(
             host.on_device(clip, clip_models.activation_bytes(clip, len(pictures))),
             pictures,
             query,
             method=method,
-            layer=convert.to_layer(layer),
+            layer=comfy_types.to_layer(layer),
             reading=reading,
             fit=None if fit == "auto" else fit,
             neutral_text=neutral_text.strip() or None,
             on_progress=host.progress(cls.hidden.unique_id),
         )
         host.warn(cls.hidden.unique_id, heatmap.warnings)
-        return io.NodeOutput(heatmap, ui=faces.entry(heatmap=heatmap, pictures=pictures))
-
-
-class CombineHeatmaps(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="AttnPromptCombineHeatmaps",
-            display_name="Combine Heatmaps",
-            category=sockets.CATEGORY,
-            description="Makes one heatmap of several: of two queries, two models or two layers on the same pictures.",
-            search_aliases=["attention prompting", "merge heatmaps", "contrast heatmaps", "blend attention maps"],
-            inputs=[
-                io.Combo.Input(
-                    "mode",
-                    options=list(COMBINE_MODES),
-                    default="mean",
-                    tooltip=(
-                        "mean: agreement counts. max: any of them is enough. product: only where all agree. "
-                        "contrast: the first, minus the mean of the others."
-                    ),
-                ),
-                io.Combo.Input(
-                    "scale",
-                    options=list(SCALES),
-                    default="z-score",
-                    advanced=True,
-                    tooltip=(
-                        "How maps of different units are brought together first: z-score (spread), rank (order only), "
-                        "min-max (each from 0 to 1)."
-                    ),
-                ),
-                io.Autogrow.Input(
-                    "heatmaps",
-                    template=io.Autogrow.TemplatePrefix(
-                        sockets.Heatmap.Input(
-                            "heatmap", tooltip="A heatmap of the same pictures, in the same order as the others."
-                        ),
-                        prefix="heatmap",
-                        min=2,
-                        max=MAX_HEATMAPS,
-                    ),
-                    tooltip="Heatmaps of the same pictures; a further socket appears when the last one is used.",
-                ),
-            ],
-            outputs=[
-                sockets.Heatmap.Output(
-                    "heatmap",
-                    display_name="heatmap",
-                    tooltip="The result, on the finest grid of its sources.",
-                )
-            ],
-            hidden=[io.Hidden.unique_id],
-        )
-
-    @classmethod
-    def execute(cls, mode: str, scale: str, heatmaps: dict[str, Heatmap] | None = None) -> io.NodeOutput:
-        sources = [heatmap for heatmap in (heatmaps or {}).values() if heatmap is not None]
-        if not sources:
-            raise InvalidInput("Combine Heatmaps has nothing to combine. Connect at least two heatmaps.")
-        combined = combine(sources, mode=mode, scale=scale)
-        host.warn(cls.hidden.unique_id, combined.warnings)
-        return io.NodeOutput(combined)
-
-
-NODES: list[type[io.ComfyNode]] = [CLIPHeatmap, CombineHeatmaps]
+        return io.NodeOutput(heatmap, ui=ui_files.ui_entry(heatmap=heatmap, pictures=pictures))

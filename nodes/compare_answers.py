@@ -7,7 +7,8 @@ from comfy_api.latest import io
 from ..api_core.answering import difference
 from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
-from . import convert, faces, sockets
+from ..api_core.settings import read_words
+from . import comfy_types, sockets, ui_files
 
 MOST_ANSWERS = 6
 
@@ -49,7 +50,7 @@ class CompareAnswers(io.ComfyNode):
     @classmethod
     def execute(cls, answers: Mapping[str, Sequence[str]], names: Sequence[str] = ("",)) -> io.NodeOutput:
         given = [list(texts) for texts in answers.values() if texts is not None]
-        called = to_names(convert.only(names, "names"), len(given))
+        called = to_names(comfy_types.single_value(names, "names"), len(given))
         count = max((len(texts) for texts in given), default=0)
         if any(len(texts) not in (1, count) for texts in given):
             listed = ", ".join(f"{len(texts)} of {name}" for name, texts in zip(called, given, strict=True))
@@ -58,14 +59,11 @@ class CompareAnswers(io.ComfyNode):
         found = [difference(case) for case in cases]
         texts = [case.text(called) for case in found]
         comparison = [[[[p.text, p.differs] for p in pieces] for pieces in case.answers] for case in found]
-        ui = {"text": texts, faces.KEY: [{"comparison": {"names": called, "cases": comparison}}]}
+        ui = {"text": texts, ui_files.KEY: [{"comparison": {"names": called, "cases": comparison}}]}
         return io.NodeOutput(texts, ui=ui)
 
 
 def to_names(text: str, count: int) -> list[str]:
     """What `count` answers are called: the names given, and numbers where there are no more."""
-    names = convert.to_words(text)[:count]
+    names = read_words(text)[:count]
     return [*names, *(f"answer {number}" for number in range(len(names) + 1, count + 1))]
-
-
-NODES: list[type[io.ComfyNode]] = [CompareAnswers]
