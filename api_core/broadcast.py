@@ -35,7 +35,7 @@ def broadcast_together(lists: Mapping[str, Sequence[Any]]) -> dict[str, list[Any
     counts = {name: len(values) for name, values in lists.items()}
     count = max(counts.values())
     if 0 in counts.values() or not {*counts.values()} <= {1, count}:
-        listed = ", ".join(f"{found} {name}" for name, found in counts.items() if found != 1)
+        listed = ", ".join(f"{found} {name}" for name, found in counts.items())
         raise InvalidInput(
             f"These do not go together, case by case: {listed}. Give one of each for every case, or one for all."
         )
