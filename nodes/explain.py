@@ -14,8 +14,7 @@ from ..api_core.explanation.baselines import BASELINES, Baseline
 from ..api_core.explanation.curves import draw_curves
 from ..api_core.explanation.explain import explain
 from ..api_core.explanation.methods import METHODS
-from ..api_core.explanation.report import full_report
-from ..api_core.explanation.result import Explanation
+from ..api_core.explanation.result import Explanation, full_report
 from ..api_core.models.lvlm.inputs.pixels import shrink
 from ..api_core.results import Heatmap
 from ..api_core.settings import Number, Setting

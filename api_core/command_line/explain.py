@@ -12,8 +12,7 @@ from torch import Tensor
 from ..errors import AttentionPromptingError, InvalidInput
 from ..explanation.curves import draw_curves
 from ..explanation.explain import explain, find_method
-from ..explanation.report import full_report, verdict_of
-from ..explanation.result import Explanation
+from ..explanation.result import Explanation, full_report
 from ..masks import tune
 from ..models.catalog import mask_defaults
 from ..models.lvlm.model import LvlmModel
@@ -144,7 +143,7 @@ def save_report(found: Explanation, question: str, source: Path, path: Path) -> 
 
 def told(found: Explanation) -> str:
     """The answer and how far the map can be trusted, in one line."""
-    return " ".join(f"{found.reply.text!r}: {verdict_of(found).text}".split())
+    return " ".join(f"{found.reply.text!r}: {found.verdict.text}".split())
 
 
 def part_of(bar: ProgressBar, number: int, count: int) -> Progress:

@@ -14,9 +14,9 @@ from ..pictures import AnyPicture, opaque_picture
 from ..progress import Progress, ignore_progress
 from ..settings import Number, resolve
 from .baselines import BASELINES, Baseline
+from .explain_one import ExplainRequest, explain_one
 from .method import ExplanationMethod
 from .methods import DEFAULT_METHOD, METHODS
-from .one_answer import Wanted, explain_one
 from .result import Explanation
 
 Preview = Callable[[int, Tensor], None]
@@ -88,22 +88,22 @@ def explain(
 
         shown = (opaque_picture(picture), *(slot[number] for slot in slots))
         case = Case(shown, asked[number], system_prompt)
-        wanted = Wanted(
-            given[number],
-            others[number],
-            hints[number],
-            per_word,
-            chosen,
-            resolved,
-            (baseline, other_baseline),
-            steps,
-            max_new_tokens,
-            seed,
-            report,
-            preview,
+        request = ExplainRequest(
+            answer=given[number],
+            instead_of=others[number],
+            words=hints[number],
+            per_word=per_word,
+            method=chosen,
+            settings=resolved,
+            baselines=(baseline, other_baseline),
+            steps=steps,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+            on_progress=report,
+            on_preview=preview,
         )
         try:
-            made.append(explain_one(model, case, wanted))
+            made.append(explain_one(model, case, request))
         except AttentionPromptingError as error:
             if count == 1:
                 raise

@@ -8,17 +8,16 @@ from typing import TypeVar
 from ..models.lvlm import memory_estimate as costs
 from ..models.lvlm.model import LvlmModel
 from ..models.memory import free_memory, retry_with_smaller_batch
-from .contrast import ContrastSubject
-from .lvlm_subject import AnswerSubject
+from .answer_contrast import AnyObjective
 
 _T = TypeVar("_T")
 _MOST = 16
 _SHARE_OF_FREE = 0.6
 
 
-def blends_at_once(model: LvlmModel, subject: AnswerSubject | ContrastSubject) -> int:
+def blends_at_once(model: LvlmModel, objective: AnyObjective) -> int:
     """As many blends with their gradients as fit into what is free now, 1 to 16."""
-    needed = sum(costs.estimate_gradient(model.module, part.inputs, model.dtype) for _, part in subject.parts)
+    needed = sum(costs.estimate_gradient(model.module, part.inputs, model.dtype) for _, part in objective.parts)
     return max(1, min(_MOST, int(_SHARE_OF_FREE * free_memory(model.device) / max(needed, 1))))
 
 

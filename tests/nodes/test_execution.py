@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from pack.api_core.errors import InvalidInput, ModelNotFound
+from pack.api_core.errors import DownloadFailed, InvalidInput, ModelNotFound
 from pack.api_core.models.catalog import TRANSFORMERS_CLASSES
 from pack.tests.nodes.conftest import HEATMAP, MASK, REGIONS, TINY, Run
 from pack.tests.promised import some_choices
@@ -219,7 +219,7 @@ class TestLoading:
     def test_downloads_can_be_ruled_out(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ATTENTION_PROMPTING_NO_DOWNLOADS", "1")
         monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-        with pytest.raises(ModelNotFound, match="ATTENTION_PROMPTING_NO_DOWNLOADS"):
+        with pytest.raises(DownloadFailed, match="ATTENTION_PROMPTING_NO_DOWNLOADS"):
             run("AttnPromptLoadCLIP", model="ViT-B-32/openai", precision="fp32", allow_download=True)
 
     def test_replaced_files_are_another_model(self, classes: Any, models: Any) -> None:

@@ -31,8 +31,9 @@ from api_core.results import PictureMap
 from api_core.scenes import SceneOptions, draw_scene, make_scene
 from api_core.scenes.captions import CONCEPTS, with_article
 from api_core.scenes.draw import blur
-from api_core.scenes.foreign import draw_foreign_scene
+from api_core.scenes.questions import facts_from_boxes
 
+from .foreign_scenes import draw_foreign_scene
 from .tiny_clip.pairs import held_out_pairs
 
 Row = dict[str, Any]
@@ -69,7 +70,8 @@ def foreign_cases(count: int) -> Iterator[Case]:
     numbers = itertools.count()
     for _ in range(count):
         scene = next(s for s in map(draw_foreign_scene, numbers) if len(s.boxes) >= 3)
-        found = ((c, scene.found(c)) for c in PAIRS)
+        facts = facts_from_boxes(scene.names, scene.boxes, scene.picture.shape[:2])
+        found = ((c, facts.found(c)) for c in PAIRS)
         yield Case(scene.picture, scene.boxes, tuple((with_article(c.phrase), w[0]) for c, w in found if len(w) == 1))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...explanation.answer_objective import AnswerObjective
 from ...explanation.baselines import Baseline, baseline_picture
-from ...explanation.faithfulness import measure
-from ...explanation.lvlm_subject import AnswerSubject
-from ...explanation.method import Explaining, ExplanationMethod, Found
+from ...explanation.explain_one import compute_map, judge_map, picture_box
+from ...explanation.method import ExplainContext, ExplanationMethod
 from ...explanation.methods import METHODS
-from ...explanation.one_answer import picture_box
-from ...explanation.room import blends_at_once, with_room
-from ...explanation.tokens import tokens_of_words, weigh
+from ...explanation.objective import ignore_preview
+from ...explanation.room import blends_at_once
+from ...explanation.word_evidence import tokens_of_words, word_evidence
 from ...geometry import place
 from ...models.conversation.case import Case
 from ...models.lvlm.model import LvlmModel
@@ -100,42 +99,27 @@ class ExplainCases:
         if not is_right(reply.text, asked.answers, asked.scorer):
             return {"kind": asked.kind, "left out": "wrong"}
         hidden, elsewhere = (baseline_picture(picture, name, self.seed) for name in BASELINES)
-        every = AnswerSubject(self.model, case, hidden, reply.token_ids, tokens_of_words(reply))
-        evidence = weigh(every, reply)
+        every = AnswerObjective(self.model, case, hidden, reply.token_ids, tokens_of_words(reply))
+        evidence = word_evidence(every, reply)
         if not evidence.tokens:
             return {"kind": asked.kind, "left out": "does not depend on the picture"}
-        subject = every.of(reply.token_ids, evidence.tokens)
-        unseen, chunk = subject.against(elsewhere), blends_at_once(self.model, subject)
+        objective = every.of(reply.token_ids, evidence.tokens)
+        unseen, chunk = objective.against(elsewhere), blends_at_once(self.model, objective)
         found: dict[str, Any] = {}
         for method in self.methods:
             known = resolve(method.name, method.settings, None)
-            given = Explaining(
-                self.model, case, reply, subject, None, hidden, known, self.seed, chunk, on_progress, _unseen
+            context = ExplainContext(
+                self.model, case, reply, objective, None, hidden, known, self.seed, chunk, on_progress, ignore_preview
             )
             begin = time.perf_counter()
-            made = with_room(self.model, chunk, partial(_find, method, given))
+            made = compute_map(method, context)
             seconds = time.perf_counter() - begin
-            gaps = [
-                with_room(self.model, 2 * chunk, partial(_gap, one, made.importance, self.steps))
-                for one in (subject, unseen)
-            ]
+            gaps = [judge_map(context, one, made.importance, self.steps).gap for one in (objective, unseen)]
             boxes = np.array([*asked.boxes, *asked.other_boxes], np.float32)
             local = score_map(_drawn(made.importance, picture), boxes, range(len(asked.boxes)))
             scores = [round(float(value), 5) for value in (*gaps, local.pointing, local.energy)]
             found[method.name] = {"seconds": round(seconds, 4), "evaluations": made.evaluations, "scores": scores}
         return {"kind": asked.kind, "methods": found}
-
-
-def _unseen(_: Tensor) -> None:
-    """Nobody watches the maps grow."""
-
-
-def _find(method: ExplanationMethod, given: Explaining, chunk: int) -> Found:
-    return method.find(replace(given, chunk=chunk))
-
-
-def _gap(subject: AnswerSubject, importance: Tensor, steps: int, chunk: int) -> float:
-    return measure(subject, importance, steps=steps, chunk=chunk).gap
 
 
 def _drawn(importance: Tensor, picture: Tensor) -> np.ndarray:

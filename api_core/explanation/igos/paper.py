@@ -1,6 +1,6 @@
 """iGOS+ and iGOS++ as released with arXiv 2503.13891, step by step: five noisy steps of Nesterov's from all ones.
 
-Same numbers, other order of work: the blends of a term run as a batch, and what the scorer keeps is up to the subject.
+Same numbers, other order of work: the blends of a term run as a batch, and what a scorer keeps is up to it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 
 from ...progress import Progress, ignore_progress
-from ..subject import Noise, Subject
-from .objective import TERMS, Variant, descend, masks_needed, step_of
-from .optimised import Optimised, ignore_preview
-from .regulariser import penalty
+from ..objective import Noise, Objective, ignore_preview
+from .descent import TERMS, Optimised, Variant, descend, masks_needed, penalty_gradient, step_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class PaperSettings:
 
 
 def optimise(
-    subject: Subject,
+    objective: Objective,
     variant: Variant,
     settings: PaperSettings = PaperSettings(),
     *,
@@ -53,12 +51,13 @@ def optimise(
     previous = torch.zeros_like(masks)
     noise = Noise(settings.noise, seed) if settings.noise else None
     shares = [(j + 1) / settings.shares for j in range(settings.shares)]
+    weights = (settings.l1, settings.l2, settings.l3, settings.decay)
     deletion, insertion = [], []
     for step in range(settings.steps):
         found = descend(
-            subject, masks, TERMS[variant], shares, chunk, noise, step_of(on_progress, step, settings.steps)
+            objective, masks, TERMS[variant], shares, chunk, noise, step_of(on_progress, step, settings.steps)
         )
-        gradient = found.gradient + _penalty_gradient(masks, subject.guide, step, settings)
+        gradient = found.gradient + penalty_gradient(masks, objective.edge_image, step, *weights)
         ahead = masks - settings.rate * gradient
         masks = (ahead + step / (step + settings.momentum) * (ahead - previous)).clamp(0, 1)
         previous = ahead
@@ -68,10 +67,3 @@ def optimise(
     evaluations = settings.steps * settings.shares * len(TERMS[variant])
     on_progress(evaluations, evaluations)
     return Optimised(masks.prod(0), tuple(deletion), tuple(insertion), evaluations)
-
-
-def _penalty_gradient(masks: Tensor, guide: Tensor, step: int, settings: PaperSettings) -> Tensor:
-    leaf = masks.detach().requires_grad_()
-    value = penalty(leaf.prod(0), guide, step, settings.l1, settings.l2, settings.l3, settings.decay)
-    (gradient,) = torch.autograd.grad(value, leaf)
-    return gradient

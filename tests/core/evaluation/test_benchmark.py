@@ -159,6 +159,7 @@ def test_a_map_that_knows_scores_full_beside_priors_that_do_not() -> None:
     assert all(outcome["scores"] == {"known | 1": [1, 1, 1, 1]} for outcome in found)
 
 
+@pytest.mark.slow
 def test_localisation_of_the_embedded_clip_beats_chance_and_goes_on_after_a_stop(tmp_path: Path) -> None:
     model = load_clip("tiny-clip", device="cpu")
 
@@ -235,6 +236,7 @@ def test_every_arm_shows_what_it_says_and_maps_are_made_once() -> None:
     assert outcome["said"]["plain"] == "x"
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_batches() -> None:
     arms = style_arms(["map"], quick=True)
     answer = reader(CASES, focused)
@@ -255,6 +257,7 @@ def test_the_first_of_equal_looks_is_chosen() -> None:
     assert all(look.strength >= 0.3 for look in GRID)
 
 
+@pytest.mark.slow
 def test_the_experiment_finds_the_map_that_helps(tmp_path: Path) -> None:
     known = [
         *asked_cases(HARD, "development", 8),
@@ -294,6 +297,7 @@ def test_the_experiment_finds_the_map_that_helps(tmp_path: Path) -> None:
         prompting(reader([], focused), maps, model="another", grid=grid, folder=tmp_path, **counts)
 
 
+@pytest.mark.slow
 def test_answers_are_told_by_kind_with_the_paired_difference() -> None:
     known = [case for split in (EASY, HARD) for case in asked_cases(_all_kinds(split), "test", 12)]
     easy, hard = answers(

@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pack.api_core.explanation.one_answer import PART
+from pack.api_core.explanation.explain_one import PART
 from pack.api_core.models.catalog import (
     CLIP_MODELS,
     EMBEDDED_CLIP,

@@ -14,7 +14,7 @@ from torch import Tensor
 Towards = Literal["picture", "baseline"]
 
 
-class Subject(Protocol):
+class Objective(Protocol):
     """An answer's log-likelihood as a function of how much of the picture is there.
 
     A blend of weights w is w * picture + (1 - w) * baseline towards "picture", and the two swapped towards "baseline".
@@ -22,10 +22,10 @@ class Subject(Protocol):
     """
 
     @property
-    def guide(self) -> Tensor:
+    def edge_image(self) -> Tensor:
         """The picture as the model gets it, its first view, normalised: float32 [C, h, w]. Its edges may hold masks."""
 
-    def lift(self, masks: Tensor) -> Tensor:
+    def pixel_weights(self, masks: Tensor) -> Tensor:
         """Masks [K, rows, columns] over the picture as weights [K, P] of the model's pixels; gradients pass."""
 
     def score(self, weights: Tensor, towards: Towards, noise: Noise | None = None) -> Tensor:
@@ -45,3 +45,7 @@ class Noise:
     def like(self, pixels: Tensor) -> Tensor:
         drawn = torch.randn(pixels.shape, generator=self.generator, dtype=torch.float32)
         return (self.deviation * drawn).to(pixels.device, pixels.dtype)
+
+
+def ignore_preview(importance: Tensor) -> None:
+    """The default: nobody looks at a mask while it is made."""

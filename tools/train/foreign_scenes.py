@@ -1,8 +1,8 @@
 """A second drawing routine, for tests only: the same things drawn by other means.
 
 Pillow's polygons at 300 to 800 pixels, colours by their CSS names, other outlines and proportions, other grounds;
-no code, number or random stream is shared with `draw`. A model trained on `draw` that is at home here knows shapes and
-colours, and not one routine's way of drawing them.
+no code, number or random stream is shared with `api_core.scenes`. A model trained on those that is at home here knows
+shapes and colours, and not one routine's way of drawing them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
-
-from .captions import Concept
-from .world import COLOURS, SHAPES
 
 _CSS = {
     "red": ("red", "crimson", "firebrick"),
@@ -29,24 +26,17 @@ _CSS = {
     "white": ("white", "snow"),
     "black": ("black", "#101010"),
 }
+_SHAPES = ("circle", "square", "triangle", "star", "cross", "heart")
 _PAPERS = ("beige", "lightgray", "gray", "slategray", "lavender", "honeydew", "dimgray", "tan", "lightsteelblue")
 
 
 @dataclass(frozen=True, eq=False)
 class ForeignScene:
-    """`picture` [H, W, 3] float32 0..1; per object its colour, shape and box (left, top, right, bottom) in pixels."""
+    """`picture` [H, W, 3] float32 0..1; of each object (colour, shape), and its box (left, top, right, bottom)."""
 
     picture: np.ndarray
-    colours: tuple[str, ...]
-    shapes: tuple[str, ...]
+    names: tuple[tuple[str, str], ...]
     boxes: np.ndarray
-
-    def found(self, concept: Concept) -> tuple[int, ...]:
-        return tuple(
-            i
-            for i, (colour, shape) in enumerate(zip(self.colours, self.shapes, strict=True))
-            if concept.colour in (None, colour) and concept.shape in (None, shape)
-        )
 
 
 def draw_foreign_scene(number: int, objects: tuple[int, int] = (3, 5)) -> ForeignScene:
@@ -61,7 +51,7 @@ def draw_foreign_scene(number: int, objects: tuple[int, int] = (3, 5)) -> Foreig
     shapes: list[str] = []
     boxes: list[tuple[float, ...]] = []
     for _ in range(lot.randint(*objects)):
-        colour, shape = lot.choice(COLOURS), lot.choice(SHAPES)
+        colour, shape = lot.choice([*_CSS]), lot.choice(_SHAPES)
         if shapes and lot.random() < 0.45:
             colour, shape = (lot.choice(colours), shape) if lot.random() < 0.5 else (colour, lot.choice(shapes))
         rgb = ImageColor.getrgb(lot.choice(_CSS[colour]))
@@ -79,7 +69,7 @@ def draw_foreign_scene(number: int, objects: tuple[int, int] = (3, 5)) -> Foreig
     if lot.random() < 0.2:
         image = image.filter(ImageFilter.GaussianBlur(lot.uniform(0.5, 2.5)))
     picture = np.asarray(image, np.float32) / 255
-    return ForeignScene(picture, tuple(colours), tuple(shapes), np.array(boxes, np.float32).reshape(-1, 4))
+    return ForeignScene(picture, tuple(zip(colours, shapes, strict=True)), np.array(boxes, np.float32).reshape(-1, 4))
 
 
 def _paper(lot: random.Random, width: int, height: int, colour: tuple[int, ...]) -> Image.Image:

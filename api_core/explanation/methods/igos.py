@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from ...autograd import differentiable, without_weight_gradients
 from ...settings import Setting
 from ..igos import fast, paper
-from ..igos.objective import Variant
-from ..igos.optimised import Optimised
-from ..method import Explaining, ExplanationMethod, Found
+from ..igos.descent import Optimised, Variant
+from ..method import ExplainContext, ExplanationMethod, MethodResult
 
 _FAST = fast.FastSettings()
 FAST_SETTINGS = (
@@ -50,15 +49,15 @@ _PUBLISHED = _Program(paper.optimise, paper.PaperSettings, PAPER_SETTINGS)
 
 
 def _method(name: str, variant: Variant, program: _Program, describes: str) -> ExplanationMethod:
-    def find(given: Explaining) -> Found:
-        with differentiable(given.model.module), without_weight_gradients(given.model.module):
+    def compute(context: ExplainContext) -> MethodResult:
+        with differentiable(context.model.module), without_weight_gradients(context.model.module):
             made = program.optimise(
-                given.subject, variant, program.settings(**given.settings),
-                seed=given.seed, chunk=given.chunk, on_progress=given.on_progress, on_preview=given.on_preview,
+                context.objective, variant, program.settings(**context.settings),
+                seed=context.seed, chunk=context.chunk, on_progress=context.on_progress, on_preview=context.on_preview,
             )  # fmt: skip
-        return Found(made.importance, made.evaluations, made.evaluations)
+        return MethodResult(made.importance, made.evaluations, made.evaluations)
 
-    return ExplanationMethod(name, find, describes, program.knobs)
+    return ExplanationMethod(name, compute, describes, program.knobs)
 
 
 FAST_ONE = _method(

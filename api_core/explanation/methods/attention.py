@@ -7,50 +7,40 @@ from dataclasses import replace
 from itertools import compress
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...attribution.lvlm.heatmap import PART, lvlm_heatmap
 from ...errors import InvalidInput
-from ...geometry import compose
 from ...models.conversation.case import Reply
 from ...results import Label
-from ..lvlm_subject import AnswerSubject
-from ..method import Explaining, ExplanationMethod, Found
+from ..answer_objective import AnswerObjective
+from ..method import ExplainContext, ExplanationMethod, MethodResult
+from .token_maps import map_of_views
 
-_SIDE = 32
 
-
-def find(given: Explaining) -> Found:
+def compute(context: ExplainContext) -> MethodResult:
     """The mean over the explained tokens' words, brought from the model's own grids to one over the picture.
 
     Against another answer it is what is left when the attention for that one's words is taken away.
     """
-    replies = [given.reply] + ([given.other] if given.other is not None else [])
-    maps = [
-        sign * _attention(given, reply, subject)
-        for (sign, subject), reply in zip(given.subject.parts, replies, strict=True)
-    ]
-    return Found(torch.stack(maps).sum(0), len(maps))
+    maps = [sign * _attention(context, objective, reply) for sign, objective, reply in context.answers]
+    return MethodResult(torch.stack(maps).sum(0), len(maps))
 
 
-def _attention(given: Explaining, reply: Reply, subject: AnswerSubject) -> Tensor:
+def _attention(context: ExplainContext, objective: AnswerObjective, reply: Reply) -> Tensor:
     read = lvlm_heatmap(
-        given.model,
-        [given.case.pictures[0]],
-        given.case.question,
+        context.model,
+        [context.case.pictures[0]],
+        context.case.question,
         answers=reply.text,
-        more_pictures=[[picture] for picture in given.case.pictures[1:]],
-        system_prompt=given.case.system_prompt,
-        on_progress=given.on_progress,
+        more_pictures=[[picture] for picture in context.case.pictures[1:]],
+        system_prompt=context.case.system_prompt,
+        on_progress=context.on_progress,
     )
     picture = read.heatmap.pictures[0]
-    shares = _shares(picture.labels, reply, subject.tokens)
-    wanted = [
-        replace(view, values=torch.einsum("m,mhw->hw", shares, view.values)[None]) for view in picture.parts[PART]
-    ]
-    whole = compose(wanted, picture.size, "bilinear")
-    return F.interpolate(whole[None], (_SIDE, _SIDE), mode="bilinear", align_corners=True)[0, 0]
+    shares = _shares(picture.labels, reply, objective.tokens)
+    views = [replace(view, values=torch.einsum("m,mhw->hw", shares, view.values)[None]) for view in picture.parts[PART]]
+    return map_of_views(views, picture.size)
 
 
 def _shares(labels: Sequence[Label], reply: Reply, tokens: Sequence[int]) -> Tensor:
@@ -78,4 +68,4 @@ def _numbered(texts: Sequence[str]) -> list[tuple[str, int]]:
     return [(text, texts[:place].count(text)) for place, text in enumerate(texts)]
 
 
-METHOD = ExplanationMethod("attention", find, "Where the model looked while it wrote these words; no gradients.")
+METHOD = ExplanationMethod("attention", compute, "Where the model looked while it wrote these words; no gradients.")

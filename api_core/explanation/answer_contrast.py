@@ -12,20 +12,20 @@ from torch import Tensor
 from ..errors import InvalidInput
 from ..models.conversation.case import Reply
 from ..models.lvlm.model import LvlmModel
-from .lvlm_subject import AnswerSubject
-from .subject import Noise, Towards
+from .answer_objective import AnswerObjective
+from .objective import Noise, Towards
 
 
 @dataclass(frozen=True)
-class ContrastSubject:
-    """An answer against another one (see `Subject`): each is read behind the prompt by itself.
+class ContrastObjective:
+    """An answer against another one (see `Objective`): each is read behind the prompt by itself.
 
     The score is log p(answer's tokens) - log p(other's tokens); the probability is that of the answer if there were
     only these two, the sigmoid of the score.
     """
 
-    answer: AnswerSubject
-    other: AnswerSubject
+    answer: AnswerObjective
+    other: AnswerObjective
 
     @property
     def tokens(self) -> tuple[int, ...]:
@@ -33,20 +33,20 @@ class ContrastSubject:
         return self.answer.tokens
 
     @property
-    def parts(self) -> tuple[tuple[float, AnswerSubject], ...]:
+    def parts(self) -> tuple[tuple[float, AnswerObjective], ...]:
         """The answers that the score is made of, and their signs."""
         return ((1.0, self.answer), (-1.0, self.other))
 
-    def against(self, baseline: Tensor) -> ContrastSubject:
+    def against(self, baseline: Tensor) -> ContrastObjective:
         """The same answers with another baseline."""
-        return ContrastSubject(self.answer.against(baseline), self.other.against(baseline))
+        return ContrastObjective(self.answer.against(baseline), self.other.against(baseline))
 
     @property
-    def guide(self) -> Tensor:
-        return self.answer.guide
+    def edge_image(self) -> Tensor:
+        return self.answer.edge_image
 
-    def lift(self, masks: Tensor) -> Tensor:
-        return self.answer.lift(masks)
+    def pixel_weights(self, masks: Tensor) -> Tensor:
+        return self.answer.pixel_weights(masks)
 
     def score(self, weights: Tensor, towards: Towards, noise: Noise | None = None) -> Tensor:
         pixels = self.answer.blends.blend(weights, towards, noise)
@@ -59,7 +59,10 @@ class ContrastSubject:
     def preference(self, towards: Towards) -> float:
         """The score with the whole picture, or with the whole baseline."""
         with torch.no_grad():
-            return float(self.score(self.lift(torch.ones(1, 2, 2)), towards)[0])
+            return float(self.score(self.pixel_weights(torch.ones(1, 2, 2)), towards)[0])
+
+
+AnyObjective = AnswerObjective | ContrastObjective
 
 
 def other_reply(model: LvlmModel, reply: Reply, text: str) -> Reply:

@@ -14,12 +14,12 @@ from ..autograd import frozen, without_autocast
 from ..errors import InvalidInput
 from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
+from .objective import Noise, Towards
 from .pixel_blends import PixelBlends
-from .subject import Noise, Towards
 
 
-class AnswerSubject:
-    """One case, a baseline in the place of its first picture, and some tokens of its answer (see `Subject`).
+class AnswerObjective:
+    """One case, a baseline in the place of its first picture, and some tokens of its answer (see `Objective`).
 
     Weights and pixels are float32, the model computes in its own precision, log-likelihoods are float32 again.
     """
@@ -36,13 +36,13 @@ class AnswerSubject:
         self._prompt = prepared.inputs
         self._choose(token_ids, tokens)
 
-    def of(self, token_ids: Sequence[int], tokens: Sequence[int]) -> AnswerSubject:
+    def of(self, token_ids: Sequence[int], tokens: Sequence[int]) -> AnswerObjective:
         """The same picture and baseline with another answer, or other tokens of it."""
         made = copy.copy(self)
         made._choose(token_ids, tokens)
         return made
 
-    def against(self, baseline: Tensor) -> AnswerSubject:
+    def against(self, baseline: Tensor) -> AnswerObjective:
         """The same tokens with another baseline."""
         made = copy.copy(self)
         made.blends = self.blends.against(self.model, self.case, baseline)
@@ -61,7 +61,7 @@ class AnswerSubject:
             self._fixed = model.to_device(own)
 
     @property
-    def parts(self) -> tuple[tuple[float, AnswerSubject], ...]:
+    def parts(self) -> tuple[tuple[float, AnswerObjective], ...]:
         """The answers that the score is made of, and their signs: this one alone."""
         return ((1.0, self),)
 
@@ -71,11 +71,11 @@ class AnswerSubject:
         return {**self._fixed, **self.blends.picture}
 
     @property
-    def guide(self) -> Tensor:
-        return self.blends.guide
+    def edge_image(self) -> Tensor:
+        return self.blends.edge_image
 
-    def lift(self, masks: Tensor) -> Tensor:
-        return self.blends.lift(masks)
+    def pixel_weights(self, masks: Tensor) -> Tensor:
+        return self.blends.pixel_weights(masks)
 
     def score(self, weights: Tensor, towards: Towards, noise: Noise | None = None) -> Tensor:
         return self.log_likelihoods(weights, towards, noise).sum(1)
