@@ -107,6 +107,11 @@ def flatten_alpha(picture: Tensor, background: float | Sequence[float] = 1.0) ->
     return torch.lerp(behind.expand_as(picture[..., :3]), picture[..., :3], alpha)
 
 
+def opaque_picture(source: AnyPicture) -> Tensor:
+    """A picture [H, W, 3] of a tensor that is checked, or of a PIL picture; what is transparent lies on white."""
+    return flatten_alpha(source.detach() if isinstance(source, Tensor) else to_picture(source))
+
+
 def require_picture(picture: Tensor, what: str = "A picture") -> None:
     """Raise InvalidInput unless `picture` is a finite floating tensor [H, W, 3 or 4] with at least one pixel."""
     if not isinstance(picture, Tensor) or not picture.is_floating_point():

@@ -21,7 +21,9 @@ NODES = ROOT / "nodes"
 RANKS = {
     "errors": 0,
     "progress": 0,
+    "whole_file": 0,
     "choices": 0,
+    "broadcast": 0,
     "lazy": 0,
     "settings": 0,
     "autograd": 0,
@@ -150,7 +152,7 @@ def test_every_module_imports_only_lower_ranks() -> None:
         ("attribution.clip_heatmap", "models.clip", True),
         ("models.clip.engine", "attribution", False),
         ("models.catalog", "models.clip", False),
-        ("overlay.apply", "regions", False),
+        ("overlay.drawing", "regions", False),
         ("command_line.run", "evaluation", True),
         ("evaluation.runner", "command_line", False),
     ],

@@ -1,12 +1,15 @@
 """What README, CONTRIBUTING and docs/ show exists, runs, and says what it is said to say."""
 
 import argparse
+import importlib.util
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -58,6 +61,7 @@ def run_elsewhere(folder: Path, script: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=name_of)
 def test_python_runs_and_prints_what_its_comments_say(page: Path, tmp_path: Path) -> None:
     code = python_of(page)
@@ -68,6 +72,7 @@ def test_python_runs_and_prints_what_its_comments_say(page: Path, tmp_path: Path
         assert (tmp_path / saved).stat().st_size > 5_000
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_runs_in_a_shell_as_well(tmp_path: Path) -> None:
     commands = [line for line in commands_of(ROOT / "docs" / "results-prompting.md") if "Where is the heart?" in line]
     assert len(commands) == 3
@@ -77,6 +82,59 @@ def test_the_example_of_the_readme_runs_in_a_shell_as_well(tmp_path: Path) -> No
     script = f"from api_core.command_line import main\nassert not any([main(one) for one in {arguments!r}])"
     lines = run_elsewhere(tmp_path, script).splitlines()
     assert [line for line in lines if line in ("left", "right")] == said == ["left", "right"]
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], ModuleType]:
+    """A file that `docs/write-your-own.md` shows, by its path: as a module of the package, as if it lay there."""
+    shown = [code for language, code in FENCE.findall(text_of(ROOT / "docs" / "write-your-own.md")) if language == "py"]
+
+    def load(path: str) -> ModuleType:
+        (code,) = (code for code in shown if code.startswith(f"# {path}\n"))
+        file = tmp_path / Path(path).name
+        file.write_text(code, encoding="utf-8")
+        name = "pack." + path.removesuffix(".py").replace("/", ".")
+        spec = importlib.util.spec_from_file_location(name, file)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.mark.slow
+def test_the_method_that_is_shown_makes_a_map(
+    example: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pack.api_core import load_lvlm, lvlm_heatmap, to_picture
+    from pack.api_core.attribution.lvlm.methods import LVLM_METHODS, LvlmMethod
+
+    example("api_core/attribution/lvlm/strongest_head.py")
+    monkeypatch.setitem(LVLM_METHODS, "strongest head", LvlmMethod("strongest head", ""))
+    model, picture = load_lvlm("tiny-lvlm"), to_picture(ROOT / "assets" / "scene.png")
+    strongest, mean = (
+        lvlm_heatmap(model, [picture], "What colour is the cross?", method=method).heatmap.pictures[0].parts
+        for method in ("strongest head", "image mass")
+    )
+    (high,), (low,) = strongest["attention"], mean["attention"]
+    assert high.values.shape == low.values.shape
+    assert (high.values >= low.values).all()
+    assert (high.values > low.values).any()
+
+
+def test_the_style_that_is_shown_draws(example: Callable[[str], ModuleType]) -> None:
+    import torch
+    from pack.api_core import overlay
+
+    choice = example("api_core/overlay/wash.py").CHOICE
+    picture = torch.rand(5, 7, 3)
+    mask = torch.zeros(5, 7)
+    mask[0] = 1
+    drawn = overlay.apply(picture, mask, choice.style(amount=1.0))
+    torch.testing.assert_close(drawn[0], picture[0])
+    torch.testing.assert_close(drawn[1:], picture.mean((0, 1)).expand(4, 7, 3))
+    assert choice.settings[0].default == choice.style().amount
 
 
 def test_the_readme_is_short() -> None:

@@ -5,11 +5,11 @@ bounded: nothing grows more than `zoom` times or shrinks below `keep` of its siz
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ..errors import InvalidInput
-from ..settings import Setting
-from .style import Style, StyleChoice
+from ..settings import setting
+from .style import Style
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,10 +32,38 @@ class MagnifyStyle(Style):
     in_place: the middle of what matters stays where it is; else it moves towards the middle of the picture.
     """
 
-    zoom: float = 3.0
-    keep: float = 0.2
-    profile: Profile = "peak"
-    in_place: bool = True
+    name: ClassVar[str] = "magnify"
+    zoom: float = setting(
+        3.0,
+        1.0,
+        MOST_ZOOM,
+        "How many times larger what matters becomes at most, across and down.",
+        short="how many times larger at most",
+        step=0.1,
+    )
+    keep: float = setting(
+        0.2,
+        LEAST_KEPT,
+        1.0,
+        "What is left of the width and height of the rest at least. 1: nothing shrinks, so nothing grows.",
+        short="what is left of the rest's size at least",
+        step=0.05,
+        flag="shrink",
+    )
+    profile: Profile = setting(
+        "peak",
+        describes="What a row or column of the mask counts as: its greatest value (peak), or the mean of all.",
+        short="what a row or column of the mask counts as",
+        options=PROFILES,
+        advanced=True,
+    )
+    in_place: bool = setting(
+        True,
+        describes="The middle of what matters stays where it is. Off: it moves towards the middle of the picture.",
+        short="move what matters towards the middle",
+        advanced=True,
+        flag="free",
+    )
 
     def __post_init__(self) -> None:
         if not 1 <= self.zoom <= MOST_ZOOM:
@@ -86,39 +114,3 @@ class MagnifyStyle(Style):
         shown *= length / shown[-1]
         shown[-1] = length
         return AxisMap(edges, shown)
-
-
-ZOOM = Setting(
-    "zoom",
-    MagnifyStyle.zoom,
-    1.0,
-    MOST_ZOOM,
-    "How many times larger what matters becomes at most, across and down.",
-    short="magnify: how many times larger at most",
-    step=0.1,
-)
-KEEP = Setting(
-    "keep",
-    MagnifyStyle.keep,
-    LEAST_KEPT,
-    1.0,
-    "What is left of the width and height of the rest at least; 1: nothing shrinks, so nothing grows.",
-    short="magnify: what is left of the size of the rest at least",
-    step=0.05,
-    flag="shrink",
-)
-PROFILE = Setting(
-    "profile",
-    MagnifyStyle.profile,
-    describes="What a row or column of the mask counts as: its greatest value (peak), or the mean of all.",
-    short="magnify: what a row or column of the mask counts as",
-    options=PROFILES,
-    advanced=True,
-)
-IN_PLACE = Setting(
-    "in_place",
-    MagnifyStyle.in_place,
-    describes="The middle of what matters stays where it is. Off: it moves towards the middle of the picture.",
-    advanced=True,
-)
-CHOICE = StyleChoice("magnify", MagnifyStyle, (ZOOM, KEEP, PROFILE, IN_PLACE))

@@ -7,20 +7,31 @@ equal sizes, nearly equal positions, things hardly seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .captions import Concept, noun_phrase, plural, with_article
 from .draw import DrawnScene
-from .foreign import ForeignScene
-from .phrasings import DESCRIBE, PHRASINGS
 from .world import COLOURS, SHAPES
 
 NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six")
 SIDES = ("left", "right", "top", "bottom")
 RELATIONS = ("to the left of", "to the right of", "above", "below")
+PLAIN: dict[str, tuple[str, ...]] = {
+    "colour": ("What colour is the {n}?",),
+    "shape": ("What shape is the {n}?",),
+    "exist": ("Is there {a}?",),
+    "verify": ("Is the {n} {c}?",),
+    "count": ("How many {s} are there?",),
+    "where": ("Where is the {n}?",),
+    "relation": ("Is the {n} {r} the {m}?",),
+    "compare": ("Is the {n} {w} than the {m}?",),
+    "describe": ("Describe the picture.",),
+}
+"""How each kind of question is put. {n}, {m}: noun phrases ("red star"); {a}: one with its article; {s}: its plural;
+{c}: a colour word; {r}: "to the left of" and the like; {w}: "bigger" or "smaller"."""
 _SEEN = 0.35
 _CLEAR_OFFSET, _CLEAR_RATIO = 0.12, 1.3
 
@@ -70,22 +81,41 @@ class Facts:
         return [i for i in self.seen if self.found(self.whole_name(i)) == (i,)]
 
 
+@dataclass(frozen=True, eq=False)
+class _Speaker:
+    """Puts questions in words. lot: chooses among wordings and synonyms; None says everything plainly."""
+
+    wordings: Mapping[str, Sequence[str]]
+    lot: np.random.Generator | None
+
+    def noun(self, concept: Concept) -> str:
+        return noun_phrase(concept, self.lot)
+
+    def put(self, kind: str, **parts: str) -> str:
+        wordings = self.wordings[kind]
+        return wordings[0 if self.lot is None else int(self.lot.integers(len(wordings)))].format(**parts)
+
+
 def ask(
-    drawn: DrawnScene | ForeignScene | Facts,
+    drawn: DrawnScene | Facts,
     rng: np.random.Generator,
     kinds: tuple[str, ...] | None = None,
-    varied: bool = False,
+    wordings: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Question]:
-    """At most one question of each kind (all kinds by default) that this scene allows, in the order of `kinds`."""
+    """At most one question of each kind (all kinds by default) that this scene allows, in the order of `kinds`.
+
+    wordings: of each kind several, among which `rng` chooses, and among synonyms; None asks plainly.
+    """
     facts = drawn if isinstance(drawn, Facts) else facts_of(drawn)
     if facts is None or not facts.names:
         return []
-    asked = (_KINDS[kind](facts, rng, rng if varied else None) for kind in (kinds or QUESTION_KINDS))
+    speaker = _Speaker(wordings or PLAIN, rng if wordings else None)
+    asked = (_KINDS[kind](facts, rng, speaker) for kind in (kinds or QUESTION_KINDS))
     return [question for question in asked if question is not None]
 
 
 def describe(
-    drawn: DrawnScene | ForeignScene | Facts, rng: np.random.Generator, varied: bool = False
+    drawn: DrawnScene | Facts, rng: np.random.Generator, wordings: Mapping[str, Sequence[str]] | None = None
 ) -> Question | None:
     """All objects in words, from left to right; None where `ask` would be silent too."""
     facts = drawn if isinstance(drawn, Facts) else facts_of(drawn)
@@ -93,14 +123,12 @@ def describe(
         return None
     order = tuple(int(i) for i in np.argsort(facts.middle[:, 0], kind="stable"))
     answer = " and ".join(with_article(facts.whole_name(i).phrase) for i in order)
-    return Question("describe", DESCRIBE[int(rng.integers(len(DESCRIBE)))] if varied else DESCRIBE[0], answer, order)
+    return Question("describe", _Speaker(wordings or PLAIN, rng if wordings else None).put("describe"), answer, order)
 
 
-def facts_of(drawn: DrawnScene | ForeignScene) -> Facts | None:
+def facts_of(drawn: DrawnScene) -> Facts | None:
     """None where a thing is so hidden that nobody could say whether it counts."""
     size = drawn.picture.shape[:2]
-    if isinstance(drawn, ForeignScene):
-        return facts_from_boxes(tuple(zip(drawn.colours, drawn.shapes, strict=True)), drawn.boxes, size)
     objects = drawn.scene.objects
     full = [np.pi * (o.radius * 0.6) ** 2 * size[0] * size[1] for o in objects]
     area = drawn.masks.sum((1, 2))
@@ -116,35 +144,30 @@ def facts_from_boxes(names: tuple[tuple[str, str], ...], boxes: np.ndarray, size
     return Facts(names, middle, np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])))
 
 
-def _word(kind: str, lot: np.random.Generator | None, **parts: str) -> str:
-    wordings = PHRASINGS[kind]
-    return wordings[0 if lot is None else int(lot.integers(len(wordings)))].format(**parts)
-
-
 def _pick(rng: np.random.Generator, items: list[int]) -> int:
     return items[int(rng.integers(len(items)))]
 
 
-def _colour(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+def _colour(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question | None:
     lone = [i for i in facts.seen if facts.found(Concept(None, facts.names[i][1])) == (i,)]
     if not lone:
         return None
     index = _pick(rng, lone)
     colour, shape = facts.names[index]
-    return Question("colour", _word("colour", lot, n=noun_phrase(Concept(None, shape), lot)), colour, (index,))
+    return Question("colour", speaker.put("colour", n=speaker.noun(Concept(None, shape))), colour, (index,))
 
 
-def _shape(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+def _shape(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question | None:
     lone = [i for i in facts.seen if facts.found(Concept(facts.names[i][0], None)) == (i,)]
     if not lone:
         return None
     index = _pick(rng, lone)
     colour, shape = facts.names[index]
-    phrase = noun_phrase(Concept(colour, None), lot)
-    return Question("shape", _word("shape", lot, n=phrase, c=phrase.split()[0]), shape, (index,))
+    phrase = speaker.noun(Concept(colour, None))
+    return Question("shape", speaker.put("shape", n=phrase, c=phrase.split()[0]), shape, (index,))
 
 
-def _exist(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+def _exist(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question | None:
     if rng.random() < 0.5:
         concept = facts.whole_name(_pick(rng, list(facts.seen)))
     else:
@@ -154,12 +177,12 @@ def _exist(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | No
         pool = swapped if swapped and rng.random() < 0.6 else absent
         concept = pool[int(rng.integers(len(pool)))]
     found = facts.found(concept)
-    phrase = noun_phrase(concept, lot)
-    text = _word("exist", lot, a=with_article(phrase), s=plural(phrase))
+    phrase = speaker.noun(concept)
+    text = speaker.put("exist", a=with_article(phrase), s=plural(phrase))
     return Question("exist", text, "yes" if found else "no", found)
 
 
-def _verify(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+def _verify(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question | None:
     lone = [i for i in facts.seen if facts.found(Concept(None, facts.names[i][1])) == (i,)]
     if not lone:
         return None
@@ -169,11 +192,11 @@ def _verify(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | N
         present = [other for other, _ in facts.names if other != colour]
         others = present if present and rng.random() < 0.9 else [c for c in COLOURS if c != colour]
         colour = others[int(rng.integers(len(others)))]
-    text = _word("verify", lot, n=noun_phrase(Concept(None, shape), lot), c=colour)
+    text = speaker.put("verify", n=speaker.noun(Concept(None, shape)), c=colour)
     return Question("verify", text, "yes" if colour == facts.names[index][0] else "no", (index,))
 
 
-def _count(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+def _count(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question | None:
     """The wanted number is drawn first (0 to 3), then something there is that many of; failing that, the next."""
     concepts = [Concept(colour, None) for colour in COLOURS] + [Concept(None, shape) for shape in SHAPES]
     by_number: dict[int, list[Concept]] = {}
@@ -183,11 +206,11 @@ def _count(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | No
     wanted = min(by_number, key=lambda number: (abs(number - aim), number))
     pool = by_number[wanted]
     concept = pool[int(rng.integers(len(pool)))]
-    text = _word("count", lot, s=plural(noun_phrase(concept, lot)))
+    text = speaker.put("count", s=plural(speaker.noun(concept)))
     return Question("count", text, NUMBER_WORDS[wanted], facts.found(concept))
 
 
-def _where(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+def _where(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question | None:
     """The side of the picture by the larger of the two offsets from its middle."""
     clear = []
     for index in facts.unique():
@@ -199,10 +222,10 @@ def _where(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | No
     index = _pick(rng, clear)
     dx, dy = facts.middle[index] - 0.5
     answer = (SIDES[0] if dx < 0 else SIDES[1]) if abs(dx) > abs(dy) else (SIDES[2] if dy < 0 else SIDES[3])
-    return Question("where", _word("where", lot, n=noun_phrase(facts.name(index, lot), lot)), answer, (index,))
+    return Question("where", speaker.put("where", n=speaker.noun(facts.name(index, speaker.lot))), answer, (index,))
 
 
-def _relation(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+def _relation(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question | None:
     pairs = []
     for a in facts.unique():
         for b in facts.unique():
@@ -215,12 +238,12 @@ def _relation(facts: Facts, rng: np.random.Generator, lot: np.random.Generator |
     true_first = offset < 0
     yes = rng.random() < 0.5
     relation = RELATIONS[2 * axis + (0 if true_first == yes else 1)]
-    n, m = (noun_phrase(facts.name(i, lot), lot) for i in (a, b))
-    text = _word("relation", lot, n=n, m=m, r=relation)
+    n, m = (speaker.noun(facts.name(i, speaker.lot)) for i in (a, b))
+    text = speaker.put("relation", n=n, m=m, r=relation)
     return Question("relation", text, "yes" if yes else "no", (a, b))
 
 
-def _compare(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | None) -> Question | None:
+def _compare(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question | None:
     unique = facts.unique()
     pairs = [(a, b) for a in unique for b in unique if facts.size[a] > _CLEAR_RATIO * facts.size[b]]
     if not pairs:
@@ -229,12 +252,12 @@ def _compare(facts: Facts, rng: np.random.Generator, lot: np.random.Generator | 
     yes, bigger = rng.random(2) < 0.5
     first, second = (large, small) if yes == bigger else (small, large)
     word = "bigger" if bigger else "smaller"
-    n, m = (noun_phrase(facts.name(i, lot), lot) for i in (first, second))
-    text = _word("compare", lot, n=n, m=m, w=word)
+    n, m = (speaker.noun(facts.name(i, speaker.lot)) for i in (first, second))
+    text = speaker.put("compare", n=n, m=m, w=word)
     return Question("compare", text, "yes" if yes else "no", (first, second))
 
 
-_Asker = Callable[[Facts, np.random.Generator, np.random.Generator | None], Question | None]
+_Asker = Callable[[Facts, np.random.Generator, _Speaker], Question | None]
 _KINDS: dict[str, _Asker] = {
     "colour": _colour,
     "shape": _shape,

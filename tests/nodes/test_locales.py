@@ -5,6 +5,7 @@ What a language lacks, ComfyUI's page shows in English; that it lacks nothing is
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,14 +57,33 @@ def test_every_input_and_output_has_its_text(source: locales.Texts, classes: dic
         assert not groups & set(keys)
 
 
-def test_texts_of_sockets_that_appear_and_of_options(source: locales.Texts) -> None:
-    sockets = [key for key in source["AttnPromptCombineHeatmaps"]["inputs"] if key.startswith("heatmaps")]
-    assert sockets == [f"heatmaps_heatmap{number}" for number in range(10)]
-    style = source["AttnPromptOverlay"]["inputs"]
-    assert style["style_level"]["name"] == "level"
-    assert style["style_colour"]["tooltip"] == (
-        "fade to colour: What irrelevant parts fade to. outline: The line's colour."
+def part(name: str, tooltip: str = "", **more: Any) -> SimpleNamespace:
+    """An input, as far as its texts go."""
+    return SimpleNamespace(id=name, display_name=None, tooltip=tooltip, **more)
+
+
+def test_texts_of_sockets_that_appear_and_of_options() -> None:
+    """The page knows one text for all options that share an id."""
+    options = [
+        SimpleNamespace(key="fade", inputs=[part("level", "How grey."), part("colour", "What it fades to.")]),
+        SimpleNamespace(key="line", inputs=[part("colour", "The line's.")]),
+    ]
+    template = SimpleNamespace(prefix="map", max=3, input=part("map", "To combine."))
+    schema = SimpleNamespace(
+        node_id="Node",
+        display_name="A node",
+        description="Does it.",
+        inputs=[part("strength", "How much."), part("style", "How.", options=options), part("maps", template=template)],
+        outputs=[],
     )
+    later = {
+        "style_level": {"name": "level", "tooltip": "How grey."},
+        "style_colour": {"name": "colour", "tooltip": "fade: What it fades to. line: The line's."},
+        **{f"maps_map{number}": {"name": f"map{number}", "tooltip": "To combine."} for number in range(3)},
+    }
+    at_once = {"strength": {"name": "strength", "tooltip": "How much."}, "style": {"name": "style", "tooltip": "How."}}
+    assert locales.english([schema])["Node"]["inputs"] == {**at_once, **later}
+    assert locales.appearing([schema]) == {"Node": {"inputs": later}}
 
 
 @pytest.mark.parametrize("code", [locales.SOURCE, *TRANSLATED])

@@ -17,7 +17,7 @@ from ...results import Heatmap, PictureMap, View, require_finite
 from .encoding import encode_looks
 from .looking import Look, count_looks, look_as_upstream, look_precisely, picture_size
 from .methods import METHODS, Method
-from .queries import Query, read_query, spread
+from .queries import Query, queries_of, read_query
 
 # Pictures are prepared and encoded in groups of about so many squares, so that a long batch takes no more memory.
 _LOOKS_AT_ONCE = 32
@@ -52,7 +52,7 @@ def clip_heatmap(
     chosen = _find_method(method)
     if not len(pictures):
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
-    asked = [read_query(query, words) for query in spread(queries, len(pictures))]
+    asked = [read_query(query, words) for query in queries_of(queries, len(pictures))]
     _check(reading, batch_size, neutral_text)
     pictures = [_prepare(picture, reading) for picture in pictures]
     layer = model.resolve_layer(layer)

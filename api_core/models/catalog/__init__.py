@@ -6,7 +6,16 @@ other model is used from a folder.
 
 from ...choices import Fit
 from ...settings import PAPER_DEFAULTS, MaskDefaults
-from .clip import CLIP_MODELS, DEFAULT_FIT, EMBEDDED_CLIP, ClipEntry, Source, find_clip_model, list_clip_models
+from .clip import (
+    CLIP_MODELS,
+    DEFAULT_FIT,
+    EMBEDDED_CLIP,
+    TRANSFORMERS_CLASSES,
+    ClipEntry,
+    Source,
+    find_clip_model,
+    list_clip_models,
+)
 from .lvlm import (
     EMBEDDED_LVLM,
     LVLM_MODELS,
@@ -16,6 +25,7 @@ from .lvlm import (
     find_lvlm_model,
     list_lvlm_models,
 )
+from .servers import PRESETS
 
 __all__ = [
     "CLIP_MODELS",
@@ -24,7 +34,9 @@ __all__ = [
     "EMBEDDED_LVLM",
     "LVLM_MODELS",
     "PAPER_DEFAULTS",
+    "PRESETS",
     "RELATIVE_LAYER",
+    "TRANSFORMERS_CLASSES",
     "ClipEntry",
     "Fit",
     "LvlmEntry",

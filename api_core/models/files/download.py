@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from ...errors import DownloadFailed, MissingPackage, ModelNotFound
 from ...progress import Progress, ignore_progress
-from .local import SAFE_PATTERNS, Wanted, cache_folder, find_in_cache, find_in_folders
+from .local import SAFE_PATTERNS, HubFiles, cache_folder, find_in_cache, find_in_folders
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class RemoteFile:
 
 
 def get_snapshot(
-    wanted: Wanted,
+    model: HubFiles,
     *,
     is_complete: Callable[[Path], bool],
     folders: Sequence[Path] = (),
@@ -60,70 +60,70 @@ def get_snapshot(
     on_progress: called with the bytes there are so far and in all; raising from it stops the download, keeping what
     has arrived. Raises ModelNotFound where a download is needed and not allowed, DownloadFailed where it fails.
     """
-    found = find_in_folders(wanted, folders, is_complete)
+    found = find_in_folders(model, folders, is_complete)
     try:
-        found = found or find_in_cache(wanted, is_complete)
+        found = found or find_in_cache(model, is_complete)
     except ModelNotFound:  # shards are missing, as a download leaves that another program broke off
         if not allow_download:
             raise
     if found is not None:
         return found
-    _require_permission(wanted, folders, allow_download)
-    folder = _download(wanted, on_progress)
+    _require_permission(model, folders, allow_download)
+    folder = _download(model, on_progress)
     if not is_complete(folder):
         raise DownloadFailed(
-            f"{wanted.repo} does not publish {wanted.name!r} as safetensors, the only weights that are downloaded. "
+            f"{model.repo} does not publish {model.name!r} as safetensors, the only weights that are downloaded. "
             "Choose another model, or put its files in a model folder yourself."
         )
     return folder
 
 
-def _require_permission(wanted: Wanted, folders: Sequence[Path], allow_download: bool) -> None:
-    size = f" ({wanted.size_bytes / 1e9:.1f} GB)" if wanted.size_bytes else ""
-    short = wanted.repo.rpartition("/")[2]
+def _require_permission(model: HubFiles, folders: Sequence[Path], allow_download: bool) -> None:
+    size = f" ({model.size_bytes / 1e9:.1f} GB)" if model.size_bytes else ""
+    short = model.repo.rpartition("/")[2]
     others = " (any of the model folders will do)" if len(folders) > 1 else ""
     place = f"{Path(folders[0]) / short}{others}" if folders else "a folder, and name that"
-    by_hand = f"put the files of {wanted.repo} into {place}"
-    missing = f"The weights of {wanted.name!r}{size} are not on this machine"
+    by_hand = f"put the files of {model.repo} into {place}"
+    missing = f"The weights of {model.name!r}{size} are not on this machine"
     if not allow_download:
-        raise ModelNotFound(f"{missing}. Turn on allow_download to get them from {wanted.repo}, or {by_hand}.")
+        raise ModelNotFound(f"{missing}. Turn on allow_download to get them from {model.repo}, or {by_hand}.")
     if _forbidden_by is not None:
         raise DownloadFailed(f"{missing}, and downloads are forbidden by {_forbidden_by}. Change it, or {by_hand}.")
     if _offline():
         raise DownloadFailed(f"{missing}, and HF_HUB_OFFLINE is set. Unset it, or {by_hand}.")
 
 
-def _download(wanted: Wanted, on_progress: Progress) -> Path:
+def _download(model: HubFiles, on_progress: Progress) -> Path:
     hub = _hub()
     try:
         information = hub.HfApi(endpoint=_endpoint()).model_info(
-            wanted.repo, revision=wanted.revision, files_metadata=True
+            model.repo, revision=model.revision, files_metadata=True
         )
     except Exception as error:  # the hub's client raises its own, its HTTP library's and OSError
-        raise DownloadFailed(_no_network(wanted, error)) from error
+        raise DownloadFailed(_no_network(model, error)) from error
     files = [
         RemoteFile(sibling.rfilename, int(sibling.size or 0))
         for sibling in information.siblings or ()
-        if _is_wanted(sibling.rfilename, wanted.patterns)
+        if _is_wanted(sibling.rfilename, model.patterns)
     ]
     if not files:
-        raise DownloadFailed(f"{wanted.repo} holds none of {', '.join(wanted.patterns)}. Choose another model.")
-    repository = cache_folder(wanted.repo)
+        raise DownloadFailed(f"{model.repo} holds none of {', '.join(model.patterns)}. Choose another model.")
+    repository = cache_folder(model.repo)
     target = repository / "snapshots" / str(information.sha)
     open_files = [file for file in files if not _is_whole(target / file.name, file.size)]
     total = sum(file.size for file in files)
     partial = sum(_size(_part(repository, str(information.sha), file)) for file in open_files)
-    _require_room(wanted, repository, sum(file.size for file in open_files) - partial)
-    log.info("downloading %s: %.2f GB to %s", wanted.repo, total / 1e9, target)
+    _require_room(model, repository, sum(file.size for file in open_files) - partial)
+    log.info("downloading %s: %.2f GB to %s", model.repo, total / 1e9, target)
     done = sum(file.size for file in files) - sum(file.size for file in open_files)
     for file in open_files:
 
         def report(count: int, base: int = done) -> None:
             on_progress(base + count, total)
 
-        _fetch(wanted, repository, str(information.sha), file, report)
+        _fetch(model, repository, str(information.sha), file, report)
         done += file.size
-    reference = repository / "refs" / (wanted.revision or "main")
+    reference = repository / "refs" / (model.revision or "main")
     reference.parent.mkdir(parents=True, exist_ok=True)
     reference.write_text(str(information.sha), encoding="ascii")
     on_progress(total, total)
@@ -136,7 +136,7 @@ def _is_wanted(name: str, patterns: Iterable[str]) -> bool:
     return safe and not escapes and any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
-def _fetch(wanted: Wanted, repository: Path, commit: str, file: RemoteFile, on_bytes: Callable[[int], None]) -> None:
+def _fetch(model: HubFiles, repository: Path, commit: str, file: RemoteFile, on_bytes: Callable[[int], None]) -> None:
     """Bring one file to its place in the snapshot, going on from what an earlier attempt left."""
     hub = _hub()
     from huggingface_hub.file_download import http_get
@@ -146,7 +146,7 @@ def _fetch(wanted: Wanted, repository: Path, commit: str, file: RemoteFile, on_b
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
-        url = hub.hf_hub_url(wanted.repo, file.name, revision=commit, endpoint=_endpoint())
+        url = hub.hf_hub_url(model.repo, file.name, revision=commit, endpoint=_endpoint())
         remote = hub.get_hf_file_metadata(url)
         location = remote.location or url
         headers = hub.utils.build_hf_headers()
@@ -165,14 +165,14 @@ def _fetch(wanted: Wanted, repository: Path, commit: str, file: RemoteFile, on_b
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
             raise DownloadFailed(
-                f"{wanted.name!r} cannot be written to {repository}: {error.strerror}. Make room there and allow "
+                f"{model.name!r} cannot be written to {repository}: {error.strerror}. Make room there and allow "
                 "writing, or set HF_HOME to another disk."
             ) from error
-        raise DownloadFailed(_no_network(wanted, error)) from error
+        raise DownloadFailed(_no_network(model, error)) from error
     digest = (remote.etag or "").strip('"')
     if len(digest) == 64 and _sha256(part) != digest:
         part.unlink()
-        raise DownloadFailed(f"{file.name} of {wanted.repo} arrived damaged (its checksum is wrong). Try again.")
+        raise DownloadFailed(f"{file.name} of {model.repo} arrived damaged (its checksum is wrong). Try again.")
     part.replace(target)
 
 
@@ -243,14 +243,14 @@ def _is_whole(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def _require_room(wanted: Wanted, repository: Path, needed: int) -> None:
+def _require_room(model: HubFiles, repository: Path, needed: int) -> None:
     place = repository
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
     if free < needed + _SPARE_BYTES:
         raise DownloadFailed(
-            f"{wanted.name!r} needs {needed / 1e9:.2f} GB at {repository}; only {free / 1e9:.2f} GB are free there. "
+            f"{model.name!r} needs {needed / 1e9:.2f} GB at {repository}; only {free / 1e9:.2f} GB are free there. "
             "Make room, or set HF_HOME to a disk that has some."
         )
 
@@ -263,9 +263,9 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _no_network(wanted: Wanted, error: Exception) -> str:
+def _no_network(model: HubFiles, error: Exception) -> str:
     reason = str(error).strip().split("\n")[0][:300] or type(error).__name__
     return (
-        f"{wanted.name!r} could not be downloaded from {wanted.repo} at {_endpoint()}: {reason}. "
+        f"{model.name!r} could not be downloaded from {model.repo} at {_endpoint()}: {reason}. "
         "Check the network and try again (what has arrived is kept), or put the files in a model folder yourself."
     )

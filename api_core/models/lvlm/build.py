@@ -12,25 +12,27 @@ import torch
 from torch import nn
 
 from ...choices import ATTENTIONS
-from ...errors import DamagedWeights, InvalidInput, MissingPackage, ModelNotFound, UnsupportedModel
+from ...errors import DamagedWeights, InvalidInput, MissingPackage, ModelNotFound, UnsupportedModel, reason
+from ..files.local import read_json
+from ..files.transformers_folder import (
+    CONFIG_NAME,
+    TOKENIZER_FILES,
+    import_transformers,
+    is_complete,
+    require_all_weights,
+    require_tokenizer,
+)
+from ..files.transformers_folder import PATTERNS as FOLDER_PATTERNS
 from ..files.weights import weight_files
 
 log = logging.getLogger(__name__)
 
-CONFIG_NAME = "config.json"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json")
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 PATTERNS = (
-    "config.json",
+    *FOLDER_PATTERNS,
     "generation_config.json",
-    "model*.safetensors",
-    "model.safetensors.index.json",
     "*processor_config.json",
     "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
     "spiece.model",
     "chat_template*",
     "qformer_tokenizer/*",
@@ -41,17 +43,12 @@ _TRANSFORMERS_ATTENTION = {"sdpa": "sdpa", "flash": "flash_attention_2"}
 _STORED = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether `folder` is a whole transformers model; raises for one that is only part of one."""
-    return (folder / CONFIG_NAME).is_file() and bool(weight_files(folder))
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     """The model's `config.json`."""
     path = folder / CONFIG_NAME
     if not path.is_file():
         raise ModelNotFound(f"{folder} holds no {CONFIG_NAME}. Put the whole model folder there, as published.")
-    return _read_json(path)
+    return read_json(path)
 
 
 def require_readable(folder: Path, config: dict[str, Any]) -> None:
@@ -138,13 +135,8 @@ def build_module(folder: Path, dtype: torch.dtype, attention: str) -> nn.Module:
     except (RuntimeError, ValueError, OSError, KeyError, TypeError, AttributeError) as error:
         if attention != "auto" and "attention" in str(error).casefold():
             raise UnsupportedModel(_no_attention(folder, attention, error)) from error
-        raise DamagedWeights(f"{folder} cannot be loaded: {_short(error)}. Get the whole folder again.") from error
-    wrong = [*report.get("missing_keys", ()), *(entry[0] for entry in report.get("mismatched_keys", ()))]
-    if wrong:
-        raise DamagedWeights(
-            f"The weights in {folder} do not belong to its configuration: {len(wrong)} tensors are missing or of "
-            f"another shape, such as {wrong[0]}. Get both files of the same model."
-        )
+        raise DamagedWeights(f"{folder} cannot be loaded: {reason(error)}. Get the whole folder again.") from error
+    require_all_weights(folder, report)
     _forget_sampling(module)
     return module.eval().requires_grad_(False)
 
@@ -152,10 +144,7 @@ def build_module(folder: Path, dtype: torch.dtype, attention: str) -> nn.Module:
 def build_processor(folder: Path) -> Any:
     """What turns pictures and text into the model's inputs; it pads on the left, as generating needs."""
     transformers = _transformers()
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise ModelNotFound(
-            f"{folder} lacks the model's tokenizer. Put tokenizer.json and tokenizer_config.json beside its weights."
-        )
+    require_tokenizer(folder)
     if not any((folder / name).is_file() for name in PROCESSOR_FILES):
         raise ModelNotFound(
             f"{folder} lacks the model's picture processor. Put preprocessor_config.json and, where the model has it, "
@@ -163,16 +152,16 @@ def build_processor(folder: Path) -> Any:
         )
     for name in ("tokenizer.json", "tokenizer_config.json", *PROCESSOR_FILES):
         if (folder / name).is_file():
-            _read_json(folder / name)  # transformers blames a missing package for a damaged file
+            read_json(folder / name)  # transformers blames a missing package for a damaged file
     try:
         processor = transformers.AutoProcessor.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
         )
     except ImportError as error:
-        raise MissingPackage(f"The processor in {folder} needs a package that is missing: {_short(error)}") from error
+        raise MissingPackage(f"The processor in {folder} needs a package that is missing: {reason(error)}") from error
     except Exception as error:  # the library of fast tokenizers raises plain ones
         raise ModelNotFound(
-            f"The tokenizer or picture processor in {folder} cannot be read ({_short(error)}). Get all JSON and "
+            f"The tokenizer or picture processor in {folder} cannot be read ({reason(error)}). Get all JSON and "
             "tokenizer files of the model again."
         ) from error
     for part, files in (("tokenizer", TOKENIZER_FILES), ("image_processor", PROCESSOR_FILES)):
@@ -223,21 +212,8 @@ def _forget_sampling(module: Any) -> None:
             setattr(settings, name, getattr(plain, name, None))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise DamagedWeights(f"{path} cannot be read ({error}). Get the file again.") from error
-    if not isinstance(content, dict):
-        raise DamagedWeights(f"{path} is no configuration: it holds a {type(content).__name__}. Get the file again.")
-    return content
-
-
 def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingPackage("This model needs transformers. Install it with: pip install transformers") from error
+    transformers = import_transformers()
     if not hasattr(transformers, "AutoModelForImageTextToText"):
         raise MissingPackage(
             f"transformers {transformers.__version__} is too old. Update it with: pip install -U transformers"
@@ -251,8 +227,4 @@ def _no_attention(folder: Path, attention: str, error: BaseException) -> str:
         if attention == "flash"
         else "Choose attention auto."
     )
-    return f"{folder} cannot be loaded with attention {attention}: {_short(error)}. {hint}"
-
-
-def _short(error: BaseException) -> str:
-    return (" ".join(str(error).split())[:300] or type(error).__name__).rstrip(".")
+    return f"{folder} cannot be loaded with attention {attention}: {reason(error)}. {hint}"

@@ -13,6 +13,7 @@ def model():
     return load_lvlm("tiny-lvlm")
 
 
+@pytest.mark.slow
 def test_methods_are_compared_on_the_same_answers(model, tmp_path):
     methods = ("gradient x input", "difference", "random")
     (table,) = explanations(model, questions=4, methods=methods, steps=4, folder=tmp_path)

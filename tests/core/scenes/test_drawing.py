@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from pack.api_core.errors import InvalidInput
 from pack.api_core.scenes import COLOURS, SHAPES, SceneOptions, draw_scene, make_scene
-from pack.api_core.scenes.demo import draw_demo
 from pack.api_core.scenes.draw import boxes_of, shape_distance
-from pack.api_core.scenes.foreign import draw_foreign_scene
 from pack.api_core.scenes.world import TEST_GROUNDS, TRAINING_GROUNDS
 
 
@@ -115,27 +113,3 @@ def test_what_lies_in_front_hides_what_lies_behind():
 
 def test_a_mask_with_nothing_seen_has_an_empty_box():
     assert boxes_of(np.zeros((1, 5, 5), np.float32)).tolist() == [[0, 0, 0, 0]]
-
-
-def test_the_foreign_routine_is_repeatable_and_its_boxes_hold_the_objects():
-    scene, again = draw_foreign_scene(11), draw_foreign_scene(11)
-    assert np.array_equal(scene.picture, again.picture)
-    for number in range(20):
-        scene = draw_foreign_scene(number)
-        height, width = scene.picture.shape[:2]
-        assert 300 <= min(height, width) <= max(height, width) <= 800
-        for left, top, right, bottom in scene.boxes:
-            assert 0 <= left < right <= width
-            assert 0 <= top < bottom <= height
-            middle = scene.picture[int((top + bottom) / 2), int((left + right) / 2)]
-            corner = scene.picture[int(top), int(left) - 1]
-            assert np.abs(middle - corner).max() > 0.05
-
-
-@pytest.mark.parametrize("number", range(4))
-def test_demo_pictures_show_several_whole_objects(number):
-    drawn = draw_demo(number, height=128, width=192)
-    assert drawn.picture.shape == (128, 192, 3)
-    assert len(drawn.scene.objects) >= 5
-    assert (drawn.scene.blur, drawn.scene.noise) == (0, 0)
-    assert ((drawn.boxes[:, 2:] - drawn.boxes[:, :2]) > 10).all()

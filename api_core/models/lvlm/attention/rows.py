@@ -12,10 +12,10 @@ from typing import Any, Literal
 from torch import Tensor
 
 from ....autograd import frozen
-from ....errors import InvalidInput, NotEnoughMemory, UnsupportedModel
+from ....errors import InvalidInput, UnsupportedModel
 from ....progress import Progress, ignore_progress
 from ...conversation.case import Prepared, Reply
-from ...memory import is_out_of_memory
+from ...memory import in_batches_that_fit
 from ..generate.caches import cache_of
 from ..generate.teacher_forcing import answer_ids, answered_inputs, part_of, prompt_inputs
 from ..model import LvlmModel
@@ -33,7 +33,7 @@ def answer_rows(
     prepared: Prepared,
     *,
     layers: Sequence[int],
-    answers: Sequence[str | None],
+    answers: Sequence[Reply | None],
     max_new_tokens: int = 20,
     question_rows: bool = False,
     path: Path = "auto",
@@ -62,7 +62,7 @@ def answer_rows(
             continue
         part = part_of(model, prepared, chosen)
         if given:
-            replies = [model.reply_of(model.encode_answer(str(answers[i]))) for i in chosen]
+            replies = [answer for answer in answers if answer is not None]
             read = _second_pass(model, part, replies, settings, on_progress)
         else:
             read = _of_generated(model, part, settings, max_new_tokens, path, on_progress)
@@ -117,25 +117,22 @@ def _second_pass(
     model: LvlmModel, prepared: Prepared, replies: Sequence[Reply], settings: RowSettings, on_progress: Progress
 ) -> list[RowAttention]:
     """As many cases at once as there is memory for."""
-    try:
-        readers = BatchReader(model, prepared, settings, [len(reply.token_ids) for reply in replies], on_progress)
-        readers.run(**answered_inputs(model, prepared, replies), use_cache=False)
-        return readers.results(replies)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(prepared) == 1:
-            raise NotEnoughMemory(
-                f"{model.name} ran out of memory on {model.device} while one answer was read. Free some (other models, "
-                "other programs), lower max_pixels, choose a smaller model, or run it on the CPU."
-            ) from error
-    half = len(prepared) // 2
-    log.warning("%s ran out of memory with %d cases at once; trying %d", model.name, len(prepared), half)
-    rows: list[RowAttention] = []
-    for cases in (range(half), range(half, len(prepared))):
-        part = part_of(model, prepared, cases)
-        rows += _second_pass(model, part, [replies[i] for i in cases], settings, on_progress)
-    return rows
+
+    def read(cases: range) -> list[RowAttention]:
+        part, answers = part_of(model, prepared, cases), [replies[i] for i in cases]
+        readers = BatchReader(model, part, settings, [len(reply.token_ids) for reply in answers], on_progress)
+        readers.run(**answered_inputs(model, part, answers), use_cache=False)
+        return readers.results(answers)
+
+    return in_batches_that_fit(
+        read,
+        len(prepared),
+        len(prepared),
+        model=model.name,
+        device=model.device,
+        single="while one answer was read",
+        advice="lower max_pixels, choose a smaller model, or run it on the CPU",
+    )
 
 
 def _on_cache(
@@ -179,7 +176,7 @@ def _remembering(model: LvlmModel) -> Iterator[dict[str, Any]]:
 
 
 def _check(
-    model: LvlmModel, prepared: Prepared, layers: Sequence[int], answers: Sequence[str | None], path: Path
+    model: LvlmModel, prepared: Prepared, layers: Sequence[int], answers: Sequence[Reply | None], path: Path
 ) -> None:
     if path not in PATHS:
         raise InvalidInput(f"There is no path {path!r}. Choose one of {', '.join(PATHS)}.")

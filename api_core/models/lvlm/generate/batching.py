@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -10,17 +9,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ....errors import NotEnoughMemory
 from ....progress import Progress
 from ...conversation.case import Case, Prepared, Reply
 from ...conversation.reply import opens_thinking
 from ...conversation.token_text import Speller
 from ...hooks import capturing
-from ...memory import is_out_of_memory
+from ...memory import in_batches_that_fit
 from . import decoding_loop as generation
 from .sampling import Sampler, Sampling, pick_greedily
-
-log = logging.getLogger(__name__)
 
 OnToken = Callable[[int, str], None]
 """Gets a row's number and its text so far."""
@@ -61,21 +57,25 @@ def generate_replies(
     on_progress: Progress,
 ) -> list[Reply]:
     """The reply to each row: all at once, or in smaller batches where memory runs out (see `LvlmModel.generate`)."""
-    size, count = len(prepared), len(prepared)
-    replies: list[Reply] = []
-    while (start := len(replies)) < count:
-        size = min(size, count - start)
+    count = len(prepared)
+
+    def answer(rows: range) -> list[Reply]:
         part = prepared
-        if size < count:
-            cases = prepared.cases[start : start + size]
+        if len(rows) < count:
+            cases = prepared.cases[rows.start : rows.stop]
             part = model.prepare(cases, with_places=False, thinking=prepared.thinking)
-        done = _Done(start, count, max_new_tokens, on_token, on_progress)
-        try:
-            replies += _answer_batch(model, part, sampling, around, done)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            size = _smaller_batch(model, size, error)
+        done = _Done(rows.start, count, max_new_tokens, on_token, on_progress)
+        return _answer_batch(model, part, sampling, around, done)
+
+    replies = in_batches_that_fit(
+        answer,
+        count,
+        count,
+        model=model.name,
+        device=model.device,
+        single="with a single question",
+        advice="lower max_pixels or max_new_tokens, load it with precision bf16 or fp16, or choose a smaller model",
+    )
     on_progress(count * max_new_tokens, count * max_new_tokens)
     return replies
 
@@ -136,15 +136,3 @@ def _answer_batch(
         model.reply_of(tokens, inside_thinking=opens_thinking(prompt))
         for tokens, prompt in zip(answers, prepared.prompts, strict=True)
     ]
-
-
-def _smaller_batch(model: GenerativeModel, size: int, error: BaseException) -> int:
-    if size == 1:
-        reason = " ".join(str(error).split())[:200]
-        raise NotEnoughMemory(
-            f"{model.name} ran out of memory on {model.device} with a single question ({reason}). Lower max_pixels or "
-            "max_new_tokens, free some (other models, other programs), load it with precision bf16 or fp16, or choose "
-            "a smaller model."
-        ) from error
-    log.warning("%s ran out of memory with %d questions at once; trying %d", model.name, size, size // 2)
-    return size // 2

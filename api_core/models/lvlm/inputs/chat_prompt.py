@@ -8,7 +8,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from ....errors import InvalidInput, UnsupportedModel
+from ....errors import InvalidInput, UnsupportedModel, reason
 from ...conversation.case import Case
 from ..families.adapter import Family
 
@@ -149,7 +149,6 @@ def _template(processor: Any) -> str:
 
 def require_pictures(name: str, count: int, error: Exception) -> InvalidInput:
     """What to say when a processor refuses a prompt with so many pictures."""
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
     pictures = "no picture" if count == 0 else "one picture" if count == 1 else f"{count} pictures"
     advice = " Ask about one picture at a time." if count > 1 else ""
-    return InvalidInput(f"{name} cannot read a prompt with {pictures}: {reason}.{advice}")
+    return InvalidInput(f"{name} cannot read a prompt with {pictures}: {reason(error)}.{advice}")
