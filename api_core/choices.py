@@ -54,6 +54,9 @@ SmoothingUnit = Literal["patches", "pixels"]
 SMOOTHING_UNITS: tuple[SmoothingUnit, ...] = ("patches", "pixels")
 """What the smoothing of a mask counts."""
 
+BATCH_SCALES = ("each picture", "whole batch")
+"""What the values of a mask are measured by."""
+
 Scheme = Literal["zeros", "ones", "noise", "attention mask"]
 SCHEMES: tuple[Scheme, ...] = ("zeros", "ones", "noise", "attention mask")
 """What stands where image tokens are left out: embeddings of zeros, of ones or of normal noise (all of which can still

@@ -37,17 +37,18 @@ def is_constant(values: Tensor) -> Tensor:
     return high - low <= _NOISE * torch.maximum(low.abs(), high.abs())
 
 
-def z_score(views: Sequence[View], signed: bool = False) -> tuple[View, ...]:
+def z_score(views: Sequence[View], signed: bool = False, pictures: int = 1) -> tuple[View, ...]:
     """(v - mean) / std with the unbiased std; a signed map keeps its own zero and is divided by its root mean square.
 
-    A constant map becomes zero everywhere; so do invalid cells.
+    A constant map becomes zero everywhere; so do invalid cells. pictures: how many the views are of; equal ones are
+    scaled as each would be.
     """
     values = valid_values(views)
     if signed:
         center, spread = torch.zeros(len(values), dtype=torch.float64), values.square().mean(1).sqrt()
     else:
         center = values.mean(1)
-        spread = values.std(1) if values.shape[1] > 1 else torch.zeros_like(center)
+        spread = values.std(1, correction=pictures) if values.shape[1] > pictures else torch.zeros_like(center)
     return affine(views, center, spread.masked_fill(is_constant(values), torch.inf))
 
 

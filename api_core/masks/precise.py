@@ -1,35 +1,89 @@
 """The precise reading: float to the end, only cells that saw the picture, laid where the model looked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from ..errors import InvalidInput
 from ..geometry import compose, trim
 from ..results import PictureMap, View
 from ..scales import TWO_PARTS, is_constant, min_max, only_part, soft_or, valid_values, z_score
 
+_Scaled = Callable[[Sequence[View]], tuple[View, ...]]
+
 LEFT_AS_IT_IS = "the mask is 1 everywhere and leaves the picture as it is."
 
 
-def mask(
-    picture: PictureMap, contrast: float, smoothing: float, interpolation: str
-) -> tuple[Tensor | None, tuple[str, ...]]:
-    """The mean mask of all labels, float32 [H, W], 0..1, or None when nothing can be enhanced; what to warn of."""
-    informative, notes = informative_labels(picture)
+def masks(
+    pictures: Sequence[PictureMap], contrast: float, smoothing: float, interpolation: str
+) -> tuple[Iterable[Tensor | None], tuple[str, ...]]:
+    """The mean mask of all labels of each picture, on one scale: float32 [H, W], 0..1; None where all is flat.
+
+    Means, deviations and extremes are those of all the pictures together. Masks are made as they are taken, so that a
+    clip's are not held twice. Also what to warn of.
+    """
+    joined = _together(pictures)
+    informative, notes = informative_labels(joined)
     if not informative:
-        return None, notes
-    picture = picture.pick(informative)
-    parts = {name: tuple(trim(view) for view in views) for name, views in picture.parts.items()}
-    merged = _merge(parts, contrast, smoothing, picture.signed)
+        return [None] * len(pictures), notes
+    joined = joined.pick(informative)
+    parts = {name: tuple(trim(view) for view in views) for name, views in joined.parts.items()}
+    z_scored = partial(z_score, signed=joined.signed, pictures=len(pictures))
+    merged = _merge(parts, contrast, smoothing, z_scored)
     flat = bool(is_constant(valid_values(merged)).any())
     if not flat and len(informative) > 1:
         merged = tuple(replace(view, values=view.values.mean(0, keepdim=True)) for view in min_max(merged))
         flat = bool(is_constant(valid_values(merged)).any())
     if flat:
-        return None, (*notes, nothing_left(contrast, smoothing))
-    return compose(min_max(merged), picture.size, interpolation)[0].clamp_(0, 1), notes
+        return [None] * len(pictures), (*notes, nothing_left(contrast, smoothing))
+    scaled = iter(min_max(merged))
+    own = [[next(scaled) for _ in next(iter(picture.parts.values()))] for picture in pictures]
+    made = zip(own, pictures, strict=True)
+    return (compose(views, picture.size, interpolation)[0].clamp_(0, 1) for views, picture in made), notes
+
+
+def _together(pictures: Sequence[PictureMap]) -> PictureMap:
+    """One map with the views of all the pictures, one picture after another in each part."""
+    first, *others = pictures
+    if not others:
+        return first
+    for number, other in enumerate(others, 2):
+        if [label.text for label in other.labels] != [label.text for label in first.labels]:
+            raise InvalidInput(f"Picture {number} has other labels than the first: they have no scale in common.")
+        if other.parts.keys() != first.parts.keys() or other.signed != first.signed:
+            raise InvalidInput(f"Picture {number} has a map of another kind: {other.method!r}, not {first.method!r}.")
+    parts = {name: tuple(view for picture in pictures for view in picture.parts[name]) for name in first.parts}
+    return replace(first, parts=parts)
+
+
+def steadied(pictures: Sequence[PictureMap], radius: int) -> list[PictureMap]:
+    """The frames of a clip, each the mean of those up to `radius` frames away, nearer ones counting more (a triangle,
+    shortened at the ends)."""
+    steady = []
+    for at, picture in enumerate(pictures):
+        near = range(max(at - radius, 0), min(at + radius + 1, len(pictures)))
+        weights = [radius + 1 - abs(other - at) for other in near]
+        parts = {}
+        for name, views in picture.parts.items():
+            others = [pictures[other].parts.get(name, ()) for other in near]
+            shape = [(view.values.shape, view.box) for view in views]
+            for other, found in zip(near, others, strict=True):
+                if [(view.values.shape, view.box) for view in found] != shape:
+                    raise InvalidInput(
+                        f"Frame {other + 1} is of another size or kind than frame {at + 1}, so they are no clip. Make "
+                        "all frames one size, or set steady to 0."
+                    )
+            means = []
+            for index, view in enumerate(views):
+                same = [found[index].values.double() for found in others]
+                total = sum(weight * values for weight, values in zip(weights, same, strict=True))
+                means.append(replace(view, values=(total / sum(weights)).float()))
+            parts[name] = tuple(means)
+        steady.append(replace(picture, parts=parts))
+    return steady
 
 
 def nothing_left(contrast: float, smoothing: float) -> str:
@@ -52,17 +106,19 @@ def informative_labels(picture: PictureMap) -> tuple[list[int], tuple[str, ...]]
     return indices, (f"the map of {flat_texts} is the same everywhere: {outcome}",)
 
 
-def _merge(parts: dict[str, tuple[View, ...]], contrast: float, smoothing: float, signed: bool) -> tuple[View, ...]:
+def _merge(
+    parts: dict[str, tuple[View, ...]], contrast: float, smoothing: float, z_scored: _Scaled
+) -> tuple[View, ...]:
     """Contrast, smooth and merge the parts; one grid of values per label and view."""
     if set(parts) == TWO_PARTS:
-        queried = _smooth(_enhance(parts["class_token"], contrast, signed), smoothing)
+        queried = _smooth(_enhance(parts["class_token"], contrast, z_scored), smoothing)
         content = _smooth(min_max(parts["patch"], inverted=True), smoothing)
         return soft_or(queried, content)
-    return _smooth(_enhance(only_part(parts), contrast, signed), smoothing)
+    return _smooth(_enhance(only_part(parts), contrast, z_scored), smoothing)
 
 
-def _enhance(views: Sequence[View], contrast: float, signed: bool) -> tuple[View, ...]:
-    return tuple(replace(view, values=torch.sigmoid(contrast * view.values)) for view in z_score(views, signed))
+def _enhance(views: Sequence[View], contrast: float, z_scored: _Scaled) -> tuple[View, ...]:
+    return tuple(replace(view, values=torch.sigmoid(contrast * view.values)) for view in z_scored(views))
 
 
 def _smooth(views: Sequence[View], width: float) -> tuple[View, ...]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..choices import INTERPOLATIONS, SMOOTHING_UNITS
+from ..choices import BATCH_SCALES, INTERPOLATIONS, SMOOTHING_UNITS
 from ..errors import InvalidInput
 from ..settings import MaskDefaults, setting, settings_of
 
@@ -93,6 +93,27 @@ class MaskSettings:
         unit="pixels",
     )
     grow_shape: str = "round"
+    scale: str = setting(
+        "each picture",
+        describes=(
+            "Whose least and greatest values become black and white: each picture's own, or those of the whole batch, "
+            "for the frames of a video, where what is not there must not light up."
+        ),
+        short="each picture: brightest is white; whole batch: one scale for a clip",
+        options=BATCH_SCALES,
+        advanced=True,
+        optional=True,
+        flag=None,
+    )
+    steady: int = setting(
+        0,
+        0,
+        8,
+        "For the frames of a video: the mean over so many frames before and after, nearer ones counting more. 0: none.",
+        short="of a clip: the mean over so many frames before and after",
+        advanced=True,
+        optional=True,
+    )
 
     def __post_init__(self) -> None:
         contrast, smoothing = self.contrast, self.smoothing
@@ -108,6 +129,10 @@ class MaskSettings:
             raise InvalidInput(f"The mask can grow by whole pixels only, not {self.grow}.")
         if not (math.isfinite(self.feather) and self.feather >= 0):
             raise InvalidInput(f"The soft edge must be 0 (none) or more pixels wide, not {self.feather}.")
+        if self.scale not in BATCH_SCALES:
+            raise InvalidInput(f"There is no scale {self.scale!r}. Choose {' or '.join(BATCH_SCALES)}.")
+        if not (0 <= self.steady <= 8 and self.steady == int(self.steady)):
+            raise InvalidInput(f"steady must be a whole number of frames from 0 to 8, not {self.steady}.")
         if self.smoothing_unit not in SMOOTHING_UNITS:
             raise InvalidInput(
                 f"There is no smoothing unit {self.smoothing_unit!r}. Choose {' or '.join(SMOOTHING_UNITS)}."

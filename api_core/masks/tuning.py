@@ -1,11 +1,12 @@
 """Heatmap to mask, in the reading that the heatmap carries (Yu et al., Attention Prompting on Image, ECCV 2024)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..choices import BATCH_SCALES
 from ..errors import AttentionPromptingError, InvalidInput
 from ..geometry import interpolation_name
 from ..morphology import box_mean
@@ -38,6 +39,8 @@ def tune(
     feather: float = MaskSettings.feather,
     invert: bool = MaskSettings.invert,
     smoothing_unit: str = MaskSettings.smoothing_unit,
+    scale: str = MaskSettings.scale,
+    steady: int = MaskSettings.steady,
 ) -> TunedMasks:
     """Turn each picture's raw map into a mask at the picture's size.
 
@@ -52,34 +55,70 @@ def tune(
     enhance: its mask is 1 everywhere before `invert`, with a warning.
     """
     single = MaskSettings(
-        contrast, smoothing, interpolation, words or (), threshold, grow, invert, smoothing_unit, feather, grow_shape
+        contrast=contrast,
+        smoothing=smoothing,
+        interpolation=interpolation,
+        words=words or (),
+        threshold=threshold,
+        grow=grow,
+        invert=invert,
+        smoothing_unit=smoothing_unit,
+        feather=feather,
+        grow_shape=grow_shape,
+        scale=scale,
+        steady=steady,
     )
     if settings is not None and single != MaskSettings():
         raise InvalidInput("Masks are tuned by `settings`, or by single ones, not by both. Leave one of them away.")
     settings = settings or single
-    name = interpolation_name(settings.interpolation)
-    masks, warnings = [], []
-    for index, picture in enumerate(heatmap.pictures):
-        where = f"Picture {index + 1}: " if len(heatmap) > 1 else ""
-        own = settings.with_defaults(picture.defaults)
+    pictures = list(heatmap.pictures)
+    several = len(pictures) > 1
+    sizes = {picture.size for picture in pictures}
+    shared = torch.empty(len(pictures), *sizes.pop()) if len(sizes) == 1 else None
+    finished: list[Tensor] = []
+    warnings: list[str] = []
+    for first, group in _groups(pictures, settings):
+        where = f"Picture {first + 1}: " if several and len(group) == 1 else ""
+        own = settings.with_defaults(group[0].defaults)
         try:
-            mask, notes = _mask(_choose(picture, own.words), own, name)
+            found, notes = _masks([_choose(picture, own.words) for picture in group], own)
         except AttentionPromptingError as error:
             raise type(error)(where + str(error)) from error
-        mask = torch.ones(picture.size) if mask is None else _shaped(mask, own)
-        masks.append(1 - mask if own.invert else mask)
         warnings += [where + note for note in notes]
-    return TunedMasks(tuple(masks), tuple(dict.fromkeys(warnings)))
+        for picture, mask in zip(group, found, strict=True):
+            mask = torch.ones(picture.size) if mask is None else _shaped(mask, own)
+            mask = 1 - mask if own.invert else mask
+            # In one tensor where they are of one size: a clip's masks are then a batch without being held twice.
+            finished.append(mask if shared is None else shared[len(finished)].copy_(mask))
+    return TunedMasks(tuple(finished), tuple(dict.fromkeys(warnings)))
 
 
-def _mask(picture: PictureMap, settings: MaskSettings, interpolation: str) -> tuple[Tensor | None, tuple[str, ...]]:
-    """The mask as the picture's reading makes it, None where nothing can be enhanced; what to warn of."""
+def _groups(pictures: list[PictureMap], settings: MaskSettings) -> Iterator[tuple[int, list[PictureMap]]]:
+    """The pictures that are measured together, with the place of the first."""
+    clip = settings.scale == BATCH_SCALES[1] or settings.steady > 0
+    if not clip or len(pictures) < 2:
+        yield from ((index, [picture]) for index, picture in enumerate(pictures))
+        return
+    if any(picture.reading == "upstream" for picture in pictures):
+        raise InvalidInput("The upstream reading knows no clips. Leave scale and steady alone, or read precisely.")
+    if settings.steady:
+        pictures = precise.steadied(pictures, settings.steady)
+    if settings.scale == BATCH_SCALES[1]:
+        yield 0, pictures
+    else:
+        yield from ((index, [picture]) for index, picture in enumerate(pictures))
+
+
+def _masks(pictures: list[PictureMap], settings: MaskSettings) -> tuple[Iterable[Tensor | None], tuple[str, ...]]:
+    """The masks as the pictures' reading makes them, None where nothing can be enhanced; what to warn of."""
     contrast, smoothing, unit = settings.contrast, settings.smoothing, settings.smoothing_unit
+    interpolation = interpolation_name(settings.interpolation)
     assert contrast is not None
     assert smoothing is not None
-    if picture.reading == "upstream":
-        return upstream.mask(picture, contrast, smoothing, unit, interpolation)
-    return precise.mask(picture, contrast, smoothing if unit == "patches" else 1, interpolation)
+    if pictures[0].reading == "upstream":
+        mask, notes = upstream.mask(pictures[0], contrast, smoothing, unit, interpolation)
+        return [mask], notes
+    return precise.masks(pictures, contrast, smoothing if unit == "patches" else 1, interpolation)
 
 
 def _shaped(mask: Tensor, settings: MaskSettings) -> Tensor:

@@ -19,7 +19,7 @@ from .precise import informative_labels, nothing_left
 def mask(
     picture: PictureMap, contrast: float, smoothing: float, smoothing_unit: str, interpolation: str
 ) -> tuple[Tensor | None, tuple[str, ...]]:
-    """The mean mask of all labels, float32 [H, W] in steps of 1/255, or None as in `precise.mask`; what to warn of."""
+    """The mean mask of all labels, float32 [H, W] in steps of 1/255, or None as in `precise.masks`; what to warn of."""
     if smoothing_unit != "patches" or smoothing % 2 != 1:
         raise InvalidInput(
             f"The upstream reading smooths by an odd whole number of patches, not by {smoothing:g} {smoothing_unit}. "
