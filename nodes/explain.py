@@ -15,7 +15,7 @@ from ..api_core.explanation.curves import draw_curves
 from ..api_core.explanation.explain import explain
 from ..api_core.explanation.methods import METHODS
 from ..api_core.explanation.result import Explanation, full_report
-from ..api_core.models.lvlm.inputs.pixels import shrink
+from ..api_core.models.lvlm.inputs.pixels import downscale_to
 from ..api_core.results import Heatmap
 from ..api_core.settings import Number, Setting
 from . import convert, faces, host, lvlm_models, sockets
@@ -51,7 +51,7 @@ def preview(progress: host.NodeProgress, pictures: Sequence[Tensor]) -> Callable
     def show(case: int, importance: Tensor) -> None:
         low, high = importance.aminmax()
         mask = (importance - low) / (high - low).clamp(min=1e-12)
-        progress.show(lambda: overlay.apply(shrink(pictures[case], PREVIEW_PIXELS), mask, overlay.HeatStyle()))
+        progress.show(lambda: overlay.apply(downscale_to(pictures[case], PREVIEW_PIXELS), mask, overlay.HeatStyle()))
 
     return show
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..models.conversation.case import Piece
+from ..models.conversation.case import WordTokens
 from ..results import Heatmap
 from .kind import Decoding
 
@@ -32,7 +32,7 @@ class Answer:
     decoding: Decoding
     complete: bool
     token_ids: tuple[int, ...] = ()
-    words: tuple[Piece, ...] = ()
+    words: tuple[WordTokens, ...] = ()
     model: str = ""
     notes: tuple[str, ...] = ()
     blind: BlindTokens | None = field(default=None, compare=False, repr=False)

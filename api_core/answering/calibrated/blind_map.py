@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...models.catalog import mask_defaults
-from ...models.conversation.case import Case, Row
+from ...models.conversation.case import Case, PromptRow
 from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...results import Heatmap, Label, PictureMap
 from .blind_tokens import BlindTokens
@@ -11,9 +11,9 @@ from .blind_tokens import BlindTokens
 METHOD = "blind tokens"
 
 
-def blind_map(row: Row, case: Case, blind: BlindTokens, model_name: str) -> Heatmap | None:
+def blind_map(row: PromptRow, case: Case, blind: BlindTokens, model_name: str) -> Heatmap | None:
     """A map of each picture of a case: 1 at blind tokens, 0 at others. None where the tokens have no known place."""
-    if row.places is None:
+    if row.layouts is None:
         return None
     sizes = [(picture.shape[0], picture.shape[1]) for picture in case.pictures]
     views = views_of_pictures(row, blind.blind.float()[None], "precise", sizes)

@@ -7,12 +7,12 @@ import torch
 from ...models.clip import ClipModel, Encoding
 from ...models.clip.cache import EncodingCache, encoding_key, encodings_of
 from ...progress import Progress
-from .looking import Look
+from .looking import ModelView
 
 
-def encode_looks(
+def encode_views(
     model: ClipModel,
-    looks: Sequence[Look],
+    looks: Sequence[ModelView],
     layer: int,
     fit: str,
     batch_size: int | None,
@@ -50,5 +50,5 @@ def encode_looks(
     return [found[key] for key in keys]
 
 
-def _cells(look: Look) -> bytes:
+def _cells(look: ModelView) -> bytes:
     return bytes(look.valid.flatten().to(torch.uint8).tolist())

@@ -14,8 +14,8 @@ from ...models.clip import ClipModel, Encoding
 from ...pictures import AnyPicture, require_loaded, require_picture, to_picture
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap, PictureMap, View, require_finite
-from .encoding import encode_looks
-from .looking import Look, count_looks, look_as_upstream, look_precisely, picture_size
+from .encoding import encode_views
+from .looking import ModelView, count_views, picture_size, view_as_upstream, views_precisely
 from .methods import METHODS, Method
 from .queries import Query, queries_of, read_query
 
@@ -59,7 +59,7 @@ def clip_heatmap(
     features = _encode_texts(model, asked, neutral_text, reading)
     lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in asked}}
     shown, notes = _resolve_fit(model, fit, reading)
-    total = sum(count_looks(picture, shown, model.side) for picture in pictures)
+    total = sum(count_views(picture, shown, model.side) for picture in pictures)
     maps: list[PictureMap] = []
     done = 0
     for group in _groups(pictures, shown, model.side):
@@ -69,7 +69,7 @@ def clip_heatmap(
             on_progress(base + steps, total * model.depth)
 
         flat = [look for several in looks for look in several]
-        encodings = iter(encode_looks(model, flat, layer, shown, batch_size, report))
+        encodings = iter(encode_views(model, flat, layer, shown, batch_size, report))
         done += len(flat) * model.depth
         for index, several in zip(group, looks, strict=True):
             query = asked[index]
@@ -149,7 +149,7 @@ def _groups(pictures: Sequence[AnyPicture], fit: str, side: int) -> Iterator[lis
     looks = 0
     for index, picture in enumerate(pictures):
         group.append(index)
-        looks += count_looks(picture, fit, side)
+        looks += count_views(picture, fit, side)
         if looks >= _LOOKS_AT_ONCE:
             yield group
             group, looks = [], 0
@@ -157,15 +157,17 @@ def _groups(pictures: Sequence[AnyPicture], fit: str, side: int) -> Iterator[lis
         yield group
 
 
-def _look(model: ClipModel, picture: AnyPicture, fit: str, reading: Reading) -> list[Look]:
+def _look(model: ClipModel, picture: AnyPicture, fit: str, reading: Reading) -> list[ModelView]:
     if reading == "upstream":
-        return [look_as_upstream(picture, model.side, model.grid)]
-    return look_precisely(cast(Tensor, picture), fit, model.side, model.grid, model.spec.interpolation, model.spec.mean)
+        return [view_as_upstream(picture, model.side, model.grid)]
+    return views_precisely(
+        cast(Tensor, picture), fit, model.side, model.grid, model.spec.interpolation, model.spec.mean
+    )
 
 
 def _parts(
     method: Method,
-    views: Sequence[tuple[Look, Encoding]],
+    views: Sequence[tuple[ModelView, Encoding]],
     texts: Tensor,
     neutral: Tensor | None,
     reading: Reading,

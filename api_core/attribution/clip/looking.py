@@ -16,7 +16,7 @@ _LARGEST_RESIZE = 1 << 25
 
 
 @dataclass(frozen=True)
-class Look:
+class ModelView:
     """What a model sees at once. pixels: [3, side, side], 0..1. box: the rectangle of the picture that the map is laid
     over. valid: bool [rows, columns], the cells that see picture."""
 
@@ -32,26 +32,26 @@ def picture_size(picture: AnyPicture) -> tuple[int, int]:
     return picture.shape[0], picture.shape[1]
 
 
-def count_looks(picture: AnyPicture, fit: str, side: int) -> int:
+def count_views(picture: AnyPicture, fit: str, side: int) -> int:
     """How many squares of a picture the model is shown."""
     return len(windows(picture_size(picture), fit, side))
 
 
-def look_precisely(
+def views_precisely(
     picture: Tensor,
     fit: str,
     side: int,
     grid: tuple[int, int],
     interpolation: str = "bicubic",
     fill: tuple[float, ...] = (0.5, 0.5, 0.5),
-) -> list[Look]:
+) -> list[ModelView]:
     """The views of a picture that `fit` asks for, resampled in float with antialiasing; alpha lies on white."""
     pixels = flatten_alpha(picture)
     size = (pixels.shape[0], pixels.shape[1])
     looks = []
     for box in windows(size, fit, side):
         seen = cut(pixels, box, (side, side), interpolation, fill=fill if fit == "letterbox" else None)
-        looks.append(Look(seen.clamp_(0, 1).movedim(-1, 0).contiguous(), box, _valid_cells(size, box, grid)))
+        looks.append(ModelView(seen.clamp_(0, 1).movedim(-1, 0).contiguous(), box, _valid_cells(size, box, grid)))
     return looks
 
 
@@ -71,7 +71,7 @@ def _nearest(length: int, start: float, extent: float, cells: int) -> Tensor:
     return distance <= distance.min() + 1e-9
 
 
-def look_as_upstream(picture: AnyPicture, side: int, grid: tuple[int, int]) -> Look:
+def view_as_upstream(picture: AnyPicture, side: int, grid: tuple[int, int]) -> ModelView:
     """The middle of a picture as the official code sees it, and the whole picture as the place of its map.
 
     The shorter side is resized to `side` in 8 bits (bicubic, in the picture's own mode: a palette's colours are taken
@@ -94,4 +94,4 @@ def look_as_upstream(picture: AnyPicture, side: int, grid: tuple[int, int]) -> L
         seen = image.resize((side, side), Image.Resampling.BICUBIC, box=box)
     levels = torch.from_numpy(np.array(seen.convert("RGB"))).movedim(-1, 0)
     valid = torch.ones(grid, dtype=torch.bool)
-    return Look(levels.to(torch.float32).div(255).contiguous(), Box(0, 0, width, height), valid)
+    return ModelView(levels.to(torch.float32).div(255).contiguous(), Box(0, 0, width, height), valid)

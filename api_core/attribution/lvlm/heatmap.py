@@ -13,7 +13,7 @@ from ...models.lvlm.model import LvlmModel
 from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap, PictureMap
-from .method import Asked, Relevance
+from .method import LvlmRequest, TokenRelevance
 from .methods import DEFAULT_METHOD, LVLM_METHODS, LvlmMethod
 from .views import padded_to_square
 from .words import label_maps
@@ -70,7 +70,7 @@ def lvlm_heatmap(
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
     if max_new_tokens < 1 or (batch_size is not None and batch_size < 1):
         raise InvalidInput(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
-    asked = broadcast_texts(questions, count, "questions")
+    request = broadcast_texts(questions, count, "questions")
     given = broadcast_texts(answers, count, "answers")
     hints = broadcast_words(hint_words, count, "lists of hint words")
     slots = [
@@ -78,21 +78,21 @@ def lvlm_heatmap(
         for slot in (pictures, *more_pictures)
     ]
     shown = [[padded_to_square(one, model) for one in slot] if reading == "upstream" else slot for slot in slots]
-    model.family.require_places(model.module.config)
+    model.family.require_layout(model.module.config)
     wanted = model.resolve_layers(layers)
     maps: list[list[PictureMap]] = [[] for _ in slots]
     replies: list[Reply] = []
     size = batch_size or _CASES_AT_ONCE
     for start in range(0, count, size):
         group = range(start, min(start + size, count))
-        cases = [Case(tuple(slot[i] for slot in shown), asked[i], system_prompt) for i in group]
+        cases = [Case(tuple(slot[i] for slot in shown), request[i], system_prompt) for i in group]
         prepared = model.prepare(cases)
 
         def report(done: int, total: int, base: int = start, cases: int = len(group)) -> None:
             on_progress(base * 1000 + cases * 1000 * done // max(total, 1), count * 1000)
 
         answered = tuple(_reply(model, given[i]) for i in group)
-        found = chosen.compute(model, prepared, Asked(wanted, answered, max_new_tokens, True, reading, report))
+        found = chosen.compute(model, prepared, LvlmRequest(wanted, answered, max_new_tokens, True, reading, report))
         for index, row, relevance in zip(group, prepared.rows, found, strict=True):
             replies.append(relevance.reply)
             sizes = [(slot[index].shape[0], slot[index].shape[1]) for slot in slots]
@@ -136,7 +136,7 @@ def _reply(model: LvlmModel, answer: str | Reply | None) -> Reply | None:
     return answer
 
 
-def _require_seen(relevance: Relevance, layers: Sequence[int], model: LvlmModel) -> None:
+def _require_seen(relevance: TokenRelevance, layers: Sequence[int], model: LvlmModel) -> None:
     if not bool(relevance.answer.any()):
         raise InvalidInput(
             f"Nothing of the picture is attended to in layer {', '.join(map(str, layers))} of {model.name} while it "

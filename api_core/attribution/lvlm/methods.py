@@ -8,7 +8,7 @@ from typing import cast
 from ... import choices
 from ...models.conversation.case import Prepared
 from ...models.lvlm.model import LvlmModel
-from .method import Asked, Relevance
+from .method import LvlmRequest, TokenRelevance
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class LvlmMethod:
     describes: str
 
     @property
-    def compute(self) -> Callable[[LvlmModel, Prepared, Asked], list[Relevance]]:
+    def compute(self) -> Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]]:
         """By case, in order."""
         module = import_module(f".{self.name.replace(' ', '_')}", __package__)
-        return cast(Callable[[LvlmModel, Prepared, Asked], list[Relevance]], module.compute)
+        return cast(Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]], module.compute)
 
 
 LVLM_METHODS = {name: LvlmMethod(name, describes) for name, describes in choices.LVLM_METHODS.items()}

@@ -16,7 +16,7 @@ from . import engine
 from .encoding import Encoding
 from .picture_spec import PictureSpec
 from .text_tower import TextTower
-from .texts import TextReader, merge
+from .texts import TextTokenizer, merge
 from .towers import Tower, open_clip, transformers
 
 Library = Literal["open_clip", "transformers"]
@@ -35,7 +35,7 @@ class ClipModel:
     spec: PictureSpec
     tower: Tower
     text_tower: TextTower
-    reader: TextReader
+    reader: TextTokenizer
     default_layer: int = SECOND_TO_LAST
     _texts: "OrderedDict[tuple[str, torch.dtype], Tensor]" = field(default_factory=OrderedDict, repr=False)
 
@@ -200,5 +200,5 @@ def build_clip(
     module.eval()
     tower = known.picture_tower(module, name)
     text_tower = known.text_tower(module)
-    reader = TextReader.of(tokenize, text_tower.context_length)
+    reader = TextTokenizer.of(tokenize, text_tower.context_length)
     return ClipModel(name, module, preprocess, tower, text_tower, reader, default_layer)

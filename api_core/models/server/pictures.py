@@ -18,7 +18,7 @@ LARGEST = 20_000_000
 """Bytes of one picture's data address: what hosted servers take at most."""
 
 
-def data_address(picture: Tensor) -> str:
+def data_url(picture: Tensor) -> str:
     """A picture, float32 [H, W, 3] in 0..1, as `data:image/png;base64,…` or `data:image/jpeg;base64,…`."""
     height, width = picture.shape[:2]
     kind, settings = ("png", {}) if height * width <= PNG_UP_TO else ("jpeg", {"quality": 95, "subsampling": 0})

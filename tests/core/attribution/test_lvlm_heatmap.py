@@ -12,7 +12,7 @@ from pack.api_core.attribution.lvlm import methods
 from pack.api_core.attribution.lvlm.words import find_words, whole_rows
 from pack.api_core.errors import Cancelled, InvalidInput, UnsupportedModel
 from pack.api_core.masks import tune
-from pack.api_core.models.conversation.case import Piece, Reply
+from pack.api_core.models.conversation.case import Reply, WordTokens
 from torch import Tensor
 
 Models = Callable[[str], Any]
@@ -67,7 +67,7 @@ def test_hint_words_choose_the_whole_whatever_their_case(lvlm: Models) -> None:
 
 def test_a_hint_finds_whole_words_each_time_and_phrases_in_order() -> None:
     texts = ["The", "red", "star", "and", "a", "RED", "Starfish"]
-    words = tuple(Piece(text, 2 * i, 2 * i + 2) for i, text in enumerate(texts))
+    words = tuple(WordTokens(text, 2 * i, 2 * i + 2) for i, text in enumerate(texts))
     assert [word.first for word in find_words(words, "red")] == [2, 10]
     assert [word.first for word in find_words(words, "Red, star")] == [2, 4]
     for absent in ("star red", "fish", "?!", "star and the"):

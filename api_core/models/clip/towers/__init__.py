@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Readings:
+class TowerOutputs:
     """What a readout found for a mini-batch, float32 on the model's device; the fields are those of `Encoding`."""
 
     contributions: Tensor
@@ -19,13 +19,13 @@ class Readings:
     patch_offset: Tensor | None = None
 
 
-Finish = Callable[[Tensor], Readings]
+Finalise = Callable[[Tensor], TowerOutputs]
 
 
 class Readout(Protocol):
     """How a tower turns patches into its feature, and how that is read.
 
-    `watch(blocks, layer)` attaches to the modules while the tower runs, and gives a function that makes the readings
+    `record(blocks, layer)` attaches to the modules while the tower runs, and gives a function that makes the readings
     from the tower's features [B, e], not normalised.
     """
 
@@ -35,7 +35,7 @@ class Readout(Protocol):
     @property
     def complementary(self) -> bool: ...
 
-    def watch(self, blocks: Sequence[nn.Module], layer: int) -> AbstractContextManager[Finish]: ...
+    def record(self, blocks: Sequence[nn.Module], layer: int) -> AbstractContextManager[Finalise]: ...
 
 
 @dataclass(frozen=True)

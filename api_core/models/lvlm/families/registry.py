@@ -29,7 +29,7 @@ FAMILIES: tuple[Family, ...] = (
     InstructBlipFamily(
         "InstructBLIP",
         ("instructblip",),
-        no_places="its query tokens each gather from the whole picture and have no place in it",
+        no_layout="its query tokens each gather from the whole picture and have no place in it",
     ),
 )
 _BY_TYPE = {model_type: family for family in FAMILIES for model_type in family.model_types}

@@ -7,7 +7,7 @@ _IDS = "input_ids"
 _MASK = "attention_mask"
 
 
-def settle_padding(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+def left_pad(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     """The same batch with the padding of the prompt before it, and that of further texts behind them.
 
     Generation goes on from the last token, so nothing may stand between it and the prompt, nor inside the prompt. A

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from ....errors import InvalidInput
 from ....results import Box
-from ...conversation.case import PicturePlaces, TokenGrid
+from ...conversation.case import PictureLayout, TokenGrid
 
 _PIXEL_COUNT = 1 << 15  # a `longest_edge` above this cannot be an edge: such processors count pixels with it
 
 
-def limit_processor(image_processor: Any, max_pixels: int) -> bool:
+def cap_processor_pixels(image_processor: Any, max_pixels: int) -> bool:
     """Have a processor that keeps a picture's own size make at most so many pixels of it. Whether it is one."""
     size: Any = getattr(image_processor, "size", None)
     edge = size.get("longest_edge") if size is not None and hasattr(size, "get") else None
@@ -36,7 +36,7 @@ def _takes_max_pixels(image_processor: Any) -> bool:
     return any("max_pixels" in vars(part).get("__annotations__", {}) for part in getattr(settings, "__mro__", ()))
 
 
-def shrink(picture: Tensor, max_pixels: int) -> Tensor:
+def downscale_to(picture: Tensor, max_pixels: int) -> Tensor:
     """A picture [H, W, 3] of at most `max_pixels`: both sides times the same factor, rounded down, averaged by area."""
     height, width = picture.shape[:2]
     if not max_pixels or height * width <= max_pixels:
@@ -47,7 +47,7 @@ def shrink(picture: Tensor, max_pixels: int) -> Tensor:
     return F.interpolate(planes, size=size, mode="area")[0].permute(1, 2, 0)
 
 
-def to_image(picture: Tensor) -> Any:
+def to_pil_rgb(picture: Tensor) -> Any:
     """A picture [H, W, 3] in 0..1 as the 8-bit RGB picture that models were trained on.
 
     Pictures from files are multiples of 1/255 and lose nothing; so every processor, whether it works on PIL pictures or
@@ -60,7 +60,7 @@ def to_image(picture: Tensor) -> Any:
     return Image.fromarray((picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu().contiguous().numpy(), "RGB")
 
 
-def rescale(places: PicturePlaces, size: tuple[int, int]) -> PicturePlaces:
+def rescale_layout(places: PictureLayout, size: tuple[int, int]) -> PictureLayout:
     """The places of a picture that was shrunk, in the pixels of the picture as it came: (H, W)."""
     if places.size == size:
         return places
@@ -73,4 +73,4 @@ def rescale(places: PicturePlaces, size: tuple[int, int]) -> PicturePlaces:
         )
         for grid in places.grids
     )
-    return PicturePlaces(size, grids, places.placeless)
+    return PictureLayout(size, grids, places.unplaced)

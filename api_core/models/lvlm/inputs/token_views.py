@@ -6,11 +6,11 @@ from torch import Tensor
 from ....choices import Reading
 from ....errors import InvalidInput
 from ....results import Box, View, require_finite
-from ...conversation.case import PicturePlaces, Row
+from ...conversation.case import PictureLayout, PromptRow
 
 
 def views_of_pictures(
-    row: Row, values: Tensor, reading: Reading, sizes: list[tuple[int, int]]
+    row: PromptRow, values: Tensor, reading: Reading, sizes: list[tuple[int, int]]
 ) -> list[tuple[View, ...]]:
     """Values [M, n] of a case's image tokens, picture after picture, as views of each: a view for each grid of tokens.
 
@@ -18,7 +18,7 @@ def views_of_pictures(
     whole picture, whatever part of it the model saw, as the official code does.
     """
     require_finite(values, "The attention to the pictures")
-    places = row.places or ()
+    places = row.layouts or ()
     found = []
     first = 0
     for picture, size in zip(places, sizes, strict=True):
@@ -28,7 +28,7 @@ def views_of_pictures(
     return found
 
 
-def _views(picture: PicturePlaces, values: Tensor, reading: Reading, size: tuple[int, int]) -> list[View]:
+def _views(picture: PictureLayout, values: Tensor, reading: Reading, size: tuple[int, int]) -> list[View]:
     if reading == "upstream" and len(picture.grids) != 1:
         raise InvalidInput(
             f"The upstream reading knows one grid of tokens per picture; this model looks at a picture in "
