@@ -15,7 +15,7 @@ from ..api_core.explanation.curves import draw_curves
 from ..api_core.explanation.explain import explain
 from ..api_core.explanation.methods import METHODS
 from ..api_core.explanation.result import Explanation, full_report
-from ..api_core.models.lvlm.inputs.pixels import downscale_to
+from ..api_core.models.lvlm.inputs.processor import downscale_to
 from ..api_core.results import Heatmap
 from ..api_core.settings import Number, Setting
 from . import convert, faces, host, lvlm_models, sockets

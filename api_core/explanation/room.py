@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from ..models.devices import free_memory
 from ..models.lvlm import memory_estimate as costs
 from ..models.lvlm.model import LvlmModel
-from ..models.memory import free_memory, retry_with_smaller_batch
+from ..models.memory import retry_with_smaller_batch
 from .answer_contrast import AnyObjective
 
 _T = TypeVar("_T")

@@ -1,4 +1,4 @@
-"""What a method is request for and gives, and what methods have in common."""
+"""What a method is asked for and gives, and what methods have in common."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Attention without visual sinks, after "See What You Are Told: Visual Attention Sink in Large Multimodal Models"
 (Kang et al., ICLR 2025, arXiv 2503.03321).
 
-Some picture tokens draw attention whatever is request, most of them on the background. They share massive activations
+Some picture tokens draw attention whatever is asked, most of them on the background. They share massive activations
 with the first token of the text, in the same few dimensions of what enters a layer. The paper lists those dimensions
 per model; here they are those in which the prompt's own first token reaches the paper's threshold, which needs no list.
 Tokens that reach it in one of them too are sinks. Of the heads those are kept that look at the picture at all, and at

@@ -16,15 +16,14 @@ from ..conversation.case import Case, PictureLayout, Prepared, PromptRow, Reply
 from ..conversation.reply import parse_reply, thinking_tokens
 from ..conversation.token_text import IncrementalDecoder, Span, locate_words
 from . import memory_estimate as costs
-from .families.adapter import Family
-from .families.registry import family_of
+from .families import Family, family_of
 from .generate import decoding_loop as generation
 from .generate.answer_tokens import AnswerEncoder
 from .generate.batching import Around, OnToken, generate_replies
 from .generate.sampling import Sampling
 from .inputs.chat_prompt import PromptWriter, require_pictures, special_ids
-from .inputs.left_padding import left_pad
-from .inputs.pixels import cap_processor_pixels, downscale_to, rescale_layout, to_pil_rgb
+from .inputs.processor import cap_processor_pixels, downscale_to, left_pad, to_pil_rgb
+from .inputs.token_views import rescale_layout
 
 log = logging.getLogger(__name__)
 

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..conversation.case import Case
-from .failures import Failure, RequestFailed, explain, garbled
-from .library import Limits, open_client
-from .loop import Emit
-from .pictures import data_url
-from .profiles import Profile
-from .secret import Secret
-from .stream import Deadline, StreamedAnswer, stream_answer
+from torch import Tensor
 
+from ...errors import InvalidInput
+from ...pictures import to_pil
+from ..conversation.case import Case
+from .background_loop import Emit
+from .failures import Failure, RequestFailed, explain, garbled
+from .openai_client import Limits, open_client
+from .profiles import Profile
+from .read_stream import Deadline, StreamedAnswer, stream_answer
+from .secret import Secret
+
+PNG_UP_TO = 2 * 1024 * 1024
+"""Pixels. Up to this a picture goes as PNG, exactly as it is; a larger one as JPEG of quality 95 without subsampling,
+which no eye tells apart and which is a fifth of the bytes."""
+
+LARGEST = 20_000_000
+"""Bytes of one picture's data address: what hosted servers take at most."""
 _LISTING = 20.0  # seconds that a list of models may take
 
 
@@ -133,6 +144,21 @@ def chat_messages(case: Case) -> list[dict[str, Any]]:
     pictures = [{"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in case.pictures]
     system = [{"role": "system", "content": case.system_prompt}] if case.system_prompt.strip() else []
     return [*system, {"role": "user", "content": [*pictures, {"type": "text", "text": case.question}]}]
+
+
+def data_url(picture: Tensor) -> str:
+    """A picture, float32 [H, W, 3] in 0..1, as `data:image/png;base64,…` or `data:image/jpeg;base64,…`."""
+    height, width = picture.shape[:2]
+    kind, settings = ("png", {}) if height * width <= PNG_UP_TO else ("jpeg", {"quality": 95, "subsampling": 0})
+    stream = io.BytesIO()
+    to_pil(picture).save(stream, format=kind, **settings)
+    address = f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+    if len(address) > LARGEST:
+        raise InvalidInput(
+            f"A picture of {width} x {height} pixels is {len(address) / 1e6:.0f} MB to send; servers take at most "
+            f"{LARGEST / 1e6:.0f} MB. Make it smaller first: models see few of so many pixels."
+        )
+    return address
 
 
 def _without(request: dict[str, Any], parameter: str) -> str | None:

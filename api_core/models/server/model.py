@@ -12,9 +12,9 @@ from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
 from ..conversation.case import Case, Reply
 from . import client
+from .background_loop import Emit, run
 from .client import NoticeEvent, Server, TextEvent
-from .library import Limits, limits_of, require_library
-from .loop import Emit, run
+from .openai_client import Limits, limits_of, require_library
 from .profiles import Profile, find_profile
 
 logger = logging.getLogger(__name__)

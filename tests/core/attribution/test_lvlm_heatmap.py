@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.attribution import LVLM_METHODS, list_lvlm_methods, lvlm_heatmap
-from pack.api_core.attribution.lvlm import methods
-from pack.api_core.attribution.lvlm.words import find_words, whole_rows
+from pack.api_core.attribution.lvlm import heatmap
+from pack.api_core.attribution.lvlm.word_labels import find_words, whole_rows
 from pack.api_core.errors import Cancelled, InvalidInput, UnsupportedModel
 from pack.api_core.masks import tune
 from pack.api_core.models.conversation.case import Reply, WordTokens
@@ -130,7 +130,7 @@ def test_a_reply_is_read_token_for_token(lvlm: Models) -> None:
 
 
 def test_every_method_is_a_file_and_a_line() -> None:
-    folder = Path(methods.__file__).parent
+    folder = Path(heatmap.__file__).parent
     files = {path.stem for path in folder.glob("*.py") if re.search(r"^def compute\(", path.read_text(), re.MULTILINE)}
     assert files == {name.replace(" ", "_") for name in list_lvlm_methods()}
     assert all(callable(method.compute) and method.describes.endswith(".") for method in LVLM_METHODS.values())

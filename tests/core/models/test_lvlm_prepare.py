@@ -8,8 +8,7 @@ import torch
 from pack.api_core.errors import InvalidInput, UnsupportedModel
 from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.lvlm.inputs.chat_prompt import PromptWriter, escape_special_tokens, special_strings
-from pack.api_core.models.lvlm.inputs.left_padding import left_pad
-from pack.api_core.models.lvlm.inputs.pixels import downscale_to, to_pil_rgb
+from pack.api_core.models.lvlm.inputs.processor import downscale_to, left_pad, to_pil_rgb
 from pack.api_core.models.lvlm.load import load_lvlm
 from pack.tests import zoo
 from PIL import Image

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ...hooks import Hooks, capturing
-from ..shares import Contributions, Step, in_float32
-from . import Finalise, TowerOutputs
+from ..contributions import Contributions, Step, in_float32
+from . import Finalise, TowerOutputs, require_seen
 from .attention_row import AttentionWeights, Projections, row_of_call
-from .refusal import require_seen
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...hooks import capturing, first_tensor
-from ..shares import Contributions, Step
-from . import Finalise, TowerOutputs
+from ..contributions import Contributions, Step
+from . import Finalise, TowerOutputs, require_seen
 from .attention_pool import single_token_features
-from .refusal import require_seen
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...hooks import Hooks, capturing, first_tensor
-from ..shares import Contributions, Matrix, Scale, Step, inverse_deviation, norm_gain
-from . import Finalise, TowerOutputs
+from ..contributions import Contributions, Matrix, Scale, Step, inverse_deviation, norm_gain
+from . import Finalise, TowerOutputs, require_seen
 from .attention_row import AttentionWeights, Projections, row_of_call
-from .refusal import require_seen
 
 
 @dataclass(frozen=True)

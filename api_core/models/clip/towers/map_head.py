@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from torch.func import jvp
 
 from ...hooks import capturing, first_tensor
-from ..shares import Contributions, Step, in_float32
-from . import Finalise, TowerOutputs
+from ..contributions import Contributions, Step, in_float32
+from . import Finalise, TowerOutputs, require_seen
 from .attention_pool import Pool
 from .attention_row import AttentionWeights
-from .refusal import require_seen
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Reading what chosen attention layers of a decoder compute, while every layer keeps its fused kernel.
 
 transformers asks the `config` of each attention module for the function that computes its attention. Inside
-`intercepting` the chosen modules hold a copy of theirs that names a function of ours, which shows the call and then runs
-the one that was there. Queries and keys are seen after any rotary embedding, norm and cache, so nothing here knows a family.
+`intercepting` the chosen modules hold a copy of theirs that names a function of ours, which shows the call and then
+runs the one that was there. Queries and keys are seen after any rotary embedding, norm and cache, so nothing here knows
+a family.
 """
 
 import copy

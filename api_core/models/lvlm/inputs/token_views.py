@@ -1,4 +1,4 @@
-"""From scores of image tokens to views of their pictures."""
+"""From scores of image tokens to views of their pictures, in the pixels of the pictures as they were given."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from ....choices import Reading
 from ....errors import InvalidInput
 from ....results import Box, View, require_finite
-from ...conversation.case import PictureLayout, PromptRow
+from ...conversation.case import PictureLayout, PromptRow, TokenGrid
 
 
 def views_of_pictures(
@@ -44,3 +44,19 @@ def _views(picture: PictureLayout, values: Tensor, reading: Reading, size: tuple
         else:
             views.append(View(cells, grid.box, grid.valid))
     return views
+
+
+def rescale_layout(places: PictureLayout, size: tuple[int, int]) -> PictureLayout:
+    """The places of a picture that was shrunk, in the pixels of the picture as it came: (H, W)."""
+    if places.size == size:
+        return places
+    down, right = size[0] / places.size[0], size[1] / places.size[1]
+    grids = tuple(
+        TokenGrid(
+            grid.tokens,
+            grid.valid,
+            Box(grid.box.left * right, grid.box.top * down, grid.box.right * right, grid.box.bottom * down),
+        )
+        for grid in places.grids
+    )
+    return PictureLayout(size, grids, places.unplaced)

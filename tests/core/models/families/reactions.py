@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from pack.api_core.models.conversation.case import Case
-from pack.api_core.models.lvlm.inputs.pixels import to_pil_rgb
+from pack.api_core.models.lvlm.inputs.processor import to_pil_rgb
 from torch import Tensor, nn
 
 STRIPES = 24

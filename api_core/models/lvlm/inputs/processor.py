@@ -1,4 +1,4 @@
-"""Pictures as a model's own processor takes them, no larger than wanted."""
+"""What goes into a model's own processor, no larger than wanted, and the padding of what comes out."""
 
 import math
 from typing import Any
@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ....errors import InvalidInput
-from ....results import Box
-from ...conversation.case import PictureLayout, TokenGrid
 
+_IDS = "input_ids"
+_MASK = "attention_mask"
 _PIXEL_COUNT = 1 << 15  # a `longest_edge` above this cannot be an edge: such processors count pixels with it
 
 
@@ -60,17 +60,21 @@ def to_pil_rgb(picture: Tensor) -> Any:
     return Image.fromarray((picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu().contiguous().numpy(), "RGB")
 
 
-def rescale_layout(places: PictureLayout, size: tuple[int, int]) -> PictureLayout:
-    """The places of a picture that was shrunk, in the pixels of the picture as it came: (H, W)."""
-    if places.size == size:
-        return places
-    down, right = size[0] / places.size[0], size[1] / places.size[1]
-    grids = tuple(
-        TokenGrid(
-            grid.tokens,
-            grid.valid,
-            Box(grid.box.left * right, grid.box.top * down, grid.box.right * right, grid.box.bottom * down),
-        )
-        for grid in places.grids
-    )
-    return PictureLayout(size, grids, places.unplaced)
+def left_pad(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same batch with the padding of the prompt before it, and that of further texts behind them.
+
+    Generation goes on from the last token, so nothing may stand between it and the prompt, nor inside the prompt. A
+    further text (`<name>_input_ids`) is for an encoder that counts positions from its first token: padded before, it
+    would read otherwise in a batch than alone.
+    """
+    settled = dict(inputs)
+    for name, mask in inputs.items():
+        prefix = name.removesuffix(_MASK)
+        if not name.endswith(_MASK) or inputs.get(prefix + _IDS) is None or mask.shape != inputs[prefix + _IDS].shape:
+            continue
+        order = mask.argsort(dim=1, stable=True, descending=bool(prefix))
+        for other in (name, prefix + _IDS, prefix + "token_type_ids", prefix + "mm_token_type_ids"):
+            if other in inputs:
+                settled[other] = inputs[other].gather(1, order)
+    settled.setdefault(_MASK, torch.ones_like(inputs[_IDS]))
+    return settled

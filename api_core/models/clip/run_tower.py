@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ...progress import Progress
+from ..devices import free_memory
 from ..hooks import capturing
-from ..memory import free_memory
 from .encoding import Encoding
 from .towers import Tower, TowerOutputs
 

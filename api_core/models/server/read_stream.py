@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ..conversation.reply import split_thinking
 from .failures import Failure, RequestFailed, explain, garbled
-from .library import Limits
+from .openai_client import Limits
 from .profiles import Profile
 from .secret import Secret, redact
 
@@ -81,7 +81,7 @@ async def stream_answer(
     limits: Limits,
     on_piece: Callable[[StreamedAnswer], None],
 ) -> StreamedAnswer:
-    """One attempt: send the request and read its stream to the end. Raises RequestFailed, CancelledError when stopped."""
+    """One attempt: send the request and read its stream to the end; RequestFailed, or CancelledError when stopped."""
     where = f"{profile.name} at {profile.address}"
     answer = StreamedAnswer(secret)
     deadline = Deadline(
