@@ -3,13 +3,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from pack.api_core.explanation.explain_one import PART
 from pack.api_core.models.catalog import (
     CLIP_MODELS,
     EMBEDDED_CLIP,
     EMBEDDED_LVLM,
-    IMPORTANCE,
-    IMPORTANCE_DEFAULTS,
     LVLM_MODELS,
     PAPER_DEFAULTS,
     MaskDefaults,
@@ -105,9 +102,3 @@ def test_reading_the_catalog_imports_no_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-I", "-c", code], check=False).returncode == 0
-
-
-def test_a_map_of_what_an_answer_needed_has_defaults_of_its_own() -> None:
-    assert mask_defaults("ViT-B-32", parts={IMPORTANCE: ()}) == IMPORTANCE_DEFAULTS
-    assert mask_defaults("ViT-B-32", 4.0, 5, (PART,)) == MaskDefaults(4.0, 5)
-    assert mask_defaults("ViT-B-32", parts=("patch",)) == mask_defaults("ViT-B-32")
