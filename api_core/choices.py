@@ -58,3 +58,10 @@ Scheme = Literal["zeros", "ones", "noise", "attention mask"]
 SCHEMES: tuple[Scheme, ...] = ("zeros", "ones", "noise", "attention mask")
 """What stands where image tokens are left out: embeddings of zeros, of ones or of normal noise (all of which can still
 be looked at), or nothing that anything looks at."""
+
+Baseline = Literal["blur", "mean colour", "noise", "black"]
+BASELINES: tuple[Baseline, ...] = ("blur", "mean colour", "noise", "black")
+"""What takes the place of the parts of a picture that an explanation takes away."""
+
+EXPLANATION_METHOD = "igos+"
+"""The way of explaining an answer unless another is asked for."""

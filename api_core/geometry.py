@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from .autograd import without_autocast
-from .choices import FITS
+from .choices import FITS, INTERPOLATIONS
 from .errors import InvalidInput
-from .kernels import INTERPOLATIONS, KERNELS, interpolation_name
+from .kernels import KERNELS, interpolation_name
 from .results import Box, View
 
 __all__ = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Any
 
 from .errors import InvalidInput
@@ -21,8 +21,8 @@ Color = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Setting:
-    """One value that can be set. What it is, its default tells: a number, a switch (bool), a colour (three levels),
-    words (a tuple of texts), or one of `options`.
+    """One value that can be set: a number, one of `options`, or, as the default tells, a switch (bool), a colour (three
+    levels) or words (an empty tuple).
 
     name: the field or argument that it fills. default: the library's; None stands for the model's own value. least and
     most belong to a number's range. describes: one sentence for people, a node's tooltip. short: the same in the few
@@ -83,6 +83,17 @@ class Setting:
                 f"{self.name} of {method!r} is {kind} from {self.least:g} to {self.most:g}, not {value!r}."
             )
         return int(value) if self.whole else float(value)
+
+
+def setting(default: Any, *described: Any, **more: Any) -> Any:
+    """A dataclass's field that can be set; the arguments are those of `Setting` without the name."""
+    return field(default=default, metadata={"setting": Setting("", default, *described, **more)})
+
+
+def settings_of(kind: type, names: Sequence[str] = ()) -> tuple[Setting, ...]:
+    """The settings of a dataclass in the order of its fields, or those of the `names` in theirs."""
+    found = {one.name: replace(one.metadata["setting"], name=one.name) for one in fields(kind) if one.metadata}
+    return tuple(found[name] for name in names or found)
 
 
 def resolve(method: str, known: Sequence[Setting], given: Mapping[str, Number] | None) -> dict[str, Number]:

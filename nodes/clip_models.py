@@ -7,7 +7,7 @@ from ..api_core.models.clip import ClipModel, run_tower
 from ..api_core.models.clip.load import load_clip
 from ..api_core.progress import Progress
 from . import host
-from .shelf import Shelf, read_configuration, require_precision
+from .model_choices import ModelChoices, read_configuration, require_precision
 from .sockets import LoadedClip
 
 
@@ -22,7 +22,7 @@ def _holds_clip(folder: Path) -> bool:
     return read_configuration(folder).get("model_type") in TRANSFORMERS_CLASSES
 
 
-SHELF: Shelf[LoadedClip] = Shelf(
+CHOICES: ModelChoices[LoadedClip] = ModelChoices(
     node="Load CLIP",
     home="models/clip_vision",
     embedded=EMBEDDED_CLIP,
@@ -34,7 +34,7 @@ SHELF: Shelf[LoadedClip] = Shelf(
 
 def get_clip(name: str, precision: str, allow_download: bool, on_progress: Progress) -> LoadedClip:
     """The model of that name, from memory if any node still holds it."""
-    source = SHELF.find_source(name)
+    source = CHOICES.resolve_name(name)
     require_precision(precision)
     precision = host.auto_precision() if precision == "auto" else precision
 
@@ -49,7 +49,7 @@ def get_clip(name: str, precision: str, allow_download: bool, on_progress: Progr
             on_progress=on_progress,
         )
 
-    return SHELF.share(name, precision, lambda: host.hold(load, LoadedClip))
+    return CHOICES.get_or_build(name, precision, lambda: host.hold(load, LoadedClip))
 
 
 def activation_bytes(loaded: LoadedClip, pictures: int) -> int:

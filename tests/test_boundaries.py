@@ -21,6 +21,7 @@ NODES = ROOT / "nodes"
 RANKS = {
     "errors": 0,
     "progress": 0,
+    "whole_file": 0,
     "choices": 0,
     "broadcast": 0,
     "lazy": 0,
@@ -151,7 +152,7 @@ def test_every_module_imports_only_lower_ranks() -> None:
         ("attribution.clip_heatmap", "models.clip", True),
         ("models.clip.run_tower", "attribution", False),
         ("models.catalog", "models.clip", False),
-        ("overlay.apply", "regions", False),
+        ("overlay.drawing", "regions", False),
         ("command_line.run", "evaluation", True),
         ("evaluation.runner", "command_line", False),
     ],

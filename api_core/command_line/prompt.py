@@ -26,7 +26,7 @@ from ..prompting import names_lvlm, prompt_picture
 from ..results import Heatmap
 from .files import Job, find_pictures, plan, refuse_collisions, write_all
 from .loading import load_clip_model, load_lvlm_model
-from .options import chosen_style
+from .options import chosen_mask, chosen_style
 from .terminal import ProgressBar, one_line, say
 
 
@@ -106,14 +106,7 @@ def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: ar
         model=model,
         method=options.method,
         layer=options.layers,
-        contrast=options.contrast,
-        smoothing=options.smoothing,
-        interpolation=options.interpolation,
-        words=options.words,
-        threshold=options.threshold,
-        grow=options.grow,
-        feather=options.feather,
-        invert=options.invert,
+        mask=chosen_mask(options, options.words),
         style=style,
         strength=options.strength,
         reading=options.reading,

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor
 
 from ..broadcast import broadcast, broadcast_texts, broadcast_words
+from ..choices import BASELINES, Baseline
 from ..errors import AttentionPromptingError, InvalidInput
 from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
 from ..pictures import AnyPicture, opaque_picture
 from ..progress import Progress, ignore_progress
 from ..settings import Number, resolve
-from .baselines import BASELINES, Baseline
 from .explain_one import ExplainRequest, explain_one
 from .method import ExplanationMethod
 from .methods import DEFAULT_METHOD, METHODS

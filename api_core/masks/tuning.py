@@ -1,7 +1,7 @@
 """Heatmap to mask, in the reading that the heatmap carries (Yu et al., Attention Prompting on Image, ECCV 2024)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -52,7 +52,7 @@ def tune(
     enhance: its mask is 1 everywhere before `invert`, with a warning.
     """
     single = MaskSettings(
-        contrast, smoothing, interpolation, words or (), threshold, grow, grow_shape, feather, invert, smoothing_unit
+        contrast, smoothing, interpolation, words or (), threshold, grow, invert, smoothing_unit, feather, grow_shape
     )
     if settings is not None and single != MaskSettings():
         raise InvalidInput("Masks are tuned by `settings`, or by single ones, not by both. Leave one of them away.")
@@ -61,7 +61,7 @@ def tune(
     masks, warnings = [], []
     for index, picture in enumerate(heatmap.pictures):
         where = f"Picture {index + 1}: " if len(heatmap) > 1 else ""
-        own = _with_defaults(settings, picture)
+        own = settings.with_defaults(picture.defaults)
         try:
             mask, notes = _mask(_choose(picture, own.words), own, name)
         except AttentionPromptingError as error:
@@ -70,15 +70,6 @@ def tune(
         masks.append(1 - mask if own.invert else mask)
         warnings += [where + note for note in notes]
     return TunedMasks(tuple(masks), tuple(dict.fromkeys(warnings)))
-
-
-def _with_defaults(settings: MaskSettings, picture: PictureMap) -> MaskSettings:
-    """The settings with the map's own in the place of None."""
-    if settings.contrast is None:
-        settings = replace(settings, contrast=picture.defaults.contrast)
-    if settings.smoothing is None:
-        settings = replace(settings, smoothing=picture.defaults.smoothing, smoothing_unit="patches")
-    return settings
 
 
 def _mask(picture: PictureMap, settings: MaskSettings, interpolation: str) -> tuple[Tensor | None, tuple[str, ...]]:

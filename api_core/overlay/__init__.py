@@ -1,18 +1,17 @@
 """Prompted pictures: a mask drawn over a picture by fading, blurring, desaturating, colouring or outlining.
 
-A new style is a file beside this, and its name and a line of `STYLES` here.
+A new style is a file beside this, and its name here.
 """
 
 from typing import TYPE_CHECKING
 
 from ..lazy import lazy
-from . import blur, desaturate, fade, heat, outline
 from .blur import BlurStyle
 from .desaturate import DesaturateStyle
 from .fade import FadeStyle
 from .heat import HeatStyle
 from .outline import OutlineStyle
-from .style import ROUNDINGS, Form, Rounding, Style, StyleChoice
+from .style import ROUNDINGS, Rounding, Style
 
 if TYPE_CHECKING:
     from .drawing import apply
@@ -23,15 +22,14 @@ __all__ = [
     "BlurStyle",
     "DesaturateStyle",
     "FadeStyle",
-    "Form",
     "HeatStyle",
     "OutlineStyle",
     "Rounding",
     "Style",
-    "StyleChoice",
     "apply",
 ]
 
-STYLES: tuple[StyleChoice, ...] = (fade.CHOICE, blur.CHOICE, desaturate.CHOICE, heat.CHOICE, outline.CHOICE)
+STYLES: tuple[type[Style], ...] = (FadeStyle, BlurStyle, DesaturateStyle, HeatStyle, OutlineStyle)
+"""New ones come last."""
 
 __getattr__, __dir__ = lazy(__name__, {"apply": "drawing"})

@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import InvalidInput
-from ..settings import Setting
-from .style import Style, StyleChoice
+from ..settings import setting
+from .style import Style
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 class BlurStyle(Style):
     """What does not matter blurs. radius: the standard deviation of the blur in pixels."""
 
-    radius: float = 12.0
+    name: ClassVar[str] = "blur"
+    radius: float = setting(
+        12.0,
+        0.1,
+        describes="How far irrelevant parts are blurred, in pixels.",
+        short="",
+        reach=(0.5, 256.0),
+        step=0.5,
+        unit="pixels",
+    )
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.radius) and self.radius > 0):
@@ -30,16 +39,3 @@ class BlurStyle(Style):
 
         blurred = blurred_rows(colors, self.radius)
         return lambda first, last: (blurred(first, last), 1 - mask[first:last])
-
-
-RADIUS = Setting(
-    "radius",
-    BlurStyle.radius,
-    0.1,
-    describes="How far irrelevant parts are blurred, in pixels.",
-    short="",
-    reach=(0.5, 256.0),
-    step=0.5,
-    unit="pixels",
-)
-CHOICE = StyleChoice("blur", BlurStyle, (RADIUS,))

@@ -1,9 +1,9 @@
 """Taking the colours of what does not matter."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from .style import Style, StyleChoice
+from .style import Style
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +17,8 @@ _LUMA = (0.2126, 0.7152, 0.0722)
 class DesaturateStyle(Style):
     """What does not matter loses its colours (luma of Rec. 709)."""
 
+    name: ClassVar[str] = "desaturate"
+
     def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
         """The picture in greys where the mask is not."""
         from ..autograd import without_autocast
@@ -28,6 +30,3 @@ class DesaturateStyle(Style):
                 return (colors[first:last] @ luma).unsqueeze(-1), 1 - mask[first:last]
 
         return rows
-
-
-CHOICE = StyleChoice("desaturate", DesaturateStyle)

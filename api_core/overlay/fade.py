@@ -1,11 +1,11 @@
 """Fading, the paper's prompt (Yu et al., Attention Prompting on Image, ECCV 2024)."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import InvalidInput
-from ..settings import Color, Setting
-from .style import ROUNDINGS, Form, Rounding, Style, StyleChoice, require_color
+from ..settings import Color, Setting, setting, settings_of
+from .style import ROUNDINGS, Form, Rounding, Style, require_color
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,8 +20,21 @@ class FadeStyle(Style):
     rounding: to 8-bit levels, kept as floats: "truncate" is the official code's, which darkens by half a level.
     """
 
-    color: Color = (0.0, 0.0, 0.0)
-    rounding: Rounding = "none"
+    name: ClassVar[str] = "fade"
+    color: Color = setting(
+        (0.0, 0.0, 0.0),
+        describes="What irrelevant parts fade to.",
+        short="0 to 255 or #rrggbb",
+        widget="colour",
+        offered="#808080",
+    )
+    rounding: Rounding = setting(
+        "none",
+        describes="none keeps all precision; truncate gives the grey values of the paper's published code.",
+        short="truncate is the paper's code's",
+        options=ROUNDINGS,
+        advanced=True,
+    )
 
     def __post_init__(self) -> None:
         require_color(self.color)
@@ -35,32 +48,14 @@ class FadeStyle(Style):
             raise InvalidInput(f"A grey level lies between 0 (black) and 255 (white), not {level}.")
         return cls((level / 255,) * 3, rounding)
 
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """To grey by its level, as the official code has it, or to any colour."""
+        color, rounding = settings_of(cls)
+        level = Setting("level", 0, 0, 255, "What irrelevant parts fade to: 0 is black, 255 is white.")
+        return Form("fade to grey", cls.grey, (level, rounding)), Form("fade to colour", cls, (color,))
+
     def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
         """The colour where the mask is not."""
         color = mask.new_tensor(self.color)
         return lambda first, last: (color, 1 - mask[first:last])
-
-
-LEVEL = Setting("level", 0, 0, 255, "What irrelevant parts fade to: 0 is black, 255 is white.")
-COLOR = Setting(
-    "color",
-    FadeStyle.color,
-    describes="What irrelevant parts fade to.",
-    short="0 to 255 or #rrggbb",
-    widget="colour",
-    offered="#808080",
-)
-ROUNDING = Setting(
-    "rounding",
-    FadeStyle.rounding,
-    describes="none keeps all precision; truncate gives the grey values of the paper's published code.",
-    short="truncate is the paper's code's",
-    options=ROUNDINGS,
-    advanced=True,
-)
-CHOICE = StyleChoice(
-    "fade",
-    FadeStyle,
-    (COLOR, ROUNDING),
-    (Form("fade to grey", FadeStyle.grey, (LEVEL, ROUNDING)), Form("fade to colour", FadeStyle, (COLOR,))),
-)

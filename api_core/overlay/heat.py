@@ -1,11 +1,11 @@
 """The mask shown as colours."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..colormaps import COLORMAPS, colorize, colormap, require_colormap
-from ..settings import Setting
-from .style import Form, Style, StyleChoice, require_share
+from ..settings import setting
+from .style import Style, require_share
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 class HeatStyle(Style):
     """The mask as colours over the picture. weighted: the colours are as dense as the mask is strong."""
 
-    colormap: str = "turbo"
-    opacity: float = 0.5
-    weighted: bool = False
+    name: ClassVar[str] = "heat"
+    title: ClassVar[str] = "heat colours"
+    colormap: str = setting("turbo", describes="Colours from low to high.", short="", options=COLORMAPS)
+    opacity: float = setting(0.5, 0.0, 1.0, "How much the colours cover the picture.", short="", step=0.05)
+    weighted: bool = setting(
+        False,
+        describes="On: colours cover the picture where the mask is strong only.",
+        short="denser where the mask is",
+        advanced=True,
+    )
 
     def __post_init__(self) -> None:
         require_colormap(self.colormap)
@@ -35,17 +42,3 @@ class HeatStyle(Style):
             return colorize(values, table), cover
 
         return rows
-
-
-SETTINGS = (
-    Setting("colormap", HeatStyle.colormap, describes="Colours from low to high.", short="", options=COLORMAPS),
-    Setting("opacity", HeatStyle.opacity, 0.0, 1.0, "How much the colours cover the picture.", short="", step=0.05),
-    Setting(
-        "weighted",
-        HeatStyle.weighted,
-        describes="On: colours cover the picture where the mask is strong only.",
-        short="denser where the mask is",
-        advanced=True,
-    ),
-)
-CHOICE = StyleChoice("heat", HeatStyle, SETTINGS, (Form("heat colours", HeatStyle, SETTINGS),))

@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import InvalidInput
-from ..settings import Color, Setting
-from .style import Style, StyleChoice, require_color, require_share
+from ..settings import Color, setting
+from .style import Style, require_color, require_share
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,9 +18,22 @@ if TYPE_CHECKING:
 class OutlineStyle(Style):
     """A line of `width` pixels around where the mask reaches `threshold`."""
 
-    color: Color = (1.0, 0.0, 0.0)
-    width: int = 3
-    threshold: float = 0.5
+    name: ClassVar[str] = "outline"
+    color: Color = setting(
+        (1.0, 0.0, 0.0), describes="The line's colour.", short="0 to 255 or #rrggbb", widget="colour", offered="#ff3030"
+    )
+    width: int = setting(
+        3, 1, describes="The line's width in pixels.", short="", reach=(1, 64), flag="line-width", unit="pixels"
+    )
+    threshold: float = setting(
+        0.5,
+        0.0,
+        1.0,
+        "The mask's value that the line follows.",
+        short="the mask's value along the line",
+        step=0.01,
+        flag="line-threshold",
+    )
 
     def __post_init__(self) -> None:
         require_color(self.color)
@@ -45,36 +58,3 @@ class OutlineStyle(Style):
 
         rows = in_blocks(line, len(mask))
         return lambda first, last: (color, rows(first, last))
-
-
-SETTINGS = (
-    Setting(
-        "color",
-        OutlineStyle.color,
-        describes="The line's colour.",
-        short="0 to 255 or #rrggbb",
-        widget="colour",
-        offered="#ff3030",
-    ),
-    Setting(
-        "width",
-        OutlineStyle.width,
-        1,
-        describes="The line's width in pixels.",
-        short="",
-        reach=(1, 64),
-        flag="line-width",
-        unit="pixels",
-    ),
-    Setting(
-        "threshold",
-        OutlineStyle.threshold,
-        0.0,
-        1.0,
-        "The mask's value that the line follows.",
-        short="the mask's value along the line",
-        step=0.01,
-        flag="line-threshold",
-    ),
-)
-CHOICE = StyleChoice("outline", OutlineStyle, SETTINGS)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ..errors import InvalidInput
-from ..settings import Color, Setting
+from ..settings import Color, Setting, settings_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,41 +17,33 @@ Rounding = Literal["none", "round", "truncate"]
 ROUNDINGS: tuple[Rounding, ...] = ("none", "round", "truncate")
 
 
-class Style:
-    """The base of all styles, which are data: a style is a file beside this and a line in the package's `STYLES`.
-
-    The mask is 1 where the picture matters. torch is imported where a style draws, not where it is chosen.
-    """
-
-    rounding: Rounding = "none"
-
-    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
-        """What is laid over a picture [H, W, 3] with its mask [H, W], strip by strip from top to bottom."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class Form:
     """A style as the node offers it. title: its name there. make: the style from the settings by name."""
 
     title: str
-    make: Callable[..., Style]
+    make: "Callable[..., Style]"
     settings: tuple[Setting, ...]
 
 
-@dataclass(frozen=True)
-class StyleChoice:
-    """A style as it is chosen. name: on the command line, and in the node where `forms` gives no others. settings: what
-    fills the fields of `style`."""
+class Style:
+    """The base of all styles, which are dataclasses. torch is imported where a style draws, not where it is chosen.
 
-    name: str
-    style: type[Style]
-    settings: tuple[Setting, ...] = ()
-    forms: tuple[Form, ...] = ()
+    The mask is 1 where the picture matters. name: on the command line. title: in the node, where that is another.
+    """
 
-    def __post_init__(self) -> None:
-        if not self.forms:
-            object.__setattr__(self, "forms", (Form(self.name, self.style, self.settings),))
+    name: ClassVar[str]
+    title: ClassVar[str] = ""
+    rounding: Rounding = "none"
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """How the node offers it: once, with all settings, unless a style says otherwise."""
+        return (Form(cls.title or cls.name, cls, settings_of(cls)),)
+
+    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
+        """What is laid over a picture [H, W, 3] with its mask [H, W], strip by strip from top to bottom."""
+        raise NotImplementedError
 
 
 def require_color(color: Color) -> None:

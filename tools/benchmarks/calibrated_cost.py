@@ -24,7 +24,6 @@ import torch
 from lvlm_capture_cost import PRECISIONS, SHAPES, build, prepare, wait
 
 from api_core.answering import M3ID, VCD, AvisC, Decoding, Greedy
-from api_core.answering.decoding import kind_of
 from api_core.models.conversation.case import Prepared
 from api_core.models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt, contrastive_decoding
 from api_core.models.lvlm.generate import caches
@@ -46,9 +45,7 @@ MOST_KEPT = 1_000_000
 def runs(model: LvlmModel, prepared: Prepared, tokens: int) -> dict[str, Callable[[], None]]:
     def by(decoding: Decoding) -> Callable[[], None]:
         def answer() -> None:
-            kind_of(decoding).locally(
-                model, prepared, decoding, max_new_tokens=tokens, on_token=None, on_progress=lambda done, total: None
-            )
+            decoding.decode(model, prepared, partial(model.generate, prepared, max_new_tokens=tokens))
 
         return answer
 

@@ -1,5 +1,6 @@
 """The ways of explaining an answer, by name: a new one is one file and one line here."""
 
+from ...choices import EXPLANATION_METHOD
 from ..method import ExplanationMethod
 from . import attention, attention_flow, controls, grad_cam, gradient, igos, rise
 
@@ -20,7 +21,7 @@ METHODS: dict[str, ExplanationMethod] = {
         controls.RANDOM,
     )
 }
-DEFAULT_METHOD = igos.FAST_ONE.name
+DEFAULT_METHOD = EXPLANATION_METHOD
 
 
 def list_explanation_methods() -> tuple[str, ...]:

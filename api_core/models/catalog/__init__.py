@@ -25,6 +25,7 @@ from .lvlm import (
     find_lvlm_model,
     list_lvlm_models,
 )
+from .servers import PRESETS
 
 __all__ = [
     "CLIP_MODELS",
@@ -33,6 +34,7 @@ __all__ = [
     "EMBEDDED_LVLM",
     "LVLM_MODELS",
     "PAPER_DEFAULTS",
+    "PRESETS",
     "RELATIVE_LAYER",
     "TRANSFORMERS_CLASSES",
     "ClipEntry",

@@ -4,10 +4,10 @@
 `probe` finds out whether a model looks at pictures. The client library is loaded when a server is asked, not before.
 """
 
+from ..catalog import PRESETS
 from .model import ServerModel, ServerReply, connect
 from .openai_client import REQUIREMENT, Limits
 from .profiles import (
-    PRESETS,
     Profile,
     default_folder,
     find_profile,
