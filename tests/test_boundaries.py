@@ -21,6 +21,7 @@ NODES = ROOT / "nodes"
 RANKS = {
     "errors": 0,
     "progress": 0,
+    "whole_file": 0,
     "choices": 0,
     "broadcast": 0,
     "lazy": 0,

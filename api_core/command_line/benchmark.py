@@ -13,8 +13,8 @@ from ..evaluation.benchmark.explanations import explanations
 from ..evaluation.benchmark.hallucination import hallucination
 from ..evaluation.benchmark.localisation import localisation
 from ..evaluation.benchmark.prompting import GRID, prompting
-from ..evaluation.benchmark.tables import Table
-from ..evaluation.map_sources import ClipMaps, LvlmMaps, MapSource, identity
+from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, MapSource, identity
+from ..evaluation.tables import Table
 from ..explanation.methods import list_explanation_methods
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel

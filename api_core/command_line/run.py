@@ -11,10 +11,10 @@ from torch import Tensor
 from ..answering import Answer, Decoding, ask, find_template
 from ..attribution import list_lvlm_methods, list_methods
 from ..errors import InvalidInput
-from ..evaluation.cases import read_cases
-from ..evaluation.map_sources import ClipMaps, LvlmMaps, Prompting, identity
-from ..evaluation.prompt_and_ask import AskCases
-from ..evaluation.runner import RunResult, run_cases, select_range
+from ..evaluation.readers.jsonl import read_cases
+from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, Prompting, identity
+from ..evaluation.runner.prompt_and_ask import AskCases
+from ..evaluation.runner.run_cases import RunResult, run_cases, select_range
 from ..masks import MASK_SETTINGS
 from ..models.catalog import EMBEDDED_CLIP, mask_defaults
 from ..models.lvlm.model import LvlmModel

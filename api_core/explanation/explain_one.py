@@ -12,17 +12,17 @@ from ..choices import Baseline
 from ..errors import InvalidInput
 from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
-from ..progress import Progress, ignore_progress
+from ..progress import Progress
 from ..results import Box, Label, PictureMap, View
 from ..settings import MaskDefaults, Number
 from .answer_contrast import AnyObjective, ContrastObjective, differing, other_reply
 from .answer_objective import AnswerObjective
 from .baselines import baseline_picture
-from .faithfulness import Faithfulness, measure
+from .blend_batches import blend_batch_size, compute_map, judge_map, with_fewer_blends
+from .faithfulness import Faithfulness
 from .method import ExplainContext, ExplanationMethod, MethodResult
 from .objective import ignore_preview
 from .result import Explanation, why_not
-from .room import blends_at_once, with_room
 from .word_evidence import Evidence, chosen_words, preference_evidence, tokens_of_words, word_evidence
 
 PART = "importance"
@@ -59,7 +59,7 @@ def explain_one(model: LvlmModel, case: Case, request: ExplainRequest) -> Explan
     all_words = AnswerObjective(model, case, hidden, reply.token_ids, every)
     instead = (request.instead_of or "").strip()
     other = other_reply(model, reply, instead) if instead else None
-    objective, evidence = with_room(model, 1, lambda _: _objective(all_words, reply, other, request.words))
+    objective, evidence = with_fewer_blends(model, 1, lambda _: _objective(all_words, reply, other, request.words))
     if not evidence.tokens:
         found = MethodResult(torch.zeros(2, 2))
         made = _map(model, case, request, [(Label(reply.text, "whole"), found)], (why_not(reply, other, evidence),))
@@ -73,7 +73,7 @@ def explain_one(model: LvlmModel, case: Case, request: ExplainRequest) -> Explan
         baseline=hidden,
         settings=request.settings,
         seed=request.seed,
-        chunk=blends_at_once(model, objective),
+        chunk=blend_batch_size(model, objective),
         on_progress=request.on_progress,
         on_preview=request.on_preview,
     )
@@ -87,7 +87,7 @@ def explain_one(model: LvlmModel, case: Case, request: ExplainRequest) -> Explan
 
 def _reply(model: LvlmModel, case: Case, request: ExplainRequest) -> Reply:
     if request.answer is not None and request.answer.strip():
-        return model.reply_of(model.encode_answer(request.answer.strip()))
+        return model.reply_of_text(request.answer)
 
     def report(done: int, total: int) -> None:
         request.on_progress(0, 1)
@@ -137,26 +137,6 @@ def _maps(
         )
         made.append((label, compute_map(request.method, own_part)))
     return made
-
-
-def compute_map(method: ExplanationMethod, context: ExplainContext) -> MethodResult:
-    """What a method finds, with fewer blends at once where memory runs out."""
-    return with_room(context.model, context.chunk, lambda chunk: method.compute(replace(context, chunk=chunk)))
-
-
-def judge_map(
-    context: ExplainContext,
-    objective: AnyObjective,
-    importance: Tensor,
-    steps: int,
-    on_progress: Progress = ignore_progress,
-) -> Faithfulness:
-    """The curves of a map, which need no gradients and so have room for twice as many blends."""
-
-    def work(chunk: int) -> Faithfulness:
-        return measure(objective, importance, steps=steps, chunk=chunk, on_progress=on_progress)
-
-    return with_room(context.model, 2 * context.chunk, work)
 
 
 def _of_word(objective: AnyObjective, tokens: tuple[int, ...]) -> AnyObjective:

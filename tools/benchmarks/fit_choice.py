@@ -11,7 +11,8 @@ from collections import defaultdict
 import torch
 
 from api_core.attribution import clip_heatmap
-from api_core.evaluation.localisation import mean_with_interval, score_map
+from api_core.evaluation.scorers.localisation import score_map
+from api_core.evaluation.tables import mean_with_interval
 from api_core.masks import tune
 from api_core.models.catalog import mask_defaults
 from api_core.models.clip.load import load_clip

@@ -21,7 +21,9 @@ import numpy as np
 import torch
 
 from api_core.attribution import clip_heatmap
-from api_core.evaluation.localisation import LocalisationScore, mean_with_interval, prior_map, score_map
+from api_core.evaluation.benchmark.priors import prior_map
+from api_core.evaluation.scorers.localisation import LocalisationScore, score_map
+from api_core.evaluation.tables import mean_with_interval
 from api_core.geometry import place
 from api_core.masks import tune
 from api_core.models.catalog import mask_defaults

@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from api_core.evaluation.localisation import mean_with_interval, prior_map, score_map
+from api_core.evaluation.benchmark.priors import prior_map
+from api_core.evaluation.scorers.localisation import score_map
+from api_core.evaluation.tables import mean_with_interval
 from api_core.scenes import SceneOptions, draw_scene, make_scene
 from api_core.scenes.draw import DrawnScene
 from api_core.scenes.questions import ask, describe, facts_from_boxes, facts_of

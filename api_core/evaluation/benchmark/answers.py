@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 
 from ...overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, Style
 from ...progress import Progress, ignore_progress
 from ...scenes.questions import QUESTION_KINDS
 from ..cases import QuestionCase
-from ..map_sources import MapSource
-from ..prompt_and_ask import Answerer
-from ..results_file import Record
-from ..runner import run_cases
-from ..scoring import is_right
+from ..runner.map_sources import MapSource
+from ..runner.prompt_and_ask import Answerer
+from ..runner.results_file import Record
+from ..scorers.answers import is_right
+from ..tables import Table
 from .arms import ORACLE, Arm, AskArms, Look, describe, with_controls
-from .splits import EASY, HARD, asked_cases, gist_answer
-from .tables import Table, percent, picture_numbers
+from .experiment import Experiment, Results
+from .splits import EASY, HARD, asked_cases, majority_answer
 
 PLAIN = Arm("plain picture")
 STYLES: dict[str, Style] = {
@@ -73,56 +74,45 @@ def answers(
     maps: the map sources by name; the first is drawn in every style. model: what answers, for the results.
     """
     arms = style_arms(list(maps), quick)
-    tables = []
+    work = AskArms(answer, arms, maps, seed)
     splits = (EASY, HARD)
-    for index, split in enumerate(splits):
+    experiment = Experiment("answers", folder, on_progress, questions * len(splits))
+    tables = []
+    for split in splits:
         cases = asked_cases(replace(split, kinds=QUESTION_KINDS), stream, questions)
-
-        def report(steps: int, _: int, before: int = index * questions) -> None:
-            on_progress(before + steps, questions * len(splits))
-
-        records = run_cases(
-            cases,
-            AskArms(answer, arms, maps, seed),
-            None if folder is None else folder / f"answers-{split.name}.jsonl",
-            settings={"benchmark": f"answers, {split.name}", "model": model, **describe(arms, maps), "seed": seed},
-            batch_size=_BATCH,
-            on_progress=report,
-        ).records
+        settings = {"benchmark": f"answers, {split.name}", "model": model, **describe(arms, maps), "seed": seed}
+        records = experiment.run(split.name, cases, work, settings, batch_size=_BATCH)
         tables.append(accuracy_table(f"Answers about {split.name} {stream} scenes", cases, records, arms))
     return tables
 
 
 def accuracy_table(title: str, cases: Sequence[QuestionCase], records: Sequence[Record], arms: Sequence[Arm]) -> Table:
     """Accuracy of each arm: all questions, the paired difference to the first arm, and each kind of question."""
-    numbers = picture_numbers(cases)
-    done = [(case, r["right"], n) for case, r, n in zip(cases, records, numbers, strict=True) if "right" in r]
-    kinds = [kind for kind in QUESTION_KINDS if any(case.kind == kind for case, _, _ in done)]
-    pictures = [number for _, _, number in done]
-    plain = [right[arms[0].name] for _, right, _ in done]
+    results = Results.of(cases, records, "right")
+    kinds = [kind for kind in QUESTION_KINDS if any(case.kind == kind for case in results.cases)]
     rows = []
     for arm in arms:
-        right = [found[arm.name] for _, found, _ in done]
-        gain = "" if arm is arms[0] else percent([r - p for r, p in zip(right, plain, strict=True)], pictures, True)
-        rows.append((arm.name, percent(right, pictures), gain, *_by_kind(kinds, [c.kind for c, _, _ in done], right)))
-    rows.append(_gist_row(kinds, [case for case, _, _ in done]))
-    notes: tuple[str, ...] = (f"{len(done)} questions about {len(set(pictures))} pictures. {NOTE}",)
-    notes += (f"{len(records) - len(done)} questions failed and are not counted.",) if len(done) < len(records) else ()
-    return Table(title, ("picture", "all", "difference to plain", *kinds), tuple(rows), notes)
+        gain = "" if arm is arms[0] else difference(results, arm, arms[0])
+        right = [found[arm.name] for found in results.found]
+        by_kind = (
+            _share([r for r, case in zip(right, results.cases, strict=True) if case.kind == kind]) for kind in kinds
+        )
+        rows.append((arm.name, results.percent(itemgetter(arm.name)), gain, *by_kind))
+    gist = (_share(_gist(case for case in results.cases if case.kind == kind)) for kind in kinds)
+    rows.append(("gist", "", "", *gist))
+    return Table(title, ("picture", "all", "difference to plain", *kinds), tuple(rows), results.notes(NOTE))
 
 
-def _by_kind(kinds: Sequence[str], asked: Sequence[str], right: Sequence[bool]) -> list[str]:
-    shown = []
-    for kind in kinds:
-        own = [r for r, k in zip(right, asked, strict=True) if k == kind]
-        shown.append(f"{100 * sum(own) / len(own):.1f}")
-    return shown
+def difference(results: Results, arm: Arm, other: Arm) -> str:
+    """How many more questions an arm answers right than another, question by question."""
+    return results.percent(lambda found: found[arm.name] - found[other.name], signed=True)
 
 
-def _gist_row(kinds: Sequence[str], cases: Sequence[QuestionCase]) -> tuple[str, ...]:
-    shown = []
-    for kind in kinds:
-        said = [(gist_answer(case), case) for case in cases if case.kind == kind]
-        judged = [is_right(text, case.answers, case.scorer) for text, case in said if text]
-        shown.append(f"{100 * sum(map(bool, judged)) / len(judged):.1f}" if judged else "")
-    return ("gist", "", "", *shown)
+def _gist(cases: Iterable[QuestionCase]) -> list[bool]:
+    """Whether the gist of the picture answers, of those questions that it says anything about."""
+    said = [(majority_answer(case), case) for case in cases]
+    return [bool(is_right(text, case.answers, case.scorer)) for text, case in said if text]
+
+
+def _share(right: Sequence[bool]) -> str:
+    return f"{100 * sum(right) / len(right):.1f}" if right else ""

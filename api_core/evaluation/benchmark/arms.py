@@ -18,16 +18,16 @@ import torch
 from torch import Tensor
 
 from ...errors import InvalidInput
-from ...masks import tune
+from ...masks import MaskSettings, tune
 from ...morphology import box_mean, grow
 from ...overlay import BlurStyle, FadeStyle, Style
 from ...overlay import apply as draw_style
 from ...progress import Progress
 from ...results import Heatmap
 from ..cases import QuestionCase, pictures_of
-from ..map_sources import MapSource
-from ..prompt_and_ask import Answerer
-from ..scoring import is_right
+from ..runner.map_sources import MapSource
+from ..runner.prompt_and_ask import Answerer
+from ..scorers.answers import is_right
 
 Change = Literal["", "moved", "uniform"]
 ORACLE = "oracle"
@@ -128,24 +128,17 @@ class AskArms:
         return [{**a, "right": r, **t} for a, r, t in zip(about, right, told, strict=True)]
 
 
+@dataclass(frozen=True)
 class _Masks:
     """The masks of one batch of cases, each made once."""
 
-    def __init__(
-        self,
-        pictures: Sequence[Tensor],
-        cases: Sequence[QuestionCase],
-        maps: Mapping[str, MapSource],
-        seed: int,
-        on_progress: Progress,
-    ) -> None:
-        self.pictures = pictures
-        self.cases = cases
-        self._maps = maps
-        self._seed = seed
-        self._on_progress = on_progress
-        self._heatmaps: dict[str, Heatmap] = {}
-        self._masks: dict[tuple[str, float, float, float], Sequence[Tensor]] = {}
+    pictures: Sequence[Tensor]
+    cases: Sequence[QuestionCase]
+    maps: Mapping[str, MapSource]
+    seed: int
+    on_progress: Progress
+    heatmaps: dict[str, Heatmap] = field(default_factory=dict)
+    masks: dict[tuple[str, float, float, float], Sequence[Tensor]] = field(default_factory=dict)
 
     def shown(self, arm: Arm, index: int) -> Tensor:
         """Picture `index` as this arm shows it."""
@@ -154,7 +147,7 @@ class _Masks:
             return picture
         mask = self._mask(arm.source, arm.look, index)
         if arm.change == "moved":
-            mask = moved(mask, self._lot(index))
+            mask = shifted(mask, self._rng(index))
         elif arm.change == "uniform":
             mask = torch.full_like(mask, float(mask.mean()))
         return draw_style(picture, mask, arm.look.style, arm.look.strength)
@@ -163,22 +156,22 @@ class _Masks:
         if source == ORACLE:
             return oracle_mask(self.cases[index], self.pictures[index], look.smoothing)
         key = (source, look.contrast, look.smoothing, look.threshold)
-        if key not in self._masks:
-            if source not in self._heatmaps:
+        if key not in self.masks:
+            if source not in self.heatmaps:
                 queries = [case.map_query for case in self.cases]
-                self._heatmaps[source] = self._maps[source](self.pictures, queries, self._on_progress)
-            self._masks[key] = _tuned(self._heatmaps[source], look)
-        return self._masks[key][index]
+                self.heatmaps[source] = self.maps[source](self.pictures, queries, self.on_progress)
+            self.masks[key] = _tuned(self.heatmaps[source], look)
+        return self.masks[key][index]
 
-    def _lot(self, index: int) -> np.random.Generator:
-        return np.random.default_rng([self._seed, zlib.crc32(self.cases[index].id.encode())])
+    def _rng(self, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, zlib.crc32(self.cases[index].id.encode())])
 
 
 def _tuned(heatmap: Heatmap, look: Look) -> Sequence[Tensor]:
     if not look.threshold:
-        return tune(heatmap, contrast=look.contrast, smoothing=look.smoothing).masks
-    hard = tune(heatmap, contrast=look.contrast, smoothing=1, threshold=look.threshold).masks
-    return [_haloed(mask, look.smoothing) for mask in hard]
+        return tune(heatmap, MaskSettings(look.contrast, look.smoothing)).masks
+    hard = tune(heatmap, MaskSettings(look.contrast, 1, threshold=look.threshold))
+    return [_haloed(mask, look.smoothing) for mask in hard.masks]
 
 
 def _haloed(mask: Tensor, smoothing: float) -> Tensor:
@@ -187,11 +180,11 @@ def _haloed(mask: Tensor, smoothing: float) -> Tensor:
     return box_mean(grow(mask, round(edge / 2), "square"), max(1.0, edge))
 
 
-def moved(mask: Tensor, lot: np.random.Generator) -> Tensor:
+def shifted(mask: Tensor, rng: np.random.Generator) -> Tensor:
     """The mask [H, W] shifted by any distance, what leaves at one edge coming in at the other, and mirrored or not."""
     height, width = mask.shape
-    shift = int(lot.integers(height)), int(lot.integers(width))
-    flips = [axis for axis in (0, 1) if lot.random() < 0.5]
+    shift = int(rng.integers(height)), int(rng.integers(width))
+    flips = [axis for axis in (0, 1) if rng.random() < 0.5]
     return torch.roll(mask.flip(flips), shift, (0, 1))
 
 

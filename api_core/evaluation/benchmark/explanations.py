@@ -7,7 +7,7 @@ from, and one that needs no picture has no place in it. How many are left out is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from torch import Tensor
 from ...choices import Baseline
 from ...explanation.answer_objective import AnswerObjective
 from ...explanation.baselines import baseline_picture
-from ...explanation.explain_one import compute_map, judge_map, picture_box
+from ...explanation.blend_batches import blend_batch_size, compute_map, judge_map
+from ...explanation.explain_one import picture_box
 from ...explanation.method import ExplainContext, ExplanationMethod
 from ...explanation.methods import METHODS
 from ...explanation.objective import ignore_preview
-from ...explanation.room import blends_at_once
 from ...explanation.word_evidence import tokens_of_words, word_evidence
 from ...geometry import place
 from ...models.conversation.case import Case
@@ -31,13 +31,13 @@ from ...models.lvlm.model import LvlmModel
 from ...progress import Progress, ignore_progress
 from ...settings import resolve
 from ..cases import QuestionCase, pictures_of
-from ..localisation import score_map
-from ..map_sources import identity
-from ..results_file import Record
-from ..runner import run_cases
-from ..scoring import is_right
+from ..runner.map_sources import identity
+from ..runner.results_file import Record
+from ..scorers.answers import is_right
+from ..scorers.localisation import score_map
+from ..tables import Table, percent, resampled
+from .experiment import Experiment, Results
 from .splits import LOCALISATION, Split, asked_cases
-from .tables import Table, percent, picture_numbers
 
 EXPLAINED: Split = replace(LOCALISATION, name="explanations", sides=(112,))
 """Any aspect, 3 to 5 objects, questions about one of them."""
@@ -73,8 +73,8 @@ def explanations(
     cases = asked_cases(EXPLAINED, stream, questions)
     settings = {"benchmark": "explanations", "model": identity(model), "methods": list(methods), "steps": steps}
     work = ExplainCases(model, [METHODS[name] for name in methods], steps, seed)
-    out = None if folder is None else folder / "explanations-asked.jsonl"
-    records = run_cases(cases, work, out, settings={**settings, "seed": seed}, on_progress=on_progress).records
+    experiment = Experiment("explanations", folder, on_progress, len(cases))
+    records = experiment.run("asked", cases, work, {**settings, "seed": seed})
     return tables(f"Explanations of answers about {stream} scenes of 3 to 5 objects", cases, records, methods)
 
 
@@ -105,7 +105,7 @@ class ExplainCases:
         if not evidence.tokens:
             return {"kind": asked.kind, "left out": "does not depend on the picture"}
         objective = every.of(reply.token_ids, evidence.tokens)
-        unseen, chunk = objective.against(elsewhere), blends_at_once(self.model, objective)
+        unseen, chunk = objective.against(elsewhere), blend_batch_size(self.model, objective)
         found: dict[str, Any] = {}
         for method in self.methods:
             known = resolve(method.name, method.settings, None)
@@ -132,66 +132,56 @@ def _drawn(importance: Tensor, picture: Tensor) -> np.ndarray:
 
 def tables(title: str, cases: Sequence[QuestionCase], records: Sequence[Record], methods: Sequence[str]) -> list[Table]:
     """What every method reaches, and the paired differences to the paper's program where that was run."""
-    numbers = picture_numbers(cases)
-    done = [(record["methods"], number) for record, number in zip(records, numbers, strict=True) if "methods" in record]
-    pictures = [number for _, number in done]
+    results = Results.of(cases, records, "methods")
     rows = []
-    for name in methods:
-        own = [found[name] for found, _ in done]
-        if own:
-            cells = [percent([one["scores"][i] for one in own], pictures) for i in range(len(_SCORES))]
-            rows.append((name, _mean(own, "seconds", ".2f"), _mean(own, "evaluations", ".0f"), *cells))
-    columns: tuple[str, ...] = (
-        "method",
-        "seconds",
-        "evaluations",
-        *(f"insertion - deletion, {name}" for name in BASELINES),
-    )
-    columns = (*columns, "pointing", "energy")
+    for name in methods if results.found else ():
+        own = [found[name] for found in results.found]
+        cells = (percent([one["scores"][i] for one in own], results.pictures) for i in range(len(_SCORES)))
+        rows.append((name, _mean(own, "seconds", ".2f"), _mean(own, "evaluations", ".0f"), *cells))
+    gaps = (f"insertion - deletion, {name}" for name in BASELINES)
+    columns = ("method", "seconds", "evaluations", *gaps, "pointing", "energy")
     made = [Table(title, columns, tuple(rows), (f"{_counted(records)} {NOTE}",))]
-    if REFERENCE in methods and done:
-        made.append(_differences(title, done, methods))
+    if REFERENCE in methods and results.found:
+        made.append(_differences(title, results, methods))
     return made
 
 
-def _differences(title: str, done: Sequence[tuple[Mapping[str, Any], int]], methods: Sequence[str]) -> Table:
-    pictures = [number for _, number in done]
-    base = sum(found[REFERENCE]["seconds"] for found, _ in done)
+def _differences(title: str, results: Results, methods: Sequence[str]) -> Table:
+    reference = [found[REFERENCE] for found in results.found]
     rows = []
     for name in methods:
         if name != REFERENCE:
-            paired = [
-                bootstrap([f[name]["scores"][i] - f[REFERENCE]["scores"][i] for f, _ in done], pictures)
+            own = [found[name] for found in results.found]
+            gains = (
+                [one["scores"][i] - base["scores"][i] for one, base in zip(own, reference, strict=True)]
                 for i in range(len(_SCORES))
-            ]
-            times = base / max(sum(found[name]["seconds"] for found, _ in done), 1e-9)
-            rows.append((name, f"{times:.1f} times", *paired))
+            )
+            times = _total(reference, "seconds") / max(_total(own, "seconds"), 1e-9)
+            rows.append((name, f"{times:.1f} times", *(bootstrap(values, results.pictures) for values in gains)))
     columns = ("method", "speed", *(f"on {name}" for name in BASELINES), "pointing", "energy")
     note = f"Points above {REFERENCE}, answer by answer; 95 % interval of {_RESAMPLED} resampled sets of pictures."
     return Table(f"{title}: against the published steps", columns, tuple(rows), (note,))
 
 
-def bootstrap(values: Sequence[float], clusters: Sequence[int], seed: int = 0) -> str:
+def bootstrap(values: Sequence[float], clusters: Sequence[int]) -> str:
     """ "+3.1 [+0.9, +5.2]": the mean in points and its 95 % bootstrap interval, whole clusters resampled."""
-    array, (names, index) = np.asarray(values, float), np.unique(np.asarray(clusters), return_inverse=True)
-    sums, counts = np.bincount(index, weights=array), np.bincount(index)
-    drawn = np.random.default_rng(seed).integers(0, len(names), (_RESAMPLED, len(names)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    low, high = np.quantile(means, [0.025, 0.975])
+    array = np.asarray(values, float)
+    _, (sums, counts) = resampled([array, np.ones(len(array))], clusters, _RESAMPLED)
+    low, high = np.quantile(sums / counts, [0.025, 0.975])
     return f"{100 * array.mean():+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def _counted(records: Sequence[Record]) -> str:
-    def count(holds: Callable[[Record], bool]) -> int:
-        return sum(map(holds, records))
-
-    explained = count(lambda record: "methods" in record)
-    wrong = count(lambda record: record.get("left out") == "wrong")
-    independent = count(lambda record: "left out" in record) - wrong
-    failed = count(lambda record: "error" in record)
+    left_out = [record.get("left out") for record in records]
+    explained, wrong = sum("methods" in record for record in records), left_out.count("wrong")
+    failed, independent = sum("error" in record for record in records), len(records) - left_out.count(None) - wrong
     text = f"{explained} answers of {len(records)}; left out: {wrong} wrong, {independent} that need no picture"
     return text + (f", {failed} that failed." if failed else ".")
 
 
+def _total(found: Sequence[Mapping[str, Any]], name: str) -> float:
+    return sum(one[name] for one in found)
+
+
 def _mean(found: Sequence[Mapping[str, Any]], name: str, form: str) -> str:
-    return format(sum(one[name] for one in found) / len(found), form)
+    return format(_total(found, name) / len(found), form)

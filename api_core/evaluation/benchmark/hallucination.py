@@ -21,101 +21,93 @@ from torch import Tensor
 from ...answering import M3ID, VCD, Answer, AvisC, Decoding, Greedy, Sample
 from ...progress import Progress, ignore_progress
 from ...scenes import Scene
-from ...scenes.captions import CONCEPTS, Concept, with_article
+from ...scenes.captions import Concept, with_article
 from ...scenes.world import stream_generator
 from ..cases import QuestionCase, pictures_of
-from ..results_file import Record
-from ..runner import run_cases
-from ..scoring import normalise
-from .splits import HARD, Split, boxes_of, drawn_scenes
-from .tables import Table, percent, picture_numbers
+from ..runner.results_file import Record
+from ..scorers.answers import normalise
+from ..tables import Table, percent, picture_numbers, resampled
+from .experiment import Experiment, Results, failures
+from .splits import HARD, PAIRS, Split, boxes_of, drawn_scenes
 
 Decoder = Callable[[Sequence[Tensor], Sequence[str], Decoding, Progress], Sequence[Answer]]
 """Pictures [H, W, 3], the question of each, and how to answer: one answer for each."""
 
 PRESENT = "present"
 ABSENT = ("random", "popular", "adversarial")
-EACH = 2
+PER_KIND = 2
 """Things that are there, and things of each kind that are not, asked about in one scene."""
 
-COUNTED = 40
+COUNTED_SCENES = 40
 SEEDS = (0, 1, 2)
-_LOT = 9  # the purpose of the random numbers that choose what is asked
+_SEED_PURPOSE = 9  # of the random numbers that choose what is asked
 _BATCH = 64
 _DRAWS = 1000
-_PAIRS = tuple(concept for concept in CONCEPTS if concept.colour and concept.shape)
 _DENIALS = frozenset({"no", "not"})
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to answer. decoding: from the seed of a draw. draws: how many there are; greedy ways have one."""
+class DecodingArm:
+    """A way to answer. decoding: from the seed of a draw. draws: how many there are; greedy ones have one."""
 
     name: str
     decoding: Callable[[int], Decoding]
     draws: int = 1
 
 
-GREEDY: tuple[Way, ...] = (
-    Way("greedy", lambda seed: Greedy()),
-    Way("AvisC", lambda seed: AvisC()),
-    Way("VCD", lambda seed: VCD(seed=seed)),
-    Way("M3ID", lambda seed: M3ID()),
+GREEDY: tuple[DecodingArm, ...] = (
+    DecodingArm("greedy", lambda seed: Greedy()),
+    DecodingArm("AvisC", lambda seed: AvisC()),
+    DecodingArm("VCD", lambda seed: VCD(seed=seed)),
+    DecodingArm("M3ID", lambda seed: M3ID()),
 )
-DRAWN: tuple[Way, ...] = (
-    Way("sample", lambda seed: Sample(1.0, 1.0, seed=seed), len(SEEDS)),
-    Way("AvisC, drawn", lambda seed: AvisC(temperature=1.0, seed=seed), len(SEEDS)),
-    Way("VCD, drawn", lambda seed: VCD(temperature=1.0, seed=seed), len(SEEDS)),
-    Way("M3ID, drawn", lambda seed: M3ID(temperature=1.0, seed=seed), len(SEEDS)),
+DRAWN: tuple[DecodingArm, ...] = (
+    DecodingArm("sample", lambda seed: Sample(1.0, 1.0, seed=seed), len(SEEDS)),
+    DecodingArm("AvisC, drawn", lambda seed: AvisC(temperature=1.0, seed=seed), len(SEEDS)),
+    DecodingArm("VCD, drawn", lambda seed: VCD(temperature=1.0, seed=seed), len(SEEDS)),
+    DecodingArm("M3ID, drawn", lambda seed: M3ID(temperature=1.0, seed=seed), len(SEEDS)),
 )
 
 
-def presence_cases(split: Split, stream: str, scenes: int) -> list[QuestionCase]:
-    """Questions about the first `scenes` scenes: EACH things that are there, and EACH of every kind of ABSENT.
+def existence_questions(split: Split, stream: str, scenes: int) -> list[QuestionCase]:
+    """Questions about the first `scenes` scenes: PER_KIND things that are there, and PER_KIND of every kind of ABSENT.
 
-    What is popular is counted in the first COUNTED scenes, so that fewer scenes are asked the same questions.
+    What is popular is counted in COUNTED_SCENES of them, so that fewer scenes are asked the same questions.
     """
-    found = list(islice(drawn_scenes(split, stream), max(scenes, COUNTED)))
-    shown = Counter(concept for _, drawn in found[:COUNTED] for concept in _PAIRS if concept.found_in(drawn.scene))
-    ranked = sorted(_PAIRS, key=lambda concept: -shown[concept])
+    found = list(islice(drawn_scenes(split, stream), max(scenes, COUNTED_SCENES)))
+    shown = Counter(
+        concept for _, drawn in found[:COUNTED_SCENES] for concept in PAIRS if concept.found_in(drawn.scene)
+    )
+    ranked = sorted(PAIRS, key=lambda concept: -shown[concept])
     cases: list[QuestionCase] = []
     for reference, drawn in found[:scenes]:
-        lot = stream_generator(stream, reference.number, _LOT)
-        for kind, concepts in _asked(drawn.scene, ranked, lot).items():
+        rng = stream_generator(stream, reference.number, _SEED_PURPOSE)
+        for kind, concepts in _asked(drawn.scene, ranked, rng).items():
             for concept in concepts:
-                own, others = boxes_of(drawn, concept.found_in(drawn.scene))
-                cases.append(
-                    QuestionCase(
-                        f"{split.name} {stream} {reference.number} {kind} {concept.phrase}",
-                        reference,
-                        f"Is there {with_article(concept.phrase)}?",
-                        ("yes" if kind == PRESENT else "no",),
-                        own,
-                        others,
-                        kind,
-                        scorer="yes-no",
-                    )
-                )
+                name = f"{split.name} {stream} {reference.number} {kind} {concept.phrase}"
+                text = f"Is there {with_article(concept.phrase)}?"
+                answers, boxes = ("yes" if kind == PRESENT else "no",), boxes_of(drawn, concept.found_in(drawn.scene))
+                cases.append(QuestionCase(name, reference, text, answers, *boxes, kind, scorer="yes-no"))
     return cases
 
 
-def _asked(scene: Scene, ranked: Sequence[Concept], lot: np.random.Generator) -> dict[str, list[Concept]]:
-    there = [concept for concept in _PAIRS if concept.found_in(scene)]
+def _asked(scene: Scene, ranked: Sequence[Concept], rng: np.random.Generator) -> dict[str, list[Concept]]:
+    there = [concept for concept in PAIRS if concept.found_in(scene)]
     absent = [concept for concept in ranked if concept not in there]
     colours, shapes = {item.colour for item in scene.objects}, {item.shape for item in scene.objects}
     crossed = [concept for concept in absent if concept.colour in colours and concept.shape in shapes]
     related = [concept for concept in absent if concept not in crossed and concept.colour in colours]
     pools = {
-        PRESENT: _shuffled(there, lot),
-        "random": _shuffled(absent, lot),
+        PRESENT: _shuffled(there, rng),
+        "random": _shuffled(absent, rng),
         "popular": absent,
-        "adversarial": [*_shuffled(crossed, lot), *_shuffled(related, lot)],
+        "adversarial": [*_shuffled(crossed, rng), *_shuffled(related, rng)],
     }
-    return {kind: pool[:EACH] for kind, pool in pools.items()}
+    return {kind: pool[:PER_KIND] for kind, pool in pools.items()}
 
 
-def _shuffled(concepts: Sequence[Concept], lot: np.random.Generator) -> list[Concept]:
-    return [concepts[int(i)] for i in lot.permutation(len(concepts))]
+def _shuffled(concepts: Sequence[Concept], rng: np.random.Generator) -> list[Concept]:
+    return [concepts[int(i)] for i in rng.permutation(len(concepts))]
 
 
 def says_yes(text: str) -> bool:
@@ -132,7 +124,7 @@ class AskPresence:
     """
 
     answer: Decoder
-    ways: Sequence[Way]
+    ways: Sequence[DecodingArm]
     seed: int = 0
 
     def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
@@ -165,81 +157,60 @@ def hallucination(
     answer: Decoder,
     *,
     model: str,
-    scenes: int = COUNTED,
+    scenes: int = COUNTED_SCENES,
     stream: str = "test",
     seed: int = 0,
-    ways: Sequence[Way] = (*GREEDY, *DRAWN),
+    ways: Sequence[DecodingArm] = (*GREEDY, *DRAWN),
     folder: Path | None = None,
     on_progress: Progress = ignore_progress,
 ) -> list[Table]:
     """The table of hard scenes: on easy ones the embedded model hardly errs. model: what answers, for the results."""
-    cases = presence_cases(HARD, stream, scenes)
-    records = run_cases(
-        cases,
-        AskPresence(answer, ways, seed),
-        None if folder is None else folder / f"hallucination-{HARD.name}.jsonl",
-        settings={
-            "benchmark": f"hallucination, {HARD.name}",
-            "model": model,
-            "ways": [f"{way.name}: {way.decoding(0)!r} x {way.draws}" for way in ways],
-            "seed": seed,
-        },
-        batch_size=_BATCH,
-        on_progress=on_progress,
-    ).records
+    cases = existence_questions(HARD, stream, scenes)
+    settings = {
+        "benchmark": f"hallucination, {HARD.name}",
+        "model": model,
+        "ways": [f"{way.name}: {way.decoding(0)!r} x {way.draws}" for way in ways],
+        "seed": seed,
+    }
+    experiment = Experiment("hallucination", folder, on_progress, len(cases))
+    records = experiment.run(HARD.name, cases, AskPresence(answer, ways, seed), settings, batch_size=_BATCH)
     return [presence_table(f"Is there …? Hard {stream} scenes", cases, records, ways)]
 
 
-def presence_table(title: str, cases: Sequence[QuestionCase], records: Sequence[Record], ways: Sequence[Way]) -> Table:
+def presence_table(
+    title: str, cases: Sequence[QuestionCase], records: Sequence[Record], ways: Sequence[DecodingArm]
+) -> Table:
     """Every way's figures for each kind of absent thing; "yes" is what counts as found."""
-    numbers = picture_numbers(cases)
+    results = Results.of(cases, records, "yes")
+    asked = list(zip(results.cases, results.found, results.pictures, strict=True))
     rows = []
     for kind in ABSENT:
-        chosen = [
-            (record, case.kind == PRESENT, number)
-            for case, record, number in zip(cases, records, numbers, strict=True)
-            if case.kind in (PRESENT, kind) and "yes" in record
-        ]
+        chosen = [(said, case.kind == PRESENT, n) for case, said, n in asked if case.kind in (PRESENT, kind)]
         truth = np.array([there for _, there, _ in chosen])
         pictures = [number for _, _, number in chosen]
         base: dict[int, list[float]] = {}
         for way in ways:
-            yes = np.array([record["yes"][way.name] for record, _, _ in chosen], float)
+            yes = np.array([said[way.name] for said, _, _ in chosen], float)
             right = [float(share) for share in np.where(truth[:, None], yes, 1 - yes).mean(1)]
-            first = base.setdefault(way.draws, right)
-            gains = [own - other for own, other in zip(right, first, strict=True)]
-            rows.append(
-                (
-                    kind,
-                    way.name,
-                    percent(right, pictures),
-                    percent(gains, pictures, True) if first is not right else "",
-                    *_found_figures(truth, yes, pictures),
-                    percent(list(yes.mean(1)), pictures),
-                )
-            )
-    failed = sum("yes" not in record for record in records)
+            plain = base.setdefault(way.draws, right)
+            gains = [own - other for own, other in zip(right, plain, strict=True)]
+            gain = "" if plain is right else percent(gains, pictures, signed=True)
+            found = _found_figures(truth, yes, pictures)
+            rows.append((kind, way.name, percent(right, pictures), gain, *found, percent(list(yes.mean(1)), pictures)))
     note = (
-        f"{len(cases)} questions about {len(set(numbers))} pictures, {EACH} things that are there and {EACH} of each "
-        f"kind that are not in every one. Percent ± half the 95 % interval, by picture; drawn answers: {len(SEEDS)} "
-        "draws at temperature 1 of every question, together. Differences are paired, to the plain way above."
+        f"{len(cases)} questions about {len(set(picture_numbers(cases)))} pictures, {PER_KIND} things that are there "
+        f"and {PER_KIND} of each kind that are not in every one. Percent ± half the 95 % interval, by picture; drawn "
+        f"answers: {len(SEEDS)} draws at temperature 1 of every question, together. Differences are paired, to the "
+        "plain way above."
     )
-    notes = (note, f"{failed} questions failed and are not counted.") if failed else (note,)
     columns = ("absent things", "decoding", "right", "difference", "precision", "recall", "F1", "yes")
-    return Table(title, columns, tuple(rows), notes)
+    return Table(title, columns, tuple(rows), (note, *failures(results.failed)))
 
 
 def _found_figures(truth: np.ndarray, yes: np.ndarray, pictures: Sequence[int]) -> list[str]:
     """Precision, recall and F1 with intervals from drawing pictures anew. yes: [questions, draws]."""
-    _, index = np.unique(np.asarray(pictures), return_inverse=True)
-    count = int(index.max()) + 1
-    sums = [
-        np.bincount(index, weights=values.mean(1), minlength=count)
-        for values in (yes * truth[:, None], yes * ~truth[:, None], (1 - yes) * truth[:, None])
-    ]
-    each = np.stack(sums)  # hits, false alarms, misses of every picture
-    lots = np.random.default_rng(0).integers(count, size=(_DRAWS, count))
-    drawn = each[:, lots].sum(-1)
+    outcomes = (yes * truth[:, None], yes * ~truth[:, None], (1 - yes) * truth[:, None])
+    each, drawn = resampled([values.mean(1) for values in outcomes], pictures, _DRAWS)
     texts = []
     for whole, parts in zip(_rates(each.sum(1)), _rates(drawn), strict=True):
         low, high = np.nanpercentile(parts, [2.5, 97.5])

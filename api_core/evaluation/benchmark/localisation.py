@@ -13,19 +13,19 @@ from torch import Tensor
 
 from ...attribution import list_lvlm_methods, list_methods
 from ...geometry import compose
-from ...masks import tune
+from ...masks import MaskSettings, tune
 from ...models.clip import ClipModel
 from ...models.lvlm.model import LvlmModel
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap
 from ..cases import QuestionCase, pictures_of
-from ..localisation import prior_map, score_map
-from ..map_sources import ClipMaps, LvlmMaps, identity
-from ..results_file import Record
-from ..runner import run_cases
-from ..saliency import SALIENCY
+from ..runner.map_sources import ClipMaps, LvlmMaps, identity
+from ..runner.results_file import Record
+from ..scorers.localisation import score_map
+from ..tables import Table, percent
+from .experiment import Experiment, Results
+from .priors import SALIENCY, prior_map
 from .splits import LOCALISATION, asked_cases, named_cases
-from .tables import Table, percent, picture_numbers
 
 Drawn = Mapping[str, Sequence[np.ndarray]]
 """Rows of the table ("map | layer") and for each the maps [H, W] of a batch of cases."""
@@ -57,33 +57,24 @@ def localisation(
 
     quick: only the models' last two layers. folder: results are kept, and a run that was stopped goes on from there.
     """
-    tables = []
     named = named_cases(LOCALISATION, stream, scenes)
     asked = asked_cases(LOCALISATION, stream, 3 * scenes // 2)
-    total = len(asked) + (0 if clip is None else len(named))
-    done = 0
+    experiment = Experiment("localisation", folder, on_progress, len(asked) + (0 if clip is None else len(named)))
+    models = {"clip": clip and identity(clip), "lvlm": lvlm and identity(lvlm)}
 
-    def run(title: str, cases: Sequence[QuestionCase], makers: Sequence[Maker], name: str) -> Table:
-        nonlocal done
-        settings = {"benchmark": title, "stream": stream, "quick": quick, "seed": seed, **_models(clip, lvlm)}
+    def run(title: str, part: str, cases: Sequence[QuestionCase], makers: Sequence[Maker]) -> Table:
+        settings = {"benchmark": title, "stream": stream, "quick": quick, "seed": seed, **models}
+        return _table(title, cases, experiment.run(part, cases, LocaliseCases(makers), settings, batch_size=_BATCH))
 
-        def report(steps: int, _: int) -> None:
-            on_progress(done + steps, total)
-
-        out = None if folder is None else folder / f"localisation-{name}.jsonl"
-        work = LocaliseCases(makers)
-        result = run_cases(cases, work, out, settings=settings, batch_size=_BATCH, on_progress=report)
-        done += len(cases)
-        return _table(title, cases, result.records)
-
+    tables = []
     if clip is not None:
         makers: list[Maker] = [Priors(seed), *clip_makers(clip, quick)]
-        tables.append(run(f'Maps of "a red star", {stream} scenes of 3 to 5 objects', named, makers, "named"))
+        tables.append(run(f'Maps of "a red star", {stream} scenes of 3 to 5 objects', "named", named, makers))
     makers = [Priors(seed)]
     makers += [] if clip is None else [ClipDefaults(clip)]
     makers += [] if lvlm is None else lvlm_makers(lvlm, quick)
     title = f'Maps of questions such as "What colour is the star?", {stream} scenes of 3 to 5 objects'
-    tables.append(run(title, asked, makers, "asked"))
+    tables.append(run(title, "asked", asked, makers))
     return tables
 
 
@@ -141,7 +132,7 @@ class ClipParts:
         if len(parts) > 1:
             rows[f"CLIP {method}, complement of patch | {layer}"] = [-heat for heat in raw_part(heatmap, parts[-1])]
             for contrast in MERGE_CONTRASTS:
-                masks = tune(heatmap, contrast=contrast, smoothing=3).masks
+                masks = tune(heatmap, MaskSettings(contrast, 3)).masks
                 rows[f"CLIP {method}, merged, contrast {contrast} | {layer}"] = [mask.numpy() for mask in masks]
         return rows
 
@@ -154,9 +145,8 @@ class ClipDefaults:
 
     def __call__(self, pictures: Sequence[Tensor], cases: Sequence[QuestionCase], on_progress: Progress) -> Drawn:
         heatmap = ClipMaps(self.model)(pictures, [case.map_query for case in cases], on_progress)
-        masks = tune(heatmap).masks
         layer = heatmap.pictures[0].layer
-        return {f"CLIP, the pack's defaults | {layer}": [mask.numpy() for mask in masks]}
+        return {f"CLIP, the pack's defaults | {layer}": [mask.numpy() for mask in tune(heatmap).masks]}
 
 
 def clip_makers(model: ClipModel, quick: bool = False) -> list[Maker]:
@@ -208,21 +198,13 @@ def raw_part(heatmap: Heatmap, part: str) -> list[np.ndarray]:
     ]
 
 
-def _models(clip: ClipModel | None, lvlm: LvlmModel | None) -> dict[str, str | None]:
-    return {"clip": None if clip is None else identity(clip), "lvlm": None if lvlm is None else identity(lvlm)}
-
-
 def _table(title: str, cases: Sequence[QuestionCase], records: Sequence[Record]) -> Table:
-    numbers = picture_numbers(cases)
-    done = [(record["scores"], number) for record, number in zip(records, numbers, strict=True) if "scores" in record]
-    failed = len(records) - len(done)
+    results = Results.of(cases, records, "scores")
     rows = []
-    for row in done[0][0] if done else ():
+    for row in results.found[0] if results.found else ():
         name, _, layer = row.partition(" |")
-        own = [(scores[row], number) for scores, number in done if row in scores]
+        own = [(one[row], number) for one, number in zip(results.found, results.pictures, strict=True) if row in one]
         pictures = [number for _, number in own]
-        cells = [percent([scores[i] for scores, _ in own], pictures) for i in range(len(SCORES))]
+        cells = (percent([scores[i] for scores, _ in own], pictures) for i in range(len(SCORES)))
         rows.append((name, layer.strip(), *cells))
-    notes: tuple[str, ...] = (f"{len(done)} questions about {len({number for _, number in done})} pictures. {NOTE}",)
-    notes += (f"{failed} questions failed and are not counted.",) if failed else ()
-    return Table(title, ("map", "layer", *SCORES), tuple(rows), notes)
+    return Table(title, ("map", "layer", *SCORES), tuple(rows), results.notes(NOTE))

@@ -8,20 +8,20 @@ plain picture and with its two controls, and on easy scenes with the plain pictu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 from ...overlay import BlurStyle, FadeStyle, Style
 from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
-from ..map_sources import MapSource
-from ..prompt_and_ask import Answerer
-from ..results_file import Record
-from ..runner import run_cases
-from .answers import PLAIN, accuracy_table
+from ..runner.map_sources import MapSource
+from ..runner.prompt_and_ask import Answerer
+from ..runner.results_file import Record
+from ..tables import Table
+from .answers import PLAIN, accuracy_table, difference
 from .arms import ORACLE, Arm, AskArms, Look, describe, with_controls
+from .experiment import Experiment, Results
 from .splits import EASY, HARD, Split, asked_cases
-from .tables import Table, percent, picture_numbers
 
 _FADES: tuple[Style, ...] = (FadeStyle.grey(128), FadeStyle())
 GRID: tuple[Look, ...] = (
@@ -60,21 +60,20 @@ def prompting(
     """The tables of the whole experiment: what was chosen, the hard test questions, the easy ones."""
     trials = {(source, look): Arm(f"{source} | {look.title}", source, look) for source in maps for look in grid}
     steps = development * (1 + len(trials)) + questions * (2 + 3 * len(maps)) + easy * (1 + len(maps))
-    done = 0
+    experiment = Experiment("prompting", folder, on_progress, steps)
 
     def run(split: Split, stream: str, count: int, arms: Sequence[Arm]) -> _Run:
-        nonlocal done
         cases = asked_cases(split, stream, count)
-        settings: dict[str, Any] = {"benchmark": f"prompting, {split.name} {stream}", "model": model, "seed": seed}
-        settings |= describe(arms, maps)
-
-        def report(cases_done: int, _: int) -> None:
-            on_progress(done + cases_done * len(arms), steps)
-
+        settings = {"benchmark": f"prompting, {split.name} {stream}", "model": model, "seed": seed}
         work = AskArms(answer, arms, maps, seed, keep_answers=stream == "test")
-        out = None if folder is None else folder / f"prompting-{split.name}-{stream}.jsonl"
-        records = run_cases(cases, work, out, settings=settings, batch_size=_BATCH, on_progress=report).records
-        done += count * len(arms)
+        records = experiment.run(
+            f"{split.name}-{stream}",
+            cases,
+            work,
+            settings | describe(arms, maps),
+            batch_size=_BATCH,
+            steps=len(arms),
+        )
         return cases, records
 
     tried = run(HARD, "development", development, [PLAIN, *trials.values()])
@@ -82,8 +81,9 @@ def prompting(
     tables = [_chosen_table(*tried, chosen, {source: trials[source, look] for source, look in chosen.items()})]
     looks = list(chosen.values())
     arms = [PLAIN, *(arm for source, look in chosen.items() for arm in with_controls(source, look))]
-    cases, records = run(HARD, "test", questions, [*arms, Arm("oracle box", ORACLE, looks[0])])
-    tables.append(accuracy_table("Hard test questions", cases, records, [*arms, Arm("oracle box", ORACLE, looks[0])]))
+    arms.append(Arm("oracle box", ORACLE, looks[0]))
+    cases, records = run(HARD, "test", questions, arms)
+    tables.append(accuracy_table("Hard test questions", cases, records, arms))
     tables.append(_against_controls(cases, records, chosen))
     gentle = [PLAIN, *(with_controls(source, look)[0] for source, look in chosen.items())]
     cases, records = run(EASY, "test", easy, gentle)
@@ -103,33 +103,25 @@ def choose(records: Sequence[Record], names: Mapping[Look, str]) -> Look:
 def _chosen_table(
     cases: Sequence[QuestionCase], records: Sequence[Record], chosen: Mapping[str, Look], arms: Mapping[str, Arm]
 ) -> Table:
-    numbers = picture_numbers(cases)
-    done = [(r["right"], n) for r, n in zip(records, numbers, strict=True) if "right" in r]
-    pictures = [number for _, number in done]
-    rows = [("plain picture", "", percent([found[PLAIN.name] for found, _ in done], pictures), "")]
+    results = Results.of(cases, records, "right")
+    rows = [("plain picture", "", results.percent(itemgetter(PLAIN.name)), "")]
     for source, look in chosen.items():
-        right = [found[arms[source].name] for found, _ in done]
-        gains = [r - found[PLAIN.name] for r, (found, _) in zip(right, done, strict=True)]
-        rows.append((f"{source} map", look.title, percent(right, pictures), percent(gains, pictures, True)))
+        arm = arms[source]
+        right = results.percent(itemgetter(arm.name))
+        rows.append((f"{source} map", look.title, right, difference(results, arm, PLAIN)))
     note = (
-        f"{len(done)} questions of the hard split. Chosen as the best of the looks tried on these very questions, so "
-        "the gains here flatter; the next table is the judgement."
+        f"{len(results.found)} questions of the hard split. Chosen as the best of the looks tried on these very "
+        "questions, so the gains here flatter; the next table is the judgement."
     )
     columns = ("picture", "chosen look", "right", "difference to plain")
     return Table("Chosen on development scenes", columns, tuple(rows), (note,))
 
 
 def _against_controls(cases: Sequence[QuestionCase], records: Sequence[Record], chosen: Mapping[str, Look]) -> Table:
-    numbers = picture_numbers(cases)
-    done = [(r["right"], n) for r, n in zip(records, numbers, strict=True) if "right" in r]
-    pictures = [number for _, number in done]
+    results = Results.of(cases, records, "right")
     rows = []
     for source, look in chosen.items():
         own, *controls = with_controls(source, look)
-        gains = [
-            percent([found[own.name] - found[other.name] for found, _ in done], pictures, True)
-            for other in (PLAIN, *controls)
-        ]
-        rows.append((own.name, *gains))
+        rows.append((own.name, *(difference(results, own, other) for other in (PLAIN, *controls))))
     columns = ("picture", "against plain", "against the map moved by lot", "against its mean everywhere")
     return Table("Hard test questions: paired differences, in points", columns, tuple(rows))

@@ -23,7 +23,7 @@ ONE_OBJECT = ("colour", "shape", "verify", "where")
 
 _ASKING = 8  # the purpose of the random numbers that choose the questions of a scene
 _LEAST_BOX = 0.03
-_PAIRS = tuple(concept for concept in CONCEPTS if concept.colour and concept.shape)
+PAIRS = tuple(concept for concept in CONCEPTS if concept.colour and concept.shape)
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,9 @@ def asked_cases(split: Split, stream: str, questions: int) -> list[QuestionCase]
     for scene, drawn in drawn_scenes(split, stream):
         rng = stream_generator(stream, scene.number, _ASKING)
         for question in ask(drawn, rng, split.kinds):
-            boxes, others = boxes_of(drawn, question.objects)
-            cases.append(
-                QuestionCase(
-                    f"{split.name} {stream} {scene.number} {question.kind}",
-                    scene,
-                    question.text,
-                    (question.answer,),
-                    boxes,
-                    others,
-                    question.kind,
-                    scorer="exact",
-                )
-            )
+            name = f"{split.name} {stream} {scene.number} {question.kind}"
+            answers, boxes = (question.answer,), boxes_of(drawn, question.objects)
+            cases.append(QuestionCase(name, scene, question.text, answers, *boxes, question.kind, scorer="exact"))
         if len(cases) >= questions:
             return cases[:questions]
     raise AssertionError("scenes never end")
@@ -88,17 +78,16 @@ def named_cases(split: Split, stream: str, scenes: int) -> list[QuestionCase]:
     for done, (scene, drawn) in enumerate(drawn_scenes(split, stream)):
         if done == scenes:
             break
-        for concept in _PAIRS:
+        for concept in PAIRS:
             found = concept.found_in(drawn.scene)
             if len(found) == 1:
                 text = with_article(concept.phrase)
-                boxes, others = boxes_of(drawn, found)
                 name = f"{split.name} {stream} {scene.number} {concept.phrase}"
-                cases.append(QuestionCase(name, scene, text, (), boxes, others, "name"))
+                cases.append(QuestionCase(name, scene, text, (), *boxes_of(drawn, found), "name"))
     return cases
 
 
-def gist_answer(case: QuestionCase) -> str:
+def majority_answer(case: QuestionCase) -> str:
     """What somebody answers who sees what there is but not which is which: the first baseline a model has to beat.
 
     The most common colour or shape of the picture; to "is the star red?" that some thing is red.

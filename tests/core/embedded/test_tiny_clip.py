@@ -11,7 +11,7 @@ import torch
 from pack.api_core.attribution import clip_heatmap
 from pack.api_core.embedded import embedded_folder
 from pack.api_core.errors import ModelNotFound
-from pack.api_core.evaluation.localisation import score_map
+from pack.api_core.evaluation.scorers.localisation import score_map
 from pack.api_core.masks import tune
 from pack.api_core.models.catalog import mask_defaults
 from pack.api_core.models.clip.load import load_clip

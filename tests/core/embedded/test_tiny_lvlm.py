@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from pack.api_core.embedded import embedded_folder
-from pack.api_core.evaluation.localisation import score_map
+from pack.api_core.evaluation.scorers.localisation import score_map
 from pack.api_core.scenes import SceneOptions, draw_scene, make_scene
 from pack.api_core.scenes.questions import QUESTION_KINDS, ask, facts_from_boxes, facts_of
 from pack.tests.conftest import ROOT

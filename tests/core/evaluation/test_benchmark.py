@@ -13,7 +13,7 @@ import torch
 from pack.api_core.answering import Answer, Greedy
 from pack.api_core.errors import Cancelled, InvalidInput
 from pack.api_core.evaluation.benchmark.answers import answers, style_arms
-from pack.api_core.evaluation.benchmark.arms import ORACLE, Arm, AskArms, Look, moved, oracle_mask, with_controls
+from pack.api_core.evaluation.benchmark.arms import ORACLE, Arm, AskArms, Look, oracle_mask, shifted, with_controls
 from pack.api_core.evaluation.benchmark.localisation import LocaliseCases, localisation
 from pack.api_core.evaluation.benchmark.prompting import GRID, choose, prompting
 from pack.api_core.evaluation.benchmark.splits import (
@@ -22,12 +22,12 @@ from pack.api_core.evaluation.benchmark.splits import (
     LOCALISATION,
     ONE_OBJECT,
     asked_cases,
-    gist_answer,
+    majority_answer,
     named_cases,
 )
-from pack.api_core.evaluation.benchmark.tables import Table, percent, picture_numbers
 from pack.api_core.evaluation.cases import QuestionCase, SceneReference
-from pack.api_core.evaluation.scoring import is_right
+from pack.api_core.evaluation.scorers.answers import is_right
+from pack.api_core.evaluation.tables import Table, percent, picture_numbers
 from pack.api_core.models.clip.load import load_clip
 from pack.api_core.overlay import FadeStyle
 from pack.api_core.progress import Progress, ignore_progress
@@ -143,9 +143,9 @@ def test_names_are_of_objects_that_they_tell_apart() -> None:
 
 def test_gist_sees_what_there_is_but_not_which_is_which() -> None:
     cases = asked_cases(replace(HARD, kinds=("verify",)), "test", 200)
-    right = [is_right(gist_answer(case), case.answers, "exact") for case in cases]
+    right = [is_right(majority_answer(case), case.answers, "exact") for case in cases]
     assert 0.4 < sum(map(bool, right)) / len(right) < 0.75
-    assert all(gist_answer(case) for case in cases)
+    assert all(majority_answer(case) for case in cases)
 
 
 def test_a_map_that_knows_scores_full_beside_priors_that_do_not() -> None:
@@ -186,7 +186,7 @@ def test_localisation_of_the_embedded_clip_beats_chance_and_goes_on_after_a_stop
 
 def test_controls_have_the_values_of_the_mask() -> None:
     mask = torch.rand(20, 30) ** 3
-    there = moved(mask, np.random.default_rng(1))
+    there = shifted(mask, np.random.default_rng(1))
     assert not torch.equal(there, mask)
     assert torch.equal(there.flatten().sort().values, mask.flatten().sort().values)
     own, lot, uniform = with_controls("map", Look())

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from pack.api_core.errors import InvalidInput
-from pack.api_core.evaluation.cases import QuestionCase, SceneReference, pictures_of, read_cases, write_cases
+from pack.api_core.evaluation.cases import QuestionCase, SceneReference, pictures_of
+from pack.api_core.evaluation.readers.jsonl import read_cases, write_cases
 from pack.api_core.scenes import SceneOptions, draw_scene, make_scene
 from PIL import Image
 
@@ -84,28 +85,42 @@ def test_marks_line_ends_and_blank_lines_do_not_matter(tmp_path: Path, mark: byt
         ({"picture": "p.png", "question": "x"}, "'id' is missing"),
         ({"id": "b", "question": "x"}, "a picture or a scene"),
         ({**PLAIN, "anwser": "cat"}, "unknown field 'anwser'"),
-        ({**PLAIN, "question": "  "}, "`question` is empty"),
+        ({**PLAIN, "question": "  "}, '`question` must be a text that is not empty, not "  "'),
         ({**PLAIN, "question": 3}, "`question` must be a text"),
-        ({**PLAIN, "id": True}, "`id` must be a text"),
+        ({**PLAIN, "id": True}, "`id` must be a text or a whole number, not true"),
         ({**PLAIN, "answer": "a", "answers": ["b"]}, "not both"),
-        ({**PLAIN, "answers": "cat"}, "list of texts"),
+        ({**PLAIN, "answers": "cat"}, '`answers` must be a list of texts (one text alone: `answer`), not "cat"'),
         ({**PLAIN, "boxes": [1, 2, 3, 4]}, "left, top, right, bottom"),
         ({**PLAIN, "boxes": [[3, 0, 1, 5]]}, "left of right"),
         ('{"id": "b", "picture": "p", "question": "q", "boxes": [[0, 0, NaN, 1]]}', "NaN"),
         ('{"id": "b", "id": "c", "picture": "p", "question": "q"}', "'id' is there twice"),
-        ({**PLAIN, "scorer": "fuzzy"}, "no scorer 'fuzzy'"),
-        ({**PLAIN, "meta": []}, "`meta`"),
-        ({"id": "b", "question": "q", "scene": {"stream": "test"}}, "`scene` is an object"),
-        ({"id": "b", "question": "q", "scene": {"stream": "x", "number": 1, "height": 9, "width": 9}}, "stream 'x'"),
-        ({"id": "b", "question": "q", "scene": {"stream": "test", "number": -1, "height": 9, "width": 9}}, "number"),
-        ({"id": "b", "question": "q", "scene": {"stream": "test", "number": 1, "height": 9, "width": 99999}}, "8192"),
+        ({**PLAIN, "scorer": "fuzzy"}, '`scorer` must be one of auto, exact, contains, yes-no, not "fuzzy"'),
+        ({**PLAIN, "meta": []}, "`meta` must be an object in braces, not []"),
+        ({"id": "b", "question": "q", "scene": {"stream": "test"}}, "the field 'scene.number' is missing"),
+        (
+            {"id": "b", "question": "q", "scene": {"streem": "test"}},
+            "unknown field 'scene.streem'. Known: stream,",
+        ),
+        ({"id": "b", "question": "q", "scene": 3}, "`scene` must be an object in braces, not 3"),
+        (
+            {"id": "b", "question": "q", "scene": {"stream": "x", "number": 1, "height": 9, "width": 9}},
+            '`scene.stream` must be one of train, development, test, not "x"',
+        ),
+        (
+            {"id": "b", "question": "q", "scene": {"stream": "test", "number": -1, "height": 9, "width": 9}},
+            "`scene.number`",
+        ),
+        (
+            {"id": "b", "question": "q", "scene": {"stream": "test", "number": 1, "height": 9, "width": 99999}},
+            "from 1 to 8192, not 99999",
+        ),
         (
             {
                 "id": "b",
                 "question": "q",
                 "scene": {"stream": "test", "number": 1, "height": 9, "width": 9, "options": {"objects": 3}},
             },
-            "option `objects`",
+            "`scene.options.objects` must be a list",
         ),
     ],
 )

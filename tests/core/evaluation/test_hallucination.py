@@ -11,17 +11,17 @@ import pytest
 from pack.api_core.answering import Answer, Decoding, Greedy, Sample
 from pack.api_core.evaluation.benchmark.hallucination import (
     ABSENT,
-    COUNTED,
+    COUNTED_SCENES,
     DRAWN,
-    EACH,
     GREEDY,
+    PER_KIND,
     PRESENT,
     SEEDS,
     AskPresence,
-    Way,
+    DecodingArm,
     _found_figures,
+    existence_questions,
     hallucination,
-    presence_cases,
     presence_table,
     says_yes,
 )
@@ -30,7 +30,7 @@ from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.progress import Progress, ignore_progress
 from pack.api_core.scenes import make_scene
 
-CASES = presence_cases(HARD, "development", 6)
+CASES = existence_questions(HARD, "development", 6)
 
 
 def words(case: QuestionCase) -> tuple[str, str]:
@@ -40,7 +40,7 @@ def words(case: QuestionCase) -> tuple[str, str]:
 
 @pytest.mark.parametrize("split", [HARD, EASY])
 def test_what_is_asked_is_there_or_not_as_its_kind_says(split: Any) -> None:
-    cases = presence_cases(split, "development", 6)
+    cases = existence_questions(split, "development", 6)
     for case in cases:
         scene = make_scene(case.picture.number, case.picture.stream, case.picture.options)  # type: ignore[union-attr]
         there = {(item.colour, item.shape) for item in scene.objects}
@@ -49,9 +49,9 @@ def test_what_is_asked_is_there_or_not_as_its_kind_says(split: Any) -> None:
         if case.kind == "adversarial":
             assert words(case)[0] in {colour for colour, _ in there}
     kinds = [case.kind for case in cases]
-    assert all(kinds.count(kind) == EACH * 6 for kind in ("random", "popular"))
+    assert all(kinds.count(kind) == PER_KIND * 6 for kind in ("random", "popular"))
     assert len({case.id for case in cases}) == len(cases)
-    assert cases == presence_cases(split, "development", 6)
+    assert cases == existence_questions(split, "development", 6)
 
 
 def test_absent_things_that_lie_near_cross_what_is_there_wherever_they_can() -> None:
@@ -61,18 +61,18 @@ def test_absent_things_that_lie_near_cross_what_is_there_wherever_they_can() -> 
             there = {(item.colour, item.shape) for item in scene.objects}
             colours, shapes = zip(*there, strict=True)
             crossed = [(c, s) for c in set(colours) for s in set(shapes) if (c, s) not in there]
-            assert words(case) in crossed or len(crossed) < EACH
+            assert words(case) in crossed or len(crossed) < PER_KIND
 
 
 def test_popular_things_are_those_that_scenes_show_most_however_many_are_asked_about() -> None:
     shown: dict[tuple[str, str], int] = {}
-    for _, drawn in islice(drawn_scenes(HARD, "development"), COUNTED):
+    for _, drawn in islice(drawn_scenes(HARD, "development"), COUNTED_SCENES):
         for pair in {(item.colour, item.shape) for item in drawn.scene.objects}:
             shown[pair] = shown.get(pair, 0) + 1
     popular = [shown.get(words(case), 0) for case in CASES if case.kind == "popular"]
     by_lot = [shown.get(words(case), 0) for case in CASES if case.kind == "random"]
     assert np.mean(popular) > np.mean(by_lot) + 1
-    assert presence_cases(HARD, "development", 3) == CASES[: 3 * EACH * (1 + len(ABSENT))]
+    assert existence_questions(HARD, "development", 3) == CASES[: 3 * PER_KIND * (1 + len(ABSENT))]
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def knowing(cases: Sequence[QuestionCase], calls: list[tuple[int, Decoding]]) ->
 
 
 WAYS = (
-    Way("greedy", lambda seed: Greedy()),
-    Way("other", lambda seed: Sample(2.0, seed=seed)),
-    Way("drawn", lambda seed: Sample(1.0, seed=seed), len(SEEDS)),
+    DecodingArm("greedy", lambda seed: Greedy()),
+    DecodingArm("other", lambda seed: Sample(2.0, seed=seed)),
+    DecodingArm("drawn", lambda seed: Sample(1.0, seed=seed), len(SEEDS)),
 )
 
 
@@ -141,13 +141,13 @@ def test_figures_by_hand() -> None:
 
 
 def test_a_small_run_keeps_its_results_and_goes_on_from_them(tmp_path: Path) -> None:
-    cases = presence_cases(HARD, "test", 2)
+    cases = existence_questions(HARD, "test", 2)
     calls: list[tuple[int, Decoding]] = []
     given = {"model": "known", "scenes": 2, "ways": WAYS, "folder": tmp_path}
     tables = hallucination(knowing(cases, calls), **given)  # type: ignore[arg-type]
     assert [table.title for table in tables] == ["Is there …? Hard test scenes"]
     lines = [json.loads(line) for line in (tmp_path / "hallucination-hard.jsonl").read_text().splitlines()]
-    assert len(lines) == 2 * EACH * (1 + len(ABSENT))
+    assert len(lines) == 2 * PER_KIND * (1 + len(ABSENT))
     assert lines[0]["settings"]["ways"][2].endswith("x 3")
     calls.clear()
     assert hallucination(knowing(cases, calls), **given) == tables  # type: ignore[arg-type]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from pack.api_core.errors import InvalidInput
-from pack.api_core.evaluation.localisation import mean_with_interval, prior_map, score_map
-from pack.api_core.evaluation.saliency import SALIENCY
+from pack.api_core.evaluation.benchmark.priors import SALIENCY, prior_map
+from pack.api_core.evaluation.scorers.localisation import score_map
+from pack.api_core.evaluation.tables import mean_with_interval
 
 BOXES = np.array([[0, 0, 2, 2], [6, 6, 10, 10]], np.float32)
 

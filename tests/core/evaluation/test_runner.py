@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pack.api_core.errors import Cancelled, InvalidInput
 from pack.api_core.evaluation.cases import QuestionCase
-from pack.api_core.evaluation.runner import run_cases, select_range
+from pack.api_core.evaluation.runner.run_cases import run_cases, select_range
 from pack.api_core.progress import Progress
 
 CASES = [QuestionCase(f"case {n}", Path(f"{n}.png"), f"What is {n}?", (str(n),)) for n in range(7)]

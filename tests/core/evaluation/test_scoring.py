@@ -2,7 +2,7 @@
 
 import pytest
 from pack.api_core.errors import InvalidInput
-from pack.api_core.evaluation.scoring import is_right, normalise
+from pack.api_core.evaluation.scorers.answers import is_right, normalise
 
 
 @pytest.mark.parametrize(

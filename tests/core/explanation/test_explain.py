@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pack.api_core.errors import InvalidInput
-from pack.api_core.evaluation.localisation import score_map
+from pack.api_core.evaluation.scorers.localisation import score_map
 from pack.api_core.explanation.explain import explain
 from pack.api_core.explanation.explain_one import PART
 from pack.api_core.explanation.methods import list_explanation_methods

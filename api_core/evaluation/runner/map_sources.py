@@ -10,16 +10,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..attribution import LvlmHeatmap, clip_heatmap, lvlm_heatmap
-from ..choices import Reading
-from ..masks import MaskSettings
-from ..models.clip import ClipModel
-from ..models.lvlm.model import LvlmModel
-from ..models.server import ServerModel
-from ..overlay import FadeStyle, Style
-from ..overlay import apply as draw_style
-from ..progress import Progress, ignore_progress
-from ..results import Heatmap
+from ...attribution import LvlmHeatmap, clip_heatmap, lvlm_heatmap
+from ...choices import Reading
+from ...masks import MaskSettings
+from ...models.clip import ClipModel
+from ...models.lvlm.model import LvlmModel
+from ...models.server import ServerModel
+from ...overlay import FadeStyle, Style
+from ...overlay import apply as draw_style
+from ...progress import Progress, ignore_progress
+from ...results import Heatmap
 
 # Of each tensor of weights.
 _SAMPLES = 32
@@ -36,7 +36,7 @@ class MapSource(Protocol):
 
 @dataclass(frozen=True)
 class ClipMaps:
-    """Maps of a CLIP; None stands for the model's own choice."""
+    """Maps of a CLIP, by `clip_heatmap`; None stands for the model's own choice."""
 
     model: ClipModel
     method: str = "decomposition"
@@ -47,28 +47,17 @@ class ClipMaps:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return _settings(self) | {"layer": self.model.resolve_layer(self.layer)}
+        return {**_choices(self), "map_model": identity(self.model), "layer": self.model.resolve_layer(self.layer)}
 
     def __call__(
         self, pictures: Sequence[Tensor], queries: Sequence[str], on_progress: Progress = ignore_progress
     ) -> Heatmap:
-        return clip_heatmap(
-            self.model,
-            pictures,
-            queries,
-            method=self.method,
-            layer=self.layer,
-            reading=self.reading,
-            fit=self.fit,
-            neutral_text=self.neutral_text,
-            words=False,
-            on_progress=on_progress,
-        )
+        return clip_heatmap(self.model, pictures, queries, **_choices(self), words=False, on_progress=on_progress)
 
 
 @dataclass(frozen=True)
 class LvlmMaps:
-    """Maps of an LVLM, of the answer it gives by itself; None stands for the model's own choice.
+    """Maps of an LVLM, by `lvlm_heatmap`, of the answer it gives by itself; None stands for the model's own choice.
 
     batch_size: cases at once, which changes nothing in the maps.
     """
@@ -82,7 +71,10 @@ class LvlmMaps:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return _settings(self) | {"layers": list(self.model.resolve_layers(self.layers))}
+        own = {"map_model": identity(self.model), "layers": list(self.model.resolve_layers(self.layers))}
+        choices = {**_choices(self), **own}
+        del choices["batch_size"]
+        return choices
 
     def __call__(
         self, pictures: Sequence[Tensor], queries: Sequence[str], on_progress: Progress = ignore_progress
@@ -97,23 +89,12 @@ class LvlmMaps:
         on_progress: Progress = ignore_progress,
     ) -> LvlmHeatmap:
         """The maps of `answers` (None: of the model's own) and the replies they belong to."""
-        return lvlm_heatmap(
-            self.model,
-            pictures,
-            questions,
-            answers=answers,
-            method=self.method,
-            layers=self.layers,
-            reading=self.reading,
-            max_new_tokens=self.max_new_tokens,
-            batch_size=self.batch_size,
-            on_progress=on_progress,
-        )
+        return lvlm_heatmap(self.model, pictures, questions, answers=answers, **_choices(self), on_progress=on_progress)
 
 
-def _settings(maps: ClipMaps | LvlmMaps) -> dict[str, Any]:
-    values = {field.name: getattr(maps, field.name) for field in fields(maps) if field.name != "batch_size"}
-    return values | {"map_model": identity(values.pop("model"))}
+def _choices(maps: ClipMaps | LvlmMaps) -> dict[str, Any]:
+    """Everything but the model, as the heatmap's function takes it."""
+    return {field.name: getattr(maps, field.name) for field in fields(maps) if field.name != "model"}
 
 
 def identity(model: ClipModel | LvlmModel | ServerModel) -> str:

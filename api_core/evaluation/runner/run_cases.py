@@ -12,9 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..errors import AttentionPromptingError, InvalidInput
-from ..progress import Progress, ignore_progress
-from .cases import QuestionCase
+from ...errors import AttentionPromptingError, InvalidInput
+from ...progress import Progress, ignore_progress
+from ..cases import QuestionCase
 from .results_file import Journal, Record
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..cases import QuestionCase
-from ..localisation import mean_with_interval
+import numpy as np
+
+from .cases import QuestionCase
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,27 @@ def percent(values: Sequence[float], pictures: Sequence[int], signed: bool = Fal
     mean, half = mean_with_interval(values, pictures)
     text = f"{100 * mean:+.1f}" if signed else f"{100 * mean:.1f}"
     return text if math.isnan(half) else f"{text} ± {100 * half:.1f}"
+
+
+def mean_with_interval(values: Sequence[float], clusters: Sequence[int]) -> tuple[float, float]:
+    """The mean and half its 95 % interval, values of one cluster (questions about one picture) taken as dependent."""
+    array, groups = np.asarray(values, float), np.asarray(clusters)
+    mean = float(array.mean())
+    _, index = np.unique(groups, return_inverse=True)
+    sums = np.bincount(index, weights=array - mean)
+    count = len(sums)
+    if count < 2:
+        return mean, float("nan")
+    return mean, 1.96 * float(np.sqrt(count / (count - 1) * (sums**2).sum())) / len(array)
+
+
+def resampled(values: Sequence[np.ndarray], clusters: Sequence[int], draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of each of `values` [questions] in every cluster: [values, clusters]; and of as many drawn anew, `draws`
+    times: [values, draws]."""
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    each = np.stack([np.bincount(index, weights=one) for one in values])
+    chosen = np.random.default_rng(0).integers(each.shape[1], size=(draws, each.shape[1]))
+    return each, each[:, chosen].sum(-1)
 
 
 def picture_numbers(cases: Sequence[QuestionCase]) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +14,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..answering import Answer
-from ..errors import InvalidInput
-from ..masks import tune
-from ..pictures import to_pil
-from ..progress import Progress
-from .cases import QuestionCase, pictures_of
-from .localisation import score_map
+from ...answering import Answer
+from ...errors import InvalidInput
+from ...masks import tune
+from ...pictures import to_pil
+from ...progress import Progress
+from ...whole_file import whole_file
+from ..cases import QuestionCase, pictures_of
+from ..scorers.answers import is_right
+from ..scorers.localisation import score_map
 from .map_sources import Prompting
-from .scoring import is_right
 
 Answerer = Callable[[Sequence[Tensor], Sequence[str], Progress], Sequence[Answer]]
 """Pictures [H, W, 3] and the question of each, one answer for each."""
@@ -148,12 +148,7 @@ def _mask_scores(mask: Tensor, case: QuestionCase) -> dict[str, float]:
 
 
 def _write_picture(image: Image.Image, path: Path) -> str:
-    """Write a PNG whole or not at all; returns where it is."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    """Write a PNG; returns its name."""
+    with whole_file(path) as part:
         image.save(part, format="PNG")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path.name

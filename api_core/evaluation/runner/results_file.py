@@ -14,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from ..errors import InvalidInput
-from .cases import QuestionCase
+from ...errors import InvalidInput
+from ...whole_file import whole_file
+from ..cases import QuestionCase
 
 Record = dict[str, Any]
 
@@ -112,15 +113,9 @@ class Journal:
         content = b"".join(map(_line, self.records.values()))
         if path.exists() and path.read_bytes() == content:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                file.write(content)
-                self._sync(file)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(path) as part, part.open("wb") as file:
+            file.write(content)
+            self._sync(file)
 
 
 def _line(record: Mapping[str, Any]) -> bytes:

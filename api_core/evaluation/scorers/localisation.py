@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ...errors import InvalidInput
 
 # Thresholds tried for the intersection over union: as many as an 8-bit mask has.
 _LEVELS = 256
@@ -62,38 +62,3 @@ def _window(box: np.ndarray, size: tuple[int, ...]) -> tuple[slice, slice]:
     """The box's pixels, at least one."""
     left, top = min(int(box[0]), size[1] - 1), min(int(box[1]), size[0] - 1)
     return slice(top, max(round(float(box[3])), top + 1)), slice(left, max(round(float(box[2])), left + 1))
-
-
-def mean_with_interval(values: Sequence[float], clusters: Sequence[int]) -> tuple[float, float]:
-    """The mean and half its 95 % interval, values of one cluster (questions about one picture) taken as dependent."""
-    array, groups = np.asarray(values, float), np.asarray(clusters)
-    mean = float(array.mean())
-    _, index = np.unique(groups, return_inverse=True)
-    sums = np.bincount(index, weights=array - mean)
-    count = len(sums)
-    if count < 2:
-        return mean, float("nan")
-    return mean, 1.96 * float(np.sqrt(count / (count - 1) * (sums**2).sum())) / len(array)
-
-
-def prior_map(kind: str, size: tuple[int, int], box: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A map that has not looked at the picture.
-
-    "constant" (chance: every score is what a blind guess can expect), "centre", "random" noise, or "random box" of the
-    wanted box's size.
-    """
-    height, width = size
-    if kind == "constant":
-        return np.ones(size, np.float32)
-    if kind == "random":
-        return rng.random(size, np.float32)
-    if kind == "centre":
-        y, x = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
-        return -np.hypot(y[:, None], x[None])
-    if kind == "random box":
-        tall, wide = max(1, int(box[3] - box[1])), max(1, int(box[2] - box[0]))
-        top, left = int(rng.integers(max(1, height - tall + 1))), int(rng.integers(max(1, width - wide + 1)))
-        heat = np.zeros(size, np.float32)
-        heat[top : top + tall, left : left + wide] = 1
-        return heat
-    raise InvalidInput(f"There is no prior {kind!r}. Choose constant, centre, random, random box.")

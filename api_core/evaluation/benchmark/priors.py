@@ -1,4 +1,4 @@
-"""Saliency: what stands out in a picture whatever is asked. Two classics, as priors that a map has to beat."""
+"""Maps that were not asked anything, which a map has to beat: chance, the centre, and what stands out by itself."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ..geometry import place
-from ..results import Box
-from ..scenes.draw import blur
+from ...errors import InvalidInput
+from ...geometry import place
+from ...results import Box
+from ...scenes.draw import blur
 
 _WORKING_SIDE = 64
 
@@ -58,3 +59,26 @@ def _back(heat: np.ndarray, picture: np.ndarray) -> np.ndarray:
     height, width = picture.shape[:2]
     grid = torch.from_numpy(np.ascontiguousarray(heat[..., 0], np.float32))
     return place(grid, Box(0, 0, width, height), (height, width), "bilinear").numpy()
+
+
+def prior_map(kind: str, size: tuple[int, int], box: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A map that has not looked at the picture.
+
+    "constant" (chance: every score is what a blind guess can expect), "centre", "random" noise, or "random box" of the
+    wanted box's size.
+    """
+    height, width = size
+    if kind == "constant":
+        return np.ones(size, np.float32)
+    if kind == "random":
+        return rng.random(size, np.float32)
+    if kind == "centre":
+        y, x = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
+        return -np.hypot(y[:, None], x[None])
+    if kind == "random box":
+        tall, wide = max(1, int(box[3] - box[1])), max(1, int(box[2] - box[0]))
+        top, left = int(rng.integers(max(1, height - tall + 1))), int(rng.integers(max(1, width - wide + 1)))
+        heat = np.zeros(size, np.float32)
+        heat[top : top + tall, left : left + wide] = 1
+        return heat
+    raise InvalidInput(f"There is no prior {kind!r}. Choose constant, centre, random, random box.")
