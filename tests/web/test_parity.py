@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pack.api_core import overlay
 from pack.api_core.colormaps import COLORMAPS, colorize, colormap
 from pack.api_core.geometry import INTERPOLATIONS
 from pack.api_core.masks import tune
-from pack.api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, Style, apply
 from pack.api_core.results import PictureMap
+from pack.api_core.settings import read_color
 from pack.tests.promised import inputs, some_choices
 from pack.tests.web.parity_cases import LABELS, Case, random_cases
 
@@ -44,14 +45,8 @@ def run_node(folder: Path, jobs: list[dict[str, Any]], values: list[np.ndarray],
 def to_job(case: Case, values: list[np.ndarray]) -> dict[str, Any]:
     """The case as the page gets it; its numbers are added to `values`."""
     (picture,) = case.heatmap.pictures
-    settings = {camel_case(name): value for name, value in case.settings.items()}
-    settings["words"] = ", ".join(settings["words"])
+    settings = {**case.settings, "words": ", ".join(case.settings["words"])}
     return {"picture": to_header(picture, values), "settings": settings, "size": picture.size}
-
-
-def camel_case(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(other.title() for other in others)
 
 
 def to_header(picture: PictureMap, values: list[np.ndarray]) -> dict[str, Any]:
@@ -181,7 +176,7 @@ def test_overlays_are_the_same_in_javascript(tmp_path: Path) -> None:
             values += [picture.numpy().ravel(), mask.numpy().ravel()]
             places = {"pixels": start, "mask": start + picture.numel()}
             jobs.append({**places, "size": [height, width], "style": style, "strength": strength})
-            expected.append((style, apply(picture / 255, mask, to_style(style), strength).numpy() * 255))
+            expected.append((style, overlay.apply(picture / 255, mask, to_style(style), strength).numpy() * 255))
     made = run_node(tmp_path, jobs, values, tables=False)["values"]
     start = 0
     for style, drawn in expected:
@@ -191,14 +186,13 @@ def test_overlays_are_the_same_in_javascript(tmp_path: Path) -> None:
     assert start == len(made)
 
 
-def to_style(style: dict[str, Any]) -> Style:
+FORMS = {form.title: form for style in overlay.STYLES for form in style.forms()}
+
+
+def to_style(style: dict[str, Any]) -> overlay.Style:
     """The library's style for what the widgets say."""
-    given = {name: value for name, value in style.items() if name not in ("style", "level")}
-    if "colour" in given:
-        digits = given.pop("colour").removeprefix("#")
-        pairs = [digit * 2 for digit in digits] if len(digits) == 3 else [digits[i : i + 2] for i in (0, 2, 4)]
-        given["color"] = tuple(int(pair, 16) / 255 for pair in pairs)
-    if "level" in style:
-        given["color"] = (style["level"] / 255,) * 3
-    kinds = {"blur": BlurStyle, "desaturate": DesaturateStyle, "heat colours": HeatStyle, "outline": OutlineStyle}
-    return kinds.get(style["style"], FadeStyle)(**given)
+    form = FORMS[style["style"]]
+    said = {setting: style[setting.widget or setting.name] for setting in form.settings}
+    return form.make(
+        **{setting.name: read_color(value) if setting.is_color else value for setting, value in said.items()}
+    )
