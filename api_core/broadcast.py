@@ -6,7 +6,6 @@ from typing import Any, TypeVar, cast
 from .errors import InvalidInput
 
 T = TypeVar("T")
-Text = TypeVar("Text", str, str | None)
 
 
 def broadcast(values: Sequence[T], count: int, what: str) -> list[T]:
@@ -16,10 +15,10 @@ def broadcast(values: Sequence[T], count: int, what: str) -> list[T]:
     return list(values) * (count if len(values) == 1 else 1)
 
 
-def broadcast_texts(texts: Text | Sequence[Text], count: int, what: str) -> list[Text]:
-    """The same of texts, of which one alone (or None) is for all."""
-    alone = texts is None or isinstance(texts, str)
-    return broadcast(cast(list[Text], [texts] if alone else texts), count, what)
+def broadcast_texts(texts: str | T | Sequence[str | T], count: int, what: str) -> list[str | T]:
+    """The same of texts (or None, or what else is no list), of which one alone is for all."""
+    several = isinstance(texts, Sequence) and not isinstance(texts, str)
+    return broadcast(cast(Sequence[str | T], texts if several else [texts]), count, what)
 
 
 def broadcast_words(words: Sequence[str] | Sequence[Sequence[str]], count: int, what: str) -> list[list[str]]:
@@ -35,7 +34,7 @@ def broadcast_together(lists: Mapping[str, Sequence[Any]]) -> dict[str, list[Any
     counts = {name: len(values) for name, values in lists.items()}
     count = max(counts.values())
     if 0 in counts.values() or not {*counts.values()} <= {1, count}:
-        listed = ", ".join(f"{found} {name}" for name, found in counts.items() if found != 1)
+        listed = ", ".join(f"{found} {name}" for name, found in counts.items())
         raise InvalidInput(
             f"These do not go together, case by case: {listed}. Give one of each for every case, or one for all."
         )

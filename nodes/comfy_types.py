@@ -73,10 +73,11 @@ def to_cases(
     """
     given = {name: batches for name, batches in (more_images or {}).items() if batches is not None}
     pictures = {"image": image, **{f"more_images.{name}": batches for name, batches in given.items()}}
-    written = {name: [""] if values is None else list(values) for name, values in texts.items()}
-    each = broadcast_together({**{name: _flatten_batches(batches) for name, batches in pictures.items()}, **written})
-    first, *further = (each[name] for name in pictures)
-    return Cases(pictures=first, texts={name: each[name] for name in written}, further=tuple(further))
+    lists: dict[str, list[Any]] = {f"of {name}": _flatten_batches(batches) for name, batches in pictures.items()}
+    lists |= {f"of {name}": [""] if values is None else list(values) for name, values in texts.items()}
+    each = broadcast_together(lists)
+    first, *further = (each[f"of {name}"] for name in pictures)
+    return Cases(pictures=first, texts={name: each[f"of {name}"] for name in texts}, further=tuple(further))
 
 
 def single_value(values: Sequence[Value], name: str) -> Value:

@@ -106,24 +106,25 @@ def _cases(
     hints: str | Sequence[str] | None,
     more_pictures: Sequence[Tensor | Sequence[Tensor]],
 ) -> list[Case]:
-    lists: dict[str, list[Any]] = {
-        "pictures": _listed(pictures, "pictures"),
+    lists: dict[str, list[Any]] = {"pictures": _listed(pictures, "pictures")}
+    for number, slot in enumerate(more_pictures, 1):
+        name = f"further pictures no. {number}"
+        lists[name] = _listed(slot, name)
+    shown = len(lists)
+    lists |= {
         "questions": _texts(questions),
         "previous answers": _texts(previous_answers or ""),
         "hints": _texts(hints or ""),
     }
-    slots = {
-        f"further pictures no. {n}": _listed(slot, f"further pictures no. {n}")
-        for n, slot in enumerate(more_pictures, 1)
-    }
-    first, asked, previous, hinted, *further = broadcast_together(lists | slots).values()
+    each = list(broadcast_together(lists).values())
+    asked, previous, hinted = each[shown:]
     cases = []
     for index, question in enumerate(asked):
         if not question.strip():
             which = f" no. {index + 1}" if len(lists["questions"]) > 1 else ""
             raise InvalidInput(f"The question{which} is empty. Write what you want to know about the picture.")
         sent = template.fill(question, previous_answer=previous[index], hint=hinted[index])
-        cases.append(Case((first[index], *(slot[index] for slot in further)), sent, system_prompt))
+        cases.append(Case(tuple(slot[index] for slot in each[:shown]), sent, system_prompt))
     return cases
 
 

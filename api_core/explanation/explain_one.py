@@ -87,7 +87,7 @@ def explain_one(model: LvlmModel, case: Case, request: ExplainRequest) -> Explan
 
 def _reply(model: LvlmModel, case: Case, request: ExplainRequest) -> Reply:
     if request.answer is not None and request.answer.strip():
-        return model.reply_of(model.encode_answer(request.answer.strip()))
+        return model.reply_of_text(request.answer)
 
     def report(done: int, total: int) -> None:
         request.on_progress(0, 1)

@@ -88,7 +88,7 @@ class ComfyPage:
         self.server.post("/settings", {**SETTLED, MODERN_NODES: modern, LOCALE: language})
         context = self._browser.new_context(viewport={"width": 1900, "height": 950})
         self.page = context.new_page()
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", lambda error: self.errors.append(error.stack or str(error)))
         self.load_page()
         set_to = self.page.evaluate("(name) => window.app.extensionManager.setting.get(name)", MODERN_NODES)
         assert set_to is modern, f"the page did not take the setting {MODERN_NODES}"

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,8 +86,6 @@ def test_a_warning_is_still_to_be_read_when_the_run_is_over(page: ComfyPage, mod
 
 @RENDERERS
 def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, modern: bool) -> None:
-    for name in ALL:
-        pretend_it_was_fetched(read(name), page.server.base / "models")
     page.open(modern=modern)
     known = page.server.get("/object_info")
     for name in ALL:
@@ -118,16 +115,6 @@ def assert_links_and_values(prompt: Mapping[str, Any], workflow: Mapping[str, An
             else:
                 assert_value(value, *wanted[entry], where=where)
     assert links == len(workflow["links"])
-
-
-def pretend_it_was_fetched(workflow: Mapping[str, Any], models: Path) -> None:
-    """Put an empty file where ComfyUI's own loaders look for what the workflow says is to be fetched."""
-    for node in workflow["nodes"]:
-        for model in node["properties"].get("models", []):
-            if not node["type"].startswith("AttnPrompt"):
-                file = models / model["directory"] / model["name"]
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.touch()
 
 
 def flat_inputs(

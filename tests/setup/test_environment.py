@@ -2,6 +2,7 @@
 says which sets would load."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,9 +86,11 @@ class FakeEnvironment(Environment):
         for name, version in versions.items():
             if version:
                 (self.site / name).mkdir(exist_ok=True)
-                (self.site / name / f"lib{name}.so").write_text(version)
-                (self.site / f"{name}-{version}.dist-info").mkdir(exist_ok=True)
-                (self.site / f"{name}-{version}.dist-info" / "RECORD").write_text(f"{name}/lib{name}.so,sha256=0,6\n")
+                (self.site / name / f"lib{name}.so").write_text(version + "x" * int(version.split(".")[1]))
+                (self.site / name / "code.py").touch()
+                info = self.site / f"{name}-{version}.dist-info"
+                info.mkdir(exist_ok=True)
+                (info / "RECORD").write_text(f"{name}/lib{name}.so,,\n{name}/code.py,,\n")
 
 
 @pytest.fixture
@@ -208,11 +211,16 @@ def test_what_excludes_the_torch_that_is_there_does_not_cost_the_environment(mad
     assert stamped(made)
 
 
-def test_a_library_that_is_gone_is_installed_again(made, comfyui):
+@pytest.mark.parametrize("gone", ["libtorchaudio.so", "code.py", "all"])
+def test_a_file_that_is_gone_is_installed_again(made, comfyui, gone):
     setup.install(made, "test", comfyui)
-    (made.site / "torchaudio" / "libtorchaudio.so").unlink()
+    package = made.site / "torchaudio"
+    if gone == "all":
+        shutil.rmtree(package)
+    else:
+        (package / gone).unlink()
     assert ("install", "--force-reinstall", "--no-deps", "torchaudio==2.11.1") in again(made, "test", comfyui).calls
-    assert (made.site / "torchaudio" / "libtorchaudio.so").exists()
+    assert {file.name for file in package.iterdir()} == {"libtorchaudio.so", "code.py"}
     assert not again(made, "test", comfyui).calls
 
 
@@ -241,6 +249,7 @@ def test_another_version_that_works_is_left_there(made, comfyui):
     again(made, "test", comfyui)
     assert made.versions()["torch"] == "2.15.0"
     assert made.proofs == 1
+    assert not [call for call in made.calls if "--force-reinstall" in call]
 
 
 def test_an_environment_that_cannot_be_mended_is_made_anew(made, comfyui):

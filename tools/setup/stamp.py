@@ -6,27 +6,28 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from proof import DISTRIBUTIONS
+
 NAME = "proven.json"
-_LIBRARY = re.compile(r"\.(so(\.\d+)*|pyd|dll|dylib)$")
+_COMPILED = re.compile(r"\.(so(\.\d+)*|pyd|dll|dylib)$")
 
 
 @dataclass
 class Stamp:
     """A proven environment.
 
-    place: its folder, which its scripts name. python: what it was made with. asked: by extra, what was asked for.
-    entries: the names in site-packages; each distribution's has its version in it. libraries: the size of every
-    compiled one there, by path.
+    place: its folder, which its scripts name. python: what it was made with. entries: the names in site-packages; each
+    distribution's has its version in it. files: the size of every compiled file there, and of all code that the proof
+    stands on, by path. asked: by extra, what was asked for.
     """
 
     place: str
     python: str
     entries: list[str]
-    libraries: dict[str, int]
+    files: dict[str, int]
     asked: dict[str, str] = field(default_factory=dict)
 
 
@@ -36,15 +37,16 @@ def site_packages(environment: Path) -> Path:
 
 
 def look(environment: Path) -> Stamp:
-    """The environment as it is now, in every file that is compiled: seconds."""
+    """The environment as it is now: seconds."""
     site = site_packages(environment)
-    libraries = {
-        (Path(folder) / file).relative_to(site).as_posix(): (Path(folder) / file).stat().st_size
-        for folder, _, files in os.walk(site)
-        for file in files
-        if _LIBRARY.search(file)
-    }
-    return Stamp(str(environment), python_of(environment), entries_of(site), libraries)
+    files = {}
+    for folder, _, names in os.walk(site):
+        inside = Path(folder).relative_to(site)
+        proven = inside.parts[:1] and inside.parts[0] in DISTRIBUTIONS
+        for name in names:
+            if _COMPILED.search(name) or (proven and name.endswith(".py")):
+                files[(inside / name).as_posix()] = (site / inside / name).stat().st_size
+    return Stamp(str(environment), python_of(environment), entries_of(site), files)
 
 
 def entries_of(site: Path) -> list[str]:
@@ -70,13 +72,21 @@ def read(environment: Path) -> Stamp | None:
 
 def changed(environment: Path, stamp: Stamp) -> bool:
     """Whether distributions came, went or changed their version since, or another Python took the place."""
-    return (stamp.python, stamp.entries) != (python_of(environment), entries_of(site_packages(environment)))
+    now = entries_of(site_packages(environment))
+    return stamp.python != python_of(environment) or distributions(stamp.entries) != distributions(now)
+
+
+def distributions(entries: list[str]) -> list[str]:
+    return [entry for entry in entries if entry.endswith(".dist-info")]
 
 
 def damaged(environment: Path, stamp: Stamp) -> list[str]:
-    """The compiled files that are gone or of another size."""
+    """What is gone or of another size though the same distributions are installed."""
+    if changed(environment, stamp):
+        return []
     site = site_packages(environment)
-    return [path for path, size in stamp.libraries.items() if not _has_size(site / path, size)]
+    gone = sorted(set(stamp.entries) - set(entries_of(site)))
+    return gone + [path for path, size in stamp.files.items() if not _has_size(site / path, size)]
 
 
 def _has_size(path: Path, size: int) -> bool:
@@ -96,12 +106,11 @@ def version_of(entries: list[str], distribution: str) -> str | None:
 
 
 def owners(environment: Path, paths: list[str]) -> list[str]:
-    """The distributions, as name==version, whose own lists have one of these files."""
-    return sorted(name for name, files in _lists(site_packages(environment)) if files & set(paths))
-
-
-def _lists(site: Path) -> Iterator[tuple[str, set[str]]]:
-    for record in site.glob("*.dist-info/RECORD"):
+    """The distributions, as name==version, whose own lists have one of these files or folders."""
+    sought, found = set(paths), []
+    for record in site_packages(environment).glob("*.dist-info/RECORD"):
         with record.open(encoding="utf-8", newline="") as file:
-            files = {row[0] for row in csv.reader(file) if row}
-        yield record.parent.name[: -len(".dist-info")].replace("-", "==", 1), files
+            listed = {row[0] for row in csv.reader(file) if row}
+        if sought & (listed | {path.split("/")[0] for path in listed}):
+            found.append(record.parent.name[: -len(".dist-info")].replace("-", "==", 1))
+    return sorted(found)

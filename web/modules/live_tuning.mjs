@@ -70,6 +70,7 @@ class Overlayer extends LiveFace {
 
   /** The node in front whose mask this one gets, where it can be tuned too. */
   get tuner() {
+    if (!this.node.graph) return undefined; // removed since this was asked for
     const slot = this.node.inputs?.findIndex((/** @type {any} */ input) => input.name === "mask");
     let origin = this.node.getInputNode?.(slot);
     while (origin?.type === "Reroute") origin = origin.getInputNode(0);

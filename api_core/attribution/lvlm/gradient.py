@@ -40,10 +40,7 @@ def _replies(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Reply]:
         part = part_of(model, prepared, missing)
         generated = model.generate(part, max_new_tokens=asked.max_new_tokens, on_progress=_first_half(asked))
     by_case = dict(zip(missing, generated, strict=True))
-    return [
-        by_case[i] if answer is None else model.reply_of(model.encode_answer(answer))
-        for i, answer in enumerate(asked.answers)
-    ]
+    return [by_case[i] if answer is None else answer for i, answer in enumerate(asked.answers)]
 
 
 def _of_case(model: LvlmModel, prepared: Prepared, reply: Reply, asked: Asked) -> Relevance:

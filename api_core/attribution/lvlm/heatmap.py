@@ -37,7 +37,7 @@ def lvlm_heatmap(
     pictures: Sequence[AnyPicture],
     questions: str | Sequence[str],
     *,
-    answers: str | Sequence[str | None] | None = None,
+    answers: str | Reply | Sequence[str | Reply | None] | None = None,
     hint_words: Sequence[str] | Sequence[Sequence[str]] = (),
     method: str | None = None,
     layers: Sequence[int] | None = None,
@@ -51,12 +51,12 @@ def lvlm_heatmap(
     """Where a model looks on the picture while it gives, or would give, an answer.
 
     pictures: one per case, [H, W, 3 or 4] of 0..1, of any sizes (or PIL pictures). questions, answers: one for all
-    cases, or one for each. answers: None or blank ones are generated, up to max_new_tokens; a given answer may come
-    from anywhere, and the map shows how this model reads it. hint_words: words or phrases of the answer (any case) that
-    the map of the whole is made of; one list for all cases, or a list of lists, one for each. method: one of
-    `list_lvlm_methods()`, None for the reading's default. layers: of the decoder, negative from the end; None is the
-    catalog's choice for the model. more_pictures: further pictures of each prompt, slot by slot, each slot with one for
-    all cases or one for each. batch_size: cases at once, None for a few; fewer where memory does not last.
+    cases, or one for each. answers: None or blank ones are generated, up to max_new_tokens; a text may come from
+    anywhere, and the map shows how this model reads it; a Reply is read token for token. hint_words: words or phrases
+    of the answer (any case) that the map of the whole is made of; one list for all cases, or a list of lists, one for
+    each. method: one of `list_lvlm_methods()`, None for the default. layers: of the decoder, negative from the end;
+    None is the catalog's choice for the model. more_pictures: further pictures of each prompt, slot by slot, each slot
+    with one for all cases or one for each. batch_size: cases at once, None for a few; fewer where memory does not last.
 
     Each map has one part, `attention`, and a label for the whole, for every word of the question and for every word of
     the answer, in this order, all from one pass. Attention is shared between all pictures of a prompt.
@@ -91,7 +91,7 @@ def lvlm_heatmap(
         def report(done: int, total: int, base: int = start, cases: int = len(group)) -> None:
             on_progress(base * 1000 + cases * 1000 * done // max(total, 1), count * 1000)
 
-        answered = tuple(given[i] if given[i] and str(given[i]).strip() else None for i in group)
+        answered = tuple(_reply(model, given[i]) for i in group)
         found = chosen.compute(model, prepared, Asked(wanted, answered, max_new_tokens, True, reading, report))
         for index, row, relevance in zip(group, prepared.rows, found, strict=True):
             replies.append(relevance.reply)
@@ -128,6 +128,12 @@ def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
     if name not in LVLM_METHODS:
         raise InvalidInput(f"There is no method {name!r} for an LVLM. Choose one of {', '.join(LVLM_METHODS)}.")
     return LVLM_METHODS[name]
+
+
+def _reply(model: LvlmModel, answer: str | Reply | None) -> Reply | None:
+    if isinstance(answer, str):
+        return model.reply_of_text(answer) if answer.strip() else None
+    return answer
 
 
 def _require_seen(relevance: Relevance, layers: Sequence[int], model: LvlmModel) -> None:

@@ -21,7 +21,7 @@ class Asked:
     whether the question's words are read too."""
 
     layers: tuple[int, ...]
-    answers: tuple[str | None, ...]
+    answers: tuple[Reply | None, ...]
     max_new_tokens: int
     question_rows: bool
     reading: Reading

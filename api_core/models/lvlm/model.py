@@ -191,6 +191,10 @@ class LvlmModel:
         """The answer that tokens spell. inside_thinking: the prompt had opened a thinking part."""
         return read_reply(self.speller(), token_ids, ends=self.ends, inside_thinking=inside_thinking)
 
+    def reply_of_text(self, text: str) -> Reply:
+        """An answer from anywhere, as if the model had written it."""
+        return self.reply_of(self.encode_answer(text))
+
     def encode_answer(self, text: str) -> tuple[int, ...]:
         """The tokens of an answer as the model would have written it after its prompt, with its end token."""
         return self._answers.encode(text)

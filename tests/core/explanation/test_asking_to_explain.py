@@ -102,7 +102,7 @@ def test_memory_that_runs_out_while_words_are_weighed_is_told(model, picture, mo
     ],
 )
 def test_the_tokens_that_two_answers_do_not_share(model, one, other, differ):
-    replies = [model.reply_of(model.encode_answer(text)) for text in (one, other)]
+    replies = [model.reply_of_text(text) for text in (one, other)]
     assert differing(*replies) == differ
 
 

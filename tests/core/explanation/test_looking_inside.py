@@ -9,7 +9,7 @@ from pack.api_core.explanation.explain import explain
 from pack.api_core.explanation.explain_one import PART
 from pack.api_core.explanation.methods import attention
 from pack.api_core.explanation.methods.token_maps import map_of_tokens, token_row
-from pack.api_core.models.conversation.case import Case, Piece, Reply
+from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.lvlm.attention.recorder import image_columns
 from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.models.lvlm.load import load_lvlm
@@ -26,7 +26,7 @@ def model():
 def asked(model, picture):
     """The objective of one word, its row of tokens, and the inputs with the whole answer."""
     case = Case((picture,), QUESTION)
-    reply = model.reply_of(model.encode_answer(ANSWER))
+    reply = model.reply_of_text(ANSWER)
     (word,) = (piece for piece in reply.words if piece.text == WORD)
     tokens = tuple(range(word.first, word.last))
     objective = AnswerObjective(model, case, baseline_picture(picture, "blur"), reply.token_ids, tokens)
@@ -109,20 +109,17 @@ def test_each_time_a_word_occurs_has_an_attention_of_its_own(model, picture):
     assert torch.allclose(whole, (first + second) / 2, atol=1e-6)
 
 
-THOUGHT = Reply(
-    "red and red", "is it?", tuple(range(9)), (Piece("red", 4, 6), Piece("and", 6, 7), Piece("red", 7, 8)), True
-)
-READ = [Label("red and red", "whole"), Label("red", "question word", (3, 4))]
-READ += [Label(text, "answer word", span) for text, span in (("red", (0, 2)), ("and", (2, 3)), ("red", (3, 4)))]
+LABELS = [Label("red and red", "whole"), Label("red", "question word", (3, 4))]
+LABELS += [Label(text, "answer word", span) for text, span in (("red", (4, 6)), ("and", (6, 7)), ("red", (7, 8)))]
 
 
 @pytest.mark.parametrize(
     ("tokens", "shares"), [((7,), [0, 0, 0, 0, 1]), ((4,), [0, 0, 1, 0, 0]), ((5, 6), [0, 0, 2 / 3, 1 / 3, 0])]
 )
-def test_words_of_an_answer_with_thinking_before_it_are_found_in_its_text(tokens, shares):
-    assert attention._shares(READ, THOUGHT, tokens).tolist() == pytest.approx(shares)
+def test_words_count_by_their_tokens(tokens, shares):
+    assert attention._shares(LABELS, tokens).tolist() == pytest.approx(shares)
 
 
-def test_words_that_are_not_found_again_are_an_error_and_no_empty_map():
+def test_tokens_that_are_no_words_are_an_error_and_no_empty_map():
     with pytest.raises(InvalidInput, match="another method"):
-        attention._shares(READ[:2], THOUGHT, (7,))
+        attention._shares(LABELS, (3,))

@@ -18,7 +18,7 @@ Models = Callable[[str], Any]
 
 def objective_of(model: Any) -> AnswerObjective:
     picture = torch.rand(60, 100, 3, generator=torch.Generator().manual_seed(1))
-    reply = model.reply_of(model.encode_answer("a red star"))
+    reply = model.reply_of_text("a red star")
     tokens = tuple(range(len(reply.token_ids) - 1))
     case = Case((picture,), "Where is the star?")
     return AnswerObjective(model, case, baseline_picture(picture, "mean colour"), reply.token_ids, tokens)

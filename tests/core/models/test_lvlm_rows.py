@@ -93,7 +93,7 @@ def test_a_given_answer_is_read_as_if_it_had_been_generated(name: str, lvlm: Mod
     model = lvlm(name)
     prepared = model.prepare(CASES)
     texts = ["a red star", "two blue circles on the left"]
-    rows = answer_rows(model, prepared, layers=[2], answers=texts)
+    rows = answer_rows(model, prepared, layers=[2], answers=[model.reply_of_text(text) for text in texts])
     assert [read.reply.text for read in rows] == texts
     assert all(read.question[2] == () for read in rows)
     inputs = answered_inputs(model, prepared, [read.reply for read in rows])
@@ -109,7 +109,8 @@ def test_a_given_answer_is_read_as_if_it_had_been_generated(name: str, lvlm: Mod
 def test_given_and_generated_answers_mix_in_a_batch(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
     prepared = model.prepare([*CASES, CASES[0]])
-    mixed = answer_rows(model, prepared, layers=[1, 3], answers=[None, "a star", None], max_new_tokens=TOKENS)
+    star = model.reply_of_text("a star")
+    mixed = answer_rows(model, prepared, layers=[1, 3], answers=[None, star, None], max_new_tokens=TOKENS)
     plain = answer_rows(model, prepared, layers=[1, 3], answers=[None] * 3, max_new_tokens=TOKENS)
     assert mixed[1].reply.text == "a star"
     for one, other in ((mixed[0], plain[0]), (mixed[2], plain[2])):
@@ -139,7 +140,7 @@ def test_reading_changes_no_token_and_leaves_nothing_behind(lvlm: Models) -> Non
         if done:
             raise Cancelled("enough")
 
-    for answers in ([None, None], ["a star", "a star"]):
+    for answers in ([None, None], [model.reply_of_text("a star")] * 2):
         with pytest.raises(Cancelled):
             answer_rows(model, prepared, layers=[1, 2], answers=answers, on_progress=stop)
     for layer, config in enumerate(configs):
@@ -172,9 +173,10 @@ def memory_for(model: Any, rows: int) -> Iterator[list[int]]:
         handle.remove()
 
 
-@pytest.mark.parametrize("answers", [[None, None], ["a red star", "a blue star"]])
-def test_where_memory_runs_out_fewer_cases_are_read_at_once(answers: list[Any], lvlm: Models) -> None:
+@pytest.mark.parametrize("texts", [[None, None], ["a red star", "a blue star"]])
+def test_where_memory_runs_out_fewer_cases_are_read_at_once(texts: list[Any], lvlm: Models) -> None:
     model = lvlm("llava-1.5")
+    answers = [text and model.reply_of_text(text) for text in texts]
     prepared = model.prepare(CASES)
     plenty = answer_rows(model, prepared, layers=[1, 3], answers=answers, max_new_tokens=TOKENS)
     with memory_for(model, 1) as sizes:

@@ -33,7 +33,7 @@ def answer_rows(
     prepared: Prepared,
     *,
     layers: Sequence[int],
-    answers: Sequence[str | None],
+    answers: Sequence[Reply | None],
     max_new_tokens: int = 20,
     question_rows: bool = False,
     path: Path = "auto",
@@ -62,7 +62,7 @@ def answer_rows(
             continue
         part = part_of(model, prepared, chosen)
         if given:
-            replies = [model.reply_of(model.encode_answer(str(answers[i]))) for i in chosen]
+            replies = [answer for answer in answers if answer is not None]
             read = _second_pass(model, part, replies, settings, on_progress)
         else:
             read = _of_generated(model, part, settings, max_new_tokens, path, on_progress)
@@ -176,7 +176,7 @@ def _remembering(model: LvlmModel) -> Iterator[dict[str, Any]]:
 
 
 def _check(
-    model: LvlmModel, prepared: Prepared, layers: Sequence[int], answers: Sequence[str | None], path: Path
+    model: LvlmModel, prepared: Prepared, layers: Sequence[int], answers: Sequence[Reply | None], path: Path
 ) -> None:
     if path not in PATHS:
         raise InvalidInput(f"There is no path {path!r}. Choose one of {', '.join(PATHS)}.")

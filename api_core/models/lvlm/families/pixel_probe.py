@@ -8,7 +8,7 @@ is known here, and no mean, standard deviation or layout of channels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from ....errors import UnsupportedModel
 
-_LEVELS = 255
 # A ramp's share along its own axis; the rest goes along the other. 256 levels are coarse for a wide picture, and what
 # a processor rounds would be off the same way along a whole column. The tilt moves each row through the roundings, so
 # that means over a patch or a column are right to a small part of a level.
@@ -66,8 +65,10 @@ def look(
 
     options: what the processor is called with besides text and pictures.
     """
-    pictures = _flat(size, 0), _flat(size, _LEVELS), _ramp(size, 1), _ramp(size, 0)
-    runs = [_run(processor, prompt, image_token, picture, copies, options or {}) for picture in pictures]
+    pictures = (
+        level.round().to(torch.uint8)[..., None].expand(*size, 3) for level in probe_levels(size, 255, torch.float64)
+    )
+    runs = [_run(processor, prompt, image_token, picture.numpy(), copies, options or {}) for picture in pictures]
     if len({len(views) for views, _ in runs}) != 1:
         raise UnsupportedModel(
             "The model's image processor cuts pictures of one size differently depending on what they show, so no map "
@@ -127,34 +128,40 @@ def _values(pixels: Any) -> Tensor:
     return torch.as_tensor(pixels).to(torch.float32)
 
 
-def _flat(size: tuple[int, int], level: int) -> np.ndarray:
-    return np.full((*size, 3), level, np.uint8)
+def probe_levels(size: tuple[int, int], most: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Grey levels 0 … most [H, W] of the four pictures: black, white, brighter to the right, brighter downwards."""
+    down, across = ((torch.arange(length, dtype=dtype) + 0.5) / length * most for length in size)
+    black, down, across = torch.zeros(size, dtype=dtype), down[:, None].expand(size), across.expand(size)
+    return black, black + most, _MAIN * across + (1 - _MAIN) * down, _MAIN * down + (1 - _MAIN) * across
 
 
-def _ramp(size: tuple[int, int], axis: int) -> np.ndarray:
-    """Grey that grows along an axis, and slowly along the other: uint8 [H, W, 3]."""
-    down, across = ((np.arange(length) + 0.5) / length * _LEVELS for length in size)
-    level = _MAIN * across + (1 - _MAIN) * down[:, None] if axis == 1 else _MAIN * down[:, None] + (1 - _MAIN) * across
-    return np.repeat(np.rint(level).astype(np.uint8)[..., None], 3, axis=2)
+def shares_of_ramps(
+    black: Tensor, contrast: Tensor, full: Tensor, ramps: Sequence[Tensor]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Which numbers follow the picture, and how bright each is in the two ramps: 0 as black … 1 as white.
+
+    contrast: white less black; full: the most that it can be.
+    """
+    known = contrast.abs() > _LEAST_SHARE * full.clamp(min=1e-12)
+    safe = torch.where(known, contrast, torch.ones(()))
+    across, down = ((ramp - black) / safe for ramp in ramps)
+    return known, (across, down)
+
+
+def straightened(own: Tensor, other: Tensor) -> Tensor:
+    """The place along an axis, 0..1, from how bright the ramp along it is there and the other one."""
+    return (_MAIN * own - (1 - _MAIN) * other) / (_MAIN**2 - (1 - _MAIN) ** 2)
 
 
 def _seen(black: Tensor, white: Tensor, across: Tensor, down: Tensor, size: tuple[int, int]) -> Seen:
     contrast = white - black
     over = 0 if contrast.ndim == 3 else 1
     full = contrast.abs().amax((1, 2) if over == 0 else 0, keepdim=True)
-    share = contrast.abs() / full.clamp(min=1e-12)
-    known = share > _LEAST_SHARE
+    known, bright = shares_of_ramps(black, contrast, full, (across, down))
     count = known.sum(over)
-    safe = torch.where(known, contrast, torch.ones(()))
-    tilted = [
-        torch.where(known, (ramp - black) / safe, torch.zeros(())).sum(over) / count.clamp(min=1)
-        for ramp in (across, down)
-    ]
-    straight = _MAIN**2 - (1 - _MAIN) ** 2
-    x, y = (
-        (_MAIN * tilted[axis] - (1 - _MAIN) * tilted[1 - axis]) / straight * length
-        for axis, length in enumerate(reversed(size))
-    )
+    right, below = (torch.where(known, part, torch.zeros(())).sum(over) / count.clamp(min=1) for part in bright)
+    share = contrast.abs() / full.clamp(min=1e-12)
+    x, y = straightened(right, below) * size[1], straightened(below, right) * size[0]
     seen = Seen(x, y, torch.where(count > 0, share.mean(over), torch.zeros(())))
     if not seen.in_patches:
         return seen

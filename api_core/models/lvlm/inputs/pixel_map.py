@@ -1,12 +1,11 @@
 """Where in the picture each number of a model's pixel input comes from, said by the model's own processor.
 
-Four grey pictures take the place of the one asked about and go through the very path that it goes through: black,
-white, one that brightens to the right and one that brightens downwards. A number that is the same for black and white
-(padding, another picture of the prompt) has no place; between the two, the ramps tell the place of all others. So a
-mask over the picture reaches every crop, tile, thumbnail and patch, in whatever order a model has them.
+The four grey pictures of the pixel probe take the place of the one asked about and go through the very path that it
+goes through. A number that is the same for black and white (padding, another picture of the prompt) has no place;
+between the two, the ramps tell the place of all others. So a mask over the picture reaches every crop, tile, thumbnail
+and patch, in whatever order a model has them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,11 +14,8 @@ from torch import Tensor
 
 from ....errors import UnsupportedModel
 from ...conversation.case import Case
+from ..families.pixel_probe import probe_levels, shares_of_ramps, straightened
 from ..model import LvlmModel
-
-# Ramps have 256 levels; tilted a little, each row goes through the roundings elsewhere (as in families/probe.py).
-_MAIN = 7 / 8
-_LEAST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -46,35 +42,21 @@ class PixelPlaces:
 
 def pixel_inputs(model: LvlmModel, case: Case) -> dict[str, Tensor]:
     """What the processor makes of a case, on the CPU: only the inputs of fractions, which are pixels."""
-    return {name: value for name, value in _inputs(model, case).items() if value.is_floating_point()}
+    inputs = model.prepare([case], with_places=False).inputs
+    return {name: value for name, value in inputs.items() if value.is_floating_point()}
 
 
 def pixel_places(model: LvlmModel, case: Case) -> dict[str, PixelPlaces]:
     """The places of every pixel input of a case in its first picture."""
     size = (case.pictures[0].shape[0], case.pictures[0].shape[1])
     black, white, across, down = (
-        pixel_inputs(model, replace(case, pictures=(picture, *case.pictures[1:]))) for picture in _probes(size)
+        pixel_inputs(model, replace(case, pictures=(level[..., None].expand(*size, 3), *case.pictures[1:])))
+        for level in probe_levels(size, 1, torch.float32)
     )
     found = {name: _places(model, black[name], white[name], across[name], down[name], size) for name in black}
     if not any(bool(places.known.any()) for places in found.values()):
         raise UnsupportedModel(f"The processor of {model.name} gives no pixels that follow the picture.")
     return found
-
-
-def _inputs(model: LvlmModel, case: Case) -> Mapping[str, Tensor]:
-    return model.prepare([case], with_places=False).inputs
-
-
-def _probes(size: tuple[int, int]) -> tuple[Tensor, ...]:
-    down = ((torch.arange(size[0]) + 0.5) / size[0])[:, None].expand(size)
-    across = ((torch.arange(size[1]) + 0.5) / size[1]).expand(size)
-    levels = (
-        torch.zeros(size),
-        torch.ones(size),
-        _MAIN * across + (1 - _MAIN) * down,
-        _MAIN * down + (1 - _MAIN) * across,
-    )
-    return tuple(level[..., None].expand(*size, 3).contiguous() for level in levels)
 
 
 def _places(
@@ -85,15 +67,12 @@ def _places(
             f"The processor of {model.name} cuts pictures of one size differently depending on what they show, so no "
             "mask can be laid over them. Use another model."
         )
-    contrast = (white - black).flatten()
-    known = contrast.abs() > _LEAST_SHARE * contrast.abs().amax().clamp(min=1e-12)
-    safe = torch.where(known, contrast, torch.ones(()))
-    first, second = (((ramp - black).flatten() / safe) for ramp in (across, down))
-    straight = _MAIN**2 - (1 - _MAIN) ** 2
+    contrast, full = (white - black).flatten(), (white - black).abs().amax()
+    known, (right, below) = shares_of_ramps(black.flatten(), contrast, full, (across.flatten(), down.flatten()))
     # Between the middles of the outermost pixels, 0..1, then as grid_sample counts with corners on corners.
     x, y = (
-        ((_MAIN * a - (1 - _MAIN) * b) / straight - 0.5) * length / max(length - 1, 1) * 2
-        for a, b, length in ((first, second, size[1]), (second, first, size[0]))
+        (straightened(own, other) - 0.5) * length / max(length - 1, 1) * 2
+        for own, other, length in ((right, below, size[1]), (below, right, size[0]))
     )
     zero = torch.zeros(())
     return PixelPlaces(torch.where(known, x, zero), torch.where(known, y, zero), known.float(), black.shape)
