@@ -11,7 +11,7 @@ DEMO_PICTURE := assets/scene.png
 DEMO_QUERY := where is the red star?
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format web types bench pack clean
+.PHONY: help demo check test soak ruff lint format web types bench pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -20,15 +20,24 @@ demo: ## a picture and a question, on the embedded model: writes out/demo/
 	$(PYTHON) tools/setup/environment.py standalone
 	$(BIN)/python -m api_core prompt $(DEMO_PICTURE) "$(DEMO_QUERY)" -o out/demo --overwrite --save-mask --panel
 
+check: ruff types ## before every commit, two minutes: ruff, mypy, and the quick tests (no ComfyUI, browser or npm)
+	COMFYUI_PATH=none-installed $(BIN)/python -m pytest --quick --durations 5 --durations-min 3 $(PYTEST_ARGS)
+
 test: ## every test; with a ComfyUI (COMFYUI_PATH, ~/comfy/ComfyUI, or installed) also those in it
 	$(PYTHON) tools/setup/environment.py test
 	$(PYTHON) tools/setup/web.py install
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: ## ruff: rules and formatting; with Node.js also eslint and tsc over web/
+soak: ## the long runs that repeat what a shorter test proves: memory, in ComfyUI
+	$(PYTHON) tools/setup/environment.py test
+	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python -m pytest -m soak
+
+ruff:
 	$(PYTHON) tools/setup/environment.py dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint: ruff ## ruff: rules and formatting; with Node.js also eslint and tsc over web/
 	$(PYTHON) tools/setup/web.py lint
 
 format: ## ruff: mend what it can
@@ -45,7 +54,7 @@ types: ## mypy
 	cd build/types && "$(CURDIR)/$(BIN)/mypy" --config-file attention_prompting/pyproject.toml \
 		attention_prompting/api_core attention_prompting/nodes
 
-bench: ## the measurements of the README (minutes)
+bench: ## the measurements of docs/results.md (minutes)
 	$(PYTHON) tools/setup/environment.py test
 	$(BIN)/python tools/benchmarks/clip_cost.py all --model ViT-L-14-336
 	$(BIN)/python tools/benchmarks/overlay_cost.py

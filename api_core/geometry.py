@@ -7,22 +7,19 @@ shrinking, and weights that are brought back to a sum of one at the edges; only 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .autograd import without_autocast
+from .choices import FITS, INTERPOLATIONS
 from .errors import InvalidInput
-from .kernels import INTERPOLATIONS, KERNELS, interpolation_name
+from .kernels import KERNELS, interpolation_name
 from .results import Box, View
 
-Fit = Literal["stretch", "letterbox", "crops", "center"]
 __all__ = [
-    "FITS",
     "INTERPOLATIONS",
-    "Fit",
     "compose",
     "cut",
     "interpolation_name",
@@ -31,7 +28,6 @@ __all__ = [
     "trim",
     "windows",
 ]
-FITS: tuple[Fit, ...] = ("stretch", "letterbox", "crops", "center")
 # An axis of a tensor, where the first point lies on it, the step between points, and how many there are.
 _Axis = tuple[int, float, float, int]
 # Neighbouring crops share at least a quarter of their width, so that an object cut by one lies whole in the next.

@@ -6,9 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .choices import INTERPOLATIONS
 from .errors import InvalidInput
-
-INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
 
 
 def _box(x: Tensor) -> Tensor:

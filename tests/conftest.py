@@ -26,16 +26,31 @@ if "pack" not in sys.modules:
     spec.loader.exec_module(pack)
 
 
-from pack.tests.e2e.server import OUTCOME  # noqa: E402  (there is a `pack` now)
+from pack.tests import zoo  # noqa: E402  (there is a `pack` now)
+from pack.tests.e2e.server import OUTCOME  # noqa: E402
 
 IN_COMFYUI = ROOT / "tests" / "e2e"
+OTHER_FAMILIES = {*zoo.FAMILIES, *zoo.FURTHER} - {*zoo.QUICK}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="what `make check` runs: nothing in ComfyUI, nothing marked slow, and of the families of vision-language "
+        "models those of tests.zoo.QUICK",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if config.getoption("--quick") and collection_path == IN_COMFYUI else None
 
 
 def in_a_browser(file: str) -> bool:
     return file.endswith("_in_the_browser.py")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The tests in ComfyUI come first: no process may start them last, as they take longest.
 
     Those that want its page in the same look follow each other, and share it.
@@ -46,6 +61,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return IN_COMFYUI not in item.path.parents, in_a_browser(item.path.name), parameters.get("modern") is True
 
     items.sort(key=place)
+    if config.getoption("--quick"):
+        left_out = [item for item in items if not is_quick(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if is_quick(item)]
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """A test that says nothing about itself is; one that is parametrised by a family is where that is a quick one."""
+    if any(item.get_closest_marker(name) for name in ("host", "slow", "soak")):
+        return False
+    given = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    parts = (part for value in given for part in (value if isinstance(value, tuple | list) else (value,)))
+    return OTHER_FAMILIES.isdisjoint(part for part in parts if isinstance(part, str))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,21 +12,19 @@ from torch import Tensor
 from ..errors import AttentionPromptingError, InvalidInput
 from ..explanation.curves import draw_curves
 from ..explanation.explain import explain, find_method
-from ..explanation.report import full_report, verdict_of
-from ..explanation.result import Explanation
-from ..explanation.settings import resolve
+from ..explanation.result import Explanation, full_report
 from ..masks import tune
-from ..models.catalog import mask_defaults
 from ..models.lvlm.model import LvlmModel
 from ..overlay import HeatStyle, Style, apply
 from ..panel import side_by_side
 from ..pictures import to_picture
 from ..progress import Progress
 from ..results import Heatmap, PictureMap
+from ..settings import resolve
 from .explain_options import NO_BASELINE
 from .files import Job, find_pictures, plan, refuse_collisions, write_all
 from .loading import load_lvlm_model
-from .options import chosen_style
+from .options import chosen_mask, chosen_style
 from .prompt import save_heatmap, save_picture
 from .terminal import ProgressBar, one_line, say
 
@@ -113,19 +111,8 @@ def explain_one(
 
 def masks(picture: PictureMap, options: argparse.Namespace) -> list[Tensor]:
     """A mask for each of the map's labels, tuned as the options say."""
-    settings = mask_defaults(picture.model, options.contrast, options.smoothing, picture.parts)
     each = Heatmap(tuple(picture.pick([index]) for index in range(len(picture.labels))))
-    tuned = tune(
-        each,
-        contrast=settings.contrast,
-        smoothing=settings.smoothing,
-        interpolation=options.interpolation,
-        threshold=options.threshold,
-        grow=options.grow,
-        feather=options.feather,
-        invert=options.invert,
-    )
-    return list(tuned.masks)
+    return list(tune(each, chosen_mask(options)).masks)
 
 
 def beside_each_other(picture: Tensor, found: Explanation, options: argparse.Namespace) -> Tensor:
@@ -144,7 +131,7 @@ def save_report(found: Explanation, question: str, source: Path, path: Path) -> 
 
 def told(found: Explanation) -> str:
     """The answer and how far the map can be trusted, in one line."""
-    return " ".join(f"{found.reply.text!r}: {verdict_of(found).text}".split())
+    return " ".join(f"{found.reply.text!r}: {found.verdict.text}".split())
 
 
 def part_of(bar: ProgressBar, number: int, count: int) -> Progress:

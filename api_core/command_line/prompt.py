@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..choices import CLIP_METHODS, LVLM_METHODS
 from ..errors import AttentionPromptingError, InvalidInput
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
@@ -25,7 +26,7 @@ from ..prompting import names_lvlm, prompt_picture
 from ..results import Heatmap
 from .files import Job, find_pictures, plan, refuse_collisions, write_all
 from .loading import load_clip_model, load_lvlm_model
-from .options import LVLM_METHODS, METHODS, chosen_style
+from .options import chosen_mask, chosen_style
 from .terminal import ProgressBar, one_line, say
 
 
@@ -77,7 +78,7 @@ def refuse_options(options: argparse.Namespace, lvlm: bool) -> None:
         if value:
             other, own = ("a CLIP", "an LVLM") if lvlm else ("an LVLM", "a CLIP")
             raise InvalidInput(f"{flag} is for {other}; --model {options.model} is {own}.")
-    methods = LVLM_METHODS if lvlm else METHODS
+    methods = LVLM_METHODS if lvlm else CLIP_METHODS
     if options.method not in (None, *methods):
         raise InvalidInput(f"--model {options.model} has no method {options.method!r}. It has {', '.join(methods)}.")
 
@@ -105,14 +106,7 @@ def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: ar
         model=model,
         method=options.method,
         layer=options.layers,
-        contrast=options.contrast,
-        smoothing=options.smoothing,
-        interpolation=options.interpolation,
-        words=options.words,
-        threshold=options.threshold,
-        grow=options.grow,
-        feather=options.feather,
-        invert=options.invert,
+        mask=chosen_mask(options, options.words),
         style=style,
         strength=options.strength,
         reading=options.reading,

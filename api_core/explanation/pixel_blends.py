@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ..autograd import frozen
 from ..errors import InvalidInput, UnsupportedModel
-from ..models.lvlm.case import Case
+from ..models.conversation.case import Case
+from ..models.lvlm.inputs.pixel_map import PixelPlaces, pixel_inputs, pixel_places
 from ..models.lvlm.model import LvlmModel
-from ..models.lvlm.pixel_places import PixelPlaces, pixel_inputs, pixel_places
-from .subject import Noise, Towards
+from .objective import Noise, Towards
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class PixelBlends:
         return replace(self, baseline=hidden)
 
     @property
-    def guide(self) -> Tensor:
+    def edge_image(self) -> Tensor:
         """The first view as a picture [C, h, w], normalised."""
         name = next(iter(self.picture))
         return _first_view(self.picture[name], self.places[name].x, self.places[name].y)
 
-    def lift(self, masks: Tensor) -> Tensor:
+    def pixel_weights(self, masks: Tensor) -> Tensor:
         """Masks [K, rows, columns] over the picture as weights [K, P] of all inputs' pixels in turn."""
         return torch.cat([places.lift(masks) for places in self.places.values()], 1)
 

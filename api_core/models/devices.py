@@ -2,9 +2,10 @@
 
 import torch
 
+from ..choices import PRECISIONS
 from ..errors import InvalidInput
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -42,6 +43,6 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """
     if precision == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
-    if precision not in PRECISIONS:
-        raise InvalidInput(f"There is no precision {precision!r}. Choose one of auto, {', '.join(PRECISIONS)}.")
-    return PRECISIONS[precision]
+    if precision not in DTYPES:
+        raise InvalidInput(f"There is no precision {precision!r}. Choose one of {', '.join(PRECISIONS)}.")
+    return DTYPES[precision]

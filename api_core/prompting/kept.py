@@ -7,9 +7,10 @@ from typing import TypeVar, cast
 
 import torch
 
-from ..models.catalog import find_clip_model, find_lvlm_model
+from ..models.catalog import TRANSFORMERS_CLASSES, find_clip_model, find_lvlm_model
 from ..models.clip import ClipModel, open_clip_source, transformers_source
 from ..models.clip.load import load_clip
+from ..models.files.transformers_folder import CONFIG_NAME
 from ..models.lvlm.load import load_lvlm
 from ..models.lvlm.model import LvlmModel
 
@@ -73,9 +74,9 @@ def names_lvlm(model: str | Path) -> bool:
     if isinstance(model, str) and (find_clip_model(model) or find_lvlm_model(model)):
         return find_clip_model(model) is None
     folder = Path(model).expanduser()
-    if (folder / open_clip_source.CONFIG_NAME).is_file() or not (folder / transformers_source.CONFIG_NAME).is_file():
+    if (folder / open_clip_source.CONFIG_NAME).is_file() or not (folder / CONFIG_NAME).is_file():
         return False
-    return transformers_source.model_type(folder) not in transformers_source.CLASSES
+    return transformers_source.model_type(folder) not in TRANSFORMERS_CLASSES
 
 
 def _keep(key: tuple[object, ...], load: Callable[[], _Model]) -> _Model:

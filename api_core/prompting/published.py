@@ -8,12 +8,12 @@ from PIL import Image
 from torch import Tensor
 
 from ..attribution import clip_heatmap, lvlm_heatmap
+from ..choices import Reading
 from ..masks import tune
-from ..models.catalog import mask_defaults
 from ..overlay import FadeStyle, apply
 from ..pictures import flatten_alpha, open_image, to_picture, to_pil
 from ..progress import Progress, ignore_progress
-from ..results import Heatmap, Reading
+from ..results import Heatmap
 from .kept import kept_clip, kept_lvlm
 from .one_picture import FEW_TOKENS
 
@@ -72,7 +72,7 @@ def clip_api(
         on_progress=on_progress,
     )
     pictures = [_to_rgb(picture) for picture in opened]
-    return _draw(pictures, heatmap, model.name, enhance_coe, kernel_size, interpolate_method_name, style)
+    return _draw(pictures, heatmap, enhance_coe, kernel_size, interpolate_method_name, style)
 
 
 def llava_api(
@@ -139,7 +139,7 @@ def llava_api(
         batch_size=batch_size,
         on_progress=on_progress,
     ).heatmap
-    return _draw(pictures, heatmap, model.name, enhance_coe, kernel_size, interpolate_method_name, style)
+    return _draw(pictures, heatmap, enhance_coe, kernel_size, interpolate_method_name, style)
 
 
 def _listed(images: AnyImage | Sequence[AnyImage]) -> list[AnyImage]:
@@ -149,15 +149,13 @@ def _listed(images: AnyImage | Sequence[AnyImage]) -> list[AnyImage]:
 def _draw(
     pictures: Sequence[Tensor],
     heatmap: Heatmap,
-    model_name: str,
     contrast: float | None,
     smoothing: float | None,
     interpolation: str,
     style: FadeStyle,
 ) -> list[Image.Image]:
     """Tune the map and fade the pictures; what there is to warn of is logged."""
-    settings = mask_defaults(model_name, contrast, smoothing)
-    tuned = tune(heatmap, contrast=settings.contrast, smoothing=settings.smoothing, interpolation=interpolation)
+    tuned = tune(heatmap, contrast=contrast, smoothing=smoothing, interpolation=interpolation)
     for warning in dict.fromkeys((*heatmap.warnings, *tuned.warnings)):
         log.warning(warning)
     return [to_pil(apply(picture, mask, style)) for picture, mask in zip(pictures, tuned.masks, strict=True)]

@@ -4,12 +4,14 @@ import gc
 import importlib
 import json
 import random
+import shutil
 import weakref
 from typing import Any
 
 import pytest
 import torch
 from pack.api_core.errors import DownloadFailed, InvalidInput, ModelNotFound
+from pack.api_core.models.catalog import TRANSFORMERS_CLASSES
 from pack.tests.nodes.conftest import HEATMAP, MASK, REGIONS, TINY, Run
 from pack.tests.promised import some_choices
 
@@ -197,6 +199,17 @@ class TestLoading:
     def test_other_names_are_refused(self, run: Run, name: str) -> None:
         with pytest.raises(InvalidInput, match="Load CLIP"):
             run("AttnPromptLoadCLIP", model=name, precision="fp32", allow_download=True)
+
+    @pytest.mark.parametrize("kind", [*TRANSFORMERS_CLASSES, "bert"])
+    def test_folders_of_every_kind_that_can_be_loaded_are_offered(self, classes: Any, models: Any, kind: str) -> None:
+        folder = models / "clip_vision" / f"of-{kind}"
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({"model_type": kind}))
+        (offered,) = [
+            given.options for given in classes["AttnPromptLoadCLIP"].define_schema().inputs if given.id == "model"
+        ]
+        shutil.rmtree(folder)
+        assert (f"clip_vision/of-{kind}" in offered) is (kind != "bert")
 
     def test_downloads_are_off_unless_asked_for(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")

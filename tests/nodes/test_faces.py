@@ -16,7 +16,7 @@ from PIL import Image
 
 @pytest.fixture
 def faces(nodes: Any) -> Any:
-    return importlib.import_module("pack.nodes.faces")
+    return importlib.import_module("pack.nodes.ui_files")
 
 
 def file_of(models: Path, named: dict[str, str]) -> Path:
@@ -142,18 +142,18 @@ def test_view_leaves_what_it_shows(run: Run, heatmap: Any, image: torch.Tensor, 
 
 
 def test_a_long_batch_is_cut(faces: Any) -> None:
-    (left,) = faces.entry(pictures=[torch.rand(4, 4, 3)] * 70)[faces.KEY]
+    (left,) = faces.ui_entry(pictures=[torch.rand(4, 4, 3)] * 70)[faces.KEY]
     assert len(left["pictures"]) == faces.MOST_PICTURES
     assert left["count"] == 70
 
 
-def test_files_used_longest_ago_make_room(faces: Any, tmp_path: Path) -> None:
+def test_files_used_longest_ago_evict_oldest(faces: Any, tmp_path: Path) -> None:
     for age, name in enumerate(("new", "older", "oldest")):
         (tmp_path / name).write_bytes(bytes(100))
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
-    faces.make_room(tmp_path, 250)
+    faces.evict_oldest(tmp_path, 250)
     assert {path.name for path in tmp_path.iterdir()} == {"new", "older"}
-    faces.make_room(tmp_path, 200)
+    faces.evict_oldest(tmp_path, 200)
     assert len(list(tmp_path.iterdir())) == 2
 
 

@@ -149,7 +149,7 @@ class TestAsk:
     @pytest.mark.both_hosts
     def test_image_tokens_without_a_place_are_said_to_have_none(self, nodes: Any) -> None:
         from pack.api_core.answering import Answer, AvisC
-        from pack.api_core.answering.calibrated.blind_tokens import find_blind_tokens
+        from pack.api_core.answering.contrastive.blind_tokens import find_blind_tokens
         from pack.nodes.ask import to_blind_tokens
 
         found = find_blind_tokens({0: torch.rand(9)}, 0.5, 1.0)
@@ -158,13 +158,14 @@ class TestAsk:
 
     def test_decodings_have_the_librarys_defaults(self, nodes: Any) -> None:
         from pack.api_core.answering import DECODINGS
-        from pack.nodes.decodings import OPTIONS, to_decoding
+        from pack.nodes.ask import CHOICES, to_decoding
+        from pack.nodes.widgets import default_values
 
-        assert list(OPTIONS) == [kind.name for kind in DECODINGS]
-        for kind in DECODINGS:
-            shown = {given.id: [given.default] for given in OPTIONS[kind.name]()}
-            assert to_decoding({"decoding": [kind.name], **shown}, 0) == kind.settings()
-            assert to_decoding({"decoding": [kind.name]}, 0) == kind.settings()
+        assert list(CHOICES) == [decoding.name for decoding in DECODINGS]
+        for decoding in DECODINGS:
+            shown = {name: [value] for name, value in default_values(decoding.settings()).items()}
+            assert to_decoding({"decoding": [decoding.name], **shown}, 0) == decoding()
+            assert to_decoding({"decoding": [decoding.name]}, 0) == decoding()
 
     @pytest.mark.parametrize("decoding", [None, {}, {"decoding": "beam"}])
     def test_unknown_decoding_is_named(self, run: Run, lvlm: Any, image: Image, decoding: Any) -> None:

@@ -15,6 +15,7 @@ BUILT = WEB / "dist" / "attention_prompting.js"
 MOST_BYTES = 60_000
 
 
+@pytest.mark.slow
 def test_the_modules_of_the_page() -> None:
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:

@@ -48,6 +48,9 @@ FAMILIES: tuple[str, ...] = (
 )
 """The name of every family, whether or not the transformers at hand knows it; no adapter names the last two."""
 
+QUICK: tuple[str, ...] = ("llava-1.5", "qwen2.5-vl", "gemma3")
+"""The families of `make check`: three unlike ways to lay a picture out. `make test` takes all."""
+
 FURTHER: tuple[str, ...] = tuple(further.RECIPES)
 """More models for the generic adapter alone: too many to run every test on."""
 

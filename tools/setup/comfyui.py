@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from logged import CommandFailed, run_logged
+
+if TYPE_CHECKING:
+    from environment import Environment
 
 DEFAULT_WORKSPACE = Path("~/comfy/ComfyUI")
 SOURCE_HOST = "github.com"
@@ -34,7 +39,7 @@ def reachable(host: str) -> bool:
         return False
 
 
-def find_or_install(python: Path, say: Callable[[str], None], pip_install: Callable[..., None]) -> Path:
+def find_or_install(environment: Environment, say: Callable[[str], None]) -> Path:
     """The folder of a ComfyUI, installed first if need be. Raises ComfyUIUnavailable."""
     named = os.environ.get("COMFYUI_PATH")
     folder = Path(named or DEFAULT_WORKSPACE).expanduser().resolve()
@@ -46,21 +51,22 @@ def find_or_install(python: Path, say: Callable[[str], None], pip_install: Calla
         raise ComfyUIUnavailable(f"{folder} exists but holds no ComfyUI; remove it, or set COMFYUI_PATH.")
     if not reachable(SOURCE_HOST):
         raise ComfyUIUnavailable(f"None at {folder}, and {SOURCE_HOST} cannot be reached to install one.")
-    install(folder, python, say, pip_install)
+    say(f"installing ComfyUI at {folder} through comfy-cli")
+    environment.make()
+    try:
+        install(folder, environment)
+    except CommandFailed as error:
+        raise ComfyUIUnavailable(f"comfy-cli could not install ComfyUI at {folder}.\n{error}") from error
     if not holds_comfyui(folder):
         raise ComfyUIUnavailable(f"comfy-cli finished, but {folder} holds no ComfyUI.")
     return folder
 
 
-def install(folder: Path, python: Path, say: Callable[[str], None], pip_install: Callable[..., None]) -> None:
+def install(folder: Path, environment: Environment) -> None:
     """The newest stable ComfyUI at `folder`: its source only; its requirements go to this project's environment."""
-    say(f"installing ComfyUI at {folder} through comfy-cli")
-    pip_install("comfy-cli>=1.6")
-    comfy = python.with_name("comfy.exe" if os.name == "nt" else "comfy")
+    environment.pip("install", "comfy-cli>=1.6")
+    comfy = environment.python.with_name("comfy.exe" if os.name == "nt" else "comfy")
     command = [str(comfy), "--skip-prompt", "--workspace", str(folder), "install", "--cpu", "--version", "latest"]
     command += ["--skip-manager", "--skip-torch-or-directml", "--skip-requirement"]
-    environment = {**os.environ, "VIRTUAL_ENV": str(python.parents[1]), "DO_NOT_TRACK": "1", "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        subprocess.run(command, check=True, env=environment, timeout=INSTALL_SECONDS)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise ComfyUIUnavailable(f"comfy-cli could not install ComfyUI at {folder}: {error}") from error
+    surroundings = {"VIRTUAL_ENV": str(environment.folder), "DO_NOT_TRACK": "1", "GIT_TERMINAL_PROMPT": "0"}
+    run_logged(command, environment.log, environment=surroundings, timeout=INSTALL_SECONDS)

@@ -7,18 +7,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...choices import FITS, READINGS, Reading
 from ...errors import InvalidInput
-from ...geometry import FITS
-from ...models.catalog import DEFAULT_FIT, find_clip_model
+from ...models.catalog import DEFAULT_FIT, find_clip_model, mask_defaults
 from ...models.clip import ClipModel, Encoding
 from ...pictures import AnyPicture, require_loaded, require_picture, to_picture
 from ...progress import Progress, ignore_progress
-from ...results import READINGS, Heatmap, PictureMap, Reading, View, require_finite
+from ...results import Heatmap, PictureMap, View, require_finite
 from .encoding import encode_looks
 from .looking import Look, count_looks, look_as_upstream, look_precisely, picture_size
-from .method import Method
-from .methods import METHODS
-from .queries import Query, read_query, spread
+from .methods import METHODS, Method
+from .queries import Query, queries_of, read_query
 
 # Pictures are prepared and encoded in groups of about so many squares, so that a long batch takes no more memory.
 _LOOKS_AT_ONCE = 32
@@ -53,7 +52,7 @@ def clip_heatmap(
     chosen = _find_method(method)
     if not len(pictures):
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
-    asked = [read_query(query, words) for query in spread(queries, len(pictures))]
+    asked = [read_query(query, words) for query in queries_of(queries, len(pictures))]
     _check(reading, batch_size, neutral_text)
     pictures = [_prepare(picture, reading) for picture in pictures]
     layer = model.resolve_layer(layer)
@@ -88,6 +87,7 @@ def clip_heatmap(
                     reading=reading,
                     signed=neutral is not None,
                     warnings=(*notes, *lengths[query.texts[0]]),
+                    defaults=mask_defaults(model.name),
                 )
             )
     return Heatmap(tuple(maps))
@@ -173,8 +173,8 @@ def _parts(
     """Part name -> one view per look, each [M, rows, columns]; less the neutral text's map where there is one."""
     parts: dict[str, list[View]] = {}
     for look, encoding in views:
-        plain = {} if neutral is None else method.parts(encoding, neutral, reading)
-        for name, values in method.parts(encoding, texts, reading).items():
+        plain = {} if neutral is None else method.compute(encoding, neutral, reading)
+        for name, values in method.compute(encoding, texts, reading).items():
             scores = values - plain[name] if name in plain else values
             require_finite(scores, f"The map of the {name} part")
             parts.setdefault(name, []).append(View(scores, look.box, look.valid))

@@ -1,12 +1,33 @@
-"""The methods there are, by name, the paper's first. A new one is a file beside this and a line here."""
+"""The methods by name. A new one is a file beside this, called after it, and a line in `choices.CLIP_METHODS`."""
 
-from . import decomposition, patch_similarity
-from .method import Method
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
 
-METHODS: dict[str, Method] = {
-    "decomposition": decomposition.METHOD,
-    "patch similarity": patch_similarity.METHOD,
-}
+from torch import Tensor
+
+from ... import choices
+from ...models.clip.encoding import Encoding
+
+Compute = Callable[[Encoding, Tensor, choices.Reading], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way from an encoded picture and texts to maps. describes: one sentence for people."""
+
+    name: str
+    describes: str
+
+    @property
+    def compute(self) -> Compute:
+        """Takes an encoding, unit-norm texts [T, e] and the reading; gives a map's parts, each [T, rows, columns]."""
+        module = import_module(f".{self.name.replace(' ', '_')}", __package__)
+        return cast(Compute, module.compute)
+
+
+METHODS = {name: Method(name, describes) for name, describes in choices.CLIP_METHODS.items()}
 
 
 def list_methods() -> list[str]:

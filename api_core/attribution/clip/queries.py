@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...broadcast import broadcast_texts
 from ...errors import InvalidInput
 from ...results import Label
 
@@ -18,17 +19,12 @@ class Query:
     texts: tuple[str, ...]
 
 
-def spread(queries: str | Sequence[str], pictures: int) -> list[str]:
-    """One query for each picture: a single query serves all of them, otherwise there is one for each."""
-    given = [queries] if isinstance(queries, str) or queries is None else list(queries)
-    for query in given:
+def queries_of(queries: str | Sequence[str], pictures: int) -> list[str]:
+    """One query for each picture, none of them blank."""
+    for query in [queries] if isinstance(queries, str) or queries is None else queries:
         if not isinstance(query, str) or not query.strip():
             raise InvalidInput(f"A query must say what to look for; {query!r} is empty or no text.")
-    if len(given) not in (1, pictures):
-        raise InvalidInput(
-            f"{len(given)} queries for {pictures} pictures: give one query for all of them, or one for each."
-        )
-    return given * pictures if len(given) == 1 else given
+    return broadcast_texts(queries, pictures, "queries")
 
 
 def read_query(query: str, words: bool) -> Query:

@@ -9,16 +9,16 @@ predict the answer, with respect to the log-probability of the answer's words to
 import torch
 from torch import Tensor
 
-from ...models.lvlm.attention_gradients import attention_gradients
-from ...models.lvlm.batch_reader import question_positions
-from ...models.lvlm.case import Prepared, Reply
+from ...models.conversation.case import Prepared, Reply
+from ...models.lvlm.attention.gradients import attention_gradients
+from ...models.lvlm.attention.recorder import question_positions
+from ...models.lvlm.generate.teacher_forcing import part_of
 from ...models.lvlm.model import LvlmModel
-from ...models.lvlm.teacher_forcing import part_of
 from ...progress import Progress
-from .method import Asked, LvlmMethod, Relevance, counted_tokens
+from .method import Asked, Relevance, counted_tokens
 
 
-def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+def compute(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
     """Attention times gradient, its positive part, averaged over heads and layers; one backward pass per case."""
     replies = _replies(model, prepared, asked)
     found = []
@@ -40,10 +40,7 @@ def _replies(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Reply]:
         part = part_of(model, prepared, missing)
         generated = model.generate(part, max_new_tokens=asked.max_new_tokens, on_progress=_first_half(asked))
     by_case = dict(zip(missing, generated, strict=True))
-    return [
-        by_case[i] if answer is None else model.reply_of(model.encode_answer(answer))
-        for i, answer in enumerate(asked.answers)
-    ]
+    return [by_case[i] if answer is None else answer for i, answer in enumerate(asked.answers)]
 
 
 def _of_case(model: LvlmModel, prepared: Prepared, reply: Reply, asked: Asked) -> Relevance:
@@ -64,10 +61,3 @@ def _of_case(model: LvlmModel, prepared: Prepared, reply: Reply, asked: Asked) -
         return values[[positions.index(position) for position in wanted]]
 
     return Relevance(reply, at(asking), at(answering))
-
-
-METHOD = LvlmMethod(
-    "gradient",
-    relevance,
-    "Attention where more of it would have made the answer's words likelier; one backward pass per picture.",
-)

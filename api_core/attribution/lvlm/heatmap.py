@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...broadcast import broadcast, broadcast_texts, broadcast_words
+from ...choices import READINGS, Reading
 from ...errors import AttentionPromptingError, InvalidInput
-from ...models.lvlm.case import Case, Reply
+from ...models.catalog import mask_defaults
+from ...models.conversation.case import Case, Reply
+from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...models.lvlm.model import LvlmModel
-from ...models.lvlm.views import views_of_pictures
-from ...pictures import AnyPicture
+from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress
-from ...results import READINGS, Heatmap, PictureMap, Reading
-from .method import Asked, LvlmMethod, Relevance
-from .methods import DEFAULT_METHOD, LVLM_METHODS, PUBLISHED_METHOD
-from .per_case import checked_picture, spread, spread_hints
+from ...results import Heatmap, PictureMap
+from .method import Asked, Relevance
+from .methods import DEFAULT_METHOD, LVLM_METHODS, LvlmMethod
 from .views import padded_to_square
 from .words import label_maps
 
@@ -35,7 +37,7 @@ def lvlm_heatmap(
     pictures: Sequence[AnyPicture],
     questions: str | Sequence[str],
     *,
-    answers: str | Sequence[str | None] | None = None,
+    answers: str | Reply | Sequence[str | Reply | None] | None = None,
     hint_words: Sequence[str] | Sequence[Sequence[str]] = (),
     method: str | None = None,
     layers: Sequence[int] | None = None,
@@ -49,12 +51,12 @@ def lvlm_heatmap(
     """Where a model looks on the picture while it gives, or would give, an answer.
 
     pictures: one per case, [H, W, 3 or 4] of 0..1, of any sizes (or PIL pictures). questions, answers: one for all
-    cases, or one for each. answers: None or blank ones are generated, up to max_new_tokens; a given answer may come
-    from anywhere, and the map shows how this model reads it. hint_words: words or phrases of the answer (any case) that
-    the map of the whole is made of; one list for all cases, or a list of lists, one for each. method: one of
-    `list_lvlm_methods()`, None for the reading's default. layers: of the decoder, negative from the end; None is the
-    catalog's choice for the model. more_pictures: further pictures of each prompt, slot by slot, each slot with one for
-    all cases or one for each. batch_size: cases at once, None for a few; fewer where memory does not last.
+    cases, or one for each. answers: None or blank ones are generated, up to max_new_tokens; a text may come from
+    anywhere, and the map shows how this model reads it; a Reply is read token for token. hint_words: words or phrases
+    of the answer (any case) that the map of the whole is made of; one list for all cases, or a list of lists, one for
+    each. method: one of `list_lvlm_methods()`, None for the default. layers: of the decoder, negative from the end;
+    None is the catalog's choice for the model. more_pictures: further pictures of each prompt, slot by slot, each slot
+    with one for all cases or one for each. batch_size: cases at once, None for a few; fewer where memory does not last.
 
     Each map has one part, `attention`, and a label for the whole, for every word of the question and for every word of
     the answer, in this order, all from one pass. Attention is shared between all pictures of a prompt.
@@ -68,11 +70,12 @@ def lvlm_heatmap(
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
     if max_new_tokens < 1 or (batch_size is not None and batch_size < 1):
         raise InvalidInput(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
-    asked = spread([questions] if isinstance(questions, str) else list(questions), count, "questions")
-    given = spread([answers] if isinstance(answers, str) or answers is None else list(answers), count, "answers")
-    hints = spread_hints(hint_words, count)
+    asked = broadcast_texts(questions, count, "questions")
+    given = broadcast_texts(answers, count, "answers")
+    hints = broadcast_words(hint_words, count, "lists of hint words")
     slots = [
-        spread([checked_picture(one) for one in slot], count, "further pictures") for slot in (pictures, *more_pictures)
+        broadcast([opaque_picture(one) for one in slot], count, "further pictures")
+        for slot in (pictures, *more_pictures)
     ]
     shown = [[padded_to_square(one, model) for one in slot] if reading == "upstream" else slot for slot in slots]
     model.family.require_places(model.module.config)
@@ -88,8 +91,8 @@ def lvlm_heatmap(
         def report(done: int, total: int, base: int = start, cases: int = len(group)) -> None:
             on_progress(base * 1000 + cases * 1000 * done // max(total, 1), count * 1000)
 
-        answered = tuple(given[i] if given[i] and str(given[i]).strip() else None for i in group)
-        found = chosen.relevance(model, prepared, Asked(wanted, answered, max_new_tokens, True, reading, report))
+        answered = tuple(_reply(model, given[i]) for i in group)
+        found = chosen.compute(model, prepared, Asked(wanted, answered, max_new_tokens, True, reading, report))
         for index, row, relevance in zip(group, prepared.rows, found, strict=True):
             replies.append(relevance.reply)
             sizes = [(slot[index].shape[0], slot[index].shape[1]) for slot in slots]
@@ -109,8 +112,8 @@ def lvlm_heatmap(
                         model=model.name,
                         layer=wanted[0] if len(wanted) == 1 else None,
                         reading=reading,
-                        signed=chosen.signed,
                         warnings=labelled.warnings,
+                        defaults=mask_defaults(model.name),
                     )
                 )
     on_progress(count * 1000, count * 1000)
@@ -121,11 +124,16 @@ def lvlm_heatmap(
 def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
     if reading not in READINGS:
         raise InvalidInput(f"There is no reading {reading!r}. Choose one of {', '.join(READINGS)}.")
-    if name is None:
-        name = PUBLISHED_METHOD if reading == "upstream" else DEFAULT_METHOD
+    name = DEFAULT_METHOD if name is None else name
     if name not in LVLM_METHODS:
         raise InvalidInput(f"There is no method {name!r} for an LVLM. Choose one of {', '.join(LVLM_METHODS)}.")
     return LVLM_METHODS[name]
+
+
+def _reply(model: LvlmModel, answer: str | Reply | None) -> Reply | None:
+    if isinstance(answer, str):
+        return model.reply_of_text(answer) if answer.strip() else None
+    return answer
 
 
 def _require_seen(relevance: Relevance, layers: Sequence[int], model: LvlmModel) -> None:

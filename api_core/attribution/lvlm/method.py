@@ -1,18 +1,18 @@
-"""What a way of reading a vision-language model's attention is to the driver, and what the ways have in common."""
+"""What a method is asked for and gives, and what methods have in common."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ...models.lvlm.batch_reader import RowAttention, image_columns
-from ...models.lvlm.case import Prepared, Reply, Row
-from ...models.lvlm.layer_rows import LayerRows, Reduce
+from ...choices import Reading
+from ...models.conversation.case import Prepared, Reply, Row
+from ...models.lvlm.attention.layer_recorder import LayerRows, Reduce
+from ...models.lvlm.attention.recorder import RowAttention, image_columns
+from ...models.lvlm.attention.rows import answer_rows
 from ...models.lvlm.model import LvlmModel
-from ...models.lvlm.rows import answer_rows
 from ...progress import Progress
-from ...results import Reading
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Asked:
     whether the question's words are read too."""
 
     layers: tuple[int, ...]
-    answers: tuple[str | None, ...]
+    answers: tuple[Reply | None, ...]
     max_new_tokens: int
     question_rows: bool
     reading: Reading
@@ -36,20 +36,6 @@ class Relevance:
     reply: Reply
     question: Tensor
     answer: Tensor
-
-
-@dataclass(frozen=True)
-class LvlmMethod:
-    """A way from cases to the relevance of their image tokens.
-
-    name: what callers choose it by. relevance: by case, in order. describes: one sentence for people. signed: whether
-    values below zero speak against the words.
-    """
-
-    name: str
-    relevance: Callable[[LvlmModel, Prepared, Asked], list[Relevance]]
-    describes: str
-    signed: bool = False
 
 
 def from_layers(

@@ -1,27 +1,33 @@
-"""The ways to read a vision-language model's attention, by name, the paper's first. A new one is a file beside this and
-a line here."""
+"""The methods by name. A new one is a file beside this, called after it, and a line in `choices.LVLM_METHODS`."""
 
-from . import (
-    attention,
-    gradient,
-    image_mass,
-    relative,
-    value_norm,
-    without_sinks,
-)
-from .method import LvlmMethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
 
-LVLM_METHODS: dict[str, LvlmMethod] = {
-    "attention": attention.METHOD,
-    "image mass": image_mass.METHOD,
-    "without sinks": without_sinks.METHOD,
-    "value norm": value_norm.METHOD,
-    "relative": relative.METHOD,
-    "gradient": gradient.METHOD,
-}
-PUBLISHED_METHOD = "attention"
+from ... import choices
+from ...models.conversation.case import Prepared
+from ...models.lvlm.model import LvlmModel
+from .method import Asked, Relevance
+
+
+@dataclass(frozen=True)
+class LvlmMethod:
+    """A way from cases to the relevance of their image tokens. describes: one sentence for people."""
+
+    name: str
+    describes: str
+
+    @property
+    def compute(self) -> Callable[[LvlmModel, Prepared, Asked], list[Relevance]]:
+        """By case, in order."""
+        module = import_module(f".{self.name.replace(' ', '_')}", __package__)
+        return cast(Callable[[LvlmModel, Prepared, Asked], list[Relevance]], module.compute)
+
+
+LVLM_METHODS = {name: LvlmMethod(name, describes) for name, describes in choices.LVLM_METHODS.items()}
 DEFAULT_METHOD = "attention"
-"""Of the precise reading."""
+"""Of both readings."""
 
 
 def list_lvlm_methods() -> list[str]:

@@ -10,18 +10,18 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...models.lvlm.case import Prepared
+from ...models.conversation.case import Prepared
+from ...models.lvlm.attention.rows import prompt_rows
 from ...models.lvlm.model import LvlmModel
-from ...models.lvlm.rows import prompt_rows
 from .image_mass import mean_probability
-from .method import Asked, LvlmMethod, Relevance, counted_tokens, from_layers, mean_over_layers
+from .method import Asked, Relevance, counted_tokens, from_layers, mean_over_layers
 
 NEUTRAL_QUESTION = "Write a general description of the picture."
 # Of the mean: below it a token that nobody looks at would come out on top by dividing by next to nothing.
 _LEAST = 0.01
 
 
-def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+def compute(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
     """Each row's attention over that of the row which begins the answer to the neutral question; 1 is no difference.
 
     Both are means over heads and layers first. No second answer is generated: one pass over the neutral prompts.
@@ -42,10 +42,3 @@ def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Releva
 
 def _over(values: Tensor, divisor: Tensor) -> Tensor:
     return torch.where(divisor > 0, values / divisor, 0.0)
-
-
-METHOD = LvlmMethod(
-    "relative",
-    relevance,
-    "Attention divided by that of a question that asks for a description: what this question adds.",
-)

@@ -13,11 +13,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...models.lvlm.case import Prepared
-from ...models.lvlm.layer_rows import LayerRows
+from ...choices import Reading
+from ...models.conversation.case import Prepared
+from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.model import LvlmModel
-from ...results import Reading
-from .method import Asked, LvlmMethod, Relevance, counted, from_layers
+from .method import Asked, Relevance, counted, from_layers
 
 # The paper's: activation of a sink in root mean squares; a head's least attention to the picture, and of that to other
 # tokens than sinks.
@@ -26,7 +26,7 @@ LEAST_IMAGE_MASS = 0.2
 LEAST_SHARE = 0.8
 
 
-def relevance(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+def compute(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
     """The kept heads' mean attention to tokens that are no sinks, averaged over layers.
 
     Heads are chosen for each row. Where no head of a row passes, the one that comes nearest is kept: the one with most
@@ -45,10 +45,3 @@ def _chosen_heads(rows: LayerRows, reading: Reading) -> tuple[Tensor, ...]:
     nearest = torch.nn.functional.one_hot(elsewhere.argmax(0), len(looks)).T.bool()
     chosen = torch.where(passes.any(0), passes, nearest).to(kept.dtype)
     return ((kept * chosen.unsqueeze(-1)).sum(0) / chosen.sum(0).unsqueeze(-1),)
-
-
-METHOD = LvlmMethod(
-    "without sinks",
-    relevance,
-    "Only heads that look at the picture, and without the tokens that draw attention whatever is asked.",
-)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...choices import Reading
 from ...errors import InvalidInput
-from ...models.lvlm.case import Piece, Reply, Row
-from ...models.lvlm.words import word_spans
-from ...results import Label, Reading
+from ...models.conversation.case import Piece, Reply, Row
+from ...models.conversation.token_text import word_spans
+from ...results import Label
 from .method import Relevance
 
 _NO_WORDS = "(no words)"

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ...choices import Fit
+
 Source = Literal["embedded", "open_clip", "transformers"]
-Fit = Literal["stretch", "letterbox", "crops"]
 
 DEFAULT_FIT: Fit = "crops"
 """Overlapping squares, undistorted as models were trained: measured best at every aspect (tools/benchmarks)."""
@@ -40,6 +41,14 @@ class ClipEntry:
 
 
 EMBEDDED_CLIP = "tiny-clip"
+
+TRANSFORMERS_CLASSES = {
+    "clip": "CLIPModel",
+    "metaclip_2": "MetaClip2Model",
+    "siglip": "SiglipModel",
+    "siglip2": "Siglip2Model",
+}
+"""`model_type` of a transformers configuration -> the class that is built; folders of other kinds are no CLIP."""
 
 # Contrast 10 and smoothing 3 of the first three are the defaults of the published package's `clip_api`, as is layer 22
 # of 24; its ViT-B-32 has 12 blocks, where the same place (second to last) is layer 10.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...progress import Progress
-from ..capture import capturing
+from ..hooks import capturing
 from ..memory import free_memory
 from .encoding import Encoding
 from .towers import Readings, Tower

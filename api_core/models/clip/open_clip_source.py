@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel
-from ..local_files import Wanted, find_in_cache
-from ..weights import PICKLE_SUFFIXES, check_safetensors, read_state_dict, weight_files
+from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel, reason
+from ..files.local import HubFiles, find_in_cache
+from ..files.weights import PICKLE_SUFFIXES, check_safetensors, read_state_dict, weight_files
 from .quick_gelu import needs_quick_gelu, published_names, with_quick_gelu
 
 log = logging.getLogger(__name__)
@@ -161,8 +161,7 @@ def _build(model_config: Mapping[str, Any], weights: Path) -> nn.Module:
     try:
         open_clip.load_checkpoint(module, str(weights), strict=True, weights_only=True)
     except (RuntimeError, KeyError, ValueError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise DamagedWeights(f"{weights} does not belong to the model it was taken for: {reason}") from error
+        raise DamagedWeights(f"{weights} does not belong to the model it was taken for: {reason(error)}") from error
     return module.eval().requires_grad_(False)
 
 
@@ -173,7 +172,7 @@ def _with_local_text_tower(model_config: Mapping[str, Any], folder: Path) -> dic
     if not name:
         return dict(model_config)
     own = folder / name.rpartition("/")[2]
-    found = own if _has_config(own) else find_in_cache(Wanted(name, name), _has_config)
+    found = own if _has_config(own) else find_in_cache(HubFiles(name, name), _has_config)
     if found is None:
         raise ModelNotFound(
             f"This model's text tower is described by {name}, which is not on this machine. Put config.json of {name} "

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -12,21 +12,19 @@ from torch import Tensor, nn
 from ...errors import InvalidInput, UnsupportedModel
 from ...progress import Progress, ignore_progress
 from ..catalog import RELATIVE_LAYER, LvlmEntry
-from ..families.adapter import Family
-from ..families.registry import family_of
-from . import costs, generation
-from .answer_tokens import AnswerWriter
-from .batches import OnToken, answer
-from .case import Case, PicturePlaces, Prepared, Reply, Row
-from .padding import settle_padding
-from .pixels import limit_processor, rescale, shrink, to_image
-from .prompting import PromptWriter, require_pictures, special_ids
-from .reply import read_reply, thinking_tokens
-from .sampling import Sampling
-from .words import Span, Speller, locate_words
-
-if TYPE_CHECKING:
-    from .two_readings import SecondReading
+from ..conversation.case import Case, PicturePlaces, Prepared, Reply, Row
+from ..conversation.reply import read_reply, thinking_tokens
+from ..conversation.token_text import Span, Speller, locate_words
+from . import memory_estimate as costs
+from .families.adapter import Family
+from .families.registry import family_of
+from .generate import decoding_loop as generation
+from .generate.answer_tokens import AnswerWriter
+from .generate.batching import Around, OnToken, generate_replies
+from .generate.sampling import Sampling
+from .inputs.chat_prompt import PromptWriter, require_pictures, special_ids
+from .inputs.left_padding import settle_padding
+from .inputs.pixels import limit_processor, rescale, shrink, to_image
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +71,14 @@ class LvlmModel:
     def depth(self) -> int:
         """Number of decoder layers."""
         return len(self.family.layers(self.module))
+
+    @property
+    def decoder_layers(self) -> Sequence[nn.Module]:
+        """The decoder layers; none where they cannot be found, which only reading them needs."""
+        try:
+            return list(self.family.layers(self.module))
+        except UnsupportedModel:
+            return []
 
     @property
     def seeing_layers(self) -> tuple[int, ...]:
@@ -153,13 +159,13 @@ class LvlmModel:
         *,
         max_new_tokens: int = DEFAULT_NEW_TOKENS,
         sampling: Sampling | None = None,
-        second: "SecondReading | None" = None,
+        around: Around | None = None,
         on_token: OnToken | None = None,
         on_progress: Progress = ignore_progress,
     ) -> list[Reply]:
         """The answer to each row, greedily, or drawn with `sampling`; never touches torch's own random state.
 
-        second: a poorer reading of the prompts that every token is weighed against.
+        around: makes of each batch a context that it is generated in, such as `contrastive_decoding`.
 
         on_token: called with a row's number and its text so far (thinking included), whole characters only. on_progress
         counts tokens, before every layer of the first and after each; raising from it stops the work. Where memory runs
@@ -167,12 +173,12 @@ class LvlmModel:
         """
         if max_new_tokens < 1:
             raise InvalidInput(f"max_new_tokens must be 1 or more, not {max_new_tokens}.")
-        return answer(
+        return generate_replies(
             self,
             prepared,
             max_new_tokens,
             sampling=sampling,
-            second=second,
+            around=around,
             on_token=on_token,
             on_progress=on_progress,
         )
@@ -184,6 +190,10 @@ class LvlmModel:
     def reply_of(self, token_ids: Sequence[int], *, inside_thinking: bool = False) -> Reply:
         """The answer that tokens spell. inside_thinking: the prompt had opened a thinking part."""
         return read_reply(self.speller(), token_ids, ends=self.ends, inside_thinking=inside_thinking)
+
+    def reply_of_text(self, text: str) -> Reply:
+        """An answer from anywhere, as if the model had written it."""
+        return self.reply_of(self.encode_answer(text))
 
     def encode_answer(self, text: str) -> tuple[int, ...]:
         """The tokens of an answer as the model would have written it after its prompt, with its end token."""

@@ -4,11 +4,11 @@
 `probe` finds out whether a model looks at pictures. The client library is loaded when a server is asked, not before.
 """
 
+from ..catalog import PRESETS
 from .library import REQUIREMENT, Limits
 from .model import ServerModel, ServerReply, connect
 from .probe import Probe, probe
 from .profiles import (
-    PRESETS,
     Profile,
     default_folder,
     find_profile,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..lvlm.case import Case
+from ..conversation.case import Case
 from .failures import Failed, Failure, explain, garbled
 from .library import Limits, open_client
 from .loop import Emit

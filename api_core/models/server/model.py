@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
-from ..lvlm.case import Case, Reply
+from ..conversation.case import Case, Reply
 from . import client
 from .client import Noticed, Server, Spoke
 from .library import Limits, limits_of, require_library

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...errors import ServerFailed
 from ...progress import Progress, ignore_progress
-from ..lvlm.case import Case
+from ..conversation.case import Case
 from .model import ServerModel
 
 COLOURS: dict[str, tuple[float, float, float]] = {

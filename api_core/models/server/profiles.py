@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput, ModelNotFound, ServerFailed
+from ..catalog import PRESETS
 from .address import is_this_machine, tidy_address
 from .secret import Secret
 
@@ -29,20 +30,6 @@ FILE_NAME = "servers.json"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,38}[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _VERSION = 1
-
-PRESETS: Mapping[str, tuple[str, str]] = {
-    "vllm": ("http://127.0.0.1:8000/v1", ""),
-    "sglang": ("http://127.0.0.1:30000/v1", ""),
-    "ollama": ("http://127.0.0.1:11434/v1", ""),
-    "lm-studio": ("http://127.0.0.1:1234/v1", ""),
-    "llama.cpp": ("http://127.0.0.1:8080/v1", ""),
-    "openai": ("https://api.openai.com/v1", "OPENAI_API_KEY"),
-}
-"""Preset -> where such a server answers unless told otherwise, and the variable that usually holds its key.
-
-Those on this machine are always there as profiles. One that is not must be added first, so that a workflow from a
-stranger cannot send pictures out and spend on somebody's key.
-"""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from ..lvlm.reply import split_thinking
+from ..conversation.reply import split_thinking
 from .failures import Failed, Failure, explain, garbled
 from .library import Limits
 from .profiles import Profile

@@ -191,6 +191,7 @@ def test_help_needs_no_torch(arguments: list[str]) -> None:
     assert result.stdout.splitlines()[-1:] == ["0 False"], result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process group")
 def test_ctrl_c_leaves_whole_files_only(tmp_path: Path, model: str) -> None:
     for index in range(300):

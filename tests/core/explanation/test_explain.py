@@ -6,16 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pack.api_core.datasets.localisation import score_map
 from pack.api_core.errors import InvalidInput
+from pack.api_core.evaluation.scorers.localisation import score_map
 from pack.api_core.explanation.explain import explain
-from pack.api_core.explanation.function_words import names_nothing
+from pack.api_core.explanation.explain_one import PART
 from pack.api_core.explanation.methods import list_explanation_methods
-from pack.api_core.explanation.one_answer import PART
-from pack.api_core.explanation.tokens import Evidence
+from pack.api_core.explanation.word_evidence import Evidence, is_stop_word
 from pack.api_core.geometry import place
+from pack.api_core.models.conversation.token_text import word_spans
 from pack.api_core.models.lvlm.load import load_lvlm
-from pack.api_core.models.lvlm.words import word_spans
 
 QUESTION = "What colour is the star?"
 
@@ -25,6 +24,7 @@ def model():
     return load_lvlm("tiny-lvlm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["igos++", "igos+"])
 def test_the_map_is_on_what_was_asked_about(model, drawn, picture, method):
     (found,) = explain(model, [picture], QUESTION, method=method)
@@ -43,9 +43,12 @@ def test_the_map_is_on_what_was_asked_about(model, drawn, picture, method):
 
 # The paper's own steps are compared with the released program elsewhere; here they would be hundreds of gradients each.
 QUICK = [method for method in list_explanation_methods() if "paper" not in method]
+SLOW = ("igos+", "igos++", "rise")
 
 
-@pytest.mark.parametrize("method", QUICK)
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in QUICK]
+)
 def test_every_method_gives_a_map_and_the_same_one_again(model, picture, method):
     one, other = (explain(model, [picture], QUESTION, answers="red", method=method, steps=0, seed=4)[0] for _ in "ab")
     values = one.map.parts[PART][0].values
@@ -84,7 +87,7 @@ def test_words_that_name_nothing_depend_on_the_picture_all_the_same(model, pictu
 )
 def test_some_words_name_nothing_in_any_language(answer):
     words = [answer[first:last] for first, last in word_spans(answer)]
-    named = [word for word in words if not names_nothing(word)]
+    named = [word for word in words if not is_stop_word(word)]
     assert named
     assert set(named) < set(words)
 
@@ -93,7 +96,7 @@ def test_some_words_name_nothing_in_any_language(answer):
     "answer", ["no", "yes", "red", "left", "two", "dos", "sur", "car", "die", "B", "e", "si", "one"]
 )
 def test_what_may_be_an_answer_names_something(answer):
-    assert not names_nothing(answer)
+    assert not is_stop_word(answer)
 
 
 def test_chosen_words_are_explained_in_any_case(model, picture):

@@ -233,6 +233,7 @@ def test_map_head_agrees_with_leaving_tokens_out(name: str, shrink: Callable[...
     torch.testing.assert_close(encoding.patches, alone, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_config_of_open_clip_is_a_known_family(monkeypatch: pytest.MonkeyPatch) -> None:
     import open_clip
     from open_clip.model import _build_vision_tower

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory
-from pack.api_core.models.lvlm import generation
-from pack.api_core.models.lvlm.case import Case, Prepared
+from pack.api_core.models.conversation.case import Case, Prepared
+from pack.api_core.models.lvlm.generate import decoding_loop as generation
+from pack.api_core.models.lvlm.generate.sampling import Sampler, Sampling, kept
 from pack.api_core.models.lvlm.load import load_lvlm
-from pack.api_core.models.lvlm.sampling import Sampler, Sampling, kept
 from pack.tests import zoo
 
 QUESTION = "Where is the blue Zebra on the left?"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from pack.api_core.errors import InvalidInput, UnsupportedModel
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm.inputs.chat_prompt import PromptWriter, neutralise, special_strings
+from pack.api_core.models.lvlm.inputs.left_padding import settle_padding
+from pack.api_core.models.lvlm.inputs.pixels import shrink, to_image
 from pack.api_core.models.lvlm.load import load_lvlm
-from pack.api_core.models.lvlm.padding import settle_padding
-from pack.api_core.models.lvlm.pixels import shrink, to_image
-from pack.api_core.models.lvlm.prompting import PromptWriter, neutralise, special_strings
 from pack.tests import zoo
 from PIL import Image
 

@@ -7,12 +7,18 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory, UnsupportedModel
-from pack.api_core.models.lvlm.attention_tap import tapping
-from pack.api_core.models.lvlm.batch_reader import image_columns, question_positions
-from pack.api_core.models.lvlm.case import Case, PicturePlaces, Row, TokenGrid
-from pack.api_core.models.lvlm.layer_rows import LayerReader, LayerRows, Wanted, keep_scores, massive_activations
-from pack.api_core.models.lvlm.rows import answer_rows, prompt_rows
-from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
+from pack.api_core.models.conversation.case import Case, PicturePlaces, Row, TokenGrid
+from pack.api_core.models.lvlm.attention.intercept import tapping
+from pack.api_core.models.lvlm.attention.layer_recorder import (
+    LayerReader,
+    LayerRows,
+    Wanted,
+    keep_scores,
+    massive_activations,
+)
+from pack.api_core.models.lvlm.attention.recorder import image_columns, question_positions
+from pack.api_core.models.lvlm.attention.rows import answer_rows, prompt_rows
+from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.results import Box
 from pack.tests import zoo
 from pack.tests.core.models.eager import calmer, eager, eager_attentions
@@ -87,7 +93,7 @@ def test_a_given_answer_is_read_as_if_it_had_been_generated(name: str, lvlm: Mod
     model = lvlm(name)
     prepared = model.prepare(CASES)
     texts = ["a red star", "two blue circles on the left"]
-    rows = answer_rows(model, prepared, layers=[2], answers=texts)
+    rows = answer_rows(model, prepared, layers=[2], answers=[model.reply_of_text(text) for text in texts])
     assert [read.reply.text for read in rows] == texts
     assert all(read.question[2] == () for read in rows)
     inputs = answered_inputs(model, prepared, [read.reply for read in rows])
@@ -103,7 +109,8 @@ def test_a_given_answer_is_read_as_if_it_had_been_generated(name: str, lvlm: Mod
 def test_given_and_generated_answers_mix_in_a_batch(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
     prepared = model.prepare([*CASES, CASES[0]])
-    mixed = answer_rows(model, prepared, layers=[1, 3], answers=[None, "a star", None], max_new_tokens=TOKENS)
+    star = model.reply_of_text("a star")
+    mixed = answer_rows(model, prepared, layers=[1, 3], answers=[None, star, None], max_new_tokens=TOKENS)
     plain = answer_rows(model, prepared, layers=[1, 3], answers=[None] * 3, max_new_tokens=TOKENS)
     assert mixed[1].reply.text == "a star"
     for one, other in ((mixed[0], plain[0]), (mixed[2], plain[2])):
@@ -133,7 +140,7 @@ def test_reading_changes_no_token_and_leaves_nothing_behind(lvlm: Models) -> Non
         if done:
             raise Cancelled("enough")
 
-    for answers in ([None, None], ["a star", "a star"]):
+    for answers in ([None, None], [model.reply_of_text("a star")] * 2):
         with pytest.raises(Cancelled):
             answer_rows(model, prepared, layers=[1, 2], answers=answers, on_progress=stop)
     for layer, config in enumerate(configs):
@@ -166,9 +173,10 @@ def memory_for(model: Any, rows: int) -> Iterator[list[int]]:
         handle.remove()
 
 
-@pytest.mark.parametrize("answers", [[None, None], ["a red star", "a blue star"]])
-def test_where_memory_runs_out_fewer_cases_are_read_at_once(answers: list[Any], lvlm: Models) -> None:
+@pytest.mark.parametrize("texts", [[None, None], ["a red star", "a blue star"]])
+def test_where_memory_runs_out_fewer_cases_are_read_at_once(texts: list[Any], lvlm: Models) -> None:
     model = lvlm("llava-1.5")
+    answers = [text and model.reply_of_text(text) for text in texts]
     prepared = model.prepare(CASES)
     plenty = answer_rows(model, prepared, layers=[1, 3], answers=answers, max_new_tokens=TOKENS)
     with memory_for(model, 1) as sizes:

@@ -1,6 +1,6 @@
 import pytest
-from pack.api_core.models.lvlm.reply import opens_thinking, split_thinking
-from pack.api_core.models.lvlm.words import Speller, locate_words, pieces, spell, word_spans
+from pack.api_core.models.conversation.reply import opens_thinking, split_thinking
+from pack.api_core.models.conversation.token_text import Speller, locate_words, pieces, spell, word_spans
 from pack.tests.zoo import vocabulary
 
 SENTENCE = "The Elephant's café: 3.5 猫です, well-known 🙂 it is."

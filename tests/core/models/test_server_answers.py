@@ -8,7 +8,7 @@ import pytest
 import torch
 from pack.api_core.answering import Greedy, Sample, ask
 from pack.api_core.errors import InvalidInput
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.server import Limits, Profile, ServerModel
 from pack.api_core.models.server.pictures import PNG_UP_TO, data_address
 from pack.tests.servers.process import ServerProcess, running

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...capture import Hooks, capturing
+from ...hooks import Hooks, capturing
 from ..shares import Shares, Step, in_float32
 from . import Finish, Readings
 from .attention_row import Projections, Row, row_of_call

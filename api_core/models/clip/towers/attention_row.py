@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...capture import AttentionCall, attention_weights, masked_softmax
+from ...hooks import AttentionCall, attention_weights, masked_softmax
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...capture import capturing, first_tensor
+from ...hooks import capturing, first_tensor
 from ..shares import Shares, Step
 from . import Finish, Readings
 from .attention_pool import alone

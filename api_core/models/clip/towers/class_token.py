@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...capture import Hooks, capturing, first_tensor
+from ...hooks import Hooks, capturing, first_tensor
 from ..shares import Matrix, Scale, Shares, Step, inverse_deviation, norm_gain
 from . import Finish, Readings
 from .attention_row import Projections, Row, row_of_call

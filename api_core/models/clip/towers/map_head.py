@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.func import jvp
 
-from ...capture import capturing, first_tensor
+from ...hooks import capturing, first_tensor
 from ..shares import Shares, Step, in_float32
 from . import Finish, Readings
 from .attention_pool import Pool

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...capture import first_tensor
+from ...hooks import first_tensor
 from ..shares import Matrix, Scale
 from ..text_tower import TextTower
 from . import Readout, Tower

@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from pack.api_core.models.lvlm.case import Case
-from pack.api_core.models.lvlm.pixels import to_image
+from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm.inputs.pixels import to_image
 from torch import Tensor, nn
 
 STRIPES = 24

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import UnsupportedModel
-from pack.api_core.models.families import Family
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm.families import Family
 from pack.tests import zoo
 from torch import Tensor, nn
 

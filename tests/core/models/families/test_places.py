@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import InvalidInput, UnsupportedModel
-from pack.api_core.models.families import FAMILIES, Family, family_of, probe
-from pack.api_core.models.families.grids import shapes, token_grid
-from pack.api_core.models.families.probe import Seen
-from pack.api_core.models.lvlm.case import PicturePlaces
+from pack.api_core.models.conversation.case import PicturePlaces
+from pack.api_core.models.lvlm.families import FAMILIES, Family, family_of
+from pack.api_core.models.lvlm.families import pixel_probe as probe
+from pack.api_core.models.lvlm.families.grids import shapes, token_grid
+from pack.api_core.models.lvlm.families.pixel_probe import Seen
 from pack.tests import zoo
 from pack.tests.core.models.families.geometry import LAYOUTS
 

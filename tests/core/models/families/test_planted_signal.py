@@ -12,9 +12,9 @@ import pytest
 import torch
 from pack.api_core.geometry import compose
 from pack.api_core.masks import tune
-from pack.api_core.models.lvlm.case import Case, PicturePlaces, Row, TokenGrid
+from pack.api_core.models.conversation.case import Case, PicturePlaces, Row, TokenGrid
+from pack.api_core.models.lvlm.inputs.token_views import views_of_pictures
 from pack.api_core.models.lvlm.load import load_lvlm
-from pack.api_core.models.lvlm.views import views_of_pictures
 from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
 from pack.tests import zoo
 from pack.tests.core.models.families import reactions

@@ -13,14 +13,23 @@ from pack.tests.servers.process import ServerProcess
 
 
 class _Stopper:
-    """A progress callback that raises as soon as it is told to."""
+    """A progress callback that raises as soon as it is told to. at: when that was."""
 
     def __init__(self) -> None:
         self.now = threading.Event()
+        self.at = 0.0
 
     def __call__(self, done: int, total: int) -> None:
         if self.now.is_set():
             raise Cancelled("stopped")
+
+    def press_once_asked(self, server: ServerProcess, requests: int) -> None:
+        """Half a second after the server has that many requests: before, there is no connection to close."""
+        while len(server.requests) < requests:
+            time.sleep(0.02)
+        time.sleep(0.5)
+        self.at = time.monotonic()
+        self.now.set()
 
 
 @pytest.mark.parametrize(
@@ -35,13 +44,12 @@ class _Stopper:
 def test_stop_closes_the_connection_promptly(server: ServerProcess, fault: dict[str, Any]) -> None:
     server.misbehave(fault, fault)
     stop = _Stopper()
-    threading.Timer(0.5, stop.now.set).start()
+    threading.Thread(target=stop.press_once_asked, args=(server, 2), daemon=True).start()
     threads = threading.active_count()
-    began = time.monotonic()
     with pytest.raises(Cancelled):
         ask(model_of(server, limits=Limits()), PICTURE.expand(2, -1, -1, -1), "what is it?", on_progress=stop)
     stopped = time.time()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - stop.at < 1
     assert threading.active_count() <= threads + 1
     for _ in range(40):
         if len(server.log()["gone"]) == 2:
