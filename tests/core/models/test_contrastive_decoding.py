@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from pack.api_core.choices import SCHEMES, Scheme
 from pack.api_core.errors import Cancelled, UnsupportedModel
 from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.lvlm.contrastive.second_pass import (
@@ -17,8 +18,6 @@ from pack.api_core.models.lvlm.contrastive.second_pass import (
     contrastive_decoding,
 )
 from pack.api_core.models.lvlm.contrastive.weakened_prompts import (
-    SCHEMES,
-    Scheme,
     left_out,
     noised_pictures,
     with_other_pictures,
