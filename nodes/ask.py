@@ -82,13 +82,7 @@ class Ask(io.ComfyNode):
                     tooltip="From Load LVLM, or from Connect LVLM Server.",
                 ),
                 io.Image.Input("image", tooltip="The pictures to ask about; each is asked about by itself."),
-                io.String.Input(
-                    "question",
-                    default="",
-                    multiline=True,
-                    placeholder="What do you want to know?",
-                    tooltip="The question. A list of as many questions as pictures goes picture by picture.",
-                ),
+                sockets.question("What do you want to know?"),
                 io.Combo.Input(
                     "template",
                     options=list(OFFERED),
@@ -139,18 +133,16 @@ class Ask(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.String.Output(
-                    "answer", display_name="answer", is_output_list=True, tooltip="One answer for each picture."
-                ),
-                io.String.Output(
+                sockets.output(io.String, "answer", is_output_list=True, tooltip="One answer for each picture."),
+                sockets.output(
+                    io.String,
                     "thinking",
-                    display_name="thinking",
                     is_output_list=True,
                     tooltip="What a reasoning model thought before each answer; empty for others.",
                 ),
-                sockets.Heatmap.Output(
+                sockets.output(
+                    sockets.Heatmap,
                     "blind_tokens",
-                    display_name="blind_tokens",
                     tooltip="Parts of the picture that draw attention whatever is asked, from decodings that seek it.",
                 ),
             ],

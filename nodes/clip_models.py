@@ -11,11 +11,6 @@ from .model_choices import ModelChoices, read_configuration, require_precision
 from .sockets import LoadedClip
 
 
-def _catalog_name(name: str) -> str | None:
-    entry = find_clip_model(name)
-    return None if entry is None else entry.name
-
-
 def _holds_clip(folder: Path) -> bool:
     if (folder / "open_clip_config.json").is_file():
         return True
@@ -27,7 +22,7 @@ CHOICES: ModelChoices[LoadedClip] = ModelChoices(
     home="models/clip_vision",
     embedded=EMBEDDED_CLIP,
     catalog=list_clip_models,
-    find=_catalog_name,
+    find=find_clip_model,
     is_model=_holds_clip,
 )
 

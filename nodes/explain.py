@@ -78,13 +78,7 @@ class Explain(io.ComfyNode):
             inputs=[
                 sockets.Lvlm.Input("lvlm", tooltip="A model from Load LVLM. A server gives only answers."),
                 io.Image.Input("image", tooltip="The pictures; each is explained by itself and gets its own map."),
-                io.String.Input(
-                    "question",
-                    default="",
-                    multiline=True,
-                    placeholder="What was asked?",
-                    tooltip="The question. A list of as many questions as pictures goes picture by picture.",
-                ),
+                sockets.question("What was asked?"),
                 io.String.Input(
                     "answer",
                     default="",
@@ -149,20 +143,20 @@ class Explain(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Heatmap.Output(
+                sockets.output(
+                    sockets.Heatmap,
                     "heatmap",
-                    display_name="heatmap",
                     tooltip="How much the answer needs each part, for View Heatmap or Smooth & Enhance Mask.",
                 ),
-                io.String.Output(
+                sockets.output(
+                    io.String,
                     "report",
-                    display_name="report",
                     is_output_list=True,
                     tooltip="For each picture, as JSON: the answer, how likely its words are, the curves, a verdict.",
                 ),
-                io.Image.Output(
+                sockets.output(
+                    io.Image,
                     "curves",
-                    display_name="curves",
                     tooltip="For each picture: how the answer fares as the important parts go or come, and a verdict.",
                 ),
             ],

@@ -19,11 +19,6 @@ BLENDS_AT_ONCE = 8
 """Room to ask ComfyUI for when gradients are wanted: more are hardly faster, and fewer work where there is less."""
 
 
-def _catalog_name(name: str) -> str | None:
-    entry = find_lvlm_model(name)
-    return None if entry is None else entry.name
-
-
 def _holds_lvlm(folder: Path) -> bool:
     """A model that sees and writes, in transformers' layout; whether its attention can be read, loading it tells."""
     configuration = read_configuration(folder)
@@ -37,7 +32,7 @@ CHOICES: ModelChoices[LoadedLvlm] = ModelChoices(
     home="models/LLM",
     embedded=EMBEDDED_LVLM,
     catalog=list_lvlm_models,
-    find=_catalog_name,
+    find=find_lvlm_model,
     is_model=_holds_lvlm,
 )
 

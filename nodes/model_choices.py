@@ -9,7 +9,9 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+from comfy_api.latest import io
 
 from ..api_core.choices import PRECISIONS
 from ..api_core.errors import InvalidInput
@@ -18,6 +20,13 @@ from . import host
 Held = TypeVar("Held")
 
 FOLDER_DEPTH = 2  # models/LLM/<maker>/<model>
+
+
+class Named(Protocol):
+    """An entry of the catalog."""
+
+    @property
+    def name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -33,10 +42,20 @@ class ModelChoices(Generic[Held]):
     home: str
     embedded: str
     catalog: Callable[[], list[str]]
-    find: Callable[[str], str | None]
+    find: Callable[[str], Named | None]
     is_model: Callable[[Path], bool]
     # Weak values: a model lives as long as ComfyUI's node cache or a running node holds it, and not longer.
     _held: weakref.WeakValueDictionary[Hashable, Held] = field(default_factory=weakref.WeakValueDictionary)
+
+    def input(self, for_photographs: str) -> io.Input:
+        """The widget that a workflow chooses by."""
+        return io.Combo.Input(
+            "model",
+            options=self.names(),
+            default=self.embedded,
+            tooltip=f"{self.embedded} ships with the pack and knows drawn shapes only. For photographs choose "
+            f"{for_photographs}. Models in your model folders are listed last.",
+        )
 
     def names(self) -> list[str]:
         """Embedded models first, then the catalog, then what lies in the model folders as "kind/name"."""
@@ -56,7 +75,7 @@ class ModelChoices(Generic[Held]):
         """What the library is given for a name from the list; any other name is refused."""
         known = self.find(name)
         if known is not None:
-            return known
+            return known.name
         path = self.local_models().get(name)
         if path is None:
             raise InvalidInput(
@@ -91,6 +110,22 @@ class ModelChoices(Generic[Held]):
                 yield child
             elif depth > 1:
                 yield from self._models_in(child, depth - 1)
+
+
+def precision_input(auto: str) -> io.Input:
+    """The widget for how weights are kept. auto: what that means."""
+    says = f"How weights are kept. auto: {auto}"
+    return io.Combo.Input("precision", options=list(PRECISIONS), default="auto", advanced=True, tooltip=says)
+
+
+def download_input() -> io.Input:
+    """The switch that lets a loader fetch a model."""
+    return io.Boolean.Input(
+        "allow_download",
+        default=False,
+        tooltip="Lets this node fetch the model from the Hugging Face hub when it is not on this machine. "
+        f"The environment variable {host.NO_DOWNLOADS}=1 forbids it for good.",
+    )
 
 
 def require_precision(precision: str) -> None:

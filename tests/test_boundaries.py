@@ -29,7 +29,7 @@ RANKS = {
     "autograd": 0,
     "results": 0,
     "scales": 0,
-    "kernels": 0,
+    "resample": 0,
     "geometry": 0,
     "pictures": 0,
     "morphology": 0,

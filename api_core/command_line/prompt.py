@@ -4,8 +4,7 @@ Writes PNG (or what -o ends with) under the picture's own stem. One bad picture 
 """
 
 import argparse
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..choices import CLIP_METHODS, LVLM_METHODS
-from ..errors import AttentionPromptingError, InvalidInput
+from ..errors import InvalidInput
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..overlay import Style
@@ -27,7 +26,7 @@ from ..results import Heatmap
 from .files import Job, find_pictures, plan, refuse_collisions, write_all
 from .loading import load_clip_model, load_lvlm_model
 from .options import chosen_mask, chosen_style
-from .terminal import ProgressBar, one_line, say
+from .terminal import ProgressBar, do_each, say
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,24 +41,15 @@ def run(options: argparse.Namespace) -> int:
     lvlm = names_lvlm(options.model)
     refuse_options(options, lvlm)
     model = load_model(options, lvlm)
-    failed = 0
     with ProgressBar("prompting", shown=len(jobs) > 1) as bar:
-        for done, job in enumerate(jobs):
-            bar(done, len(jobs))
-            try:
-                warnings = prompt_one(model, job, style, options)
-            except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
-                failed += 1
-                known = isinstance(error, AttentionPromptingError)
-                kind = "" if known else f"{type(error).__name__}: "
-                bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
-                if options.debug:
-                    bar.note(traceback.format_exc())
-                continue
-            for warning in warnings:
-                bar.note(f"warning: {job.source}: {' '.join(warning.split())}")
+
+        def work(number: int, job: Job) -> Iterator[str]:
+            bar(number, len(jobs))
+            yield from prompt_one(model, job, style, options)
             with bar.aside():
                 say(str(job.picture))
+
+        failed = do_each(jobs, work, bar, options.debug)
     if len(jobs) > 1:
         say(f"{len(jobs) - failed} of {len(jobs)} pictures prompted" + (f", {failed} failed" if failed else ""))
     return failed

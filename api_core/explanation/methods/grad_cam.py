@@ -22,7 +22,7 @@ def compute(context: ExplainContext) -> MethodResult:
     family. (Qwen3-VL adds more of the picture after its first layers, which this reading leaves out.) Against another
     answer it is what is left when the map for that one is taken away.
     """
-    maps = []
+    maps: list[Tensor] = []
     for sign, objective, _ in context.answers:
         context.on_progress(len(maps), len(context.answers))
         maps.append(sign * _of_answer(objective))
