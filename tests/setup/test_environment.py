@@ -147,8 +147,13 @@ def test_torch_is_installed_once_for_demo_and_test(made, comfyui):
     (call,) = [call for call in made.calls if "-e" in call]
     assert {"torch==2.14.1", "torchvision==0.29.1", "torchaudio"} <= set(call)
     assert made.versions() == NEWEST
-    assert not again(made, "standalone").calls  # `test` holds all that `demo` needs
+    assert not again(made, "standalone").calls
     assert not again(made, "test").calls
+
+
+def test_what_tests_need_holds_what_the_demo_needs_and_not_the_reverse(made, comfyui):
+    setup.install(made, "test", comfyui)
+    assert not again(made, "standalone").calls
     assert again(made, "dev").calls
 
 

@@ -70,3 +70,18 @@ def test_what_does_not_load_is_named_with_its_own_words(packages, file, code, wh
 
 def test_a_python_that_does_not_start_proves_nothing(tmp_path):
     assert proof.prove(tmp_path / "python", audio=False).module == "Python"
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_torchaudio_is_asked_for_where_it_is_needed_or_there(monkeypatch, needed):
+    """Where it is there, transformers loads it."""
+    asked = []
+    monkeypatch.setattr(proof, "use", asked.append)
+    monkeypatch.setattr(sys, "argv", ["proof.py", *(["--audio"] if needed else [])])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(proof.importlib.util, "find_spec", lambda name: None)
+    proof.main()
+    assert ("torchaudio" in asked) is needed
+    monkeypatch.setattr(proof.importlib.util, "find_spec", lambda name: object())
+    proof.main()
+    assert asked[-5:] == list(proof.DISTRIBUTIONS)
