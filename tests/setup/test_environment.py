@@ -79,7 +79,7 @@ class FakeEnvironment(Environment):
         return held if "torchaudio" in [*arguments, *self.versions()] else {**held, "torchaudio": ""}
 
     def put(self, versions: dict[str, str], *, on_top: bool = False) -> None:
-        for folder in () if on_top else self.site.glob("*"):
+        for folder in () if on_top else [found for found in self.site.glob("*") if any(found.iterdir())]:
             for file in folder.iterdir():
                 file.unlink()
             folder.rmdir()
@@ -272,6 +272,18 @@ def test_an_environment_that_cannot_be_mended_is_made_anew(made, comfyui):
     assert again(made, "dev").calls  # what was there before went with it
 
 
+def test_what_nobody_installed_is_no_damage(made, comfyui):
+    """pip leaves `~orch` behind where it was stopped; something else may come and go."""
+    (made.site / "~orch").mkdir(parents=True)
+    (made.site / "of_nobody").mkdir()
+    setup.install(made, "test", comfyui)
+    (made.site / "~orch").rmdir()
+    assert not again(made, "test", comfyui).calls
+    (made.site / "of_nobody").rmdir()
+    assert not [call for call in again(made, "test", comfyui).calls if "--force-reinstall" in call]
+    assert stamped(made)
+
+
 def test_ctrl_c_leaves_no_stamp(made, comfyui):
     setup.install(made, "test", comfyui)
     (made.site / "torch" / "libtorch.so").unlink()
@@ -301,6 +313,16 @@ def test_an_environment_that_was_moved_is_made_anew(made, comfyui, tmp_path):
     assert ("made anew",) in again(moved, "test", comfyui).calls
     assert stamped(moved)
     assert not again(moved, "test", comfyui).calls
+
+
+def test_without_a_network_torchaudio_stays(made, comfyui, monkeypatch):
+    setup.install(made, "test", comfyui)
+    (comfyui / "requirements.txt").write_text("torch\nav>=17\n")
+    monkeypatch.setattr(setup, "find_or_install", lambda environment, say: comfyui)
+    made.refuse = lambda arguments: NO_NETWORK
+    with pytest.raises(SetupFailed, match="Connection refused"):
+        setup.prepare(made, "test")
+    assert made.versions() == NEWEST
 
 
 def test_without_a_usable_comfyui_the_rest_works_loudly(made, comfyui, capsys, monkeypatch):
