@@ -54,7 +54,7 @@ types: ## mypy
 	cd build/types && "$(CURDIR)/$(BIN)/mypy" --config-file attention_prompting/pyproject.toml \
 		attention_prompting/api_core attention_prompting/nodes
 
-bench: ## the measurements of the README (minutes)
+bench: ## the measurements of docs/results.md (minutes)
 	$(PYTHON) tools/setup/environment.py test
 	$(BIN)/python tools/benchmarks/clip_cost.py all --model ViT-L-14-336
 	$(BIN)/python tools/benchmarks/overlay_cost.py

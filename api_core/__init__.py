@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .models.catalog import list_clip_models, list_lvlm_models
     from .models.clip import ClipModel
     from .models.clip.load import load_clip
-    from .models.download import forbid_downloads
-    from .models.lvlm.case import Case
+    from .models.conversation.case import Case
+    from .models.files.download import forbid_downloads
     from .models.lvlm.load import load_lvlm
     from .models.lvlm.model import LvlmModel
     from .models.server import ServerModel, connect
@@ -34,7 +34,7 @@ _HOMES = {
     "Answer": "answering",
     "AttentionPromptingError": "errors",
     "BlurStyle": "overlay",
-    "Case": "models.lvlm.case",
+    "Case": "models.conversation.case",
     "ClipModel": "models.clip",
     "DesaturateStyle": "overlay",
     "Explanation": "explanation.result",
@@ -54,7 +54,7 @@ _HOMES = {
     "connect": "models.server",
     "draw_curves": "explanation.curves",
     "explain": "explanation.explain",
-    "forbid_downloads": "models.download",
+    "forbid_downloads": "models.files.download",
     "list_clip_models": "models.catalog",
     "list_explanation_methods": "explanation.methods",
     "list_lvlm_methods": "attribution",

@@ -2,12 +2,18 @@
 
 viridis, magma, inferno: S. van der Walt and N. Smith, 2015 (CC0). turbo: A. Mikhailov, Google, 2019 (Apache-2.0).
 coldhot is for signed maps: black in the middle, cold below, hot above.
+
+torch is imported where a table is made, not where one is chosen.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from .errors import InvalidInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ANCHORS = {
     "viridis": """
@@ -39,13 +45,21 @@ _STEPS = 1024
 
 def colormap(name: str) -> Tensor:
     """The table of a colour map: float32 [1025, 3], 0..1, evenly spaced from value 0 to value 1."""
-    anchors = _ANCHORS.get(str(name).strip().lower())
-    if anchors is None:
-        raise InvalidInput(f"There is no colour map {name!r}. Choose one of {', '.join(COLORMAPS)}.")
+    import torch
+
+    anchors = _ANCHORS[require_colormap(name)]
     colors = torch.tensor([list(bytes.fromhex(code)) for code in anchors.split()], dtype=torch.float32) / 255
     position = torch.linspace(0, len(colors) - 1, _STEPS + 1)
     below = position.long().clamp(max=len(colors) - 2)
     return torch.lerp(colors[below], colors[below + 1], (position - below).unsqueeze(1))
+
+
+def require_colormap(name: str) -> str:
+    """The name as `COLORMAPS` has it; raises InvalidInput for any other."""
+    known = str(name).strip().lower()
+    if known not in _ANCHORS:
+        raise InvalidInput(f"There is no colour map {name!r}. Choose one of {', '.join(COLORMAPS)}.")
+    return known
 
 
 def colorize(values: Tensor, table: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from .scales import (
     whole_or_words,
     z_score,
 )
+from .settings import PAPER_DEFAULTS, MaskDefaults
 
 CombineMode = Literal["mean", "max", "product", "contrast"]
 COMBINE_MODES: tuple[CombineMode, ...] = ("mean", "max", "product", "contrast")
@@ -92,7 +93,14 @@ def _combine_pictures(maps: Sequence[PictureMap], mode: str, scale: str, index: 
         reading="upstream" if all(picture.reading == "upstream" for picture in maps) else "precise",
         signed=signed,
         warnings=tuple(dict.fromkeys(warnings)),
+        defaults=_common_defaults(maps),
     )
+
+
+def _common_defaults(maps: Sequence[PictureMap]) -> MaskDefaults:
+    """What suits maps of one model and kind; the paper's where there are several."""
+    known = {(picture.model, picture.defaults) for picture in maps}
+    return maps[0].defaults if len(known) == 1 else PAPER_DEFAULTS
 
 
 def _one_part(picture: PictureMap) -> tuple[View, ...]:

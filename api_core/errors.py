@@ -47,3 +47,8 @@ class ServerFailed(AttentionPromptingError):
 
 class Cancelled(AttentionPromptingError):
     """The caller's progress callback asked to stop."""
+
+
+def reason(error: BaseException, most: int = 300) -> str:
+    """What another library's error says, in one line of at most so many characters; its type where it says nothing."""
+    return (" ".join(str(error).split())[:most] or type(error).__name__).rstrip(".")

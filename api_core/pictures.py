@@ -20,7 +20,6 @@ from .results import require_finite
 
 PictureSource = str | Path | Image.Image | np.ndarray | Tensor
 AnyPicture = Tensor | Image.Image
-Color = tuple[float, float, float]
 
 _URL = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.\-]+://|data:)")
 # Resampling filters overshoot a little beyond 0..1; farther out lies a picture of another scale (0..255, normalised).
@@ -106,6 +105,11 @@ def flatten_alpha(picture: Tensor, background: float | Sequence[float] = 1.0) ->
     alpha = picture[..., 3:].clamp(0, 1)
     behind = torch.tensor(color, dtype=picture.dtype, device=picture.device)
     return torch.lerp(behind.expand_as(picture[..., :3]), picture[..., :3], alpha)
+
+
+def opaque_picture(source: AnyPicture) -> Tensor:
+    """A picture [H, W, 3] of a tensor that is checked, or of a PIL picture; what is transparent lies on white."""
+    return flatten_alpha(source.detach() if isinstance(source, Tensor) else to_picture(source))
 
 
 def require_picture(picture: Tensor, what: str = "A picture") -> None:

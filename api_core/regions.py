@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .components import Component, components
 from .errors import InvalidInput
 from .geometry import cut
 from .pictures import as_masks, require_finite_quickly
@@ -69,17 +69,45 @@ def find_regions(
     _require_settings(threshold, max_regions, padding, padding_unit, aspect, multiple, score)
     values = masks[0].numpy()
     size = (values.shape[0], values.shape[1])
-    found = components(values, (values >= threshold) & (values > 0), max_regions)
-    share = padding if padding_unit == "fraction" else None
     regions = []
-    for part in found:
-        pad_x, pad_y = (padding, padding) if share is None else (share * part.width, share * part.height)
-        x, y, width, height = _fitted(part, size, pad_x, pad_y, aspect, multiple)
+    for part in _components(values, (values >= threshold) & (values > 0), max_regions):
+        share_x, share_y = (part.width, part.height) if padding_unit == "fraction" else (1, 1)
+        x, y, width, height = _fitted(part, size, padding * share_x, padding * share_y, aspect, multiple)
         value = part.mass / part.pixels if score == "mean" else part.peak_value
-        regions.append(
-            Region(x, y, width, height, label, float(value), part.peak, part.peak_value, part.mass, part.pixels)
-        )
+        regions.append(replace(part, x=x, y=y, width=width, height=height, label=label, score=value))
     return tuple(regions)
+
+
+def _components(values: np.ndarray, inside: np.ndarray, most: int) -> list[Region]:
+    """The 8-connected parts of `inside` (bool [H, W]) with their tight boxes: the `most` of greatest mass.
+
+    Of equal masses the one that begins higher up, then farther left, is first.
+    """
+    from scipy import ndimage  # only where regions are found: it takes its time to load
+
+    labels, _ = ndimage.label(inside, np.ones((3, 3)))
+    mass = np.bincount(labels.ravel(), values.ravel())[1:]
+    slices = ndimage.find_objects(labels)
+    parts = []
+    for index in np.argsort(-mass, kind="stable")[:most]:
+        rows, columns = slices[index]
+        own = labels[rows, columns] == index + 1
+        y, x = np.unravel_index(np.where(own, values[rows, columns], -1).argmax(), own.shape)
+        parts.append(
+            Region(
+                x=columns.start,
+                y=rows.start,
+                width=columns.stop - columns.start,
+                height=rows.stop - rows.start,
+                label="",
+                score=0.0,
+                peak=(columns.start + int(x), rows.start + int(y)),
+                peak_value=float(values[rows, columns][y, x]),
+                mass=float(mass[index]),
+                pixels=int(own.sum()),
+            )
+        )
+    return parts
 
 
 def bounding_boxes(regions: Sequence[Region]) -> list[dict[str, int | float | str]]:
@@ -155,7 +183,7 @@ def _slices(box: Region | BoundingBox, size: tuple[int, int]) -> tuple[slice, sl
 
 
 def _fitted(
-    part: Component, size: tuple[int, int], pad_x: float, pad_y: float, aspect: float | None, multiple: int
+    part: Region, size: tuple[int, int], pad_x: float, pad_y: float, aspect: float | None, multiple: int
 ) -> tuple[int, int, int, int]:
     left, right = max(part.x - pad_x, 0), min(part.x + part.width + pad_x, size[1])
     top, bottom = max(part.y - pad_y, 0), min(part.y + part.height + pad_y, size[0])

@@ -8,11 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from .choices import Reading
 from .errors import InvalidInput
+from .settings import PAPER_DEFAULTS, MaskDefaults
 
 Role = Literal["whole", "query word", "question word", "answer word"]
-Reading = Literal["precise", "upstream"]
-READINGS: tuple[Reading, ...] = ("precise", "upstream")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class PictureMap:
 
     size: (H, W) of the picture. labels: M of them, the whole text first. parts: name -> views, each [M, h, w]; the
     paper's CLIP map has two parts, `class_token` and `patch`, which only a mask merges. signed: whether values below
-    zero speak against the text.
+    zero speak against the text. defaults: what suits it when a mask is made of it.
     """
 
     size: tuple[int, int]
@@ -92,6 +92,7 @@ class PictureMap:
     reading: Reading = "precise"
     signed: bool = False
     warnings: tuple[str, ...] = ()
+    defaults: MaskDefaults = PAPER_DEFAULTS
 
     def __post_init__(self) -> None:
         for name, views in self.parts.items():

@@ -1,8 +1,39 @@
-"""The ComfyUI layer: thin V3 nodes over the library."""
+"""The ComfyUI layer: thin V3 nodes over the library. A node is a file and its name here."""
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import ask, attribution, compare, explain, host, load, lvlm_attribution, masks, overlay, regions, scene, view
+from . import host
+from .ask import Ask
+from .clip_heatmap import CLIPHeatmap
+from .combine_heatmaps import CombineHeatmaps
+from .compare_answers import CompareAnswers
+from .connect_server import ConnectServer
+from .demo_scene import DemoScene
+from .explain import Explain
+from .find_regions import FindRegions
+from .load_clip import LoadCLIP
+from .load_lvlm import LoadLVLM
+from .lvlm_heatmap import LVLMHeatmap
+from .overlay import Overlay
+from .tune_mask import TuneMask
+from .view import View
+
+NODES: tuple[type[io.ComfyNode], ...] = (
+    LoadCLIP,
+    LoadLVLM,
+    ConnectServer,
+    CLIPHeatmap,
+    CombineHeatmaps,
+    LVLMHeatmap,
+    TuneMask,
+    Overlay,
+    FindRegions,
+    View,
+    Ask,
+    Explain,
+    CompareAnswers,
+    DemoScene,
+)
 
 
 class AttentionPrompting(ComfyExtension):
@@ -10,19 +41,7 @@ class AttentionPrompting(ComfyExtension):
         host.register_model_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [
-            *load.NODES,
-            *attribution.NODES,
-            *lvlm_attribution.NODES,
-            *masks.NODES,
-            *overlay.NODES,
-            *regions.NODES,
-            *view.NODES,
-            *ask.NODES,
-            *explain.NODES,
-            *compare.NODES,
-            *scene.NODES,
-        ]
+        return list(NODES)
 
 
 def create_extension() -> AttentionPrompting:

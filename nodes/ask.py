@@ -6,11 +6,10 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..api_core.answering import TEMPLATES, Answer, ask
-from ..api_core.answering.decoding import kind_of
+from ..api_core.answering import DECODINGS, TEMPLATES, Answer, Decoding, ask
 from ..api_core.models.server import ServerModel
 from ..api_core.results import Heatmap
-from . import convert, decodings, host, lvlm_models, sockets
+from . import comfy_types, host, lvlm_models, sockets, widgets
 
 NO_BLIND_TOKENS = (
     "Ask LVLM has no blind tokens to show: only AvisC looks for them. Choose it as the decoding, or disconnect "
@@ -23,6 +22,18 @@ NO_PLACES = (
 
 # A hint in words is written into the question here.
 OFFERED = {name: template for name, template in TEMPLATES.items() if "hint" not in template.needs}
+
+
+# A decoding that was released gets no further setting, but a new name: the page saves values by place, and those of
+# `previous_answer`, which is optional, after those of the chosen decoding.
+NAMED = {decoding.name: decoding for decoding in DECODINGS}
+CHOICES = {name: decoding.settings() for name, decoding in NAMED.items()}
+
+
+def to_decoding(said: Mapping[str, Sequence[Any]] | None, seed: int) -> Decoding:
+    """The decoding that the `decoding` input describes."""
+    name, settings = widgets.to_choice("Ask LVLM", "decoding", CHOICES, comfy_types.single_values(said))
+    return NAMED[name].of(settings, seed)
 
 
 def to_blind_tokens(answers: Sequence[Answer]) -> Any:
@@ -38,16 +49,9 @@ def to_blind_tokens(answers: Sequence[Answer]) -> Any:
 def to_warnings(answers: Sequence[Answer], limit: int) -> list[str]:
     """What a reader of the answers should know."""
     return [
-        *cut_off([answer.complete for answer in answers], limit),
+        *lvlm_models.cut_off([answer.complete for answer in answers], limit),
         *dict.fromkeys(note for answer in answers for note in answer.notes),
     ]
-
-
-def cut_off(complete: Sequence[bool], limit: int) -> list[str]:
-    """Which answers, numbered from 1 where there are several, did not end by themselves."""
-    cut = [str(number) for number, whole in enumerate(complete, 1) if not whole]
-    which = f" ({', '.join(cut)} of {len(complete)})" if len(complete) > 1 else ""
-    return [f"The answer was cut off at {limit} tokens{which}. Raise max_new_tokens for the rest."] if cut else []
 
 
 class Ask(io.ComfyNode):
@@ -78,13 +82,7 @@ class Ask(io.ComfyNode):
                     tooltip="From Load LVLM, or from Connect LVLM Server.",
                 ),
                 io.Image.Input("image", tooltip="The pictures to ask about; each is asked about by itself."),
-                io.String.Input(
-                    "question",
-                    default="",
-                    multiline=True,
-                    placeholder="What do you want to know?",
-                    tooltip="The question. A list of as many questions as pictures goes picture by picture.",
-                ),
+                sockets.question("What do you want to know?"),
                 io.Combo.Input(
                     "template",
                     options=list(OFFERED),
@@ -124,21 +122,27 @@ class Ask(io.ComfyNode):
                 sockets.more_images(
                     "Further pictures that the model sees in the same prompt, such as the prompted one."
                 ),
-                decodings.decoding_input(),
+                widgets.dynamic_input(
+                    "decoding",
+                    CHOICES,
+                    tooltip=(
+                        "How words are chosen. greedy: always the likeliest. sample: by chance, as the seed wills. "
+                        "AvisC, VCD, M3ID: against a second reading, which sees only blind tokens, a noisy picture, or "
+                        "none; they take about twice as long and need a model that is loaded here."
+                    ),
+                ),
             ],
             outputs=[
-                io.String.Output(
-                    "answer", display_name="answer", is_output_list=True, tooltip="One answer for each picture."
-                ),
-                io.String.Output(
+                sockets.output(io.String, "answer", is_output_list=True, tooltip="One answer for each picture."),
+                sockets.output(
+                    io.String,
                     "thinking",
-                    display_name="thinking",
                     is_output_list=True,
                     tooltip="What a reasoning model thought before each answer; empty for others.",
                 ),
-                sockets.Heatmap.Output(
+                sockets.output(
+                    sockets.Heatmap,
                     "blind_tokens",
-                    display_name="blind_tokens",
                     tooltip="Parts of the picture that draw attention whatever is asked, from decodings that seek it.",
                 ),
             ],
@@ -159,17 +163,16 @@ class Ask(io.ComfyNode):
         more_images: Mapping[str, Sequence[Tensor]] | None = None,
         decoding: Mapping[str, Sequence[Any]] | None = None,
     ) -> io.NodeOutput:
-        cases = convert.to_cases(image, more_images, question=question, previous_answer=previous_answer)
-        limit = convert.only(max_new_tokens, "max_new_tokens")
-        chosen = convert.only(model, "model")
-        way = decodings.to_decoding(decoding, convert.only(seed, "seed"))
-        readings = kind_of(way).readings
+        cases = comfy_types.to_cases(image, more_images, question=question, previous_answer=previous_answer)
+        limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")
+        chosen = comfy_types.single_value(model, "model")
+        way = to_decoding(decoding, comfy_types.single_value(seed, "seed"))
         answers = ask(
-            chosen if isinstance(chosen, ServerModel) else lvlm_models.on_device(chosen, cases, limit, readings),
+            chosen if isinstance(chosen, ServerModel) else lvlm_models.on_device(chosen, cases, limit, way.passes),
             cases.pictures,
             cases.texts["question"],
-            template=convert.only(template, "template"),
-            system_prompt=convert.only(system_prompt, "system_prompt"),
+            template=comfy_types.single_value(template, "template"),
+            system_prompt=comfy_types.single_value(system_prompt, "system_prompt"),
             previous_answers=cases.texts["previous_answer"],
             more_pictures=cases.further,
             max_new_tokens=limit,
@@ -184,6 +187,3 @@ class Ask(io.ComfyNode):
             [answer.thinking for answer in answers],
             to_blind_tokens(answers),
         )
-
-
-NODES: list[type[io.ComfyNode]] = [Ask]

@@ -2,41 +2,34 @@
 
 from pathlib import Path
 
-from ..api_core.models.catalog import EMBEDDED_CLIP, find_clip_model, list_clip_models
-from ..api_core.models.clip import ClipModel, engine
+from ..api_core.models.catalog import EMBEDDED_CLIP, TRANSFORMERS_CLASSES, find_clip_model, list_clip_models
+from ..api_core.models.clip import ClipModel, run_tower
 from ..api_core.models.clip.load import load_clip
 from ..api_core.progress import Progress
 from . import host
-from .shelf import Shelf, read_configuration, require_precision
+from .model_choices import ModelChoices, read_configuration, require_precision
 from .sockets import LoadedClip
-
-CLIP_FAMILIES = ("clip", "siglip", "siglip2")  # `model_type` in a transformers configuration
-
-
-def _catalog_name(name: str) -> str | None:
-    entry = find_clip_model(name)
-    return None if entry is None else entry.name
 
 
 def _holds_clip(folder: Path) -> bool:
     if (folder / "open_clip_config.json").is_file():
         return True
-    return read_configuration(folder).get("model_type") in CLIP_FAMILIES
+    return read_configuration(folder).get("model_type") in TRANSFORMERS_CLASSES
 
 
-SHELF: Shelf[LoadedClip] = Shelf(
+CHOICES: ModelChoices[LoadedClip] = ModelChoices(
     node="Load CLIP",
     home="models/clip_vision",
     embedded=EMBEDDED_CLIP,
     catalog=list_clip_models,
-    find=_catalog_name,
+    find=find_clip_model,
     is_model=_holds_clip,
 )
 
 
 def get_clip(name: str, precision: str, allow_download: bool, on_progress: Progress) -> LoadedClip:
     """The model of that name, from memory if any node still holds it."""
-    source = SHELF.find_source(name)
+    source = CHOICES.resolve_name(name)
     require_precision(precision)
     precision = host.auto_precision() if precision == "auto" else precision
 
@@ -51,11 +44,11 @@ def get_clip(name: str, precision: str, allow_download: bool, on_progress: Progr
             on_progress=on_progress,
         )
 
-    return SHELF.share(name, precision, lambda: host.hold(load, LoadedClip))
+    return CHOICES.get_or_build(name, precision, lambda: host.hold(load, LoadedClip))
 
 
 def activation_bytes(loaded: LoadedClip, pictures: int) -> int:
     """About what looking at so many pictures needs beside the weights."""
     model = loaded.model
-    one = engine.picture_bytes(model.tower, model.side, model.side, model.dtype)
-    return round(one * min(pictures, engine.DEVICE_BATCH) / engine.MEMORY_SHARE)
+    one = run_tower.picture_bytes(model.tower, model.side, model.side, model.dtype)
+    return round(one * min(pictures, run_tower.DEVICE_BATCH) / run_tower.MEMORY_SHARE)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,30 +10,26 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..api_core import overlay
-from ..api_core.errors import InvalidInput
-from ..api_core.explanation.baselines import BASELINES, Baseline
+from ..api_core.choices import BASELINES, Baseline
 from ..api_core.explanation.curves import draw_curves
 from ..api_core.explanation.explain import explain
 from ..api_core.explanation.methods import METHODS
-from ..api_core.explanation.report import full_report
-from ..api_core.explanation.result import Explanation
-from ..api_core.explanation.settings import Number, Setting
-from ..api_core.models.lvlm.pixels import shrink
+from ..api_core.explanation.result import Explanation, full_report
+from ..api_core.models.lvlm.inputs.processor import downscale_to
 from ..api_core.results import Heatmap
-from . import convert, faces, host, lvlm_models, sockets
-from .ask import cut_off
+from ..api_core.settings import Setting, read_words
+from . import comfy_types, host, lvlm_models, sockets, ui_files, widgets
 
 PREVIEW_PIXELS = 512 * 512
 
 
-def to_method(chosen: Mapping[str, Sequence[Any]] | None) -> tuple[str, dict[str, Number]]:
-    """What the `method` input describes: the method's name and its settings."""
-    settings = convert.only_each(chosen)
-    name = settings.pop("method", None)
-    if name not in METHODS:
-        # ComfyUI leaves the whole input away when it does not know the name, so the name cannot be repeated here.
-        raise InvalidInput(f"Explain Answer does not know this method. Choose one of: {', '.join(METHODS)}.")
-    return name, settings
+def _as_widget(setting: Setting) -> Setting:
+    """Optional, so that a workflow without it has the library's default; with the steps that the page rounds to."""
+    fine = 0.001 if setting.most <= 1 else 0.01  # settled is told in thousandths
+    return replace(setting, step=1 if setting.whole else fine, optional=True, advanced=True)
+
+
+CHOICES = {method.name: [_as_widget(setting) for setting in method.settings] for method in METHODS.values()}
 
 
 def to_warnings(found: Sequence[Explanation], limit: int) -> list[str]:
@@ -43,7 +40,7 @@ def to_warnings(found: Sequence[Explanation], limit: int) -> list[str]:
         for number, explanation in enumerate(found, 1)
         for warning in explanation.map.warnings
     ]
-    return [*cut_off([explanation.reply.complete for explanation in found], limit), *said]
+    return [*lvlm_models.cut_off([explanation.reply.complete for explanation in found], limit), *said]
 
 
 def preview(progress: host.NodeProgress, pictures: Sequence[Tensor]) -> Callable[[int, Tensor], None]:
@@ -52,7 +49,7 @@ def preview(progress: host.NodeProgress, pictures: Sequence[Tensor]) -> Callable
     def show(case: int, importance: Tensor) -> None:
         low, high = importance.aminmax()
         mask = (importance - low) / (high - low).clamp(min=1e-12)
-        progress.show(lambda: overlay.apply(shrink(pictures[case], PREVIEW_PIXELS), mask, overlay.HeatStyle()))
+        progress.show(lambda: overlay.apply(downscale_to(pictures[case], PREVIEW_PIXELS), mask, overlay.HeatStyle()))
 
     return show
 
@@ -81,13 +78,7 @@ class Explain(io.ComfyNode):
             inputs=[
                 sockets.Lvlm.Input("lvlm", tooltip="A model from Load LVLM. A server gives only answers."),
                 io.Image.Input("image", tooltip="The pictures; each is explained by itself and gets its own map."),
-                io.String.Input(
-                    "question",
-                    default="",
-                    multiline=True,
-                    placeholder="What was asked?",
-                    tooltip="The question. A list of as many questions as pictures goes picture by picture.",
-                ),
+                sockets.question("What was asked?"),
                 io.String.Input(
                     "answer",
                     default="",
@@ -144,31 +135,28 @@ class Explain(io.ComfyNode):
                     "Further pictures that the model sees in the same prompt; only image is explained."
                 ),
                 # Optional, because the page puts what is optional last, and widgets that come and go belong there.
-                io.DynamicCombo.Input(
+                widgets.dynamic_input(
                     "method",
+                    CHOICES,
                     optional=True,
-                    options=[
-                        io.DynamicCombo.Option(method.name, [_knob(setting) for setting in method.settings])
-                        for method in METHODS.values()
-                    ],
                     tooltip=" ".join(f"{method.name}: {method.describes}" for method in METHODS.values()),
                 ),
             ],
             outputs=[
-                sockets.Heatmap.Output(
+                sockets.output(
+                    sockets.Heatmap,
                     "heatmap",
-                    display_name="heatmap",
                     tooltip="How much the answer needs each part, for View Heatmap or Smooth & Enhance Mask.",
                 ),
-                io.String.Output(
+                sockets.output(
+                    io.String,
                     "report",
-                    display_name="report",
                     is_output_list=True,
                     tooltip="For each picture, as JSON: the answer, how likely its words are, the curves, a verdict.",
                 ),
-                io.Image.Output(
+                sockets.output(
+                    io.Image,
                     "curves",
-                    display_name="curves",
                     tooltip="For each picture: how the answer fares as the important parts go or come, and a verdict.",
                 ),
             ],
@@ -191,25 +179,29 @@ class Explain(io.ComfyNode):
         more_images: Mapping[str, Sequence[Tensor]] | None = None,
         method: Mapping[str, Sequence[Any]] | None = None,
     ) -> io.NodeOutput:
-        cases = convert.to_cases(
+        cases = comfy_types.to_cases(
             image, more_images, question=question, answer=answer, words=words, instead_of=instead_of
         )
-        limit, progress = convert.only(max_new_tokens, "max_new_tokens"), host.progress(cls.hidden.unique_id)
-        name, settings = to_method(method)
+        limit, progress = (
+            comfy_types.single_value(max_new_tokens, "max_new_tokens"),
+            host.progress(cls.hidden.unique_id),
+        )
+        said = comfy_types.single_values(method)
+        name, settings = widgets.to_choice("Explain Answer", "method", CHOICES, said)
         found = explain(
-            lvlm_models.on_device_with_gradients(convert.only(lvlm, "lvlm"), cases, limit),
+            lvlm_models.on_device_with_gradients(comfy_types.single_value(lvlm, "lvlm"), cases, limit),
             cases.pictures,
             cases.texts["question"],
-            answers=convert.written_or_none(cases.texts["answer"]),
-            instead_of=convert.written_or_none(cases.texts["instead_of"]),
-            words=[convert.to_words(chosen) for chosen in cases.texts["words"]],
-            per_word=convert.only(per_word, "per_word"),
+            answers=comfy_types.blank_to_none(cases.texts["answer"]),
+            instead_of=comfy_types.blank_to_none(cases.texts["instead_of"]),
+            words=[read_words(chosen) for chosen in cases.texts["words"]],
+            per_word=comfy_types.single_value(per_word, "per_word"),
             method=name,
             settings=settings,
-            baseline=convert.only(baseline, "baseline"),
+            baseline=comfy_types.single_value(baseline, "baseline"),
             more_pictures=cases.further,
             max_new_tokens=limit,
-            seed=convert.only(seed, "seed"),
+            seed=comfy_types.single_value(seed, "seed"),
             on_progress=progress,
             on_preview=preview(progress, cases.pictures),
         )
@@ -223,24 +215,5 @@ class Explain(io.ComfyNode):
                 for explanation, question in zip(found, cases.texts["question"], strict=True)
             ],
             host.to_intermediate(torch.stack([draw_curves(explanation) for explanation in found])),
-            ui=faces.entry(heatmap=heatmap, pictures=cases.pictures, answers=answers),
+            ui=ui_files.ui_entry(heatmap=heatmap, pictures=cases.pictures, answers=answers),
         )
-
-
-def _knob(setting: Setting) -> io.Input:
-    """The widget of one setting of a method; optional, so that a workflow without it has the library's default."""
-    kind = io.Int if setting.whole else io.Float
-    fine = 0.001 if setting.most <= 1 else 0.01  # the page rounds values to steps; settled is told in thousandths
-    return kind.Input(
-        setting.name,
-        default=setting.default,
-        min=setting.least,
-        max=setting.most,
-        step=1 if setting.whole else fine,
-        optional=True,
-        advanced=True,
-        tooltip=setting.describes,
-    )
-
-
-NODES: list[type[io.ComfyNode]] = [Explain]

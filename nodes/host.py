@@ -21,7 +21,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor, nn
 
 from ..api_core.autograd import frozen
-from ..api_core.models.download import forbid_downloads
+from ..api_core.models.files.download import forbid_downloads
 from ..api_core.pictures import to_pil
 from .sockets import Loaded
 

@@ -6,12 +6,13 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..api_core import overlay
+from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.masks import tune
-from ..api_core.models.catalog import mask_defaults
 from ..api_core.panel import side_by_side
+from ..api_core.pictures import as_masks
 from ..api_core.results import Heatmap
-from . import convert, faces, host, sockets
+from . import comfy_types, host, sockets, ui_files
 
 TALLEST = 1024
 
@@ -34,47 +35,41 @@ class View(io.ComfyNode):
                     tooltip="A heatmap, shown with its model's own contrast and smoothing, or a mask.",
                 ),
             ],
-            outputs=[
-                io.Image.Output("image", display_name="image", tooltip="The same view as pictures, to save or compare.")
-            ],
+            outputs=[sockets.output(io.Image, "image", tooltip="The same view as pictures, to save or compare.")],
             hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, image: Tensor, map: Heatmap | Tensor) -> io.NodeOutput:
-        pictures = convert.to_pictures(image)
+        pictures = comfy_types.to_pictures(image)
         masks, captions, warnings = _to_masks(map)
         if len(masks) not in (1, len(pictures)):
             raise InvalidInput(
                 f"View Heatmap cannot lay {len(masks)} maps over a batch of {len(pictures)}. "
                 "Connect the pictures that the map was made of."
             )
-        each = functools.partial(convert.one_or_each, count=len(pictures))
+        each = functools.partial(broadcast, count=len(pictures), what="maps")
         panels = [
             side_by_side([picture, overlay.apply(picture, mask, overlay.HeatStyle())], ("original", caption), TALLEST)
             for picture, mask, caption in zip(pictures, each(masks), each(captions), strict=True)
         ]
         host.warn(cls.hidden.unique_id, warnings)
-        shown = convert.stacked(panels, "Views")
+        shown = comfy_types.to_batch(panels, "Views")
         texts = {"text": warnings} if warnings else {}
         raw = {"heatmap": map} if isinstance(map, Heatmap) else {"masks": masks}
         return io.NodeOutput(
             host.to_intermediate(shown),
-            ui={**ui.PreviewImage(shown, cls=cls).as_dict(), **texts, **faces.entry(**raw, pictures=pictures)},
+            ui={**ui.PreviewImage(shown, cls=cls).as_dict(), **texts, **ui_files.ui_entry(**raw, pictures=pictures)},
         )
 
 
 def _to_masks(shown: Heatmap | Tensor) -> tuple[list[Tensor], list[str], tuple[str, ...]]:
     """A mask for each map, what each is called, and what to warn of."""
     if not isinstance(shown, Heatmap):
-        masks = list(convert.to_mask_batch(shown))
+        masks = list(as_masks(shown))
         return masks, ["mask"] * len(masks), ()
     if not shown.pictures:
         raise InvalidInput("The heatmap holds no picture. Connect one that was made of at least one.")
-    own = mask_defaults(shown.pictures[0].model, parts=shown.pictures[0].parts)
-    tuned = tune(shown, contrast=own.contrast, smoothing=own.smoothing)
+    tuned = tune(shown)
     captions = [picture.labels[0].text for picture in shown.pictures]
     return list(tuned.masks), captions, (*shown.warnings, *tuned.warnings)
-
-
-NODES: list[type[io.ComfyNode]] = [View]

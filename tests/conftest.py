@@ -46,9 +46,21 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.getoption("--quick") and collection_path == IN_COMFYUI else None
 
 
+def in_a_browser(file: str) -> bool:
+    return file.endswith("_in_the_browser.py")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The tests in ComfyUI come first: no process may start them last, as they take longest."""
-    items.sort(key=lambda item: IN_COMFYUI not in item.path.parents)
+    """The tests in ComfyUI come first: no process may start them last, as they take longest.
+
+    Those that want its page in the same look follow each other, and share it.
+    """
+
+    def place(item: pytest.Item) -> tuple[bool, bool, bool]:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        return IN_COMFYUI not in item.path.parents, in_a_browser(item.path.name), parameters.get("modern") is True
+
+    items.sort(key=place)
     if config.getoption("--quick"):
         left_out = [item for item in items if not is_quick(item)]
         config.hook.pytest_deselected(items=left_out)
@@ -75,7 +87,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = nodeid.split("::", 1)[0]
             if "tests/e2e/" not in file:
                 return file
-            return "a browser" if file.endswith("_in_the_browser.py") else "ComfyUI"
+            return "a browser" if in_a_browser(file) else "ComfyUI"
 
     return ByFileOrServer(config, log)
 

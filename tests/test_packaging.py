@@ -41,8 +41,11 @@ def tracked_files() -> list[str]:
 
 
 def ignored(name: str, patterns: list[str]) -> bool:
-    """The part of .gitignore's rules that .comfyignore may use: `folder/` at the root, and plain file names."""
-    return any(name.startswith(p) if p.endswith("/") else name == p for p in patterns)
+    """The part of .gitignore's rules that .comfyignore uses: `folder/` anywhere, `/folder/` at the root, file names."""
+    path = f"/{name}"
+    return any(
+        path.startswith(p) if p.startswith("/") else f"/{p}" in path if p.endswith("/") else name == p for p in patterns
+    )
 
 
 def comfyignore() -> list[str]:
@@ -56,6 +59,64 @@ def copy_of_the_project(folder: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, target)
     return folder
+
+
+ON_THE_DOUBLE = """
+import asyncio, importlib, pkgutil, sys, tempfile
+from pathlib import Path
+import comfy_double
+comfy_double.install(Path(tempfile.mkdtemp()))
+import pack, torch
+from pack.nodes import create_extension
+nodes = {node.define_schema().node_id: node for node in asyncio.run(create_extension().get_node_list())}
+
+def run(node, **inputs):
+    hidden = {"hidden_inputs": {importlib.import_module("comfy_api.latest").io.Hidden.unique_id: "1"}}
+    return nodes[node].PREPARE_CLASS_CLONE(hidden).execute(**inputs).args
+
+image, named, _ = run("AttnPromptDemoScene", width=96, height=64, objects=3, seed=1)
+(clip,) = run("AttnPromptLoadCLIP", model="tiny-clip", precision="auto", allow_download=False)
+settings = {"method": "decomposition", "layer": "auto", "reading": "precise", "fit": "auto"}
+heatmap, *_ = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query=named, **settings)
+assert heatmap.pictures[0].size == (64, 96)
+import pack.api_core
+lost = []
+for module in pkgutil.walk_packages(pack.api_core.__path__, "pack.api_core.", onerror=lost.append):
+    if not module.name.endswith(("__main__", "command_line.run", "command_line.benchmark")):
+        importlib.import_module(module.name)
+assert not lost, lost
+print(len(nodes), any(name.startswith("pack.api_core.evaluation") for name in sys.modules))
+"""
+# As a part of the pack: `api_core` by itself may be found where this project is installed for development.
+COMMAND = "import sys; from pack.api_core.command_line import main; sys.exit(main(sys.argv[1:]))"
+
+
+def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
+    """What the registry gets: nodes and the rest of the library work, `run` and `benchmark` say what is missing."""
+    pack = tmp_path / "pack"
+    for name in tracked_files():
+        if not ignored(name, comfyignore()):
+            target = pack / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target)
+    assert (pack / "api_core" / "scenes").is_dir()
+    assert not (pack / "api_core" / "evaluation").exists()
+    shutil.copyfile(ROOT / "tests" / "comfy_double.py", tmp_path / "comfy_double.py")
+
+    def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        command = [sys.executable, "-c", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+
+    done = python(ON_THE_DOUBLE)
+    assert done.stdout.split() == [str(len(node_ids())), "False"], done.stderr
+    for command in (["run", "cases.jsonl", "--out", "results.jsonl"], ["benchmark", "answers"]):
+        asked = python(COMMAND, *command)
+        assert asked.returncode == 2
+        assert asked.stderr.startswith(f"error: `{command[0]}` needs api_core/evaluation")
+        assert asked.stderr.count("\n") == 1
+        assert PROJECT["urls"]["Repository"] in asked.stderr
+    assert python(COMMAND, "models").returncode == 0
 
 
 def requirement_name(line: str) -> str:

@@ -1,7 +1,9 @@
 """Bring what the nodes say into `locales/`, for ComfyUI's page: python tools/locales.py [LANGUAGE ...] [--check]
 
-English is written from the schemas. Every other language is brought into their order: texts that no node has any more
-are dropped, those of numbered sockets are made of the first one's, and what is still to be translated is listed.
+Where a language has no text, the page shows the node's own. So English is a file of those texts alone that the page
+does not find in the nodes: of inputs that appear while a node is used. Every other language is brought into the nodes'
+order: texts that no node has any more are dropped, those of numbered sockets are made of the first one's, and what is
+still to be translated is listed. A contribution may leave that to the next release, which is complete.
 `--check` lists only, and ends with 1 if there is something to do.
 """
 
@@ -55,6 +57,17 @@ def _node(schema: Any) -> Texts:
             for number, output in enumerate(schema.outputs)
         },
     }
+
+
+def appearing(schemas: Sequence[Any]) -> Texts:
+    """Of what the nodes say, the texts of inputs inside dynamic ones: {node: {"inputs": ...}}."""
+    found: Texts = {}
+    for schema in schemas:
+        at_once = {given.id for given in schema.inputs}
+        later = {key: text for key, text in _node(schema)["inputs"].items() if key not in at_once}
+        if later:
+            found[schema.node_id] = {"inputs": later}
+    return found
 
 
 def _inputs(given: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
@@ -158,9 +171,10 @@ def main() -> int:
     unknown = set(options.languages) - set(LANGUAGES)
     if unknown:
         parser.error(f"no language of ComfyUI's page: {', '.join(sorted(unknown))}. Choose of {', '.join(LANGUAGES)}.")
-    source = english(schemas_of_the_nodes())
+    schemas = schemas_of_the_nodes()
     to_do = False
     for language in options.languages or LANGUAGES:
+        source = appearing(schemas) if language == SOURCE else english(schemas)
         before = read(language)
         after = source if language == SOURCE else complete(source, before)
         missing = lacking(source, after)

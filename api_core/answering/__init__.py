@@ -1,15 +1,19 @@
 """Asking a vision-language model: templates, decoding, and `ask` for local models and for servers alike."""
 
-from .answer import Answer
-from .ask import ask
-from .calibrated.avisc import AvisC
-from .calibrated.m3id import M3ID
-from .calibrated.vcd import VCD
-from .decoding import DECODINGS
-from .difference import Difference, Piece, difference
-from .kind import Decoding
-from .plain import Greedy, Sample
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy
+from .contrastive.avisc import AvisC
+from .contrastive.m3id import M3ID
+from .contrastive.vcd import VCD
+from .decoding import Decoding
+from .decodings import DECODINGS
+from .differences import Difference, Piece, difference
+from .greedy_and_sample import Greedy, Sample
 from .templates import PLACES, TEMPLATES, Template, find_template
+
+if TYPE_CHECKING:
+    from .asking import Answer, ask
 
 __all__ = [
     "DECODINGS",
@@ -29,3 +33,5 @@ __all__ = [
     "difference",
     "find_template",
 ]
+
+__getattr__, __dir__ = lazy(__name__, {"Answer": "asking", "ask": "asking"})

@@ -10,14 +10,16 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from types import ModuleType
 
-from ..errors import AttentionPromptingError
+from ..errors import AttentionPromptingError, MissingPackage
 from .ask_options import add_ask_options, add_servers_options
 from .explain_options import add_explain_options
 from .options import add_models_options, add_prompt_options
 from .run_options import add_benchmark_options, add_run_options
 from .terminal import complain, one_line
 
+REPOSITORY = "https://github.com/attention-prompting/attention-prompting"
 DONE, SOME_FAILED, NOT_AS_ASKED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {
@@ -55,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ADD_OPTIONS[name](parser)
     options = parser.parse_args(given[1:])
     try:
-        command = importlib.import_module(f".{name}", __name__)  # only now, so that --help does not wait for torch
-        return SOME_FAILED if command.run(options) else DONE
+        return SOME_FAILED if _command(name).run(options) else DONE
     except KeyboardInterrupt:
         complain("interrupted; what was finished is complete, nothing is half-written")
         return INTERRUPTED
@@ -70,6 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         complain(f"error: {type(error).__name__}: {one_line(error)} (unexpected; --debug shows where)")
         return SOME_FAILED
+
+
+def _command(name: str) -> ModuleType:
+    """A command's module, imported only now, so that --help does not wait for torch."""
+    try:
+        return importlib.import_module(f".{name}", __name__)
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__.rpartition('.')[0]}.evaluation":
+            raise
+        raise MissingPackage(
+            f"`{name}` needs api_core/evaluation, which ComfyUI's copy of this pack leaves out: clone {REPOSITORY}, "
+            'run `pip install ".[standalone]"` in the clone, and call the command there.'
+        ) from error
 
 
 def run() -> None:

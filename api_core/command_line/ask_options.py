@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
-from ..models.catalog import EMBEDDED_LVLM
+from ..answering import TEMPLATES
+from ..models.catalog import EMBEDDED_LVLM, PRESETS
 from .decoding_options import add_decoding_options
-from .options import PRECISIONS, OptionHelp, number
-
-PRESETS = ("vllm", "sglang", "ollama", "lm-studio", "llama.cpp", "openai")
-TEMPLATES = ("plain", "step by step", "hint", "masked hint", "iterative", "evaluate")
+from .flags import OptionHelp, number
+from .options import add_loading_options
 
 
 def add_ask_options(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +23,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
 
     model = parser.add_argument_group("model")
     model.add_argument("--model", default=EMBEDDED_LVLM, help="a name from the `models` command, or a folder")
-    model.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the model's weights")
-    model.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
-    model.add_argument("--max-pixels", type=number(0, kind=int), default=0, help="that the model sees, 0: its own")
-    model.add_argument("--allow-download", action="store_true", help="fetch weights that are not on this machine")
+    add_loading_options(model, pixels="that the model sees, 0: its own")
     model.add_argument("--server", metavar="PROFILE", help="ask this server instead; `servers list` names them")
     model.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it; not needed for one")
     _add_folder_option(model)
@@ -36,7 +32,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--prompted-by", metavar="MODEL", help="show the picture prompted by this model: CLIP or LVLM")
     put.add_argument("--with-original", action="store_true", help="show the original picture before the prompted one")
     named = ", ".join(TEMPLATES)
-    put.add_argument("--template", default=TEMPLATES[0], help=f"{named}; or your own text with {{question}} in it")
+    put.add_argument("--template", default="plain", help=f"{named}; or your own text with {{question}} in it")
     put.add_argument("--hint", default="", metavar="WORDS", help="what to look at, for templates with {hint}")
     put.add_argument("--previous-answer", default="", metavar="TEXT", help="for templates with {previous_answer}")
     put.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")

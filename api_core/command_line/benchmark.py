@@ -7,19 +7,19 @@ from typing import Any
 from torch import Tensor
 
 from ..answering import Answer, Decoding, Greedy, ask
-from ..datasets.benchmark.answers import answers
-from ..datasets.benchmark.explanations import explanations
-from ..datasets.benchmark.hallucination import hallucination
-from ..datasets.benchmark.localisation import localisation
-from ..datasets.benchmark.prompting import GRID, prompting
-from ..datasets.benchmark.tables import Table
-from ..datasets.maps import ClipMaps, LvlmMaps, MapSource, identity
 from ..errors import InvalidInput
+from ..evaluation.benchmark.answers import answers
+from ..evaluation.benchmark.explanations import explanations
+from ..evaluation.benchmark.hallucination import hallucination
+from ..evaluation.benchmark.localisation import localisation
+from ..evaluation.benchmark.prompting import GRID, prompting
+from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, MapSource, identity
+from ..evaluation.tables import Table
 from ..explanation.methods import list_explanation_methods
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
-from .files import whole_file
+from ..whole_file import whole_file
 from .loading import load_clip_model, load_lvlm_model
 from .run_options import NO_MODEL
 from .terminal import ProgressBar, say

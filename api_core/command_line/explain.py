@@ -2,33 +2,30 @@
 
 import argparse
 import json
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
-from ..errors import AttentionPromptingError, InvalidInput
+from ..errors import InvalidInput
 from ..explanation.curves import draw_curves
 from ..explanation.explain import explain, find_method
-from ..explanation.report import full_report, verdict_of
-from ..explanation.result import Explanation
-from ..explanation.settings import resolve
+from ..explanation.result import Explanation, full_report
 from ..masks import tune
-from ..models.catalog import mask_defaults
 from ..models.lvlm.model import LvlmModel
 from ..overlay import HeatStyle, Style, apply
 from ..panel import side_by_side
 from ..pictures import to_picture
 from ..progress import Progress
 from ..results import Heatmap, PictureMap
+from ..settings import resolve
 from .explain_options import NO_BASELINE
 from .files import Job, find_pictures, plan, refuse_collisions, write_all
 from .loading import load_lvlm_model
-from .options import chosen_style
+from .options import chosen_mask, chosen_style
 from .prompt import save_heatmap, save_picture
-from .terminal import ProgressBar, one_line, say
+from .terminal import ProgressBar, do_each, say
 
 MOST_ON_A_PANEL = 6
 
@@ -47,25 +44,17 @@ def run(options: argparse.Namespace) -> int:
     model = load_lvlm_model(options, options.model)
     if model is None:
         raise InvalidInput("A model has to be explained. Give its name or folder with --model.")
-    failed = 0
     with ProgressBar("explaining") as bar:
-        for number, job in enumerate(jobs):
-            try:
-                found = explain_one(model, job, style, options, part_of(bar, number, len(jobs)))
-            except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
-                failed += 1
-                known = isinstance(error, AttentionPromptingError)
-                kind = "" if known else f"{type(error).__name__}: "
-                bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
-                if options.debug:
-                    bar.note(traceback.format_exc())
-                continue
-            for warning in found.map.warnings:
-                bar.note(f"warning: {job.source}: {' '.join(warning.split())}")
+
+        def work(number: int, job: Job) -> Iterator[str]:
+            found = explain_one(model, job, style, options, part_of(bar, number, len(jobs)))
+            yield from found.map.warnings
             if not found.reply.complete:
-                bar.note(f"warning: {job.source}: the answer was cut at {options.max_new_tokens} tokens")
+                yield f"the answer was cut at {options.max_new_tokens} tokens"
             with bar.aside():
                 say(f"{job.picture}\n    {told(found)}")
+
+        failed = do_each(jobs, work, bar, options.debug)
     if len(jobs) > 1:
         say(f"{len(jobs) - failed} of {len(jobs)} answers explained" + (f", {failed} failed" if failed else ""))
     return failed
@@ -113,19 +102,8 @@ def explain_one(
 
 def masks(picture: PictureMap, options: argparse.Namespace) -> list[Tensor]:
     """A mask for each of the map's labels, tuned as the options say."""
-    settings = mask_defaults(picture.model, options.contrast, options.smoothing, picture.parts)
     each = Heatmap(tuple(picture.pick([index]) for index in range(len(picture.labels))))
-    tuned = tune(
-        each,
-        contrast=settings.contrast,
-        smoothing=settings.smoothing,
-        interpolation=options.interpolation,
-        threshold=options.threshold,
-        grow=options.grow,
-        feather=options.feather,
-        invert=options.invert,
-    )
-    return list(tuned.masks)
+    return list(tune(each, chosen_mask(options)).masks)
 
 
 def beside_each_other(picture: Tensor, found: Explanation, options: argparse.Namespace) -> Tensor:
@@ -144,7 +122,7 @@ def save_report(found: Explanation, question: str, source: Path, path: Path) -> 
 
 def told(found: Explanation) -> str:
     """The answer and how far the map can be trusted, in one line."""
-    return " ".join(f"{found.reply.text!r}: {verdict_of(found).text}".split())
+    return " ".join(f"{found.reply.text!r}: {found.verdict.text}".split())
 
 
 def part_of(bar: ProgressBar, number: int, count: int) -> Progress:

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..choices import BASELINES, EXPLANATION_METHOD
 from ..models.catalog import EMBEDDED_LVLM
-from .options import PRECISIONS, OptionHelp, add_mask_options, add_overlay_options, number, words
+from ..settings import read_words
+from .flags import OptionHelp, number
+from .options import add_loading_options, add_mask_options, add_overlay_options
 from .terminal import say
 
-BASELINES = ("blur", "mean colour", "noise", "black")
 NO_BASELINE = "none"
-DEFAULT_METHOD = "igos+"
 
 
 def add_explain_options(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def add_explain_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--instead-of", metavar="TEXT", help="why it was not this other answer")
     what.add_argument(
         "--words",
-        type=words,
+        type=read_words,
         default=(),
         metavar="A,B",
         help="words of the answer (default: that the picture explains)",
@@ -46,7 +47,9 @@ def add_explain_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--max-new-tokens", type=number(1, kind=int), default=64, help="limit of the model's own answer")
 
     how = parser.add_argument_group("how")
-    how.add_argument("--method", default=DEFAULT_METHOD, metavar="NAME", help="one of those that --list-methods tells")
+    how.add_argument(
+        "--method", default=EXPLANATION_METHOD, metavar="NAME", help="one of those that --list-methods tells"
+    )
     how.add_argument(
         "--set", action="append", default=[], type=setting, dest="settings", metavar="NAME=VALUE",
         help="a setting of the method; may be repeated",
@@ -61,10 +64,7 @@ def add_explain_options(parser: argparse.ArgumentParser) -> None:
 
     model = parser.add_argument_group("model")
     model.add_argument("--model", default=EMBEDDED_LVLM, help="an LVLM from the `models` command, or a folder")
-    model.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the model's weights")
-    model.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
-    model.add_argument("--max-pixels", type=number(0, kind=int), default=0, help="that the model sees, 0: its own")
-    model.add_argument("--allow-download", action="store_true", help="fetch weights that are not on this machine")
+    add_loading_options(model, pixels="that the model sees, 0: its own")
 
     add_mask_options(parser)
     add_overlay_options(parser)

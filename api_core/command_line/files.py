@@ -1,13 +1,13 @@
 """Which pictures are read and which files are written: names, refusals, and writing whole files or none."""
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidInput
+from ..whole_file import whole_file
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -88,18 +88,6 @@ def refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
                 raise InvalidInput(f"Two results would be written to {target}. Rename one of the pictures.")
             if target.exists() and not overwrite:
                 raise InvalidInput(f"{target} exists. Add --overwrite to replace it, or choose another place with -o.")
-
-
-@contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `target` when the block ends well and vanishes when it does not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_all(writers: Sequence[tuple[Path, Callable[[Path], None]]]) -> None:

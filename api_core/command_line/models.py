@@ -5,7 +5,7 @@ import argparse
 from ..errors import AttentionPromptingError
 from ..models.catalog import CLIP_MODELS, ClipEntry
 from ..models.clip import open_clip_source, transformers_source
-from ..models.local_files import Wanted, find_in_cache
+from ..models.files.local import HubFiles, find_in_cache
 from .terminal import say
 
 
@@ -29,8 +29,8 @@ def whereabouts(entry: ClipEntry) -> str:
     if entry.repo is None:
         return "embedded"
     source = open_clip_source if entry.source == "open_clip" else transformers_source
-    wanted = Wanted(entry.name, entry.repo, entry.revision, source.PATTERNS, entry.size_bytes)
+    files = HubFiles.of(entry, source.PATTERNS)
     try:
-        return "on this machine" if find_in_cache(wanted, source.is_complete) else "to download"
+        return "on this machine" if find_in_cache(files, source.is_complete) else "to download"
     except AttentionPromptingError:
         return "incomplete"

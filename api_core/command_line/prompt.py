@@ -4,8 +4,7 @@ Writes PNG (or what -o ends with) under the picture's own stem. One bad picture 
 """
 
 import argparse
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import AttentionPromptingError, InvalidInput
+from ..choices import CLIP_METHODS, LVLM_METHODS
+from ..errors import InvalidInput
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..overlay import Style
@@ -25,8 +25,8 @@ from ..prompting import names_lvlm, prompt_picture
 from ..results import Heatmap
 from .files import Job, find_pictures, plan, refuse_collisions, write_all
 from .loading import load_clip_model, load_lvlm_model
-from .options import LVLM_METHODS, METHODS, chosen_style
-from .terminal import ProgressBar, one_line, say
+from .options import chosen_mask, chosen_style
+from .terminal import ProgressBar, do_each, say
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,24 +41,15 @@ def run(options: argparse.Namespace) -> int:
     lvlm = names_lvlm(options.model)
     refuse_options(options, lvlm)
     model = load_model(options, lvlm)
-    failed = 0
     with ProgressBar("prompting", shown=len(jobs) > 1) as bar:
-        for done, job in enumerate(jobs):
-            bar(done, len(jobs))
-            try:
-                warnings = prompt_one(model, job, style, options)
-            except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
-                failed += 1
-                known = isinstance(error, AttentionPromptingError)
-                kind = "" if known else f"{type(error).__name__}: "
-                bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
-                if options.debug:
-                    bar.note(traceback.format_exc())
-                continue
-            for warning in warnings:
-                bar.note(f"warning: {job.source}: {' '.join(warning.split())}")
+
+        def work(number: int, job: Job) -> Iterator[str]:
+            bar(number, len(jobs))
+            yield from prompt_one(model, job, style, options)
             with bar.aside():
                 say(str(job.picture))
+
+        failed = do_each(jobs, work, bar, options.debug)
     if len(jobs) > 1:
         say(f"{len(jobs) - failed} of {len(jobs)} pictures prompted" + (f", {failed} failed" if failed else ""))
     return failed
@@ -77,7 +68,7 @@ def refuse_options(options: argparse.Namespace, lvlm: bool) -> None:
         if value:
             other, own = ("a CLIP", "an LVLM") if lvlm else ("an LVLM", "a CLIP")
             raise InvalidInput(f"{flag} is for {other}; --model {options.model} is {own}.")
-    methods = LVLM_METHODS if lvlm else METHODS
+    methods = LVLM_METHODS if lvlm else CLIP_METHODS
     if options.method not in (None, *methods):
         raise InvalidInput(f"--model {options.model} has no method {options.method!r}. It has {', '.join(methods)}.")
 
@@ -105,14 +96,7 @@ def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: ar
         model=model,
         method=options.method,
         layer=options.layers,
-        contrast=options.contrast,
-        smoothing=options.smoothing,
-        interpolation=options.interpolation,
-        words=options.words,
-        threshold=options.threshold,
-        grow=options.grow,
-        feather=options.feather,
-        invert=options.invert,
+        mask=chosen_mask(options, options.words),
         style=style,
         strength=options.strength,
         reading=options.reading,

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,20 @@ from torch import Tensor
 
 from ..answering import Answer, Decoding, ask, find_template
 from ..attribution import list_lvlm_methods, list_methods
-from ..datasets.asking import AskCases
-from ..datasets.cases import read_cases
-from ..datasets.maps import ClipMaps, LvlmMaps, MaskSettings, Prompting, identity
-from ..datasets.runner import RunResult, run_cases, select_range
 from ..errors import InvalidInput
-from ..models.catalog import EMBEDDED_CLIP
+from ..evaluation.readers.jsonl import read_cases
+from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, Prompting, identity
+from ..evaluation.runner.prompt_and_ask import AskCases
+from ..evaluation.runner.run_cases import RunResult, run_cases, select_range
+from ..masks import MASK_SETTINGS
+from ..models.catalog import EMBEDDED_CLIP, mask_defaults
 from ..models.lvlm.model import LvlmModel
 from ..models.server import ServerModel, connect
 from ..progress import Progress
 from .decoding_options import chosen_decoding
+from .flags import in_help_order
 from .loading import load_clip_model, load_lvlm_model
-from .options import chosen_style
+from .options import chosen_mask, chosen_style
 from .run_options import NO_MODEL
 from .terminal import ProgressBar, complain, say
 
@@ -39,15 +40,7 @@ def run(options: argparse.Namespace) -> int:
     find_template(options.template)
     model = connect(options.server, options.server_model) if options.server else load_lvlm_model(options, options.lvlm)
     maps = _maps(options, model)
-    mask = MaskSettings(
-        options.contrast,
-        options.smoothing,
-        options.interpolation,
-        options.threshold,
-        options.grow,
-        options.feather,
-        options.invert,
-    )
+    mask = chosen_mask(options)
     decoding = chosen_decoding(options)
     work = AskCases(
         None if model is None else partial(_answer, model, options, decoding),
@@ -63,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
         settings |= {"max_new_tokens": options.max_new_tokens, "decoding": repr(decoding), "seed": options.seed}
     if maps is not None:
         settings |= {"map": options.map, **maps.settings, "style": repr(style)}
-        settings |= {"mask": asdict(mask.resolved(maps.model.name))}
+        made = mask.with_defaults(mask_defaults(maps.model.name))
+        settings |= {"mask": {setting.name: getattr(made, setting.name) for setting in in_help_order(MASK_SETTINGS)}}
         settings |= {"strength": options.strength}
     with ProgressBar("asking", shown=len(cases) > 1) as bar:
         done = run_cases(

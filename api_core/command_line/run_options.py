@@ -3,30 +3,15 @@
 import argparse
 from pathlib import Path
 
+from ..choices import CLIP_METHODS, FITS, READINGS
 from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
 from .decoding_options import add_decoding_options
-from .options import (
-    FITS,
-    METHODS,
-    PRECISIONS,
-    READINGS,
-    OptionHelp,
-    add_mask_options,
-    add_overlay_options,
-    number,
-)
+from .flags import OptionHelp, number, whole_numbers
+from .options import add_loading_options, add_mask_options, add_overlay_options
 
 MAPS = ("clip", "lvlm", "none")
 BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations")
 NO_MODEL = "none"
-
-
-def layers(text: str) -> tuple[int, ...]:
-    """An argparse type: whole numbers between commas, negative ones too."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be layers such as 12 or 10,12,-2, not {text!r}") from None
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +46,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     maps = parser.add_argument_group("maps")
     maps.add_argument("--map", choices=MAPS, default=MAPS[0], help="what says where to look")
     maps.add_argument("--map-model", metavar="MODEL", help="default: tiny-clip, or the LVLM that answers")
-    maps.add_argument("--method", help=f"how relevance is found; CLIP: {', '.join(METHODS)} (default: the first)")
-    maps.add_argument("--layers", type=layers, metavar="A,B", help="layers that are read (default: the model's)")
+    maps.add_argument("--method", help=f"how relevance is found; CLIP: {', '.join(CLIP_METHODS)} (default: the first)")
+    maps.add_argument("--layers", type=whole_numbers, metavar="A,B", help="layers that are read (default: the model's)")
     maps.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
     maps.add_argument("--fit", choices=FITS, help="CLIP: how a picture that is not square is shown")
 
@@ -97,7 +82,4 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the models' weights")
-    machine.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
-    machine.add_argument("--max-pixels", type=number(0, kind=int), default=0, help="that the LVLM sees, 0: its own")
-    machine.add_argument("--allow-download", action="store_true", help="fetch weights that are not on this machine")
+    add_loading_options(machine, "of the models' weights", "that the LVLM sees, 0: its own")

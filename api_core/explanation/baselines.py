@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..choices import BASELINES, Baseline
 from ..errors import InvalidInput
-
-Baseline = Literal["blur", "mean colour", "noise", "black"]
-BASELINES: tuple[Baseline, ...] = ("blur", "mean colour", "noise", "black")
 
 # Width of the picture -> side of the blur's kernel, as in the program released with arXiv 2503.13891.
 _KERNELS = ((2000, 501), (800, 301), (500, 201), (0, 101))

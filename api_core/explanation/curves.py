@@ -12,9 +12,7 @@ from ..fonts import font_for
 from ..panel import fitted
 from ..pictures import to_picture
 from .faithfulness import Curve, Faithfulness
-from .report import verdict_of
-from .result import Explanation
-from .verdict import Verdict
+from .result import Explanation, Verdict
 
 CURVES_SIZE = (640, 480)
 """Width and height that the picture is made for; it can be read down to four fifths of that."""
@@ -46,7 +44,7 @@ def draw_curves(explanation: Explanation, size: tuple[int, int] = CURVES_SIZE) -
         _charts(sheet, explanation)
     else:
         _words(sheet, explanation)
-    _foot(sheet, verdict_of(explanation))
+    _foot(sheet, explanation.verdict)
     small = sheet.image.resize((width, height), Image.Resampling.LANCZOS)
     return to_picture(small)
 

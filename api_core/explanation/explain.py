@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from ..attribution.lvlm.per_case import checked_picture, spread, spread_hints
+from ..broadcast import broadcast, broadcast_texts, broadcast_words
+from ..choices import BASELINES, Baseline
 from ..errors import AttentionPromptingError, InvalidInput
-from ..models.lvlm.case import Case
+from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
-from ..pictures import AnyPicture
+from ..pictures import AnyPicture, opaque_picture
 from ..progress import Progress, ignore_progress
-from .baselines import BASELINES, Baseline
+from ..settings import Number, resolve
+from .explain_one import ExplainRequest, explain_one
 from .method import ExplanationMethod
 from .methods import DEFAULT_METHOD, METHODS
-from .one_answer import Wanted, explain_one
 from .result import Explanation
-from .settings import Number, resolve
 
 Preview = Callable[[int, Tensor], None]
 """Gets a case's number and its importance [rows, columns] so far; raising from it stops the work."""
@@ -71,13 +71,11 @@ def explain(
         other_baseline = next(name for name in BASELINES if name != baseline)
     chosen = find_method(method)
     resolved = resolve(chosen.name, chosen.settings, settings)
-    slots = [spread([checked_picture(one) for one in slot], count, "further pictures") for slot in more_pictures]
-    asked = spread([questions] if isinstance(questions, str) else list(questions), count, "questions")
-    given, others = (
-        spread([texts] if texts is None or isinstance(texts, str) else list(texts), count, what)
-        for texts, what in ((answers, "answers"), (instead_of, "answers instead of which"))
-    )
-    hints = spread_hints(words, count)
+    slots = [broadcast([opaque_picture(one) for one in slot], count, "further pictures") for slot in more_pictures]
+    asked = broadcast_texts(questions, count, "questions")
+    given = broadcast_texts(answers, count, "answers")
+    others = broadcast_texts(instead_of, count, "answers instead of which")
+    hints = broadcast_words(words, count, "lists of words")
     made = []
     for number, picture in enumerate(pictures):
 
@@ -88,24 +86,24 @@ def explain(
             if on_preview is not None:
                 on_preview(case, importance.detach().float().cpu().clone())
 
-        shown = (checked_picture(picture), *(slot[number] for slot in slots))
+        shown = (opaque_picture(picture), *(slot[number] for slot in slots))
         case = Case(shown, asked[number], system_prompt)
-        wanted = Wanted(
-            given[number],
-            others[number],
-            hints[number],
-            per_word,
-            chosen,
-            resolved,
-            (baseline, other_baseline),
-            steps,
-            max_new_tokens,
-            seed,
-            report,
-            preview,
+        request = ExplainRequest(
+            answer=given[number],
+            instead_of=others[number],
+            words=hints[number],
+            per_word=per_word,
+            method=chosen,
+            settings=resolved,
+            baselines=(baseline, other_baseline),
+            steps=steps,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+            on_progress=report,
+            on_preview=preview,
         )
         try:
-            made.append(explain_one(model, case, wanted))
+            made.append(explain_one(model, case, request))
         except AttentionPromptingError as error:
             if count == 1:
                 raise

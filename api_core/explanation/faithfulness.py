@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import InvalidInput
 from ..progress import Progress, ignore_progress
-from .subject import Subject, Towards
+from .objective import Objective, Towards
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,31 @@ class Faithfulness:
         return self.deletion.released(*ends), self.insertion.released(*ends)
 
     @property
+    def share_of_perfect(self) -> float:
+        """Insertion less deletion as a share of the most there is, which all of the answer gone, or back, with the
+        first cell would be: at most 1, and below 0 worse than chance.
+
+        What goes beyond the likelihoods with the picture and with the baseline is not counted.
+        """
+        insertion, deletion = (
+            torch.trapezoid(curve.probability.clamp(self.baseline, self.picture), curve.shares)
+            for curve in (self.insertion, self.deletion)
+        )
+        return float(insertion - deletion) / (self.picture - self.baseline)
+
+    @property
     def depends_on_the_picture(self) -> bool:
         """Whether the answer loses enough without the picture for such curves to mean anything."""
         return self.picture - self.baseline >= 0.05
 
 
 def measure(
-    subject: Subject, importance: Tensor, *, steps: int = 25, chunk: int = 8, on_progress: Progress = ignore_progress
+    objective: Objective,
+    importance: Tensor,
+    *,
+    steps: int = 25,
+    chunk: int = 8,
+    on_progress: Progress = ignore_progress,
 ) -> Faithfulness:
     """Delete and insert the cells of `importance` [rows, columns], most important first, in `steps` equal steps or so.
 
@@ -78,7 +96,7 @@ def measure(
             found = []
             for part in keep.split(chunk):
                 on_progress(done, total)
-                found.append(subject.probability(subject.lift(part), towards).float().cpu())
+                found.append(objective.probability(objective.pixel_weights(part), towards).float().cpu())
                 done += len(part)
             curves[towards] = torch.cat(found)
     on_progress(total, total)

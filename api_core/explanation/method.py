@@ -7,26 +7,29 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..models.lvlm.case import Case, Reply
+from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
-from .contrast import ContrastSubject
-from .lvlm_subject import AnswerSubject
-from .settings import Number, Setting
+from ..settings import Number, Setting
+from .answer_contrast import AnyObjective
+from .answer_objective import AnswerObjective
+
+SIDE = 32
+"""Rows and columns of a map that has no grid of its own."""
 
 
 @dataclass(frozen=True)
-class Explaining:
+class ExplainContext:
     """One answer to explain.
 
-    subject: of its chosen tokens. other: what it is set against, if anything. baseline: [H, W, 3]. settings: every one
-    of the method's, by name. chunk: blends that fit at once. on_preview: gets the importance [rows, columns] so far.
+    objective: of its chosen tokens. other: what it is set against, if anything. baseline: [H, W, 3]. settings: all of
+    the method's, by name. chunk: blends that fit at once. on_preview: gets the importance [rows, columns] so far.
     """
 
     model: LvlmModel
     case: Case
     reply: Reply
-    subject: AnswerSubject | ContrastSubject
+    objective: AnyObjective
     other: Reply | None
     baseline: Tensor
     settings: Mapping[str, Number]
@@ -35,9 +38,15 @@ class Explaining:
     on_progress: Progress
     on_preview: Callable[[Tensor], None]
 
+    @property
+    def answers(self) -> list[tuple[float, AnswerObjective, Reply]]:
+        """The answers that the score is made of, each with its sign: the explained one, and what it is set against."""
+        replies = [self.reply] if self.other is None else [self.reply, self.other]
+        return [(sign, part, reply) for (sign, part), reply in zip(self.objective.parts, replies, strict=True)]
+
 
 @dataclass(frozen=True)
-class Found:
+class MethodResult:
     """importance: float32 [rows, columns], its corner cells on the picture's corners. evaluations: pictures that the
     model was shown for it, gradients: how many of them with a backward pass."""
 
@@ -51,6 +60,6 @@ class ExplanationMethod:
     """name: what callers choose it by. describes: one sentence for people. settings: what can be set, with ranges."""
 
     name: str
-    find: Callable[[Explaining], Found]
+    compute: Callable[[ExplainContext], MethodResult]
     describes: str
     settings: tuple[Setting, ...] = ()

@@ -1,5 +1,13 @@
 """From raw heatmaps to masks: contrast, smoothing, merging, then threshold, growing and inverting at picture size."""
 
-from .tuning import TunedMasks, tune
+from typing import TYPE_CHECKING
 
-__all__ = ["TunedMasks", "tune"]
+from ..lazy import lazy
+from .settings import MASK_SETTINGS, MaskSettings
+
+if TYPE_CHECKING:
+    from .tuning import TunedMasks, tune
+
+__all__ = ["MASK_SETTINGS", "MaskSettings", "TunedMasks", "tune"]
+
+__getattr__, __dir__ = lazy(__name__, {"TunedMasks": "tuning", "tune": "tuning"})

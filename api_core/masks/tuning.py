@@ -1,9 +1,7 @@
 """Heatmap to mask, in the reading that the heatmap carries (Yu et al., Attention Prompting on Image, ECCV 2024)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,8 +13,7 @@ from ..morphology import grow as grow_mask
 from ..results import Heatmap, PictureMap
 from ..scales import whole_or_words
 from . import precise, upstream
-
-SmoothingUnit = Literal["patches", "pixels"]
+from .settings import MaskSettings
 
 
 @dataclass(frozen=True)
@@ -29,17 +26,18 @@ class TunedMasks:
 
 def tune(
     heatmap: Heatmap,
+    settings: MaskSettings | None = None,
     *,
-    contrast: float,
-    smoothing: float,
-    interpolation: str = "lanczos",
+    contrast: float | None = None,
+    smoothing: float | None = None,
+    interpolation: str = MaskSettings.interpolation,
     words: Sequence[str] = (),
-    threshold: float = 0.0,
-    grow: int = 0,
-    grow_shape: str = "round",
-    feather: float = 0.0,
-    invert: bool = False,
-    smoothing_unit: str = "patches",
+    threshold: float = MaskSettings.threshold,
+    grow: int = MaskSettings.grow,
+    grow_shape: str = MaskSettings.grow_shape,
+    feather: float = MaskSettings.feather,
+    invert: bool = MaskSettings.invert,
+    smoothing_unit: str = MaskSettings.smoothing_unit,
 ) -> TunedMasks:
     """Turn each picture's raw map into a mask at the picture's size.
 
@@ -50,41 +48,50 @@ def tune(
     final scaling of a single part, floor to 8 bits before resizing, the map stretched over the whole picture). A
     signed map keeps its own zero in the middle of the sigmoid (precise).
 
-    contrast: 0 or more. smoothing: the box's width from 1 (none) on, in cells of the grid (`patches`) or of the mask
-    (`pixels`, precise only); the upstream reading takes odd whole widths. words: labels of the map (any case), of which
-    the mean is taken; without words the whole text's map (of a heatmap that holds chosen words only, all of them).
-    threshold: 0 keeps the mask soft, else 1 where the mask reaches it and 0 elsewhere. grow: pixels, negative shrinks.
-    feather: width in pixels of a soft edge laid over all of that, 0 for none; grown by half of it first, a hard mask
-    keeps its bright part lit in full. Steps happen in the order of the arguments, `invert` last. A constant map has
-    nothing to enhance: its mask is 1 everywhere before `invert`, with a warning.
+    The settings are explained at `MaskSettings`; they come one by one, or all at once. A constant map has nothing to
+    enhance: its mask is 1 everywhere before `invert`, with a warning.
     """
-    name = interpolation_name(interpolation)
-    _require_settings(contrast, smoothing, threshold, grow, feather, smoothing_unit)
+    single = MaskSettings(
+        contrast, smoothing, interpolation, words or (), threshold, grow, invert, smoothing_unit, feather, grow_shape
+    )
+    if settings is not None and single != MaskSettings():
+        raise InvalidInput("Masks are tuned by `settings`, or by single ones, not by both. Leave one of them away.")
+    settings = settings or single
+    name = interpolation_name(settings.interpolation)
     masks, warnings = [], []
     for index, picture in enumerate(heatmap.pictures):
         where = f"Picture {index + 1}: " if len(heatmap) > 1 else ""
+        own = settings.with_defaults(picture.defaults)
         try:
-            chosen = _choose(picture, words)
-            if chosen.reading == "upstream":
-                mask, notes = upstream.mask(chosen, contrast, smoothing, smoothing_unit, name)
-            else:
-                cells = smoothing if smoothing_unit == "patches" else 1
-                mask, notes = precise.mask(chosen, contrast, cells, name)
+            mask, notes = _mask(_choose(picture, own.words), own, name)
         except AttentionPromptingError as error:
             raise type(error)(where + str(error)) from error
-        if mask is None:
-            mask = torch.ones(picture.size)
-        else:
-            if smoothing_unit == "pixels":
-                mask = box_mean(mask, smoothing).clamp_(0, 1)
-            if threshold:
-                mask = (mask >= threshold).to(torch.float32)
-            mask = grow_mask(mask, int(grow), grow_shape)
-            if feather > 1:
-                mask = box_mean(mask, feather).clamp_(0, 1)
-        masks.append(1 - mask if invert else mask)
+        mask = torch.ones(picture.size) if mask is None else _shaped(mask, own)
+        masks.append(1 - mask if own.invert else mask)
         warnings += [where + note for note in notes]
     return TunedMasks(tuple(masks), tuple(dict.fromkeys(warnings)))
+
+
+def _mask(picture: PictureMap, settings: MaskSettings, interpolation: str) -> tuple[Tensor | None, tuple[str, ...]]:
+    """The mask as the picture's reading makes it, None where nothing can be enhanced; what to warn of."""
+    contrast, smoothing, unit = settings.contrast, settings.smoothing, settings.smoothing_unit
+    assert contrast is not None
+    assert smoothing is not None
+    if picture.reading == "upstream":
+        return upstream.mask(picture, contrast, smoothing, unit, interpolation)
+    return precise.mask(picture, contrast, smoothing if unit == "patches" else 1, interpolation)
+
+
+def _shaped(mask: Tensor, settings: MaskSettings) -> Tensor:
+    """What happens to a mask at the picture's size."""
+    if settings.smoothing_unit == "pixels" and settings.smoothing:
+        mask = box_mean(mask, settings.smoothing).clamp_(0, 1)
+    if settings.threshold:
+        mask = (mask >= settings.threshold).to(torch.float32)
+    mask = grow_mask(mask, int(settings.grow), settings.grow_shape)
+    if settings.feather > 1:
+        mask = box_mean(mask, settings.feather).clamp_(0, 1)
+    return mask
 
 
 def _choose(picture: PictureMap, words: Sequence[str]) -> PictureMap:
@@ -95,20 +102,3 @@ def _choose(picture: PictureMap, words: Sequence[str]) -> PictureMap:
         )
     wanted = [word for word in ([words] if isinstance(words, str) else words) if word.strip()]
     return picture.select(wanted) if wanted else picture.pick(whole_or_words(picture))
-
-
-def _require_settings(
-    contrast: float, smoothing: float, threshold: float, grow: int, feather: float, unit: str
-) -> None:
-    if not (math.isfinite(contrast) and contrast >= 0):
-        raise InvalidInput(f"The contrast must be 0 or more, not {contrast}. To light up the rest instead, use invert.")
-    if not (math.isfinite(smoothing) and smoothing >= 1):
-        raise InvalidInput(f"The smoothing width must be 1 (none) or more, not {smoothing}.")
-    if not 0 <= threshold <= 1:
-        raise InvalidInput(f"The threshold must lie between 0 (soft mask) and 1, not {threshold}.")
-    if grow != int(grow):
-        raise InvalidInput(f"The mask can grow by whole pixels only, not {grow}.")
-    if not (math.isfinite(feather) and feather >= 0):
-        raise InvalidInput(f"The soft edge must be 0 (none) or more pixels wide, not {feather}.")
-    if unit not in ("patches", "pixels"):
-        raise InvalidInput(f"There is no smoothing unit {unit!r}. Choose patches or pixels.")

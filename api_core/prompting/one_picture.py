@@ -9,16 +9,17 @@ from PIL import Image
 from torch import Tensor
 
 from ..attribution import METHODS, clip_heatmap, lvlm_heatmap
+from ..choices import Reading
 from ..errors import InvalidInput
-from ..masks import tune
-from ..models.catalog import EMBEDDED_CLIP, mask_defaults
+from ..masks import MaskSettings, tune
+from ..models.catalog import EMBEDDED_CLIP
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..overlay import FadeStyle, Style, apply
 from ..pictures import PictureSource, to_picture, to_pil
 from ..progress import Progress, ignore_progress
-from ..results import Heatmap, Reading
-from .kept import kept_model
+from ..results import Heatmap
+from .model_cache import cached_model
 
 FEW_TOKENS = 20
 """The published package's limit for the answer that a map is made of."""
@@ -53,12 +54,12 @@ def prompt_picture(
     layer: int | Sequence[int] | None = None,
     contrast: float | None = None,
     smoothing: float | None = None,
-    interpolation: str = "lanczos",
+    interpolation: str = MaskSettings.interpolation,
     words: Sequence[str] = (),
-    threshold: float = 0.0,
-    grow: int = 0,
-    feather: float = 0.0,
-    invert: bool = False,
+    threshold: float = MaskSettings.threshold,
+    grow: int = MaskSettings.grow,
+    feather: float = MaskSettings.feather,
+    invert: bool = MaskSettings.invert,
     style: Style | None = None,
     strength: float = 1.0,
     reading: Reading = "precise",
@@ -69,6 +70,7 @@ def prompt_picture(
     max_new_tokens: int | None = None,
     allow_download: bool = False,
     on_progress: Progress = ignore_progress,
+    mask: MaskSettings | None = None,
 ) -> PromptedPicture:
     """Prompt one picture with a question: what does not matter to it fades, or what `style` says.
 
@@ -76,13 +78,14 @@ def prompt_picture(
     the upstream reading too (there `clip_api` takes a file as the official code opens it). model: a loaded CLIP or
     vision-language model, or a name of the catalog or a folder of either; the last one loaded is kept until
     `release()`. words: use the maps of these words instead of the whole. None for method, layer, contrast, smoothing
-    and fit is the catalog's choice for the model; for style a fade to black.
+    and fit is the catalog's choice for the model; for style a fade to black. mask: contrast to invert all at once,
+    instead of one by one.
 
     Of a CLIP: fit, neutral_text (see `clip_heatmap`). Of a vision-language model: answer (None: it answers first, in at
     most max_new_tokens, 20 by default), hint_words, and several layers at once (see `lvlm_heatmap`).
     """
     pixels = to_picture(picture)
-    loaded = model if isinstance(model, ClipModel | LvlmModel) else kept_model(model, allow_download=allow_download)
+    loaded = model if isinstance(model, ClipModel | LvlmModel) else cached_model(model, allow_download=allow_download)
     said: str | None = None
     if isinstance(loaded, LvlmModel):
         _refuse(loaded, "a CLIP", fit=fit, neutral_text=neutral_text)
@@ -111,14 +114,14 @@ def prompt_picture(
             reading=reading,
             fit=fit,
             neutral_text=neutral_text,
-            words=bool(words),
+            words=bool(words or (mask and mask.words)),
             on_progress=on_progress,
         )
-    settings = mask_defaults(loaded.name, contrast, smoothing)
     tuned = tune(
         heatmap,
-        contrast=settings.contrast,
-        smoothing=settings.smoothing,
+        mask,
+        contrast=contrast,
+        smoothing=smoothing,
         interpolation=interpolation,
         words=words,
         threshold=threshold,

@@ -8,13 +8,13 @@ from PIL import Image
 from torch import Tensor
 
 from ..attribution import clip_heatmap, lvlm_heatmap
+from ..choices import Reading
 from ..masks import tune
-from ..models.catalog import mask_defaults
 from ..overlay import FadeStyle, apply
 from ..pictures import flatten_alpha, open_image, to_picture, to_pil
 from ..progress import Progress, ignore_progress
-from ..results import Heatmap, Reading
-from .kept import kept_clip, kept_lvlm
+from ..results import Heatmap
+from .model_cache import cached_clip, cached_lvlm
 from .one_picture import FEW_TOKENS
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def clip_api(
     if reading == "upstream" and precision == "auto":
         precision = "fp32"
     opened = [_open_raw(source) if reading == "upstream" else to_picture(source) for source in sources]
-    model = kept_clip(model_name, precision=precision, device=device, allow_download=allow_download, folders=folders)
+    model = cached_clip(model_name, precision=precision, device=device, allow_download=allow_download, folders=folders)
     heatmap = clip_heatmap(
         model,
         opened,
@@ -72,7 +72,7 @@ def clip_api(
         on_progress=on_progress,
     )
     pictures = [_to_rgb(picture) for picture in opened]
-    return _draw(pictures, heatmap, model.name, enhance_coe, kernel_size, interpolate_method_name, style)
+    return _draw(pictures, heatmap, enhance_coe, kernel_size, interpolate_method_name, style)
 
 
 def llava_api(
@@ -116,7 +116,7 @@ def llava_api(
         return []
     style = FadeStyle.grey(grayscale, "truncate" if reading == "upstream" else "round")
     opened = [_open_raw(source) if reading == "upstream" else to_picture(source) for source in sources]
-    model = kept_lvlm(
+    model = cached_lvlm(
         model_name,
         precision=precision,
         attention=attention,
@@ -139,7 +139,7 @@ def llava_api(
         batch_size=batch_size,
         on_progress=on_progress,
     ).heatmap
-    return _draw(pictures, heatmap, model.name, enhance_coe, kernel_size, interpolate_method_name, style)
+    return _draw(pictures, heatmap, enhance_coe, kernel_size, interpolate_method_name, style)
 
 
 def _listed(images: AnyImage | Sequence[AnyImage]) -> list[AnyImage]:
@@ -149,15 +149,13 @@ def _listed(images: AnyImage | Sequence[AnyImage]) -> list[AnyImage]:
 def _draw(
     pictures: Sequence[Tensor],
     heatmap: Heatmap,
-    model_name: str,
     contrast: float | None,
     smoothing: float | None,
     interpolation: str,
     style: FadeStyle,
 ) -> list[Image.Image]:
     """Tune the map and fade the pictures; what there is to warn of is logged."""
-    settings = mask_defaults(model_name, contrast, smoothing)
-    tuned = tune(heatmap, contrast=settings.contrast, smoothing=settings.smoothing, interpolation=interpolation)
+    tuned = tune(heatmap, contrast=contrast, smoothing=smoothing, interpolation=interpolation)
     for warning in dict.fromkeys((*heatmap.warnings, *tuned.warnings)):
         log.warning(warning)
     return [to_pil(apply(picture, mask, style)) for picture, mask in zip(pictures, tuned.masks, strict=True)]

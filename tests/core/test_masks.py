@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from pack.api_core.choices import READINGS
 from pack.api_core.errors import InvalidInput
-from pack.api_core.masks import tune
+from pack.api_core.masks import MaskSettings, tune
 from pack.api_core.morphology import box_mean, grow
-from pack.api_core.results import READINGS, Box, Heatmap, Label, PictureMap, View
+from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
+from pack.api_core.settings import PAPER_DEFAULTS, MaskDefaults
 from PIL import Image
 
 PLAIN = {"contrast": 1.0, "smoothing": 1.0}
@@ -129,6 +131,30 @@ def test_words_are_averaged_and_the_whole_is_the_default():
     torch.testing.assert_close(tune(named.select(["red", "cube"]), **PLAIN).masks[0], both)
     with pytest.raises(InvalidInput, match="no map for 'sphere'"):
         tune(named, words=["sphere"], **PLAIN)
+
+
+def test_what_is_left_open_is_the_maps_own():
+    values = noise(1, 5, 6)
+    own = heatmap({"attention": values}, defaults=MaskDefaults(contrast=7.0, smoothing=5))
+    expected = tune(own, contrast=7.0, smoothing=5).masks[0]
+    assert torch.equal(tune(own).masks[0], expected)
+    assert torch.equal(tune(own, smoothing_unit="pixels").masks[0], expected), "its own width counts patches"
+    assert torch.equal(tune(own, contrast=2).masks[0], tune(own, contrast=2, smoothing=5).masks[0])
+    other = heatmap({"attention": values})
+    paper = tune(other, contrast=PAPER_DEFAULTS.contrast, smoothing=PAPER_DEFAULTS.smoothing).masks[0]
+    assert torch.equal(tune(other).masks[0], paper)
+    both = tune(Heatmap((own.pictures[0], other.pictures[0]))).masks
+    assert torch.equal(both[0], expected)
+    assert torch.equal(both[1], paper)
+
+
+def test_settings_come_one_by_one_or_all_at_once():
+    base = heatmap({"attention": noise(1, 5, 6)})
+    settings = MaskSettings(3.0, 3, "bilinear", threshold=0.3, grow=1, feather=2.0, invert=True)
+    single = {"contrast": 3.0, "smoothing": 3, "interpolation": "bilinear", "threshold": 0.3, "grow": 1, "feather": 2.0}
+    assert torch.equal(tune(base, settings).masks[0], tune(base, invert=True, **single).masks[0])
+    with pytest.raises(InvalidInput, match="not by both"):
+        tune(base, settings, threshold=0.5)
 
 
 def test_threshold_grow_and_invert_in_that_order():

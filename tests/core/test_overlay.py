@@ -74,7 +74,7 @@ def test_a_mask_of_ones_changes_nothing(style):
 
 
 def test_strips_do_not_show(monkeypatch):
-    module = sys.modules["pack.api_core.overlay.apply"]
+    module = sys.modules["pack.api_core.overlay.drawing"]
     picture, mask = noise(150, 20, 3), noise(150, 20, seed=1)
     whole = []
     for pixels in (20, 10**6):

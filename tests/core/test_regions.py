@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from pack.api_core.components import components
 from pack.api_core.errors import InvalidInput
 from pack.api_core.regions import bounding_boxes, crop, crop_mask, find_regions, paste, points
 
@@ -33,18 +32,27 @@ def flood(inside):
 
 @pytest.mark.parametrize("density", [0.1, 0.3, 0.4, 0.6])
 @pytest.mark.parametrize("shape", [(24, 31), (1, 40), (40, 1)])
-def test_components_are_those_of_a_plain_search(density, shape):
-    values = np.random.default_rng(3).random(shape).astype(np.float32)
-    inside = values < density
+def test_regions_are_those_of_a_plain_search(density, shape):
+    drawn = np.random.default_rng(3).random(shape).astype(np.float32)
+    values = np.where(drawn < density, 1 - drawn, 0)
     expected = []
-    for part in flood(inside):
+    for part in flood(values > 0):
         rows, columns = zip(*part, strict=True)
         box = (min(columns), min(rows), max(columns) - min(columns) + 1, max(rows) - min(rows) + 1)
         expected.append((*box, len(part), float(max(values[place] for place in part))))
-    found = components(values, inside, 10**6)
+    found = find_regions(torch.from_numpy(values), threshold=0, max_regions=10**6)
     assert sorted((c.x, c.y, c.width, c.height, c.pixels, c.peak_value) for c in found) == sorted(expected)
     assert [c.mass for c in found] == sorted((c.mass for c in found), reverse=True)
     assert all(values[c.peak[1], c.peak[0]] == c.peak_value for c in found)
+
+
+def test_of_equal_regions_the_one_that_begins_higher_then_farther_left_is_first():
+    mask = torch.zeros(9, 9)
+    mask[0, 7], mask[1, 6] = 1.0, 1.0
+    mask[3, 1:3] = mask[3, 5:7] = mask[6, 0:2] = 1.0
+    assert [(r.x, r.y) for r in find_regions(mask)] == [(6, 0), (1, 3), (5, 3), (0, 6)]
+    plateau = torch.full((4, 4), 0.75)
+    assert find_regions(plateau)[0].peak == (0, 0)
 
 
 def test_regions_come_by_mass_with_boxes_scores_and_points():

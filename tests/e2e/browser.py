@@ -49,22 +49,67 @@ def why_not() -> str | None:
     return None
 
 
-class ComfyPage:
-    """ComfyUI's page, and the mistakes that it reported."""
+EMPTY = """async ([scale, offset]) => {
+    const { command, workflow, toast, sidebarTab, setting } = window.app.extensionManager;
+    const before = workflow.openWorkflows.slice();
+    await command.execute('Comfy.NewBlankWorkflow');
+    for (const old of before) await workflow.closeWorkflow(old);
+    toast.dismissAll();
+    sidebarTab.activeSidebarTabId = null;
+    await setting.set('Comfy.RightSidePanel.IsOpen', false);
+    Object.assign(window.app.canvas.ds, { scale, offset });
+    if (window.app.graph.nodes.length || workflow.openWorkflows.length > 1) throw new Error('the page is not empty');
+}"""
+PATIENCE_MS = 30_000
 
-    def __init__(self, page: Any, server: Server) -> None:
-        self.page = page
+
+class ComfyPage:
+    """ComfyUI's page, and the mistakes that it reported.
+
+    A page takes seconds of processor time to load. Where the test before left one in the same look and language, it is
+    emptied and used again: no workflow but a blank one, no panel, no message.
+    """
+
+    def __init__(self, browser: Any, server: Server) -> None:
         self.server = server
         self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page: Any = None
+        self._browser = browser
+        self._look: tuple[bool, str] | None = None
+        self._view: list[Any] = []
 
     def open(self, *, modern: bool, language: str = "en") -> None:
-        """Load the page with one of ComfyUI's two renderers of nodes."""
+        """An empty page with one of ComfyUI's two renderers of nodes."""
+        if self._look == (modern, language):
+            self.page.set_default_timeout(PATIENCE_MS)
+            self.page.mouse.move(5, 500)
+            self.page.evaluate(EMPTY, self._view)
+            return
+        self.close()
         self.server.post("/settings", {**SETTLED, MODERN_NODES: modern, LOCALE: language})
-        self.page.goto(f"http://{self.server.address}")
-        self.page.wait_for_function(READY, timeout=LOAD_SECONDS * 1000)
+        context = self._browser.new_context(viewport={"width": 1900, "height": 950})
+        self.page = context.new_page()
+        self.page.on("pageerror", lambda error: self.errors.append(error.stack or str(error)))
+        self.load_page()
         set_to = self.page.evaluate("(name) => window.app.extensionManager.setting.get(name)", MODERN_NODES)
         assert set_to is modern, f"the page did not take the setting {MODERN_NODES}"
+        self._view = self.page.evaluate("() => [window.app.canvas.ds.scale, [...window.app.canvas.ds.offset]]")
+        self._look = modern, language
+
+    def load_page(self) -> None:
+        """Load the page, or load it again as it is."""
+        self.page.goto(f"http://{self.server.address}")
+        self.page.wait_for_function(READY, timeout=LOAD_SECONDS * 1000)
+
+    def close(self, screenshot: Path | None = None) -> None:
+        """Forget the page, with all that its browser remembers of it; of how it looked a picture, if wanted."""
+        if self.page is None:
+            return
+        if screenshot is not None:
+            self.page.screenshot(path=screenshot)
+            print(f"screenshot: {screenshot}")  # noqa: T201  (pytest shows it beside the failure)
+        self.page.context.close()
+        self.page, self._look = None, None
 
     def command(self, name: str) -> None:
         """Run a command of the page, as its menus and keys do."""
@@ -97,17 +142,16 @@ class ComfyPage:
 
     def run(self) -> dict[str, Any]:
         """Queue what is on the canvas as the Run button does; its entry of the history, of a success."""
-        before = set(self.server.get("/history"))
         with self.page.expect_response(lambda answer: answer.url.endswith("/prompt")) as taken:
             self.page.evaluate("async () => { await window.app.queuePrompt(0); }")
         assert taken.value.ok, f"ComfyUI refused the workflow: {taken.value.text()}"
+        prompt_id = taken.value.json()["prompt_id"]
         deadline = time.monotonic() + RUN_SECONDS
         while time.monotonic() < deadline:
-            fresh = [entry for key, entry in self.server.get("/history").items() if key not in before]
-            if fresh:
-                assert fresh[0]["status"]["status_str"] == "success", fresh[0]["status"]
-                return fresh[0]
-            self.page.wait_for_timeout(200)
+            if entry := self.server.get(f"/history/{prompt_id}").get(prompt_id):
+                assert entry["status"]["status_str"] == "success", entry["status"]
+                return entry
+            self.page.wait_for_timeout(100)
         raise TimeoutError(f"The workflow was not done within {RUN_SECONDS:.0f} s.")
 
     def wait_until_shown(self, nodes: set[str]) -> None:
@@ -115,21 +159,16 @@ class ComfyPage:
         self.page.wait_for_function(
             "(ids) => ids.every((id) => window.app.nodeOutputs?.[id])", arg=sorted(nodes), timeout=30_000
         )
-        self.page.wait_for_timeout(1500)  # pictures are fetched and drawn
-
-    def screenshot(self, path: Path) -> None:
-        self.page.screenshot(path=path)
-        print(f"screenshot: {path}")  # noqa: T201  (pytest shows it under a failure, and with -rP)
 
 
 @contextlib.contextmanager
 def opened(server: Server) -> Iterator[ComfyPage]:
-    """A fresh browser; close it before `Server.run` is used again, as both need the thread's event loop."""
+    """A fresh browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
         try:
-            yield ComfyPage(browser.new_page(viewport={"width": 1900, "height": 950}), server)
+            yield ComfyPage(browser, server)
         finally:
             browser.close()

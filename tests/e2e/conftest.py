@@ -1,7 +1,9 @@
 """One ComfyUI server for all end-to-end tests, and its page in a browser."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pack.tests import zoo
@@ -28,6 +30,8 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     zoo.folder("llava-1.5", base / "models" / "LLM")
     make_picture(base / "input" / "picture.png")
     make_picture(base / "input" / "example.png")  # a ComfyUI brings one of this name
+    for path in (servers.ROOT / "workflows").glob("*.json"):
+        pretend_it_was_fetched(json.loads(path.read_text(encoding="utf-8")), base / "models")
     with servers.started(base, log=base / "server.log") as server:
         home = servers.find_comfyui()
         assert home is not None
@@ -35,21 +39,41 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         yield server
 
 
-@pytest.fixture
-def page(comfyui: servers.Server) -> Iterator[browser.ComfyPage]:
-    """A browser that remembers nothing; in the end its page must have reported no mistake."""
+@pytest.fixture(scope="session")
+def opened_browser(comfyui: servers.Server) -> Iterator[browser.ComfyPage]:
     reason = browser.why_not()
     if reason is not None:
         pytest.skip(f"NOT RUN, nothing was tried in a browser: {reason}")
     with browser.opened(comfyui) as opened:
         yield opened
-        assert not opened.errors
+
+
+@pytest.fixture
+def page(
+    opened_browser: browser.ComfyPage, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[browser.ComfyPage]:
+    """A page to `open`, as empty as a new one; in the end it must have reported no mistake."""
+    failed, opened_browser.errors = request.session.testsfailed, []
+    yield opened_browser
+    if request.session.testsfailed > failed:
+        opened_browser.close(tmp_path / "failed.png")  # whatever state it is in
+    assert not opened_browser.errors
 
 
 def make_models(folder: Path) -> None:
     """A quick model, and one with so many blocks that a heatmap of a large batch takes a while."""
     tiny_clip_folder(folder / "tiny")
     tiny_clip_folder(folder / "deep", vision={"layers": 24, "width": 256, "head_width": 32, "patch_size": 4})
+
+
+def pretend_it_was_fetched(workflow: Mapping[str, Any], models: Path) -> None:
+    """Put an empty file where ComfyUI's own loaders look for what the workflow says is to be fetched."""
+    for node in workflow["nodes"]:
+        for model in node["properties"].get("models", []):
+            if not node["type"].startswith("AttnPrompt"):
+                file = models / model["directory"] / model["name"]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch()
 
 
 def make_picture(path: Path) -> None:

@@ -142,14 +142,16 @@ class ProbeMoveBadly:
 
 @PromptServer.instance.routes.get("/probe/memory")
 async def memory(_: web.Request) -> web.Response:
-    """Resident bytes of the server, how many remembered modules live, what packages were imported, and what ComfyUI was
-    told to free and has not yet."""
+    """Resident bytes of the server, how many remembered modules live, the bytes of all tensors, what packages were
+    imported, and what ComfyUI was told to free and has not yet."""
     gc.collect()
     alive = sum(reference() is not None for reference in _modules)
     heavy = [name for name in ("open_clip", "transformers", "timm", "openai") if name in sys.modules]
     wishes = list(PromptServer.instance.prompt_queue.get_flags(reset=False))
     resident = psutil.Process().memory_info().rss
-    return web.json_response({"resident": resident, "alive": alive, "heavy": heavy, "wishes": wishes})
+    tensors = sum(found.nbytes for found in gc.get_objects() if issubclass(type(found), torch.Tensor))
+    told = {"resident": resident, "alive": alive, "tensor_bytes": tensors, "heavy": heavy, "wishes": wishes}
+    return web.json_response(told)
 
 
 NODE_CLASS_MAPPINGS = {

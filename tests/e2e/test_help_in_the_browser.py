@@ -1,4 +1,4 @@
-"""Each node's help page in ComfyUI's own panel, with its picture, in both renderers."""
+"""Each node's help page in ComfyUI's own panel, with its picture if it has one, in both renderers."""
 
 import re
 from pathlib import Path
@@ -29,29 +29,25 @@ PANEL = ".node-help-content"
 
 
 @RENDERERS
-def test_the_panel_shows_every_page_with_its_picture(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_the_panel_shows_every_page_with_its_picture(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     for path in PAGES:
-        assert_shown(page, path.stem, path)
-        page.screenshot(tmp_path / f"{path.stem}.png")
+        assert_help_shown(page, path.stem, path)
 
 
-def test_a_translated_page_is_shown_with_the_same_picture(page: ComfyPage, tmp_path: Path) -> None:
-    page.open(modern=True, language="ja")
-    assert_shown(page, "AttnPromptOverlay", DOCS / "AttnPromptOverlay" / "ja.md")
-    page.screenshot(tmp_path / "ja.png")
-
-
-def assert_shown(page: ComfyPage, node: str, path: Path) -> None:
+def assert_help_shown(page: ComfyPage, node: str, path: Path) -> None:
     """The panel shows that file, all of it, with the picture of the node."""
     page.page.set_default_timeout(PATIENCE_MS)
     page.page.evaluate(CHOOSE, node)
     panel = page.page.locator(PANEL)
     if not panel.is_visible():
         page.page.get_by_test_id("info-button").click()
-    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    text = path.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     panel.get_by_role("heading", name=headings[0], exact=True).wait_for()
     assert panel.get_by_role("heading").all_inner_texts() == headings
+    if f"{node}.webp" not in text:
+        return
     picture = panel.locator(f"img[src$='/docs/pictures/{node}.webp']")
     picture.wait_for()
     width = picture.evaluate("async (shown) => { await shown.decode(); return shown.naturalWidth; }")

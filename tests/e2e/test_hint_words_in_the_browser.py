@@ -1,7 +1,5 @@
 """Hint words are picked by a click on the words of an answer, and stay ordinary text."""
 
-from pathlib import Path
-
 import pytest
 from pack.tests.e2e.browser import RENDERERS, ComfyPage
 from pack.tests.e2e.faces import Face
@@ -11,7 +9,7 @@ pytestmark = pytest.mark.host
 
 
 @RENDERERS
-def test_hint_words_are_picked(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_hint_words_are_picked(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     ids = build(
         page,
@@ -29,7 +27,6 @@ def test_hint_words_are_picked(page: ComfyPage, tmp_path: Path, modern: bool) ->
     )
     page.run()
     face = Face(page, ids["heatmap"]).wait()
-    page.screenshot(tmp_path / "answer.png")
     chips = face.element.locator(".ap-group:has-text('answer') ~ .ap-chip").all_text_contents()
     first, last = chips[0], chips[-1]
 
@@ -48,7 +45,6 @@ def test_hint_words_are_picked(page: ComfyPage, tmp_path: Path, modern: bool) ->
     assert hints() == (f"{last}, {first}" if first != last else "")
     page.page.mouse.move(5, 500)
     page.page.wait_for_timeout(300)
-    page.screenshot(tmp_path / "picked.png")
 
     page.page.keyboard.press("Control+z")
     page.page.wait_for_timeout(1500)  # the page loads its graph anew

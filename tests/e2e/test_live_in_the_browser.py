@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,23 +64,20 @@ def start(page: ComfyPage, *, modern: bool, seed: int) -> None:
 
 
 @RENDERERS
-def test_tuning_redraws_at_once_and_the_overlay_follows(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_tuning_redraws_at_once_and_the_overlay_follows(page: ComfyPage, modern: bool) -> None:
     start(page, modern=modern, seed=811 + modern)
     before = {kind: face(page, kind, applied)["mean"] for kind in (TUNE, OVERLAY)}
     runs = len(page.server.get("/history"))
-    page.screenshot(tmp_path / "ran.png")
 
     page.set_widget(TUNE, "contrast", 12.0)
     page.set_widget(TUNE, "invert", True)
     tuned = {kind: face(page, kind, apart(mean, 2)) for kind, mean in before.items()}
     assert all(map(ahead, tuned.values()))
-    page.screenshot(tmp_path / "tuned.png")
 
     page.set_widget(OVERLAY, "style", "heat colours")
     coloured = face(page, OVERLAY, apart(tuned[OVERLAY]["mean"], 2))
     page.set_widget(OVERLAY, "style.opacity", 1.0)  # a setting that came with the style
     face(page, OVERLAY, apart(coloured["mean"], 1))
-    page.screenshot(tmp_path / "coloured.png")
     page.set_widget(TUNE, "words", "giraffe")
     face(page, TUNE, lambda found: "has no map for 'giraffe'" in found["note"])
     page.set_widget(TUNE, "words", "")
@@ -93,13 +89,10 @@ def test_tuning_redraws_at_once_and_the_overlay_follows(page: ComfyPage, tmp_pat
     face(page, TUNE, applied)
     after = face(page, OVERLAY, applied)
     assert abs(after["mean"] - live) < 0.5, "the run gave another picture than the preview had promised"
-    page.screenshot(tmp_path / "applied.png")
 
 
 @RENDERERS
-def test_previews_outlive_a_reload_and_say_when_their_file_is_gone(
-    page: ComfyPage, tmp_path: Path, modern: bool
-) -> None:
+def test_previews_outlive_a_reload_and_say_when_their_file_is_gone(page: ComfyPage, modern: bool) -> None:
     start(page, modern=modern, seed=821 + modern)
     before = face(page, TUNE, applied)
     page.set_widget(TUNE, "contrast", 9.0)
@@ -113,11 +106,10 @@ def test_previews_outlive_a_reload_and_say_when_their_file_is_gone(
     page.page.evaluate("() => window.app.graph.clear()")
     page.load(graph)
     face(page, TUNE, lambda found: "Run once" in found["note"])
-    page.screenshot(tmp_path / "gone.png")
 
 
 @RENDERERS
-def test_answers_are_compared_on_the_node(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_answers_are_compared_on_the_node(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     page.page.evaluate(
         """(text) => {
@@ -144,4 +136,3 @@ def test_answers_are_compared_on_the_node(page: ComfyPage, tmp_path: Path, moder
         ["plain", f"It is <b>red</b> {modern}.", ["red"]],
         ["prompted", f"It is <b>blue</b> {modern}.", ["blue"]],
     ]
-    page.screenshot(tmp_path / "compared.png")

@@ -1,7 +1,6 @@
 """Stop, ComfyUI's memory management and the import of the pack, in a real server."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -11,8 +10,10 @@ from typing import Any
 import pytest
 from pack.tests.e2e import prompts
 from pack.tests.e2e import server as servers
-from pack.tests.e2e.conftest import DEEP, TINY, make_picture
+from pack.tests.e2e.conftest import DEEP, TINY, TINY_LVLM
 from pack.tests.e2e.server import Server
+from pack.tests.promised import schemas
+from pack.tools.benchmarks import host_memory
 
 pytestmark = pytest.mark.host
 
@@ -29,10 +30,10 @@ def wait_for(condition, seconds: float = 20.0) -> bool:
 
 
 def test_stop_ends_a_long_heatmap_within_a_second(comfyui: Server) -> None:
-    seconds = []
-    for attempt in range(3):  # the quickest counts: what else this machine does is not ours
+    seconds: list[float] = []
+    while len(seconds) < 3 and not any(each < 1.0 for each in seconds):  # what else this machine does is not ours
         graph = {
-            "pictures": prompts.pictures(400, seed=attempt),
+            "pictures": prompts.pictures(400, seed=len(seconds)),
             "clip": prompts.load_clip(DEEP),
             "heatmap": prompts.heatmap("clip", "pictures"),
             "mask": prompts.tune("heatmap"),
@@ -89,31 +90,33 @@ def test_import_is_quick_and_light(comfyui: Server, tmp_path: Path) -> None:
     """
     home = servers.find_comfyui()
     script = Path(__file__).with_name("measure_import.py")
-    command = [sys.executable, str(script), str(home), str(servers.ROOT)]
-    compiled = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    command = [sys.executable, str(script), str(home), str(servers.ROOT), str(tmp_path)]
     runs: list[dict[str, Any]] = []
-    while len(runs) < 3 and not any(run["seconds"] < 0.5 for run in runs[1:]):  # the first one compiles
-        runs.append(json.loads(subprocess.check_output(command, cwd=comfyui.base, env=compiled)))
-    assert all(run["nodes"] == 14 for run in runs)
+    while len(runs) < 3 and not any(run["seconds"] < 0.5 for run in runs):
+        runs.append(json.loads(subprocess.check_output(command, cwd=comfyui.base)))
+    assert all(run["nodes"] == len(schemas()) for run in runs)
     assert all(run["new_heavy"] == [] for run in runs)
     assert min(run["seconds"] for run in runs) < 0.5, runs
 
 
-def test_downloads_can_be_ruled_out(tmp_path: Path) -> None:
-    reason = servers.why_not()
-    if reason is not None:
-        pytest.skip(f"NOT RUN: {reason}")
-    make_picture(tmp_path / "input" / "picture.png")
-    graph = prompts.quick_start("ViT-B-32/openai")
-    graph["clip"]["inputs"]["allow_download"] = True
-    options = {"ATTENTION_PROMPTING_NO_DOWNLOADS": "1", "HF_HUB_OFFLINE": "0"}
-    with servers.started(tmp_path, log=tmp_path / "server.log", environment=options) as server:
-        run = server.run(graph)
-    assert run.ending == "execution_error"
-    assert "ATTENTION_PROMPTING_NO_DOWNLOADS" in run.message
+@pytest.mark.parametrize(("kind", "model"), [("clip", TINY), ("lvlm", TINY_LVLM), ("explain", TINY_LVLM)])
+def test_runs_leave_nothing_behind(comfyui: Server, kind: str, model: str) -> None:
+    """No model once all is freed, and less than a picture of tensors. `make soak` watches the memory of many runs."""
+
+    def run_and_free(numbers: range) -> dict[str, Any]:
+        for number in numbers:
+            run = comfyui.run(host_memory.graph(prompts, kind, model, f"red square number {number}"))
+            assert run.ending == "execution_success", run.refused or run.error
+        comfyui.free()
+        assert wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0), "a model is left"
+        return comfyui.get("/probe/memory")
+
+    first = run_and_free(range(2))
+    after = run_and_free(range(2, 8))
+    assert after["tensor_bytes"] < first["tensor_bytes"] + 2_000, (first, after)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["clip", "lvlm"])
 def test_freeing_gives_the_memory_of_a_large_model_back(tmp_path: Path, kind: str) -> None:
     report = run_benchmark(tmp_path, "free", "--kind", kind)
@@ -122,7 +125,7 @@ def test_freeing_gives_the_memory_of_a_large_model_back(tmp_path: Path, kind: st
     assert min(report["share_given_back"]) >= 0.9, report
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["clip", "lvlm", "explain"])
 def test_queued_runs_do_not_grow(tmp_path: Path, kind: str) -> None:
     """A shortened form of the benchmark; the bar itself is for 200 runs."""

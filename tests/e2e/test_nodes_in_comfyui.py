@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import urllib.parse
 from typing import Any
 
@@ -9,17 +10,14 @@ import pytest
 from pack.tests.e2e import prompts
 from pack.tests.e2e.conftest import TINY, TINY_LVLM
 from pack.tests.e2e.server import Run, Server
+from pack.tests.promised import schemas, some_choices
 from PIL import Image
 
 pytestmark = pytest.mark.host
 
-STYLES: list[dict[str, Any]] = [
-    {"style": "fade to grey", "style__level": 128, "style__rounding": "truncate"},
-    {"style": "fade to colour", "style__colour": "#00ff00"},
-    {"style": "blur", "style__radius": 4.0},
-    {"style": "desaturate"},
-    {"style": "heat colours", "style__colormap": "turbo", "style__opacity": 0.5, "style__weighted": True},
-    {"style": "outline", "style__colour": "#ff0000", "style__width": 2, "style__threshold": 0.5},
+STYLES = [
+    {name if name == "style" else f"style__{name}": value for name, value in style.items()}
+    for style in some_choices("AttnPromptOverlay", "style", random.Random(2))
 ]
 
 
@@ -42,22 +40,7 @@ def saved_pictures(server: Server, run: Run, node: str) -> list[Image.Image]:
 def test_nodes_are_offered_with_help_and_a_list_of_models(comfyui: Server) -> None:
     known = comfyui.get("/object_info")
     own = {name for name in known if name.startswith("AttnPrompt")}
-    assert own == {
-        "AttnPromptLoadCLIP",
-        "AttnPromptLoadLVLM",
-        "AttnPromptConnectServer",
-        "AttnPromptCLIPHeatmap",
-        "AttnPromptLVLMHeatmap",
-        "AttnPromptAsk",
-        "AttnPromptExplain",
-        "AttnPromptCompareAnswers",
-        "AttnPromptTuneMask",
-        "AttnPromptOverlay",
-        "AttnPromptCombineHeatmaps",
-        "AttnPromptFindRegions",
-        "AttnPromptView",
-        "AttnPromptDemoScene",
-    }
+    assert own == set(schemas())
     options = known["AttnPromptLoadCLIP"]["input"]["required"]["model"][1]["options"]
     assert options[0] == "tiny-clip"
     assert TINY in options

@@ -1,7 +1,6 @@
 """The viewer on real pages, in both renderers: what a user sees, points at and drags."""
 
 import itertools
-from pathlib import Path
 
 import pytest
 from pack.tests.e2e.browser import RENDERERS, ComfyPage
@@ -13,6 +12,7 @@ pytestmark = pytest.mark.host
 COUNT_FRAMES = """() => {
     const ask = window.requestAnimationFrame;
     window.askedFor = [];
+    window.stopCounting = () => Object.assign(window, { requestAnimationFrame: ask });
     window.requestAnimationFrame = (callback) => {
         const where = new Error().stack;
         if (/attention[-_]prompting/.test(where)) window.askedFor.push(where);
@@ -22,16 +22,14 @@ COUNT_FRAMES = """() => {
 
 
 @RENDERERS
-def test_words_have_maps_of_their_own(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_words_have_maps_of_their_own(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     ids = clip_graph(page, seed=31 + modern)
     face = Face(page, ids["view"])
     assert face.element.locator(".ap-note").text_content() == "Run to see the map."
-    page.screenshot(tmp_path / "before.png")
     page.page.evaluate(COUNT_FRAMES)
     page.run()
     face.wait()
-    page.screenshot(tmp_path / "ran.png")
     assert face.shown == QUERY
     assert face.element.locator(".ap-chip").all_text_contents() == list(dict.fromkeys(QUERY.split()))
     whole = face.pixels()
@@ -40,7 +38,6 @@ def test_words_have_maps_of_their_own(page: ComfyPage, tmp_path: Path, modern: b
     assert face.shown == "star"
     star = face.pixels()
     assert star != whole
-    page.screenshot(tmp_path / "hover.png")
     page.page.mouse.move(5, 500)
     assert face.pixels() == whole
 
@@ -52,14 +49,14 @@ def test_words_have_maps_of_their_own(page: ComfyPage, tmp_path: Path, modern: b
     assert face.pressed() == ["star", "circle"]
     assert face.shown == "star + circle"
     assert face.pixels() not in (star, whole)
-    page.screenshot(tmp_path / "pinned.png")
     face.element.locator(".ap-clear").click()
     assert (face.pressed(), face.pixels()) == ([], whole)
+    page.page.evaluate("() => window.stopCounting()")
     assert page.page.evaluate("() => window.askedFor") == []
 
 
 @RENDERERS
-def test_the_picture_answers_the_pointer(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_the_picture_answers_the_pointer(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     ids = clip_graph(page, seed=190)  # one star, and it is red
     page.run()
@@ -71,7 +68,6 @@ def test_the_picture_answers_the_pointer(page: ComfyPage, tmp_path: Path, modern
     assert 0 <= x < 768
     assert 0 <= y < 512
     assert "star" in face.element.locator('.ap-chip[data-place="1"]').all_text_contents(), "its own word says most"
-    page.screenshot(tmp_path / "pointed.png")
     frame = face.element.locator(".ap-frame").bounding_box()
     for right, down in itertools.product((0.1, 0.35, 0.6, 0.85), (0.2, 0.5, 0.8)):
         page.page.mouse.move(frame["x"] + right * frame["width"], frame["y"] + down * frame["height"])
@@ -84,7 +80,7 @@ def test_the_picture_answers_the_pointer(page: ComfyPage, tmp_path: Path, modern
 
 
 @RENDERERS
-def test_before_and_after(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_before_and_after(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     ids = clip_graph(page, seed=51 + modern)
     page.run()
@@ -97,7 +93,6 @@ def test_before_and_after(page: ComfyPage, tmp_path: Path, modern: bool) -> None
     page.page.mouse.up()
     assert face.view()["split"] == pytest.approx(50, abs=3)
     assert face.style("--split") == f"{face.view()['split']}%"
-    page.screenshot(tmp_path / "split.png")
     face.element.locator(".ap-split").press("ArrowRight")
     assert face.style("--split") == f"{face.view()['split']}%"
     face.element.locator(".ap-opacity").fill("80")
@@ -133,7 +128,7 @@ def test_keys_alone_are_enough(page: ComfyPage, modern: bool) -> None:
 
 
 @RENDERERS
-def test_batches_and_masks(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_batches_and_masks(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     ids = build(
         page,
@@ -167,7 +162,6 @@ def test_batches_and_masks(page: ComfyPage, tmp_path: Path, modern: bool) -> Non
     assert "2 / 2" in pages.text_content()
     assert face.pixels() != first
     assert face.element.locator(".ap-picture").get_attribute("src") != picture
-    page.screenshot(tmp_path / "page.png")
 
     inset = Face(page, ids["heatmap"]).wait()
     height = page.page.evaluate("(id) => window.app.graph.getNodeById(id).size[1]", ids["heatmap"])
@@ -175,4 +169,3 @@ def test_batches_and_masks(page: ComfyPage, tmp_path: Path, modern: bool) -> Non
     assert not inset.element.locator(".ap-frame").is_visible()
     page.page.wait_for_timeout(500)
     assert page.page.evaluate("(id) => window.app.graph.getNodeById(id).size[1]", ids["heatmap"]) < height - 200
-    page.screenshot(tmp_path / "folded.png")

@@ -1,6 +1,6 @@
-"""What a user chose in the viewer is found again: after a change of tab, a reload, a copy, in a subgraph."""
+"""What a user chose in the viewer is found again: after a change of tab, a reload, a copy, in a subgraph.
 
-from pathlib import Path
+What it showed, and whose file is gone, it says."""
 
 import pytest
 from pack.tests.e2e.browser import RENDERERS, ComfyPage
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.host
 
 
 @RENDERERS
-def test_the_view_survives(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_the_view_survives_and_lost_files_say_so(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     ids = clip_graph(page, seed=71 + modern)
     page.run()
@@ -27,14 +27,11 @@ def test_the_view_survives(page: ComfyPage, tmp_path: Path, modern: bool) -> Non
     face = Face(page, ids["view"]).wait()
     assert (face.pressed(), face.pixels()) == (["star"], star), "a change of tab"
 
-    page.page.wait_for_timeout(1500)  # ComfyUI keeps what is on the canvas a moment after it has changed
-    page.open(modern=modern)
-    page.page.wait_for_function("() => window.app.graph.nodes.length === 4")
+    reload(page, nodes=4)
     face = Face(page, ids["view"]).wait()
     assert (face.pressed(), face.pixels()) == (["star"], star), "a reload"
     inset = Face(page, ids["heatmap"]).wait()
     assert inset.shown == QUERY
-    page.screenshot(tmp_path / "reloaded.png")
 
     copy = page.page.evaluate(
         """(id) => {
@@ -54,30 +51,26 @@ def test_the_view_survives(page: ComfyPage, tmp_path: Path, modern: bool) -> Non
     assert other.pressed() == []
     assert face.pressed() == ["star"], "the copy has a view of its own"
 
-
-@RENDERERS
-def test_lost_files_say_so(page: ComfyPage, modern: bool) -> None:
-    page.open(modern=modern)
-    ids = clip_graph(page, seed=81 + modern)
-    page.run()
-    Face(page, ids["view"]).wait()
-    page.page.wait_for_timeout(1500)
     for file in (page.server.base / "temp" / "attention_prompting").iterdir():
         file.unlink()
-    page.open(modern=modern)
-    page.page.wait_for_function("() => window.app.graph.nodes.length === 4")
+    reload(page, nodes=5)
     note = Face(page, ids["view"]).element.locator(".ap-note")
     note.wait_for(state="visible")
     page.page.wait_for_function("(note) => note.textContent.includes('Run once')", arg=note.element_handle())
-
     page.server.free()
     page.run()
     face = Face(page, ids["view"]).wait()
-    assert face.shown == QUERY, "the run wrote the same files anew"
+    assert face.shown == "star", "the run wrote the same files anew"
+
+
+def reload(page: ComfyPage, nodes: int) -> None:
+    page.page.wait_for_timeout(1500)  # ComfyUI keeps what is on the canvas a moment after it has changed
+    page.load_page()
+    page.page.wait_for_function("(count) => window.app.graph.nodes.length === count", arg=nodes)
 
 
 @RENDERERS
-def test_inside_a_subgraph(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_inside_a_subgraph(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     ids = clip_graph(page, seed=91 + modern)
     page.page.evaluate(
@@ -101,4 +94,3 @@ def test_inside_a_subgraph(page: ComfyPage, tmp_path: Path, modern: bool) -> Non
     face = Face(page, inner).wait()
     face.chip("star").hover()
     assert face.shown == "star"
-    page.screenshot(tmp_path / "subgraph.png")

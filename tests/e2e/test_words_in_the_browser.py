@@ -1,16 +1,17 @@
-"""`locales/` in ComfyUI's own page: every name on every node in another language, and tooltips, in both renderers."""
+"""`locales/` in ComfyUI's own page: names on every node, tooltips and help in another language, in both renderers."""
 
 import json
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from pack.tests.e2e.browser import RENDERERS, ComfyPage
-from pack.tests.e2e.server import ROOT
+from pack.tests.e2e.server import ROOT, Server
+from pack.tests.e2e.test_help_in_the_browser import assert_help_shown
 
 pytestmark = pytest.mark.host
 
-QUICK_START = ROOT / "workflows" / "Attention prompt - quick start.json"
+LOCALES = ROOT / "locales"
 OF_THE_HOST = {"control_after_generate"}
 
 # Every node of this pack, and every option of its dynamic combos, as the page names them.
@@ -69,47 +70,67 @@ MIDDLE_OF_WIDGET = """(name) => {
 }"""
 
 
-def open_in(page: ComfyPage, language: str, *, modern: bool) -> dict[str, Any]:
-    """The page in a language, and what `locales/` says in it."""
-    page.open(modern=modern, language=language)
-    return json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
-
-
 def key(name: str) -> str:
     """How `locales/` writes the id of an input."""
     return name.replace(".", "_")
 
 
-@pytest.mark.parametrize("language", ["ja", "zh"])
-def test_every_name_on_a_node_is_translated(page: ComfyPage, tmp_path: Path, language: str) -> None:
-    words = open_in(page, language, modern=True)
+def assert_named(page: ComfyPage, words: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Every name on every node is that of `words`, or the node's own (`known`) where they lack it."""
     shown = page.page.evaluate(NAMES, "AttnPrompt")
-    assert set(shown) == set(words)
+    assert set(shown) == {node for node in known if node.startswith("AttnPrompt")}
     for node, names in shown.items():
-        texts = words[node]
-        assert names["title"] == texts["display_name"]
-        assert names["outputs"] == [output["name"] for output in texts["outputs"].values()], node
+        texts, own = words.get(node, {}), known[node]
+        assert names["title"] == texts.get("display_name", own["display_name"])
+        outputs = texts.get("outputs", {})
+        assert names["outputs"] == [
+            outputs.get(str(number), {}).get("name", name) for number, name in enumerate(own["output_name"])
+        ], node
+        inputs = texts.get("inputs", {})
         for name, label in (*names["inputs"].items(), *names["widgets"].items()):
             if name not in OF_THE_HOST:
-                assert label == texts["inputs"][key(name)]["name"], f"{node}.{name}"
-        later_sockets = {name for name in texts["inputs"] if name[-1].isdigit()}
-        assert set(texts["inputs"]) - later_sockets <= {key(name) for name in names["inputs"]}, node
-    page.load(json.loads(QUICK_START.read_text(encoding="utf-8")))
-    page.page.wait_for_timeout(1500)
-    page.screenshot(tmp_path / f"{language}.png")
+                own_name = offered(own, name).get("display_name", name.split(".")[-1])
+                assert label == inputs.get(key(name), {}).get("name", own_name), f"{node}.{name}"
+        later_sockets = {name for name in inputs if name[-1].isdigit()}
+        assert set(inputs) - later_sockets <= {key(name) for name in names["inputs"]}, node
+
+
+def offered(node: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What ComfyUI's server says of an input that a new node has; nothing of one that appears later."""
+    inputs = {**node["input"].get("required", {}), **node["input"].get("optional", {})}
+    return inputs[name][1] if name in inputs and len(inputs[name]) > 1 else {}
+
+
+def read(language: str) -> dict[str, Any]:
+    return json.loads((LOCALES / language / "nodeDefs.json").read_text(encoding="utf-8"))
+
+
+def test_the_server_offers_every_language(comfyui: Server) -> None:
+    """By the names of their folders, such as "pt-BR", which are the page's own."""
+    offered = comfyui.get("/i18n")
+    for folder in LOCALES.iterdir():
+        words = read(folder.name)
+        assert {node: offered[folder.name]["nodeDefs"].get(node) for node in words} == words
+
+
+def test_english_is_what_the_nodes_say(page: ComfyPage) -> None:
+    page.open(modern=False)
+    assert_named(page, read("en"), page.server.get("/object_info"))
 
 
 @RENDERERS
-def test_tooltips_of_widgets_are_translated(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
-    words = open_in(page, "ja", modern=modern)["AttnPromptOverlay"]["inputs"]
+def test_names_tooltips_and_help_are_translated(page: ComfyPage, modern: bool) -> None:
+    page.open(modern=modern, language="ja")
+    words = read("ja")
+    assert_named(page, words, page.server.get("/object_info"))
     page.page.evaluate(ONE_OVERLAY)
     page.page.wait_for_timeout(1000)
     for name in ("strength", "style.radius"):
-        texts = words[key(name)]
+        texts = words["AttnPromptOverlay"]["inputs"][key(name)]
         page.page.mouse.move(5, 600)
         if modern:
             page.page.locator("[data-node-id]").get_by_text(texts["name"], exact=True).first.hover()
         else:
             page.page.mouse.move(*page.page.evaluate(MIDDLE_OF_WIDGET, name), steps=4)
         page.page.locator("[role=tooltip], .node-tooltip").get_by_text(texts["tooltip"]).first.wait_for(timeout=10_000)
-    page.screenshot(tmp_path / "tooltip.png")
+    assert_help_shown(page, "AttnPromptOverlay", ROOT / "web" / "docs" / "AttnPromptOverlay" / "ja.md")

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,12 +51,11 @@ def run_anew(page: ComfyPage) -> dict[str, Any]:
         (TRUST, {"AttnPromptView", "PreviewAny", "PreviewImage", "AttnPromptCompareAnswers"}),
     ],
 )
-def test_what_ships_runs(page: ComfyPage, tmp_path: Path, name: str, shows: set[str], modern: bool) -> None:
+def test_what_ships_runs(page: ComfyPage, name: str, shows: set[str], modern: bool) -> None:
     workflow = read(name)
     page.open(modern=modern)
     page.load(workflow)
     assert_nothing_missing(page, workflow)
-    page.screenshot(tmp_path / "loaded.png")
     known = page.server.get("/object_info")
     types = {key: kind for key, kind in page.node_types().items() if kind in known}
     outputs = {key for key, kind in types.items() if known[kind]["output_node"]}
@@ -70,11 +68,10 @@ def test_what_ships_runs(page: ComfyPage, tmp_path: Path, name: str, shows: set[
     }
     assert not outputs & cached
     page.wait_until_shown(outputs)
-    page.screenshot(tmp_path / "ran.png")
 
 
 @RENDERERS
-def test_a_warning_is_still_to_be_read_when_the_run_is_over(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
+def test_a_warning_is_still_to_be_read_when_the_run_is_over(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     page.load(read(QUICK_START))
     page.set_widget("AttnPromptCLIPHeatmap", "query", "the red star and the blue circle " * (40 + modern))
@@ -84,21 +81,17 @@ def test_a_warning_is_still_to_be_read_when_the_run_is_over(page: ComfyPage, tmp
     warning = messages.filter(has_text=re.compile("is longer than tiny-clip reads"))
     warning.first.wait_for(timeout=10_000)
     page.page.wait_for_timeout(2000)
-    page.screenshot(tmp_path / "warning.png")
     assert warning.count() == 1, "the nodes behind repeat it"
 
 
 @RENDERERS
-def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, tmp_path: Path, modern: bool) -> None:
-    for name in ALL:
-        pretend_it_was_fetched(read(name), page.server.base / "models")
+def test_links_and_values_are_what_the_nodes_take(page: ComfyPage, modern: bool) -> None:
     page.open(modern=modern)
     known = page.server.get("/object_info")
     for name in ALL:
         workflow = read(name)
         page.load(workflow)
         assert_nothing_missing(page, workflow)
-        page.screenshot(tmp_path / f"{name}.png")
         assert_links_and_values(page.prompt(), workflow, known)
 
 
@@ -122,16 +115,6 @@ def assert_links_and_values(prompt: Mapping[str, Any], workflow: Mapping[str, An
             else:
                 assert_value(value, *wanted[entry], where=where)
     assert links == len(workflow["links"])
-
-
-def pretend_it_was_fetched(workflow: Mapping[str, Any], models: Path) -> None:
-    """Put an empty file where ComfyUI's own loaders look for what the workflow says is to be fetched."""
-    for node in workflow["nodes"]:
-        for model in node["properties"].get("models", []):
-            if not node["type"].startswith("AttnPrompt"):
-                file = models / model["directory"] / model["name"]
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.touch()
 
 
 def flat_inputs(

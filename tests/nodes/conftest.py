@@ -1,6 +1,7 @@
 """The nodes without a server: on the double of ComfyUI, or in a process of its own on the real one.
 
-`test_double.py` runs this folder a second time with ATTENTION_PROMPTING_TEST_HOST=real wherever a ComfyUI is found.
+`test_double.py` runs what is marked `both_hosts` a second time with ATTENTION_PROMPTING_TEST_HOST=real wherever a
+ComfyUI is found: tests of what the host does, not of what the library computes.
 """
 
 import asyncio

@@ -13,6 +13,7 @@ def answers(*texts: list[str]) -> dict[str, Any]:
     return {f"answer{number}": text for number, text in enumerate(texts)}
 
 
+@pytest.mark.both_hosts
 def test_answers_are_compared_under_their_names(run: Run) -> None:
     result = run(NODE, names="plain, prompted", answers=answers(["It is red."], ["It is blue."]))
     assert result.args[0] == ["plain: It is [red].\n\nprompted: It is [blue]."]

@@ -9,9 +9,9 @@ from pack.api_core.errors import InvalidInput
 
 @pytest.fixture
 def convert(nodes: Any) -> Any:
-    import pack.nodes.convert
+    import pack.nodes.comfy_types
 
-    return pack.nodes.convert
+    return pack.nodes.comfy_types
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -35,20 +35,9 @@ def test_what_is_no_image(convert: Any, shape: tuple[int, ...]) -> None:
         convert.to_pictures(torch.rand(shape))
 
 
-@pytest.mark.parametrize("shape", [(5, 7), (1, 5, 7), (1, 1, 5, 7), (1, 5, 7, 1)])
-def test_every_shape_of_mask(convert: Any, shape: tuple[int, ...]) -> None:
-    assert convert.to_mask_batch(torch.rand(shape)).shape == (1, 5, 7)
-
-
-@pytest.mark.parametrize("shape", [(5,), (2, 3, 5, 7), (0, 5, 7)])
-def test_what_is_no_mask(convert: Any, shape: tuple[int, ...]) -> None:
-    with pytest.raises(InvalidInput, match="mask"):
-        convert.to_mask_batch(torch.rand(shape))
-
-
 def test_sizes_that_do_not_stack_are_named(convert: Any) -> None:
     with pytest.raises(InvalidInput, match="4 x 5, 6 x 5"):
-        convert.stacked([torch.rand(6, 5), torch.rand(4, 5)], "Masks")
+        convert.to_batch([torch.rand(6, 5), torch.rand(4, 5)], "Masks")
 
 
 @pytest.mark.parametrize(("text", "layer"), [("auto", None), (" AUTO ", None), ("", None), ("-2", -2), ("+3", 3)])
@@ -60,18 +49,6 @@ def test_layer(convert: Any, text: str, layer: int | None) -> None:
 def test_layer_that_is_none(convert: Any, text: str) -> None:
     with pytest.raises(InvalidInput, match="whole number"):
         convert.to_layer(text)
-
-
-def test_words(convert: Any) -> None:
-    assert convert.to_words(" red, car ,, ") == ("red", "car")
-    assert convert.to_words("") == ()
-
-
-def test_colors(convert: Any) -> None:
-    assert convert.to_color("#ff0080") == pytest.approx((1.0, 0.0, 128 / 255))
-    assert convert.to_color("fff") == (1.0, 1.0, 1.0)
-    with pytest.raises(InvalidInput, match="#rrggbb"):
-        convert.to_color("red")
 
 
 def pictures(count: int, height: int = 5, width: int = 7, channels: int = 3) -> torch.Tensor:
@@ -130,19 +107,19 @@ class TestCases:
 
 
 def test_a_setting_is_one_value(convert: Any) -> None:
-    assert convert.only([5], "seed") == 5
-    assert convert.only(["a", "a"], "template") == "a"
+    assert convert.single_value([5], "seed") == 5
+    assert convert.single_value(["a", "a"], "template") == "a"
     with pytest.raises(InvalidInput, match="seed is one setting for all cases, and got 2"):
-        convert.only([1, 2], "seed")
+        convert.single_value([1, 2], "seed")
     with pytest.raises(InvalidInput, match="seed is one"):
-        convert.only([], "seed")
-    assert convert.only_each({"decoding": ["sample"], "top_p": [0.5]}) == {"decoding": "sample", "top_p": 0.5}
-    assert convert.only_each({"decoding": ["sample"], "top_p": None}) == {"decoding": "sample"}
-    assert convert.only_each(None) == {}
+        convert.single_value([], "seed")
+    assert convert.single_values({"decoding": ["sample"], "top_p": [0.5]}) == {"decoding": "sample", "top_p": 0.5}
+    assert convert.single_values({"decoding": ["sample"], "top_p": None}) == {"decoding": "sample"}
+    assert convert.single_values(None) == {}
 
 
 def test_an_empty_text_is_none(convert: Any) -> None:
-    assert convert.written_or_none(["a", " "]) == ["a", None]
+    assert convert.blank_to_none(["a", " "]) == ["a", None]
 
 
 @pytest.mark.parametrize(("text", "layers"), [("auto", None), ("", None), ("3", (3,)), ("-1, 12 ,", (-1, 12))])

@@ -1,7 +1,8 @@
-"""The double is like the real ComfyUI, and the nodes are tested on the real one too wherever there is one."""
+"""The double is like the real ComfyUI, and what depends on it is tested on the real one too wherever there is one."""
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from pack.tests import comfy_double
 from pack.tests.e2e.server import why_not
 from pack.tests.nodes.conftest import HOST_VARIABLE, ON_REAL_HOST
 
-ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parents[1]
 
 
 def parameters(function: object) -> list[str]:
@@ -20,17 +22,20 @@ def parameters(function: object) -> list[str]:
 
 @pytest.mark.host
 @pytest.mark.skipif(ON_REAL_HOST, reason="this is that run")
-def test_nodes_pass_on_the_real_comfyui_too() -> None:
+def test_what_depends_on_the_host_passes_on_the_real_comfyui_too() -> None:
+    """Folders, memory, Stop, progress, schemas. Every node is also run in a real server: tests/e2e."""
     reason = why_not()
     if reason is not None:
         pytest.skip(f"NOT RUN: {reason}")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(ROOT / "tests" / "nodes")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "both_hosts", str(FOLDER)]
     result = subprocess.run(
         command, cwd=ROOT, env={**os.environ, HOST_VARIABLE: "real"}, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
+    assert int(re.search(r"(\d+) passed", result.stdout)[1]) > 50
 
 
+@pytest.mark.both_hosts
 @pytest.mark.skipif(not ON_REAL_HOST, reason="only a real ComfyUI has signatures to compare with")
 class TestAgainstTheRealOne:
     @pytest.mark.parametrize("name", comfy_double.WIDGETS)

@@ -3,17 +3,22 @@
 import gc
 import importlib
 import json
+import random
+import shutil
 import weakref
 from typing import Any
 
 import pytest
 import torch
-from pack.api_core.errors import InvalidInput, ModelNotFound
+from pack.api_core.errors import DownloadFailed, InvalidInput, ModelNotFound
+from pack.api_core.models.catalog import TRANSFORMERS_CLASSES
 from pack.tests.nodes.conftest import HEATMAP, MASK, REGIONS, TINY, Run
+from pack.tests.promised import some_choices
 
 Image = torch.Tensor
 
 
+@pytest.mark.both_hosts
 def test_a_batch_keeps_every_picture(run: Run, clip: Any, heatmap: Any, image: Image) -> None:
     assert len(heatmap) == 3
     assert {picture.size for picture in heatmap.pictures} == {(40, 56)}
@@ -70,6 +75,7 @@ def test_words_choose_maps(run: Run, heatmap: Any) -> None:
     assert not torch.equal(red, square)
 
 
+@pytest.mark.both_hosts
 def test_flat_map_warns(run: Run, clip: Any, image: Image, caplog: pytest.LogCaptureFixture) -> None:
     settings = {**HEATMAP, "method": "patch similarity"}
     (heatmap,) = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **settings).args
@@ -79,18 +85,10 @@ def test_flat_map_warns(run: Run, clip: Any, image: Image, caplog: pytest.LogCap
     assert "contrast 0" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "style",
-    [
-        {"style": "fade to grey", "level": 255, "rounding": "truncate"},
-        {"style": "fade to colour", "colour": "#00ff00"},
-        {"style": "blur", "radius": 3.0},
-        {"style": "desaturate"},
-        {"style": "heat colours", "colormap": "turbo", "opacity": 0.4, "weighted": True},
-        {"style": "outline", "colour": "#ff0000", "width": 2, "threshold": 0.5},
-    ],
-    ids=lambda style: style["style"],
-)
+STYLES = some_choices("AttnPromptOverlay", "style", random.Random(1))
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style["style"])
 def test_every_style_changes_the_picture(run: Run, image: Image, style: dict[str, Any]) -> None:
     mask = torch.zeros(1, 40, 56)
     mask[:, 10:20, 10:20] = 1
@@ -136,6 +134,7 @@ def test_regions_of_a_batch(run: Run) -> None:
     assert [tuple(mask.shape) for mask in crop_masks] == [(1, 15, 20), (1, 5, 5)]
 
 
+@pytest.mark.both_hosts
 def test_regions_without_a_picture_block_the_crop_only(run: Run) -> None:
     bboxes, points, crop, crop_mask = run("AttnPromptFindRegions", mask=two_squares(), **REGIONS).args
     assert [len(found) for found in bboxes] == [2, 0]
@@ -154,6 +153,7 @@ def test_one_mask_serves_all_pictures(run: Run) -> None:
         run("AttnPromptFindRegions", mask=two_squares(), image=image, **REGIONS)
 
 
+@pytest.mark.both_hosts
 def test_nothing_found_blocks_both_crops(run: Run) -> None:
     image, mask = torch.rand(2, 40, 56, 3), torch.zeros(2, 40, 56)
     bboxes, points, crop, crop_mask = run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS).args
@@ -163,6 +163,7 @@ def test_nothing_found_blocks_both_crops(run: Run) -> None:
     assert "threshold" in crop_mask.message
 
 
+@pytest.mark.both_hosts
 @pytest.mark.parametrize("kind", ["heatmap", "mask"])
 def test_view_shows_every_picture(run: Run, heatmap: Any, image: Image, kind: str) -> None:
     shown = heatmap if kind == "heatmap" else torch.rand(3, 40, 56)
@@ -179,6 +180,7 @@ def test_view_refuses_another_batch(run: Run, heatmap: Any, image: Image) -> Non
         run("AttnPromptView", image=image[:2], map=heatmap)
 
 
+@pytest.mark.both_hosts
 class TestLoading:
     def test_two_loaders_share_a_model(self, run: Run, clip: Any) -> None:
         (again,) = run("AttnPromptLoadCLIP", model=TINY, precision="fp32", allow_download=True).args
@@ -198,10 +200,27 @@ class TestLoading:
         with pytest.raises(InvalidInput, match="Load CLIP"):
             run("AttnPromptLoadCLIP", model=name, precision="fp32", allow_download=True)
 
+    @pytest.mark.parametrize("kind", [*TRANSFORMERS_CLASSES, "bert"])
+    def test_folders_of_every_kind_that_can_be_loaded_are_offered(self, classes: Any, models: Any, kind: str) -> None:
+        folder = models / "clip_vision" / f"of-{kind}"
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({"model_type": kind}))
+        (offered,) = [
+            given.options for given in classes["AttnPromptLoadCLIP"].define_schema().inputs if given.id == "model"
+        ]
+        shutil.rmtree(folder)
+        assert (f"clip_vision/of-{kind}" in offered) is (kind != "bert")
+
     def test_downloads_are_off_unless_asked_for(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         with pytest.raises(ModelNotFound, match="allow_download"):
             run("AttnPromptLoadCLIP", model="ViT-B-32/openai", precision="fp32", allow_download=False)
+
+    def test_downloads_can_be_ruled_out(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ATTENTION_PROMPTING_NO_DOWNLOADS", "1")
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        with pytest.raises(DownloadFailed, match="ATTENTION_PROMPTING_NO_DOWNLOADS"):
+            run("AttnPromptLoadCLIP", model="ViT-B-32/openai", precision="fp32", allow_download=True)
 
     def test_replaced_files_are_another_model(self, classes: Any, models: Any) -> None:
         node = classes["AttnPromptLoadCLIP"]
@@ -212,6 +231,7 @@ class TestLoading:
         assert node.fingerprint_inputs(model="tiny-clip") == node.fingerprint_inputs(model="tiny-clip")
 
 
+@pytest.mark.both_hosts
 class TestOnDevice:
     def test_weights_moved_inside_inference_mode_are_made_ordinary(self, run: Run, clip: Any, nodes: Any) -> None:
         from pack.nodes import host
@@ -267,6 +287,7 @@ def letters(texts: list[str], context_length: int) -> torch.Tensor:
     return torch.tensor([row + [1] * (context_length - len(row)) for row in rows])
 
 
+@pytest.mark.both_hosts
 def test_towers_that_need_gradients_work_inside_inference_mode(run: Run, nodes: Any, image: Image) -> None:
     """SigLIP's heads are read through a Jacobian, while nodes execute where autograd is off."""
     transformers = pytest.importorskip("transformers")

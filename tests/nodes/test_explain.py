@@ -49,6 +49,7 @@ def previews(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return shown
 
 
+@pytest.mark.both_hosts
 def test_a_batch_of_three_gives_three_of_everything(run: Run, lvlm: Any, image: Image) -> None:
     heatmap, reports, curves = run("AttnPromptExplain", lvlm=lvlm, image=image, **GIVEN).args
     assert [picture.size for picture in heatmap.pictures] == [(40, 56)] * 3
@@ -114,6 +115,7 @@ def test_widgets_that_come_and_go_are_the_last_ones_on_the_page(classes: dict[st
     assert sorted(inputs, key=lambda given: bool(given.optional))[-1].id == "method"
 
 
+@pytest.mark.both_hosts
 def test_the_map_so_far_is_shown_on_the_picture(run: Run, lvlm: Any, image: Image, previews: list[Any]) -> None:
     run("AttnPromptExplain", lvlm=lvlm, image=image[:2], **{**GIVEN, "method": QUICK_IGOS})
     assert len(previews) >= 4
@@ -129,6 +131,7 @@ def test_a_large_picture_is_shown_small(nodes: Any, previews: list[Any]) -> None
     assert shown.width * shown.height <= 512 * 512
 
 
+@pytest.mark.both_hosts
 def test_pictures_that_come_quickly_are_not_all_drawn(nodes: Any, previews: list[Any]) -> None:
     from pack.nodes import host
 
@@ -145,6 +148,7 @@ def hooks(lvlm: Any) -> int:
     return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in lvlm.model.module.modules())
 
 
+@pytest.mark.both_hosts
 def test_stop_in_the_middle_leaves_the_model_as_it_was(
     run: Run, lvlm: Any, image: Image, previews: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +175,7 @@ def test_stop_in_the_middle_leaves_the_model_as_it_was(
     assert run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **ASK).args[0] == before
 
 
+@pytest.mark.both_hosts
 def test_weights_moved_inside_inference_mode_are_no_obstacle(run: Run, lvlm: Any, image: Image) -> None:
     """Design decision 5; a change of type stands in for a change of device."""
     with torch.inference_mode():
@@ -181,6 +186,7 @@ def test_weights_moved_inside_inference_mode_are_no_obstacle(run: Run, lvlm: Any
     assert heatmap.pictures[0].parts["importance"][0].values.std() > 0
 
 
+@pytest.mark.both_hosts
 def test_room_is_asked_for_gradients(run: Run, lvlm: Any, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     management = importlib.import_module("comfy.model_management")
     asked: list[int] = []
@@ -198,6 +204,7 @@ def test_room_is_asked_for_gradients(run: Run, lvlm: Any, image: Image, monkeypa
     assert explaining > answering
 
 
+@pytest.mark.both_hosts
 def test_an_answer_that_needs_no_picture_is_warned_of(run: Run, lvlm: Any, warnings: list[str]) -> None:
     grey = torch.full((2, 40, 56, 3), 0.5)
     heatmap, reports, curves = run("AttnPromptExplain", lvlm=lvlm, image=grey, **{**GIVEN, "words": ""}).args
@@ -208,6 +215,7 @@ def test_an_answer_that_needs_no_picture_is_warned_of(run: Run, lvlm: Any, warni
     assert "without the picture" in warnings[0]
 
 
+@pytest.mark.both_hosts
 def test_model_dies_after_it_was_explained(run: Run, image: Image) -> None:
     (loaded,) = run("AttnPromptLoadLVLM", **{**LVLM, "model": TINY_LVLM, "precision": "fp32", "max_pixels": 8}).args
     run("AttnPromptExplain", lvlm=loaded, image=image[:1], **{**GIVEN, "method": QUICK_IGOS})

@@ -16,7 +16,7 @@ from PIL import Image
 
 @pytest.fixture
 def faces(nodes: Any) -> Any:
-    return importlib.import_module("pack.nodes.faces")
+    return importlib.import_module("pack.nodes.ui_files")
 
 
 def file_of(models: Path, named: dict[str, str]) -> Path:
@@ -100,6 +100,7 @@ def test_masks_are_made_smaller(faces: Any) -> None:
     assert floats[35:].reshape(512, 256)[:, 127:129].tolist() == [[0, 1]] * 512
 
 
+@pytest.mark.both_hosts
 def test_heatmap_nodes_leave_files(run: Run, clip: Any, lvlm: Any, models: Path) -> None:
     image = torch.rand(2, 700, 1400, 3, generator=torch.Generator().manual_seed(5))
     seen = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **HEATMAP)
@@ -127,6 +128,7 @@ def test_heatmap_nodes_leave_files(run: Run, clip: Any, lvlm: Any, models: Path)
     assert len(read(file_of(models, left["heatmap"]).read_bytes())[0]["pictures"]) == 2
 
 
+@pytest.mark.both_hosts
 def test_view_leaves_what_it_shows(run: Run, heatmap: Any, image: torch.Tensor, models: Path) -> None:
     (left,) = run("AttnPromptView", image=image, map=heatmap).ui["attention_prompting"]
     assert set(left) == {"heatmap", "pictures"}
@@ -140,18 +142,18 @@ def test_view_leaves_what_it_shows(run: Run, heatmap: Any, image: torch.Tensor, 
 
 
 def test_a_long_batch_is_cut(faces: Any) -> None:
-    (left,) = faces.entry(pictures=[torch.rand(4, 4, 3)] * 70)[faces.KEY]
+    (left,) = faces.ui_entry(pictures=[torch.rand(4, 4, 3)] * 70)[faces.KEY]
     assert len(left["pictures"]) == faces.MOST_PICTURES
     assert left["count"] == 70
 
 
-def test_files_used_longest_ago_make_room(faces: Any, tmp_path: Path) -> None:
+def test_files_used_longest_ago_evict_oldest(faces: Any, tmp_path: Path) -> None:
     for age, name in enumerate(("new", "older", "oldest")):
         (tmp_path / name).write_bytes(bytes(100))
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
-    faces.make_room(tmp_path, 250)
+    faces.evict_oldest(tmp_path, 250)
     assert {path.name for path in tmp_path.iterdir()} == {"new", "older"}
-    faces.make_room(tmp_path, 200)
+    faces.evict_oldest(tmp_path, 200)
     assert len(list(tmp_path.iterdir())) == 2
 
 

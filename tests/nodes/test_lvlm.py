@@ -17,6 +17,7 @@ Image = torch.Tensor
 QUESTION = "what color is the star?"
 
 
+@pytest.mark.both_hosts
 class TestLoading:
     def test_two_loaders_share_a_model(self, run: Run, lvlm: Any) -> None:
         (again,) = run("AttnPromptLoadLVLM", **{**LVLM, "model": TINY_LVLM, "allow_download": True}).args
@@ -145,9 +146,10 @@ class TestAsk:
         (mask,) = run("AttnPromptTuneMask", heatmap=blind, **MASK).args
         assert mask.shape == image.shape[:3]
 
+    @pytest.mark.both_hosts
     def test_image_tokens_without_a_place_are_said_to_have_none(self, nodes: Any) -> None:
         from pack.api_core.answering import Answer, AvisC
-        from pack.api_core.answering.calibrated.blind_tokens import find_blind_tokens
+        from pack.api_core.answering.contrastive.blind_tokens import find_blind_tokens
         from pack.nodes.ask import to_blind_tokens
 
         found = find_blind_tokens({0: torch.rand(9)}, 0.5, 1.0)
@@ -156,13 +158,14 @@ class TestAsk:
 
     def test_decodings_have_the_librarys_defaults(self, nodes: Any) -> None:
         from pack.api_core.answering import DECODINGS
-        from pack.nodes.decodings import OPTIONS, to_decoding
+        from pack.nodes.ask import CHOICES, to_decoding
+        from pack.nodes.widgets import default_values
 
-        assert list(OPTIONS) == [kind.name for kind in DECODINGS]
-        for kind in DECODINGS:
-            shown = {given.id: [given.default] for given in OPTIONS[kind.name]()}
-            assert to_decoding({"decoding": [kind.name], **shown}, 0) == kind.settings()
-            assert to_decoding({"decoding": [kind.name]}, 0) == kind.settings()
+        assert list(CHOICES) == [decoding.name for decoding in DECODINGS]
+        for decoding in DECODINGS:
+            shown = {name: [value] for name, value in default_values(decoding.settings()).items()}
+            assert to_decoding({"decoding": [decoding.name], **shown}, 0) == decoding()
+            assert to_decoding({"decoding": [decoding.name]}, 0) == decoding()
 
     @pytest.mark.parametrize("decoding", [None, {}, {"decoding": "beam"}])
     def test_unknown_decoding_is_named(self, run: Run, lvlm: Any, image: Image, decoding: Any) -> None:
@@ -193,6 +196,7 @@ class TestAsk:
         with pytest.raises(InvalidInput, match="NaN"):
             run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **ASK)
 
+    @pytest.mark.both_hosts
     def test_stop_ends_an_answer_within_a_token(
         self, run: Run, lvlm: Any, image: Image, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -219,6 +223,7 @@ class TestAsk:
             run("AttnPromptAsk", model=lvlm, image=image[:1], question=QUESTION, **given)
         assert len(seen) == 3
 
+    @pytest.mark.both_hosts
     def test_stop_before_the_first_token(self, run: Run, lvlm: Any, image: Image) -> None:
         management = importlib.import_module("comfy.model_management")
         management.interrupt_current_processing(True)
@@ -266,6 +271,7 @@ class TestLVLMHeatmap:
         empty = run("AttnPromptLVLMHeatmap", lvlm=lvlm, image=image, question=QUESTION, answer=" ", **LVLM_HEATMAP)
         assert empty.args[1] == own
 
+    @pytest.mark.both_hosts
     def test_stop_ends_a_heatmap(self, run: Run, lvlm: Any, image: Image) -> None:
         management = importlib.import_module("comfy.model_management")
         management.interrupt_current_processing(True)
@@ -308,6 +314,7 @@ class TestLVLMHeatmap:
             )
 
 
+@pytest.mark.both_hosts
 class TestServers:
     def test_profiles_are_offered_and_one_s_own_come_first(self, classes: dict[str, Any], servers: Path) -> None:
         assert offered_profiles(classes)[:3] == ["vllm", "sglang", "ollama"]

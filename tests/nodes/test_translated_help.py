@@ -1,4 +1,7 @@
-"""Help pages in other languages have the parts of the English one, and names as the page has them in that language."""
+"""Help pages in other languages.
+
+At a release they have the parts of the English one, and names as the page has them in that language.
+"""
 
 import re
 from collections.abc import Iterator
@@ -22,25 +25,27 @@ def names(texts: dict[str, Any]) -> Iterator[str]:
         yield re.sub(r" ?\d+$", "", part["name"])
 
 
+def test_each_is_of_a_node_and_a_language() -> None:
+    assert {f"{path.parent.name}.md" for path in PAGES} <= {path.name for path in DOCS.glob("*.md")}
+    assert {path.stem for path in PAGES} <= set(locales.LANGUAGES) - {locales.SOURCE}
+
+
+@pytest.mark.release
 @pytest.mark.parametrize("path", PAGES, ids=[f"{path.parent.name}-{path.stem}" for path in PAGES])
 class TestTranslatedPage:
-    def test_is_of_a_node_and_a_language(self, path: Path) -> None:
-        assert (DOCS / f"{path.parent.name}.md").is_file()
-        assert path.stem in set(locales.LANGUAGES) - {locales.SOURCE}
-
     def test_names_every_input_and_output_as_the_node_does(self, path: Path) -> None:
         texts, page = locales.read(path.stem)[path.parent.name], path.read_text(encoding="utf-8")
         assert page.startswith(f"# {texts['display_name']}\n")
         missing = [name for name in names(texts) if f"**{name}**" not in page]
         assert not missing
 
-    def test_names_the_nodes_that_the_english_page_names(self, path: Path) -> None:
-        page = path.read_text(encoding="utf-8")
-        english, translated = locales.read(locales.SOURCE), locales.read(path.stem)
+    def test_names_the_nodes_that_the_english_page_names(self, classes: dict[str, Any], path: Path) -> None:
+        page, translated = path.read_text(encoding="utf-8"), locales.read(path.stem)
         source = (DOCS / f"{path.parent.name}.md").read_text(encoding="utf-8")
-        for node, texts in english.items():
-            if f"**{texts['display_name']}**" in source:
-                assert f"**{translated[node]['display_name']}**" in page, texts["display_name"]
+        for node, shown in classes.items():
+            title = shown.define_schema().display_name
+            if f"**{title}**" in source:
+                assert f"**{translated[node]['display_name']}**" in page, title
 
     def test_has_the_parts_of_the_english_page(self, path: Path) -> None:
         page = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-/** A file as nodes/faces.py writes it. */
+/** A file as nodes/ui_files.py writes it. */
 export function fileOf(header, floats) {
   let text = JSON.stringify(header);
   let bytes = new TextEncoder().encode(text);

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { api } from "../../../scripts/api.js";
-import { tuneLive } from "../../web/modules/live_tuning.mjs";
+import { overlayLive, tuneLive } from "../../web/modules/live_tuning.mjs";
 
 const SETTINGS = {
   contrast: -1, smoothing: 0, interpolation: "bilinear", words: "", threshold: 0, grow: 0, invert: false,
@@ -28,6 +28,17 @@ function file() {
   return bytes.buffer;
 }
 
+function makeNode() {
+  return {
+    inputs: [],
+    size: [300, 200],
+    widgets: Object.entries(SETTINGS).map(([name, value]) => ({ name, value, options: {} })),
+    addDOMWidget: (name, type, element) => document.body.appendChild(element) && { name },
+    computeSize: () => [300, 200],
+    setSize() {},
+  };
+}
+
 beforeEach(() => {
   document.body.replaceChildren();
   painted = [];
@@ -37,14 +48,7 @@ beforeEach(() => {
     }
   };
   HTMLCanvasElement.prototype.getContext = () => ({ putImageData: ({ data }) => painted.push([...data]) });
-  node = {
-    inputs: [],
-    size: [300, 200],
-    widgets: Object.entries(SETTINGS).map(([name, value]) => ({ name, value, options: {} })),
-    addDOMWidget: (name, type, element) => document.body.appendChild(element) && { name },
-    computeSize: () => [300, 200],
-    setSize() {},
-  };
+  node = makeNode();
   tuneLive(node);
 });
 
@@ -118,4 +122,16 @@ test("a linked setting is what the last run got", async () => {
   await set("invert", true); // the widget is not used
   expect(painted.at(-1)).toEqual(first);
   expect(badge().hidden).toBe(true);
+});
+
+test.each([
+  ["in a graph", { setDirtyCanvas() {} }, true],
+  ["removed while its redraw was due", null, false],
+])("an overlay %s looks for the mask in front of it, or asks for nothing", async (_, graph, looks) => {
+  api.fetchApi = vi.fn(async () => ({ ok: false }));
+  const overlay = { ...makeNode(), inputs: [{ name: "mask" }], graph, getInputNode: vi.fn() };
+  overlayLive(overlay);
+  overlay.onExecuted({ attention_prompting: [{ masks: FILE, pictures: [FILE], size: [8, 8], settings: SETTINGS }] });
+  await vi.waitFor(() => expect([...document.querySelectorAll(".ap-note")].at(-1).textContent).not.toBe(""));
+  expect(overlay.getInputNode.mock.calls.length > 0).toBe(looks);
 });

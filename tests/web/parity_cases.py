@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pack.api_core.geometry import INTERPOLATIONS, seen_cells, windows
 from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
+from pack.tests.promised import inputs, some_value
 
 MOST_CELLS = 24
 LABELS = ("where is the red star", "where", "red", "star", "Straße")
@@ -109,7 +110,7 @@ def _settings(chance: random.Random, reading: str, labels: tuple[Label, ...]) ->
     words = tuple(label.text.upper() for label in chance.sample(labels, chance.randint(1, len(labels))))
     if {"red", "star"} <= {label.text for label in labels}:
         words = sometimes(("red star", *words), words)
-    return {
+    settings = {
         "contrast": chance.choice([0.0, 0.5, 1.0, 3.0, 10.0, 50.0]),
         "smoothing": smoothing,
         "interpolation": chance.choice(INTERPOLATIONS),
@@ -120,3 +121,7 @@ def _settings(chance: random.Random, reading: str, labels: tuple[Label, ...]) ->
         "invert": chance.random() < 0.3,
         "smoothing_unit": unit,
     }
+    widgets = {name: given for name, given in inputs("AttnPromptTuneMask").items() if "default" in given}
+    for name in sorted(widgets.keys() - settings.keys()):
+        settings[name] = sometimes(some_value(widgets[name], chance), widgets[name]["default"])
+    return settings

@@ -8,7 +8,7 @@ export default {
   input: `${web}modules/main.mjs`,
   external: /\/scripts\/(app|api)\.js$/,
   output: {
-    file: process.env.BUILD_TO ?? `${web}dist/attention_prompting.js`,
+    file: `${web}dist/attention_prompting.js`,
     format: "esm",
     minify: true,
     comments: false,

@@ -1,20 +1,13 @@
 """The values that a saved workflow gives the pack's own nodes, against what the nodes promise (`schemas.json`)."""
 
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-SCHEMAS = Path(__file__).resolve().parents[1] / "nodes" / "schemas.json"
 PACK_PREFIX = "AttnPrompt"
 PYTHON = {"INT": int, "FLOAT": (int, float), "STRING": str, "BOOLEAN": bool, "COLOR": str}
 AFTER_SEED = "control_after_generate"
 
 Schemas = Mapping[str, Mapping[str, Any]]
-
-
-def schemas() -> Schemas:
-    return json.loads(SCHEMAS.read_text(encoding="utf-8"))
 
 
 def nodes_of(workflow: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pack.tests.promised import schemas
 
-from .own_nodes import PACK_PREFIX, assert_fits, nodes_of, offered, saved_values, schemas
+from .own_nodes import PACK_PREFIX, assert_fits, nodes_of, offered, saved_values
 
 ROOT = Path(__file__).resolve().parents[2]
 SAVED = sorted((ROOT / "tests" / "workflows" / "saved").glob("*/*.json"))

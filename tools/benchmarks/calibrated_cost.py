@@ -17,17 +17,17 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from lvlm_capture_cost import PRECISIONS, SHAPES, build, prepare, wait
 
 from api_core.answering import M3ID, VCD, AvisC, Decoding, Greedy
-from api_core.answering.decoding import kind_of
-from api_core.models.lvlm import caches
-from api_core.models.lvlm.case import Prepared
+from api_core.models.conversation.case import Prepared
+from api_core.models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt, contrastive_decoding
+from api_core.models.lvlm.generate import caches
 from api_core.models.lvlm.model import LvlmModel
-from api_core.models.lvlm.two_readings import PoorerPrompt, PromptRead
 
 BAR = 2.1
 BARRED = ("AvisC", "M3ID")
@@ -45,9 +45,7 @@ MOST_KEPT = 1_000_000
 def runs(model: LvlmModel, prepared: Prepared, tokens: int) -> dict[str, Callable[[], None]]:
     def by(decoding: Decoding) -> Callable[[], None]:
         def answer() -> None:
-            kind_of(decoding).locally(
-                model, prepared, decoding, max_new_tokens=tokens, on_token=None, on_progress=lambda done, total: None
-            )
+            decoding.decode(model, prepared, partial(model.generate, prepared, max_new_tokens=tokens))
 
         return answer
 
@@ -107,24 +105,24 @@ def count_encodings(model: LvlmModel) -> dict[str, Any]:
 class Weighing:
     """A second reading that leaves all as it is, and weighs what was kept of the plain reading's attention."""
 
-    looks = True
+    needs_attention = True
     kept = 0
 
     def begin(self, model: Any, prepared: Any) -> None:
         pass
 
-    def see(self, prompt: PromptRead) -> PoorerPrompt:
+    def weaken(self, prompt: PromptState) -> WeakenedPrompt:
         own = {row.untyped_storage().data_ptr(): row.untyped_storage().nbytes() for row in prompt.attention[0].values()}
         self.kept = sum(own.values())
-        return PoorerPrompt({})
+        return WeakenedPrompt({})
 
-    def join(self, plain: torch.Tensor, poorer: torch.Tensor, step: int) -> torch.Tensor:
+    def combine_logits(self, plain: torch.Tensor, weakened: torch.Tensor, step: int) -> torch.Tensor:
         return plain
 
 
 def weigh_capture(model: LvlmModel) -> dict[str, Any]:
     prepared, second = prepare(model), Weighing()
-    model.generate(prepared, max_new_tokens=1, second=second)
+    model.generate(prepared, max_new_tokens=1, around=partial(contrastive_decoding, model, second))
     tokens = int((prepared.inputs["input_ids"][0] == model.config.image_token_index).sum())
     each = second.kept / (tokens * model.depth)
     long = round(each * LONG[0] * LONG[1])

@@ -31,14 +31,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools" / "benchmarks")]
 from lvlm_capture_cost import QUESTION, build, resident  # noqa: E402
 
 from api_core.autograd import differentiable, without_weight_gradients  # noqa: E402
-from api_core.datasets.benchmark.explanations import EXPLAINED  # noqa: E402
-from api_core.datasets.benchmark.splits import asked_cases  # noqa: E402
+from api_core.evaluation.benchmark.explanations import EXPLAINED  # noqa: E402
+from api_core.evaluation.benchmark.splits import asked_cases  # noqa: E402
+from api_core.explanation.answer_objective import AnswerObjective  # noqa: E402
 from api_core.explanation.baselines import baseline_picture  # noqa: E402
 from api_core.explanation.igos import fast, paper  # noqa: E402
-from api_core.explanation.igos.objective import TERMS, descend  # noqa: E402
-from api_core.explanation.lvlm_subject import AnswerSubject  # noqa: E402
-from api_core.explanation.tokens import tokens_of_words, weigh  # noqa: E402
-from api_core.models.lvlm.case import Case  # noqa: E402
+from api_core.explanation.igos.descent import TERMS, descend  # noqa: E402
+from api_core.explanation.word_evidence import tokens_of_words, word_evidence  # noqa: E402
+from api_core.models.conversation.case import Case  # noqa: E402
 from api_core.models.lvlm.load import load_lvlm  # noqa: E402
 
 CHUNKS, BLENDS = (1, 2, 4, 8), (4, 8, 16)
@@ -46,7 +46,7 @@ CHUNKS, BLENDS = (1, 2, 4, 8), (4, 8, 16)
 BASES = ("released loop", "paper", "released loop, one mask", "paper, one mask")
 
 
-class EveryPosition(AnswerSubject):
+class EveryPosition(AnswerObjective):
     """Has the model score the whole vocabulary at every position, as the released program does."""
 
     def _logits(self, inputs: dict[str, Any], rows: torch.Tensor) -> torch.Tensor:
@@ -55,31 +55,31 @@ class EveryPosition(AnswerSubject):
         return scores[:, rows]
 
 
-def answers(count: int) -> Iterator[tuple[AnswerSubject, AnswerSubject]]:
+def answers(count: int) -> Iterator[tuple[AnswerObjective, AnswerObjective]]:
     """Answers of the embedded model that depend on the picture, read both ways."""
     model = load_lvlm("tiny-lvlm", device="cpu", precision="fp32")
     found = 0
     for asked in asked_cases(EXPLAINED, "test", 4 * count):
         picture = asked.load()
         case = Case((picture,), asked.question)
-        (reply,) = model.generate(model.prepare([case], with_places=False), max_new_tokens=8)
+        (reply,) = model.generate(model.prepare([case], with_layouts=False), max_new_tokens=8)
         hidden, every = baseline_picture(picture, "blur"), tokens_of_words(reply)
-        kept = weigh(AnswerSubject(model, case, hidden, reply.token_ids, every), reply).tokens
+        kept = word_evidence(AnswerObjective(model, case, hidden, reply.token_ids, every), reply).tokens
         if kept:
             found += 1
-            yield tuple(kind(model, case, hidden, reply.token_ids, kept) for kind in (AnswerSubject, EveryPosition))
+            yield tuple(kind(model, case, hidden, reply.token_ids, kept) for kind in (AnswerObjective, EveryPosition))
         if found == count:
             return
 
 
-def ways(subject: AnswerSubject, released: AnswerSubject) -> dict[str, Callable[[], Any]]:
+def ways(objective: AnswerObjective, released: AnswerObjective) -> dict[str, Callable[[], Any]]:
     return {
         "released loop": lambda: paper.optimise(released, "igos++", chunk=1),
-        "paper": lambda: paper.optimise(subject, "igos++", chunk=10),
+        "paper": lambda: paper.optimise(objective, "igos++", chunk=10),
         "released loop, one mask": lambda: paper.optimise(released, "igos+", chunk=1),
-        "paper, one mask": lambda: paper.optimise(subject, "igos+", chunk=10),
-        "igos+": lambda: fast.optimise(subject, "igos+"),
-        "igos++": lambda: fast.optimise(subject, "igos++"),
+        "paper, one mask": lambda: paper.optimise(objective, "igos+", chunk=10),
+        "igos+": lambda: fast.optimise(objective, "igos+"),
+        "igos++": lambda: fast.optimise(objective, "igos++"),
     }
 
 
@@ -87,9 +87,9 @@ def measure_time(count: int) -> Iterator[dict[str, Any]]:
     """What is known after each answer, so that a run that is stopped has told something."""
     taken: dict[str, list[float]] = {}
     shown: dict[str, list[int]] = {}
-    for subject, released in answers(count):
-        with differentiable(subject.model.module), without_weight_gradients(subject.model.module):
-            for name, run in ways(subject, released).items():
+    for objective, released in answers(count):
+        with differentiable(objective.model.module), without_weight_gradients(objective.model.module):
+            for name, run in ways(objective, released).items():
                 start = time.perf_counter(), time.process_time()
                 made = run()
                 taken.setdefault(name, []).append(time.perf_counter() - start[0])
@@ -116,7 +116,7 @@ def memory_here(chunk: int, blends: int) -> dict[str, Any]:
     picture = torch.rand(336, 336, 3, generator=torch.Generator().manual_seed(0))
     case = Case((picture,), QUESTION)
     ids = model.encode_answer("w200 w201")
-    subject = AnswerSubject(model, case, baseline_picture(picture, "mean colour"), ids, (0, 1))
+    objective = AnswerObjective(model, case, baseline_picture(picture, "mean colour"), ids, (0, 1))
     masks = torch.full((1, 16, 16), 0.7)
     for weight in model.module.parameters():
         weight.sum()
@@ -124,7 +124,7 @@ def memory_here(chunk: int, blends: int) -> dict[str, Any]:
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     with differentiable(model.module), without_weight_gradients(model.module):
-        descend(subject, masks, TERMS["igos+"], [(i + 1) / blends for i in range(blends)], chunk, None)
+        descend(objective, masks, TERMS["igos+"], [(i + 1) / blends for i in range(blends)], chunk, None)
     return {"what": "memory", "chunk": chunk, "blends": blends, "extra MB": round(resident("VmHWM") - before, 1)}
 
 

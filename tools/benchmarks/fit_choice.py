@@ -11,12 +11,13 @@ from collections import defaultdict
 import torch
 
 from api_core.attribution import clip_heatmap
-from api_core.datasets.localisation import mean_with_interval, score_map
-from api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
-from api_core.datasets.scenes.captions import with_article
+from api_core.evaluation.scorers.localisation import score_map
+from api_core.evaluation.tables import mean_with_interval
 from api_core.masks import tune
 from api_core.models.catalog import mask_defaults
 from api_core.models.clip.load import load_clip
+from api_core.scenes import SceneOptions, draw_scene, make_scene
+from api_core.scenes.captions import with_article
 from tools.train.evaluate_tiny_clip import PAIRS
 
 ASPECTS = {"3:2": 1.5, "2:1": 2.0, "3:1": 3.0, "1:2": 0.5}

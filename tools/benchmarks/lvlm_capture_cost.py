@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from api_core.autograd import frozen  # noqa: E402
-from api_core.models.lvlm.case import Case, Prepared  # noqa: E402
-from api_core.models.lvlm.layer_rows import LayerRows  # noqa: E402
+from api_core.models.conversation.case import Case, Prepared  # noqa: E402
+from api_core.models.lvlm.attention.layer_recorder import LayerRows  # noqa: E402
+from api_core.models.lvlm.attention.rows import answer_rows  # noqa: E402
 from api_core.models.lvlm.model import LvlmModel, build_lvlm  # noqa: E402
-from api_core.models.lvlm.rows import answer_rows  # noqa: E402
 
 SHAPES: dict[str, dict[str, int]] = {
     "tiny": {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 256},

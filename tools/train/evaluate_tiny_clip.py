@@ -21,18 +21,21 @@ import numpy as np
 import torch
 
 from api_core.attribution import clip_heatmap
-from api_core.datasets.localisation import LocalisationScore, mean_with_interval, prior_map, score_map
-from api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
-from api_core.datasets.scenes.captions import CONCEPTS, with_article
-from api_core.datasets.scenes.draw import blur
-from api_core.datasets.scenes.foreign import draw_foreign_scene
+from api_core.evaluation.benchmark.priors import prior_map
+from api_core.evaluation.scorers.localisation import LocalisationScore, score_map
+from api_core.evaluation.tables import mean_with_interval
 from api_core.geometry import place
 from api_core.masks import tune
 from api_core.models.catalog import mask_defaults
 from api_core.models.clip import ClipModel
 from api_core.models.clip.load import load_clip
 from api_core.results import PictureMap
+from api_core.scenes import SceneOptions, draw_scene, make_scene
+from api_core.scenes.captions import CONCEPTS, with_article
+from api_core.scenes.draw import blur
+from api_core.scenes.questions import facts_from_boxes
 
+from .foreign_scenes import draw_foreign_scene
 from .tiny_clip.pairs import held_out_pairs
 
 Row = dict[str, Any]
@@ -69,7 +72,8 @@ def foreign_cases(count: int) -> Iterator[Case]:
     numbers = itertools.count()
     for _ in range(count):
         scene = next(s for s in map(draw_foreign_scene, numbers) if len(s.boxes) >= 3)
-        found = ((c, scene.found(c)) for c in PAIRS)
+        facts = facts_from_boxes(scene.names, scene.boxes, scene.picture.shape[:2])
+        found = ((c, facts.found(c)) for c in PAIRS)
         yield Case(scene.picture, scene.boxes, tuple((with_article(c.phrase), w[0]) for c, w in found if len(w) == 1))
 
 

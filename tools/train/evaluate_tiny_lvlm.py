@@ -20,14 +20,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from api_core.datasets.localisation import mean_with_interval, prior_map, score_map
-from api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
-from api_core.datasets.scenes.draw import DrawnScene
-from api_core.datasets.scenes.foreign import ForeignScene, draw_foreign_scene
-from api_core.datasets.scenes.questions import ask, describe, facts_of
+from api_core.evaluation.benchmark.priors import prior_map
+from api_core.evaluation.scorers.localisation import score_map
+from api_core.evaluation.tables import mean_with_interval
+from api_core.scenes import SceneOptions, draw_scene, make_scene
+from api_core.scenes.draw import DrawnScene
+from api_core.scenes.questions import ask, describe, facts_from_boxes, facts_of
 
 from .evaluate_tiny_clip import CHANGES, SIZES
+from .foreign_scenes import ForeignScene, draw_foreign_scene
 from .tiny_lvlm.judging import Asked, Judge, by_kind, chance_of_gist, enlarge, majority
+from .wordings import QUESTION_WORDINGS
 
 OPTIONS = SceneOptions(objects=(1, 4), radius=(0.08, 0.2), overlap=0.15)
 YES_NO = ("exist", "verify", "relation", "compare")
@@ -36,11 +39,13 @@ Cell = tuple[float, float]
 
 
 def questions_of(drawn: DrawnScene | ForeignScene, scene: int, varied: bool) -> list[Asked]:
-    facts = facts_of(drawn)
+    foreign = isinstance(drawn, ForeignScene)
+    facts = facts_from_boxes(drawn.names, drawn.boxes, drawn.picture.shape[:2]) if foreign else facts_of(drawn)
     if facts is None or not facts.names:
         return []
     rng = np.random.default_rng([scene, 77])
-    told = [*ask(facts, rng, varied=varied), describe(facts, rng, varied)]
+    wordings = QUESTION_WORDINGS if varied else None
+    told = [*ask(facts, rng, wordings=wordings), describe(facts, rng, wordings)]
     return [Asked(drawn.picture, question, facts, drawn.boxes, scene) for question in told if question is not None]
 
 

@@ -1,4 +1,4 @@
-// Reads the files that nodes leave for their faces; nodes/faces.py writes them and describes the format.
+// Reads the files that nodes leave for their faces; nodes/ui_files.py writes them and describes the format.
 
 /**
  * @typedef {[number, number]} Pair

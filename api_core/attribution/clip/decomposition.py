@@ -18,22 +18,14 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from ...choices import Reading
 from ...models.clip.encoding import Encoding
-from ...results import Reading
-from .method import Method
 
 
-def parts(encoding: Encoding, texts: Tensor, reading: Reading) -> Mapping[str, Tensor]:
+def compute(encoding: Encoding, texts: Tensor, reading: Reading) -> Mapping[str, Tensor]:
     """The two maps of a class-token tower, or the one of another, for unit-norm texts [T, e]."""
     constants = reading == "upstream" and encoding.complementary
     maps = {"class_token": encoding.class_token(texts, upstream_constants=constants)}
     if encoding.complementary:
         maps["patch"] = encoding.patch(texts, upstream_constants=constants)
     return maps
-
-
-METHOD = Method(
-    "decomposition",
-    parts,
-    "The paper's: what each patch adds to the likeness of picture and text, and which patches hold anything at all.",
-)

@@ -9,14 +9,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from ...choices import Reading
 from ...models.clip.encoding import Encoding
-from ...results import Reading
-from .method import Method
 
 
-def parts(encoding: Encoding, texts: Tensor, reading: Reading) -> Mapping[str, Tensor]:
+def compute(encoding: Encoding, texts: Tensor, reading: Reading) -> Mapping[str, Tensor]:
     """One map, `similarity`: each patch's projected token with unit-norm texts [T, e]; the same in both readings."""
     return {"similarity": encoding.patch(texts)}
-
-
-METHOD = Method("patch similarity", parts, "How like the text each patch is by itself; not inverted.")

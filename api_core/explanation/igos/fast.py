@@ -6,7 +6,8 @@ at a step, because many rough steps find more than few exact ones. The score's g
 of one before the regulariser is added, because the likelihood of three words moves ten times as far as that of one.
 From a coarse mask to a fine one, because big cells need few steps. What is given is the mean of the masks of all steps:
 a mask alone is cut off at 0 over whole regions, and which of their parts were needed first is lost; for the same reason
-early steps count more. It is given as a smooth surface (see `spline`). On request it ends when the order of that mean's
+early steps count more. It is given as a smooth surface, so that the peak of what several
+cells share lies between them. On request it ends when the order of that mean's
 cells no longer changes.
 """
 
@@ -14,28 +15,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from ...progress import Progress, ignore_progress
-from ..subject import Noise, Subject
-from .objective import TERMS, Term, Variant, descend, masks_needed, step_of
-from .optimised import Optimised, ignore_preview
-from .regulariser import penalty, upsample
-from .spline import smooth
+from ...settings import Setting
+from ..objective import Noise, Objective, ignore_preview
+from .descent import (
+    TERMS,
+    Optimised,
+    Term,
+    Variant,
+    descend,
+    masks_needed,
+    penalty_gradient,
+    step_of,
+    upsample,
+)
 
 
 @dataclass(frozen=True)
 class FastSettings:
-    """steps: in all, half of them with a mask of half the cells. blends: of each term and step. cells: rows and columns
-    of the finished mask, which is given four times as fine.
+    """See FAST_SETTINGS. Half of the steps have a mask of half the cells; the finished one is given four times as fine.
 
-    sparsity, smoothness: weights of size and variation, beside a score whose gradient has a root mean square of one;
-    rate: root mean square of a step, which shrinks to 0.4 of it, and of two masks is less, as their product goes
-    further; noise: deviation in normalised pixels; settled: rank correlation of two steps' maps at which it ends. A
-    mean changes little from step to step, so a limit that is met ends it before the finer cells have had their say: the
-    default never does.
+    The score beside sparsity and smoothness has a gradient with a root mean square of one. The rate shrinks to 0.4 of
+    itself, and is less of two masks, as their product goes further. A mean changes little from step to step, so a limit
+    of `settled` that is met ends it before the finer cells have had their say: the default never does.
     """
 
     steps: int = 20
@@ -48,12 +55,25 @@ class FastSettings:
     settled: float = 1.0
 
 
+_OWN = FastSettings()
+FAST_SETTINGS = (
+    Setting("steps", _OWN.steps, 1, 100, "Steps of the mask at most; it ends earlier where it has settled."),
+    Setting("blends", _OWN.blends, 1, 20, "Blends of picture and baseline that each term of a step is averaged over."),
+    Setting("cells", _OWN.cells, 4, 64, "Rows and columns of the finished mask."),
+    Setting("sparsity", _OWN.sparsity, 0.0, 100.0, "How much it costs to call a part important."),
+    Setting("smoothness", _OWN.smoothness, 0.0, 1000.0, "How much it costs that neighbouring parts differ."),
+    Setting("rate", _OWN.rate, 0.01, 2.0, "How far the mask goes in a step, as a root mean square over its cells."),
+    Setting("noise", _OWN.noise, 0.0, 1.0, "Deviation of the noise on each blend, in the model's normalised pixels."),
+    Setting("settled", _OWN.settled, 0.0, 1.0, "Rank correlation of two steps' masks at which it ends; 1 never does."),
+)
 _MOMENTUM, _LAST = 0.5, 0.4
 _LEAST_SIDE = 4
+FINER = 4
+"""Rows and columns of the surface for each of the mask's."""
 
 
 def optimise(
-    subject: Subject,
+    objective: Objective,
     variant: Variant,
     settings: FastSettings = FastSettings(),
     *,
@@ -77,7 +97,7 @@ def optimise(
             strata = (torch.arange(settings.blends) + torch.rand(settings.blends, generator=draw)) / settings.blends
             noise = Noise(settings.noise, seed + done) if settings.noise else None
             found = descend(
-                subject,
+                objective,
                 masks,
                 _terms(variant, done),
                 strata.tolist(),
@@ -88,7 +108,7 @@ def optimise(
             deletion.append(found.deletion)
             insertion.append(found.insertion)
             rate = settings.rate / len(masks) ** 0.5 * (1 - (1 - _LAST) * done / max(settings.steps - 1, 1))
-            speed = _MOMENTUM * speed - rate * (_unit(found.gradient) + _penalty_gradient(masks, subject, settings))
+            speed = _MOMENTUM * speed - rate * (_unit(found.gradient) + _penalty_gradient(masks, objective, settings))
             masks = (masks + speed).clamp(0, 1)
             weight = len(deletion) ** -0.5
             before, total, weights = total, total + weight * upsample(masks.prod(0)[None], size)[0], weights + weight
@@ -117,12 +137,10 @@ def _unit(gradient: Tensor) -> Tensor:
     return gradient / gradient.square().mean().sqrt().clamp(min=1e-12)
 
 
-def _penalty_gradient(masks: Tensor, subject: Subject, settings: FastSettings) -> Tensor:
+def _penalty_gradient(masks: Tensor, objective: Objective, settings: FastSettings) -> Tensor:
     """Of the regulariser, for each cell as if it were alone: as large for a fine mask as for a coarse one."""
-    leaf = masks.detach().requires_grad_()
-    value = penalty(leaf.prod(0), subject.guide, 0, settings.sparsity, 0.0, settings.smoothness, 0.0)
-    (gradient,) = torch.autograd.grad(value, leaf)
-    return gradient * leaf[0].numel()
+    gradient = penalty_gradient(masks, objective.edge_image, 0, settings.sparsity, 0.0, settings.smoothness, 0.0)
+    return gradient * masks[0].numel()
 
 
 def _rank_correlation(one: Tensor, other: Tensor) -> float:
@@ -131,3 +149,25 @@ def _rank_correlation(one: Tensor, other: Tensor) -> float:
         return 0.0
     ranks = torch.stack([mask.flatten().argsort(stable=True).argsort(stable=True).float() for mask in (one, other)])
     return float(torch.corrcoef(ranks)[0, 1])
+
+
+def smooth(mask: Tensor) -> Tensor:
+    """The cubic B-spline of a mask [rows, columns] on [4 rows - 3, 4 columns - 3], corner on corner."""
+    down, across = (_weights(side).to(mask) for side in mask.shape)
+    return down @ mask @ across.T
+
+
+@lru_cache(maxsize=8)
+def _weights(cells: int) -> Tensor:
+    """How much each cell counts at each place [4 cells - 3, cells]; beyond the edge the outermost cells go on."""
+    places = torch.arange(FINER * (cells - 1) + 1, dtype=torch.float64) / FINER
+    found = torch.zeros(len(places), cells, dtype=torch.float64)
+    for cell in range(-2, cells + 2):
+        found[:, min(max(cell, 0), cells - 1)] += _basis(places - cell)
+    return found
+
+
+def _basis(x: Tensor) -> Tensor:
+    x = x.abs()
+    near, far = 2 / 3 - x**2 + x**3 / 2, (2 - x) ** 3 / 6
+    return torch.where(x < 1, near, torch.where(x < 2, far, 0.0))

@@ -1,6 +1,6 @@
 """iGOS+ and iGOS++ as released with arXiv 2503.13891, step by step: five noisy steps of Nesterov's from all ones.
 
-Same numbers, other order of work: the blends of a term run as a batch, and what the scorer keeps is up to the subject.
+Same numbers, other order of work: the blends of a term run as a batch, and what a scorer keeps is up to it.
 """
 
 from __future__ import annotations
@@ -12,19 +12,14 @@ import torch
 from torch import Tensor
 
 from ...progress import Progress, ignore_progress
-from ..subject import Noise, Subject
-from .objective import TERMS, Variant, descend, masks_needed, step_of
-from .optimised import Optimised, ignore_preview
-from .regulariser import penalty
+from ...settings import Setting
+from ..objective import Noise, Objective, ignore_preview
+from .descent import TERMS, Optimised, Variant, descend, masks_needed, penalty_gradient, step_of
 
 
 @dataclass(frozen=True)
 class PaperSettings:
-    """The command of the released README; its own defaults differ and are not used by it.
-
-    side: rows and columns of the mask. l1, l2, l3: weights of size, decaying size, variation; decay of l2 per step.
-    shares: blends of each integral. noise: deviation in normalised pixel units.
-    """
+    """See PAPER_SETTINGS. The command of the released README; its own defaults differ and are not used by it."""
 
     side: int = 32
     l1: float = 1.0
@@ -38,8 +33,23 @@ class PaperSettings:
     noise: float = 0.2
 
 
+_OWN = PaperSettings()
+PAPER_SETTINGS = (
+    Setting("side", _OWN.side, 4, 64, "Rows and columns of the mask."),
+    Setting("l1", _OWN.l1, 0.0, 1000.0, "Weight of the mask's size."),
+    Setting("l2", _OWN.l2, 0.0, 1000.0, "Weight of the mask's squared size, which decays."),
+    Setting("l3", _OWN.l3, 0.0, 1000.0, "Weight of the mask's variation."),
+    Setting("decay", _OWN.decay, 0.0, 10.0, "How fast l2 decays, per step, as an exponent."),
+    Setting("shares", _OWN.shares, 1, 50, "Blends of each integral and step."),
+    Setting("steps", _OWN.steps, 1, 100, "Steps."),
+    Setting("momentum", _OWN.momentum, 0.0, 100.0, "Of Nesterov's steps t: the factor is t / (t + momentum)."),
+    Setting("rate", _OWN.rate, 0.0, 1000.0, "How far a step goes, times the gradient."),
+    Setting("noise", _OWN.noise, 0.0, 1.0, "Deviation of the noise on each blend, in the model's normalised pixels."),
+)
+
+
 def optimise(
-    subject: Subject,
+    objective: Objective,
     variant: Variant,
     settings: PaperSettings = PaperSettings(),
     *,
@@ -53,12 +63,13 @@ def optimise(
     previous = torch.zeros_like(masks)
     noise = Noise(settings.noise, seed) if settings.noise else None
     shares = [(j + 1) / settings.shares for j in range(settings.shares)]
+    weights = (settings.l1, settings.l2, settings.l3, settings.decay)
     deletion, insertion = [], []
     for step in range(settings.steps):
         found = descend(
-            subject, masks, TERMS[variant], shares, chunk, noise, step_of(on_progress, step, settings.steps)
+            objective, masks, TERMS[variant], shares, chunk, noise, step_of(on_progress, step, settings.steps)
         )
-        gradient = found.gradient + _penalty_gradient(masks, subject.guide, step, settings)
+        gradient = found.gradient + penalty_gradient(masks, objective.edge_image, step, *weights)
         ahead = masks - settings.rate * gradient
         masks = (ahead + step / (step + settings.momentum) * (ahead - previous)).clamp(0, 1)
         previous = ahead
@@ -68,10 +79,3 @@ def optimise(
     evaluations = settings.steps * settings.shares * len(TERMS[variant])
     on_progress(evaluations, evaluations)
     return Optimised(masks.prod(0), tuple(deletion), tuple(insertion), evaluations)
-
-
-def _penalty_gradient(masks: Tensor, guide: Tensor, step: int, settings: PaperSettings) -> Tensor:
-    leaf = masks.detach().requires_grad_()
-    value = penalty(leaf.prod(0), guide, step, settings.l1, settings.l2, settings.l3, settings.decay)
-    (gradient,) = torch.autograd.grad(value, leaf)
-    return gradient

@@ -1,26 +1,27 @@
 """The ways of explaining an answer, by name: a new one is one file and one line here."""
 
+from ...choices import EXPLANATION_METHOD
 from ..method import ExplanationMethod
-from . import chefer, controls, grad_cam, gradient, masks, own_attention, rise
+from . import attention, attention_flow, controls, grad_cam, gradient, igos, rise
 
 METHODS: dict[str, ExplanationMethod] = {
     method.name: method
     for method in (
-        masks.FAST_ONE,
-        masks.FAST_TWO,
-        masks.PAPER_ONE,
-        masks.PAPER_TWO,
+        igos.FAST_ONE,
+        igos.FAST_TWO,
+        igos.PAPER_ONE,
+        igos.PAPER_TWO,
         rise.METHOD,
         grad_cam.METHOD,
-        chefer.METHOD,
+        attention_flow.METHOD,
         gradient.METHOD,
-        own_attention.METHOD,
+        attention.METHOD,
         controls.DIFFERENCE,
         controls.CENTRE,
         controls.RANDOM,
     )
 }
-DEFAULT_METHOD = masks.FAST_ONE.name
+DEFAULT_METHOD = EXPLANATION_METHOD
 
 
 def list_explanation_methods() -> tuple[str, ...]:

@@ -5,23 +5,21 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from ..method import Explaining, ExplanationMethod, Found
-
-_SIDE = 32
+from ..method import SIDE, ExplainContext, ExplanationMethod, MethodResult
 
 
-def _difference(given: Explaining) -> Found:
-    gap = (given.case.pictures[0] - given.baseline).abs().mean(-1)
-    return Found(F.interpolate(gap[None, None], (_SIDE, _SIDE), mode="area")[0, 0])
+def _difference(context: ExplainContext) -> MethodResult:
+    gap = (context.case.pictures[0] - context.baseline).abs().mean(-1)
+    return MethodResult(F.interpolate(gap[None, None], (SIDE, SIDE), mode="area")[0, 0])
 
 
-def _centre(given: Explaining) -> Found:
-    place = torch.linspace(-1, 1, _SIDE)
-    return Found(-torch.hypot(place[:, None], place[None]))
+def _centre(context: ExplainContext) -> MethodResult:
+    place = torch.linspace(-1, 1, SIDE)
+    return MethodResult(-torch.hypot(place[:, None], place[None]))
 
 
-def _random(given: Explaining) -> Found:
-    return Found(torch.rand(_SIDE, _SIDE, generator=torch.Generator().manual_seed(given.seed)))
+def _random(context: ExplainContext) -> MethodResult:
+    return MethodResult(torch.rand(SIDE, SIDE, generator=torch.Generator().manual_seed(context.seed)))
 
 
 DIFFERENCE = ExplanationMethod("difference", _difference, "Control: how far the picture is from the baseline.")

@@ -8,30 +8,30 @@ import torch
 from torch import Tensor
 
 from ...autograd import differentiable, without_weight_gradients
-from ...models.capture import capturing
-from ...models.lvlm.batch_reader import image_columns
-from ..lvlm_subject import AnswerSubject
-from ..method import Explaining, ExplanationMethod, Found
-from .tokens_map import map_of_tokens, token_row, whole_picture
+from ...models.hooks import capturing
+from ...models.lvlm.attention.recorder import placed_image_positions
+from ..answer_objective import AnswerObjective
+from ..method import ExplainContext, ExplanationMethod, MethodResult
+from .token_maps import map_of_tokens, token_row, whole_picture
 
 
-def find(given: Explaining) -> Found:
+def compute(context: ExplainContext) -> MethodResult:
     """relu(sum over channels of activation times the gradient's mean over tokens); one pass with a gradient.
 
     What leaves the vision tower and its projector enters the decoder's first layer, so the place is the same in every
     family. (Qwen3-VL adds more of the picture after its first layers, which this reading leaves out.) Against another
     answer it is what is left when the map for that one is taken away.
     """
-    maps = []
-    for done, (sign, subject) in enumerate(given.subject.parts):
-        given.on_progress(done, len(given.subject.parts))
-        maps.append(sign * _of_answer(subject))
-    return Found(torch.stack(maps).sum(0), len(maps), len(maps))
+    maps: list[Tensor] = []
+    for sign, objective, _ in context.answers:
+        context.on_progress(len(maps), len(context.answers))
+        maps.append(sign * _of_answer(objective))
+    return MethodResult(torch.stack(maps).sum(0), len(maps), len(maps))
 
 
-def _of_answer(subject: AnswerSubject) -> Tensor:
-    model, row = subject.model, token_row(subject)
-    columns = image_columns(model, row).to(model.device)
+def _of_answer(objective: AnswerObjective) -> Tensor:
+    model, row = objective.model, token_row(objective)
+    columns = placed_image_positions(model, row).to(model.device)
     entered: list[Tensor] = []
 
     def keep(args: Any, kwargs: Any) -> None:
@@ -39,12 +39,12 @@ def _of_answer(subject: AnswerSubject) -> Tensor:
 
     with differentiable(model.module), without_weight_gradients(model.module), capturing() as hooks:
         hooks.before(model.family.layers(model.module)[0], keep)
-        weights = whole_picture(subject).requires_grad_()
-        (gradient,) = torch.autograd.grad(subject.score(weights, "picture").sum(), entered[0])
+        weights = whole_picture(objective).requires_grad_()
+        (gradient,) = torch.autograd.grad(objective.score(weights, "picture").sum(), entered[0])
     activation, slope = entered[0].detach()[0, columns].float(), gradient[0, columns].float()
-    return map_of_tokens(subject, row, (activation * slope.mean(0)).sum(-1).clamp(min=0))
+    return map_of_tokens(objective, row, (activation * slope.mean(0)).sum(-1).clamp(min=0))
 
 
 METHOD = ExplanationMethod(
-    "grad-cam", find, "Features of the picture that speak for the answer, by one backward pass; coarse."
+    "grad-cam", compute, "Features of the picture that speak for the answer, by one backward pass; coarse."
 )

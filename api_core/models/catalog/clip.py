@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ...choices import Fit
+
 Source = Literal["embedded", "open_clip", "transformers"]
-Fit = Literal["stretch", "letterbox", "crops"]
 
 DEFAULT_FIT: Fit = "crops"
 """Overlapping squares, undistorted as models were trained: measured best at every aspect (tools/benchmarks)."""
@@ -40,6 +41,14 @@ class ClipEntry:
 
 
 EMBEDDED_CLIP = "tiny-clip"
+
+TRANSFORMERS_CLASSES = {
+    "clip": "CLIPModel",
+    "metaclip_2": "MetaClip2Model",
+    "siglip": "SiglipModel",
+    "siglip2": "Siglip2Model",
+}
+"""`model_type` of a transformers configuration -> the class that is built; folders of other kinds are no CLIP."""
 
 # Contrast 10 and smoothing 3 of the first three are the defaults of the published package's `clip_api`, as is layer 22
 # of 24; its ViT-B-32 has 12 blocks, where the same place (second to last) is layer 10.
@@ -294,3 +303,8 @@ def find_clip_model(name: str) -> ClipEntry | None:
         if wanted in (entry.name.casefold(), *(alias.casefold() for alias in entry.aliases)):
             return entry
     return None
+
+
+def needs_quick_gelu(*names: str | None) -> bool:
+    """Whether weights of these names (tag, repository, folder) are OpenAI's, which were all trained with QuickGELU."""
+    return any("openai" in name.casefold() for name in names if name)

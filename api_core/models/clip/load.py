@@ -1,7 +1,6 @@
 """Loading a CLIP: by its name in the catalog, from a folder, or from a file."""
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,19 @@ import torch
 from torch import nn
 
 from ...autograd import frozen
-from ...errors import ModelNotFound, UnsupportedModel
+from ...errors import UnsupportedModel
 from ...progress import Progress, ignore_progress
 from ..catalog import ClipEntry, find_clip_model, list_clip_models
 from ..devices import resolve_device, resolve_precision
-from ..download import get_snapshot
-from ..local_files import Wanted
-from ..weights import WEIGHT_SUFFIXES
+from ..files.download import get_snapshot
+from ..files.local import HubFiles, embedded_folder, existing_path
+from ..files.transformers_folder import CONFIG_NAME
+from ..files.weights import WEIGHT_SUFFIXES
 from . import open_clip_source, transformers_source
 from .model import SECOND_TO_LAST, ClipModel, Library, build_clip
 from .picture_spec import PictureSpec
 
 log = logging.getLogger(__name__)
-
-EMBEDDED = Path(__file__).resolve().parents[2] / "embedded"
 
 
 def load_clip(
@@ -47,7 +45,7 @@ def load_clip(
     entry = find_clip_model(model) if isinstance(model, str) else None
     with frozen(), torch.random.fork_rng(devices=[]):
         if entry is None:
-            loaded = _load_path(_existing(model))
+            loaded = _load_path(existing_path(model, "file or folder", list_clip_models()))
         else:
             loaded = _load_entry(entry, allow_download, folders, on_progress)
         loaded.module.requires_grad_(False).to(device=place, dtype=dtype)
@@ -55,31 +53,17 @@ def load_clip(
     return loaded
 
 
-def _existing(model: str | Path) -> Path:
-    path = Path(model).expanduser()
-    if not os.path.exists(path):  # false, where Path.exists raises, for what cannot be a path
-        raise ModelNotFound(
-            f"There is no model {str(model)!r}: no file or folder of that name, nor is it in the catalog. "
-            f"The catalog holds: {', '.join(list_clip_models())}."
-        )
-    return path.resolve()
-
-
 def _load_entry(entry: ClipEntry, allow_download: bool, folders: Sequence[Path], on_progress: Progress) -> ClipModel:
     if entry.repo is None:
-        folder = EMBEDDED / entry.architecture.replace("-", "_")
-        if not open_clip_source.is_complete(folder):
-            raise ModelNotFound(f"The embedded model {entry.name!r} is missing from {folder}. Install the pack again.")
-        return _open_clip_folder(folder, entry.name, entry)
+        return _open_clip_folder(embedded_folder(entry.name, open_clip_source.is_complete), entry.name, entry)
     file = _single_file(entry, folders)
     if file is not None:
         return _open_clip_file(file, entry.name, entry)
     source = open_clip_source if entry.source == "open_clip" else transformers_source
     if source is open_clip_source:
         open_clip_source.require_open_clip()
-    wanted = Wanted(entry.name, entry.repo, entry.revision, source.PATTERNS, entry.size_bytes)
     folder = get_snapshot(
-        wanted,
+        HubFiles.of(entry, source.PATTERNS),
         is_complete=source.is_complete,
         folders=folders,
         allow_download=allow_download,
@@ -104,10 +88,10 @@ def _load_path(path: Path) -> ClipModel:
         return _open_clip_file(path, path.stem, None)
     if (path / open_clip_source.CONFIG_NAME).is_file():
         return _open_clip_folder(path, path.name, None)
-    if (path / transformers_source.CONFIG_NAME).is_file():
+    if (path / CONFIG_NAME).is_file():
         return _transformers_folder(path, path.name, None)
     raise UnsupportedModel(
-        f"{path} holds neither {open_clip_source.CONFIG_NAME} (open_clip) nor {transformers_source.CONFIG_NAME} "
+        f"{path} holds neither {open_clip_source.CONFIG_NAME} (open_clip) nor {CONFIG_NAME} "
         "(transformers). Put the model's configuration beside its weights."
     )
 

@@ -1,6 +1,5 @@
 """A CLIP as the rest of the library sees it: pictures and texts in, encodings and features out."""
 
-import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,17 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from ...autograd import frozen, without_autocast
-from ...errors import InvalidInput, NotEnoughMemory
+from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
-from ..memory import is_out_of_memory
-from . import engine
+from ..memory import in_batches_that_fit
+from . import run_tower
 from .encoding import Encoding
 from .picture_spec import PictureSpec
-from .text_tower import TextTower
-from .texts import TextReader, merge
-from .towers import Tower, open_clip, transformers
-
-log = logging.getLogger(__name__)
+from .tokenise_text import TextTokenizer, merge
+from .towers import TextTower, Tower, open_clip, transformers
 
 Library = Literal["open_clip", "transformers"]
 
@@ -38,7 +34,7 @@ class ClipModel:
     spec: PictureSpec
     tower: Tower
     text_tower: TextTower
-    reader: TextReader
+    reader: TextTokenizer
     default_layer: int = SECOND_TO_LAST
     _texts: "OrderedDict[tuple[str, torch.dtype], Tensor]" = field(default_factory=OrderedDict, repr=False)
 
@@ -106,22 +102,26 @@ class ClipModel:
         self._check(pixels, valid)
         device, dtype = self.device, self.dtype
         height, width = pixels.shape[2:]
-        size = batch_size or engine.batch_size(self.tower, height, width, dtype, device)
+        size = batch_size or run_tower.batch_size(self.tower, height, width, dtype, device)
         count, depth = pixels.shape[0], self.depth
-        encodings: list[Encoding] = []
-        while (start := len(encodings)) < count:
-            size = min(size, count - start)
-            try:
-                with frozen(), without_autocast(device.type):
-                    part = self.spec.normalise(pixels[start : start + size].to(device)).to(dtype)
-                    seen = None if valid is None else valid[start : start + size].to(device)
-                    encodings += engine.encode(
-                        self.tower, part, seen, layer, on_progress=on_progress, done=start * depth, total=count * depth
-                    )
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                size = self._smaller_batch(size, error)
+
+        def encode(batch: range) -> list[Encoding]:
+            rows = slice(batch.start, batch.stop)
+            with frozen(), without_autocast(device.type):
+                part = self.spec.normalise(pixels[rows].to(device)).to(dtype)
+                seen = None if valid is None else valid[rows].to(device)
+                done, total = batch.start * depth, count * depth
+                return run_tower.encode(self.tower, part, seen, layer, on_progress=on_progress, done=done, total=total)
+
+        encodings = in_batches_that_fit(
+            encode,
+            count,
+            size,
+            model=self.name,
+            device=device,
+            single="with a single picture",
+            advice="load it with precision fp16, choose a smaller model, or run it on the CPU",
+        )
         on_progress(count * depth, count * depth)
         return encodings
 
@@ -164,16 +164,6 @@ class ClipModel:
         features = self.text_tower.encode(ids.to(self.device)).float()
         return list((features / features.norm(dim=-1, keepdim=True)).cpu().unbind())
 
-    def _smaller_batch(self, size: int, error: BaseException) -> int:
-        if size == 1:
-            reason = " ".join(str(error).split())[:200]
-            raise NotEnoughMemory(
-                f"{self.name} ran out of memory on {self.device} with a single picture ({reason}). Free some (other "
-                "models, other programs), load it with precision fp16, choose a smaller model, or run it on the CPU."
-            ) from error
-        log.warning("%s ran out of memory with %d pictures at once; trying %d", self.name, size, size // 2)
-        return size // 2
-
     def _check(self, pixels: Tensor, valid: Tensor | None) -> None:
         side = self.side
         if pixels.ndim != 4 or pixels.shape[1] != 3 or not self.tower.takes(*pixels.shape[2:]):
@@ -209,5 +199,5 @@ def build_clip(
     module.eval()
     tower = known.picture_tower(module, name)
     text_tower = known.text_tower(module)
-    reader = TextReader.of(tokenize, text_tower.context_length)
+    reader = TextTokenizer.of(tokenize, text_tower.context_length)
     return ClipModel(name, module, preprocess, tower, text_tower, reader, default_layer)

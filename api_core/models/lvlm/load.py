@@ -1,25 +1,24 @@
 """Loading a vision-language model: by its name in the catalog, or from a folder."""
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from ...autograd import frozen
-from ...errors import InvalidInput, ModelNotFound
+from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
 from ..catalog import LvlmEntry, find_lvlm_model, list_lvlm_models
-from ..devices import PRECISIONS, resolve_device
-from ..download import get_snapshot
-from ..local_files import Wanted
-from . import source
+from ..devices import DTYPES, resolve_device
+from ..files.download import get_snapshot
+from ..files.local import HubFiles, embedded_folder, existing_path
+from ..files.transformers_folder import is_complete
+from . import build as source
 from .model import LvlmModel, build_lvlm
 
 log = logging.getLogger(__name__)
 
-EMBEDDED = Path(__file__).resolve().parents[2] / "embedded"
 OWN_PRECISION = "checkpoint"
 
 
@@ -44,10 +43,9 @@ def load_lvlm(
     on_progress: called with the bytes downloaded and those there are.
     """
     place = resolve_device(device)
-    if precision not in ("auto", OWN_PRECISION, *PRECISIONS):
-        raise InvalidInput(
-            f"There is no precision {precision!r}. Choose one of auto, {OWN_PRECISION}, {', '.join(PRECISIONS)}."
-        )
+    precisions = ("auto", OWN_PRECISION, *DTYPES)
+    if precision not in precisions:
+        raise InvalidInput(f"There is no precision {precision!r}. Choose one of {', '.join(precisions)}.")
     if max_pixels < 0:
         raise InvalidInput(f"max_pixels must be 0 (the model's own limit) or more, not {max_pixels}.")
     entry = find_lvlm_model(model) if isinstance(model, str) else None
@@ -79,33 +77,24 @@ def resolve_lvlm_precision(precision: str, device: torch.device, own: torch.dtyp
     """
     if precision == OWN_PRECISION or (precision == "auto" and device.type != "cpu"):
         return own
-    return torch.float32 if precision == "auto" else PRECISIONS[precision]
+    return torch.float32 if precision == "auto" else DTYPES[precision]
 
 
 def _existing(model: str | Path) -> Path:
-    path = Path(model).expanduser()
-    if not os.path.exists(path):  # false, where Path.exists raises, for what cannot be a path
-        raise ModelNotFound(
-            f"There is no model {str(model)!r}: no folder of that name, nor is it in the catalog. "
-            f"The catalog holds: {', '.join(list_lvlm_models())}."
-        )
+    path = existing_path(model, "folder", list_lvlm_models())
     if path.is_file():
         raise InvalidInput(
             f"{path} is a file. Give the model's folder: weights, configuration, tokenizer and processor together."
         )
-    return path.resolve()
+    return path
 
 
 def _entry_folder(entry: LvlmEntry, allow_download: bool, folders: Sequence[Path], on_progress: Progress) -> Path:
     if entry.repo is None:
-        folder = EMBEDDED / entry.name.replace("-", "_")
-        if not source.is_complete(folder):
-            raise ModelNotFound(f"The embedded model {entry.name!r} is missing from {folder}. Install the pack again.")
-        return folder
-    wanted = Wanted(entry.name, entry.repo, entry.revision, source.PATTERNS, entry.size_bytes)
+        return embedded_folder(entry.name, is_complete)
     return get_snapshot(
-        wanted,
-        is_complete=source.is_complete,
+        HubFiles.of(entry, source.PATTERNS),
+        is_complete=is_complete,
         folders=folders,
         allow_download=allow_download,
         on_progress=on_progress,

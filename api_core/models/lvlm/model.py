@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -12,21 +12,18 @@ from torch import Tensor, nn
 from ...errors import InvalidInput, UnsupportedModel
 from ...progress import Progress, ignore_progress
 from ..catalog import RELATIVE_LAYER, LvlmEntry
-from ..families.adapter import Family
-from ..families.registry import family_of
-from . import costs, generation
-from .answer_tokens import AnswerWriter
-from .batches import OnToken, answer
-from .case import Case, PicturePlaces, Prepared, Reply, Row
-from .padding import settle_padding
-from .pixels import limit_processor, rescale, shrink, to_image
-from .prompting import PromptWriter, require_pictures, special_ids
-from .reply import read_reply, thinking_tokens
-from .sampling import Sampling
-from .words import Span, Speller, locate_words
-
-if TYPE_CHECKING:
-    from .two_readings import SecondReading
+from ..conversation.case import Case, PictureLayout, Prepared, PromptRow, Reply
+from ..conversation.reply import parse_reply, thinking_tokens
+from ..conversation.token_text import IncrementalDecoder, Span, locate_words
+from . import memory_estimate as costs
+from .families import Family, family_of
+from .generate import decoding_loop as generation
+from .generate.answer_tokens import AnswerEncoder
+from .generate.batching import Around, OnToken, generate_replies
+from .generate.sampling import Sampling
+from .inputs.chat_prompt import PromptWriter, require_pictures, special_ids
+from .inputs.processor import cap_processor_pixels, downscale_to, left_pad, to_pil_rgb
+from .inputs.token_views import rescale_layout
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +72,14 @@ class LvlmModel:
         return len(self.family.layers(self.module))
 
     @property
+    def decoder_layers(self) -> Sequence[nn.Module]:
+        """The decoder layers; none where they cannot be found, which only reading them needs."""
+        try:
+            return list(self.family.layers(self.module))
+        except UnsupportedModel:
+            return []
+
+    @property
     def seeing_layers(self) -> tuple[int, ...]:
         """The layers whose attention can reach the picture."""
         return self.family.seeing_layers(self.config, self.module)
@@ -120,10 +125,10 @@ class LvlmModel:
         nearest = (min(seeing, key=lambda layer: (abs(layer - goal), -layer)) for goal in wanted)
         return tuple(dict.fromkeys(nearest))
 
-    def prepare(self, cases: Sequence[Case], *, with_places: bool = True, thinking: bool = False) -> Prepared:
+    def prepare(self, cases: Sequence[Case], *, with_layouts: bool = True, thinking: bool = False) -> Prepared:
         """Cases as the model reads them: its chat template, its own processor, padded on the left.
 
-        with_places: find where each image token lies in its picture; False spares that for a model that only answers.
+        with_layouts: find where each image token lies in its picture; False spares that for a model that only answers.
         thinking: whether a model that can choose thinks before it answers. Raises UnsupportedModel when places are
         wanted and this model's image tokens have none that can be found.
         """
@@ -134,7 +139,9 @@ class LvlmModel:
         pictures = [[self._limited(picture) for picture in case.pictures] for case in cases]
         inputs = self._process(prompts, pictures)
         rows = tuple(
-            self._row(index, inputs, case, prompt, self.writer.find_question(case, prompt, thinking), seen, with_places)
+            self._row(
+                index, inputs, case, prompt, self.writer.find_question(case, prompt, thinking), seen, with_layouts
+            )
             for index, (case, prompt, seen) in enumerate(zip(clean, prompts, pictures, strict=True))
         )
         return Prepared(inputs, rows, tuple(cases), tuple(prompts), thinking)
@@ -153,13 +160,13 @@ class LvlmModel:
         *,
         max_new_tokens: int = DEFAULT_NEW_TOKENS,
         sampling: Sampling | None = None,
-        second: "SecondReading | None" = None,
+        around: Around | None = None,
         on_token: OnToken | None = None,
         on_progress: Progress = ignore_progress,
     ) -> list[Reply]:
         """The answer to each row, greedily, or drawn with `sampling`; never touches torch's own random state.
 
-        second: a poorer reading of the prompts that every token is weighed against.
+        around: makes of each batch a context that it is generated in, such as `contrastive_decoding`.
 
         on_token: called with a row's number and its text so far (thinking included), whole characters only. on_progress
         counts tokens, before every layer of the first and after each; raising from it stops the work. Where memory runs
@@ -167,23 +174,27 @@ class LvlmModel:
         """
         if max_new_tokens < 1:
             raise InvalidInput(f"max_new_tokens must be 1 or more, not {max_new_tokens}.")
-        return answer(
+        return generate_replies(
             self,
             prepared,
             max_new_tokens,
             sampling=sampling,
-            second=second,
+            around=around,
             on_token=on_token,
             on_progress=on_progress,
         )
 
-    def speller(self) -> Speller:
+    def incremental_decoder(self) -> IncrementalDecoder:
         """What spells its tokens out as they come; marks of thinking are left in."""
-        return Speller(self.tokenizer, self.special, thinking_tokens(self.tokenizer, self.special))
+        return IncrementalDecoder(self.tokenizer, self.special, thinking_tokens(self.tokenizer, self.special))
 
     def reply_of(self, token_ids: Sequence[int], *, inside_thinking: bool = False) -> Reply:
         """The answer that tokens spell. inside_thinking: the prompt had opened a thinking part."""
-        return read_reply(self.speller(), token_ids, ends=self.ends, inside_thinking=inside_thinking)
+        return parse_reply(self.incremental_decoder(), token_ids, ends=self.ends, inside_thinking=inside_thinking)
+
+    def reply_of_text(self, text: str) -> Reply:
+        """An answer from anywhere, as if the model had written it."""
+        return self.reply_of(self.encode_answer(text))
 
     def encode_answer(self, text: str) -> tuple[int, ...]:
         """The tokens of an answer as the model would have written it after its prompt, with its end token."""
@@ -203,19 +214,19 @@ class LvlmModel:
             return prepared
         side = max(1, round(prepared**0.5))
         black = torch.zeros(side, side, 3)
-        return self.prepare([Case((black,), "What is in the picture?")], with_places=False)
+        return self.prepare([Case((black,), "What is in the picture?")], with_layouts=False)
 
     @cached_property
-    def _answers(self) -> AnswerWriter:
+    def _answers(self) -> AnswerEncoder:
         case = Case((torch.zeros(64, 64, 3),), "What is in the picture?")
-        row = self.prepare([case], with_places=False).inputs["input_ids"][0].tolist()
-        return AnswerWriter(self.tokenizer, self.writer, case, row, self.special, self.ends)
+        row = self.prepare([case], with_layouts=False).inputs["input_ids"][0].tolist()
+        return AnswerEncoder(self.tokenizer, self.writer, case, row, self.special, self.ends)
 
     def _limited(self, picture: Tensor) -> Tensor:
-        return shrink(picture, self.max_pixels) if self._shrinks else picture
+        return downscale_to(picture, self.max_pixels) if self._shrinks else picture
 
     def _process(self, prompts: list[str], pictures: list[list[Tensor]]) -> dict[str, Tensor]:
-        images = [[to_image(picture) for picture in row] for row in pictures]
+        images = [[to_pil_rgb(picture) for picture in row] for row in pictures]
         most = max(len(row) for row in images)
         begin = self.tokenizer.bos_token
         # A template that writes the first token itself must not get a second one, as transformers' own path has it.
@@ -228,7 +239,7 @@ class LvlmModel:
             raise require_pictures(self.name, most, error) from error
         # Labels are for training: with them every step would also pay for a loss.
         tensors = {name: value for name, value in made.items() if isinstance(value, Tensor) and name != "labels"}
-        return settle_padding(tensors)
+        return left_pad(tensors)
 
     def _row(
         self,
@@ -238,23 +249,23 @@ class LvlmModel:
         prompt: str,
         question: Span,
         pictures: list[Tensor],
-        with_places: bool,
-    ) -> Row:
+        with_layouts: bool,
+    ) -> PromptRow:
         ids = inputs["input_ids"][index]
         words = locate_words(self.tokenizer, ids.tolist(), prompt, question, self.special)
         padding = int((inputs["attention_mask"][index] == 0).sum())
-        places = self._places(case, pictures, inputs, ids) if with_places else None
-        return Row(len(ids), padding, words, places)
+        places = self._places(case, pictures, inputs, ids) if with_layouts else None
+        return PromptRow(len(ids), padding, words, places)
 
     def _places(
         self, case: Case, pictures: list[Tensor], inputs: dict[str, Tensor], ids: Tensor
-    ) -> tuple[PicturePlaces, ...] | None:
-        if self.family.no_places:
+    ) -> tuple[PictureLayout, ...] | None:
+        if self.family.no_layout:
             return None
         seen = [(picture.shape[0], picture.shape[1]) for picture in pictures]
-        found = self.family.places(self.processor, self.config, seen, inputs, ids)
+        found = self.family.layouts(self.processor, self.config, seen, inputs, ids)
         whole = [(picture.shape[0], picture.shape[1]) for picture in case.pictures]
-        return tuple(rescale(place, size) for place, size in zip(found, whole, strict=True))
+        return tuple(rescale_layout(place, size) for place, size in zip(found, whole, strict=True))
 
 
 def build_lvlm(
@@ -262,7 +273,7 @@ def build_lvlm(
 ) -> LvlmModel:
     """Make an LvlmModel of a loaded transformers model and its processor, which is set to `max_pixels`."""
     module.eval()
-    limited = bool(max_pixels) and limit_processor(processor.image_processor, max_pixels)
+    limited = bool(max_pixels) and cap_processor_pixels(processor.image_processor, max_pixels)
     model = LvlmModel(
         name,
         module,

@@ -4,11 +4,10 @@
 `probe` finds out whether a model looks at pictures. The client library is loaded when a server is asked, not before.
 """
 
-from .library import REQUIREMENT, Limits
+from ..catalog import PRESETS
 from .model import ServerModel, ServerReply, connect
-from .probe import Probe, probe
+from .openai_client import REQUIREMENT, Limits
 from .profiles import (
-    PRESETS,
     Profile,
     default_folder,
     find_profile,
@@ -17,6 +16,7 @@ from .profiles import (
     save_profile,
 )
 from .secret import Secret
+from .vision_check import Probe, probe
 
 __all__ = [
     "PRESETS",

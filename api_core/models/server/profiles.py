@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput, ModelNotFound, ServerFailed
-from .address import is_this_machine, tidy_address
+from ..catalog import PRESETS
+from .address import is_this_machine, normalise_base_url
 from .secret import Secret
 
 logger = logging.getLogger(__name__)
@@ -29,20 +30,6 @@ FILE_NAME = "servers.json"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,38}[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _VERSION = 1
-
-PRESETS: Mapping[str, tuple[str, str]] = {
-    "vllm": ("http://127.0.0.1:8000/v1", ""),
-    "sglang": ("http://127.0.0.1:30000/v1", ""),
-    "ollama": ("http://127.0.0.1:11434/v1", ""),
-    "lm-studio": ("http://127.0.0.1:1234/v1", ""),
-    "llama.cpp": ("http://127.0.0.1:8080/v1", ""),
-    "openai": ("https://api.openai.com/v1", "OPENAI_API_KEY"),
-}
-"""Preset -> where such a server answers unless told otherwise, and the variable that usually holds its key.
-
-Those on this machine are always there as profiles. One that is not must be added first, so that a workflow from a
-stranger cannot send pictures out and spend on somebody's key.
-"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,7 @@ class Profile:
 
     def __post_init__(self) -> None:
         require_name(self.name)
-        object.__setattr__(self, "address", tidy_address(self.address))
+        object.__setattr__(self, "address", normalise_base_url(self.address))
         if self.key_variable and not _VARIABLE.fullmatch(self.key_variable):
             raise InvalidInput(
                 "What was given as the key's environment variable is not the name of one (letters, digits and _, no "

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.answering import DECODINGS, M3ID, VCD, Answer, AvisC, Decoding, Greedy, Sample, ask
-from pack.api_core.answering.calibrated.avisc import SeesBlindTokens
-from pack.api_core.answering.calibrated.vcd import share_left
+from pack.api_core.answering.contrastive.avisc import BlindTokensOnly
+from pack.api_core.answering.contrastive.vcd import share_left
 from pack.api_core.errors import Cancelled, InvalidInput, UnsupportedModel
 from pack.api_core.models.catalog import avisc_alpha, find_lvlm_model
-from pack.api_core.models.lvlm import generation
+from pack.api_core.models.lvlm.generate import decoding_loop as generation
 from pack.api_core.models.lvlm.load import load_lvlm
 from pack.api_core.models.lvlm.model import LvlmModel
 from pack.api_core.models.server.model import ServerModel
@@ -178,7 +178,7 @@ def test_where_no_place_can_be_found_it_still_answers(model: LvlmModel, monkeypa
     def lost(*args: Any, **options: Any) -> Any:
         raise UnsupportedModel("64 patches make 9 image tokens.")
 
-    monkeypatch.setattr(type(model.family), "places", lost)
+    monkeypatch.setattr(type(model.family), "layouts", lost)
     found = answers(model, AvisC())
     assert ids(found) == ids(expected)
     assert all(answer.blind_tokens is None and answer.blind is not None for answer in found)
@@ -226,9 +226,9 @@ def test_defaults_are_the_papers() -> None:
 def test_alpha_is_the_catalogs_unless_it_is_given(model: LvlmModel) -> None:
     plain, poorer = torch.tensor([[1.0, 0.9]]), torch.tensor([[1.0, 0.0]])
     for decoding, gap in ((AvisC(), 0.1 - 2.5 * 0.9), (AvisC(alpha=1.0), 0.1 - 0.9)):
-        second = decoding.against(model)
-        assert isinstance(second, SeesBlindTokens)
-        joined = second.join(plain, poorer, 0)[0]
+        second = decoding.second_pass(model)
+        assert isinstance(second, BlindTokensOnly)
+        joined = second.combine_logits(plain, poorer, 0)[0]
         assert float(joined[0] - joined[1]) == pytest.approx(gap, abs=1e-5)
 
 

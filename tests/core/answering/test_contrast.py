@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from pack.api_core.answering.calibrated.blind_tokens import find_blind_tokens
-from pack.api_core.answering.calibrated.contrast import Contrast, fading_mix, linear_mix
+from pack.api_core.answering.contrastive.blind_tokens import find_blind_tokens
+from pack.api_core.answering.contrastive.logit_contrast import LogitContrast, fading_mix, linear_mix
 
 
 def rows_with_shares(*shares):
@@ -41,21 +41,25 @@ def test_far_thresholds_take_all_or_nothing():
 def test_contrast_by_hand():
     plain, poorer = torch.tensor([[2.0, 1.9, -3.0]]), torch.tensor([[2.5, 0.5, -9.0]])
     # Joined with alpha 1: 1.5, 3.3, 3.0; the third is too unlikely to begin with (beta 0.1: less than 2 + ln 0.1).
-    assert Contrast(linear_mix(1.0), 0.1).join(plain, poorer, 0)[0].tolist() == pytest.approx([1.5, 3.3, -math.inf])
-    assert Contrast(linear_mix(0.0), 0.1).join(plain, poorer, 0)[0].tolist() == pytest.approx([2.0, 1.9, -math.inf])
-    assert int(Contrast(linear_mix(9.0), 0.0).join(plain, poorer, 0).argmax()) == 2
-    assert int(Contrast(linear_mix(9.0), 1.0).join(plain, poorer, 0).argmax()) == 0
+    assert LogitContrast(linear_mix(1.0), 0.1).combine(plain, poorer, 0)[0].tolist() == pytest.approx(
+        [1.5, 3.3, -math.inf]
+    )
+    assert LogitContrast(linear_mix(0.0), 0.1).combine(plain, poorer, 0)[0].tolist() == pytest.approx(
+        [2.0, 1.9, -math.inf]
+    )
+    assert int(LogitContrast(linear_mix(9.0), 0.0).combine(plain, poorer, 0).argmax()) == 2
+    assert int(LogitContrast(linear_mix(9.0), 1.0).combine(plain, poorer, 0).argmax()) == 0
 
 
 def test_a_reading_that_broke_down_is_left_out():
     plain, poorer = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[float("nan"), 5.0], [9.0, 0.0]])
-    joined = Contrast(linear_mix(1.0), 0.0).join(plain, poorer, 0)
+    joined = LogitContrast(linear_mix(1.0), 0.0).combine(plain, poorer, 0)
     assert joined.tolist() == [[1.0, 0.0], [-9.0, 2.0]]
 
 
 def test_forbidden_tokens_stay_forbidden():
     plain, poorer = torch.tensor([[-math.inf, 1.0, 0.9]]), torch.tensor([[-math.inf, 5.0, 0.0]])
-    joined = Contrast(linear_mix(2.5), 0.1).join(plain, poorer, 0)
+    joined = LogitContrast(linear_mix(2.5), 0.1).combine(plain, poorer, 0)
     assert joined[0, 0] == -math.inf
     assert int(joined.argmax()) == 2
 
@@ -73,6 +77,6 @@ def test_what_is_forgotten_grows_with_the_answer():
 def test_a_picture_forgotten_altogether_leaves_numbers():
     plain, poorer = torch.tensor([[3.0, 2.9, 1.0]]), torch.tensor([[3.0, 2.0, 3.0]])
     for step in (44, 372, 32767):  # where e^exponent is too large for float32, and its inverse 0 for a double
-        joined = Contrast(fading_mix(2.0), 0.1).join(plain, poorer, step)
+        joined = LogitContrast(fading_mix(2.0), 0.1).combine(plain, poorer, step)
         assert joined[0, :2].isfinite().all()
         assert int(joined.argmax()) == 1, "what the picture adds most to"

@@ -1,15 +1,18 @@
 """The driver on tiny random models: labels, words, places, batches, several pictures, refusals."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from pack.api_core.attribution import list_lvlm_methods, lvlm_heatmap
-from pack.api_core.attribution.lvlm.words import find_words, whole_rows
+from pack.api_core.attribution import LVLM_METHODS, list_lvlm_methods, lvlm_heatmap
+from pack.api_core.attribution.lvlm import heatmap
+from pack.api_core.attribution.lvlm.word_labels import find_words, whole_rows
 from pack.api_core.errors import Cancelled, InvalidInput, UnsupportedModel
 from pack.api_core.masks import tune
-from pack.api_core.models.lvlm.case import Piece, Reply
+from pack.api_core.models.conversation.case import Reply, WordTokens
 from torch import Tensor
 
 Models = Callable[[str], Any]
@@ -64,7 +67,7 @@ def test_hint_words_choose_the_whole_whatever_their_case(lvlm: Models) -> None:
 
 def test_a_hint_finds_whole_words_each_time_and_phrases_in_order() -> None:
     texts = ["The", "red", "star", "and", "a", "RED", "Starfish"]
-    words = tuple(Piece(text, 2 * i, 2 * i + 2) for i, text in enumerate(texts))
+    words = tuple(WordTokens(text, 2 * i, 2 * i + 2) for i, text in enumerate(texts))
     assert [word.first for word in find_words(words, "red")] == [2, 10]
     assert [word.first for word in find_words(words, "Red, star")] == [2, 4]
     for absent in ("star red", "fish", "?!", "star and the"):
@@ -109,6 +112,28 @@ def test_grids_tokens_without_a_place_and_padding_keep_their_places(lvlm: Models
     torch.testing.assert_close(shares, torch.ones_like(shares))  # the ends of lines have no share
     with pytest.raises(InvalidInput, match="one grid of tokens per picture; this model looks at a picture in 2"):
         lvlm_heatmap(lvlm("llava-next"), [picture(40, 100)], QUESTION, answers="red", reading="upstream")
+
+
+def test_a_reply_is_read_token_for_token(lvlm: Models) -> None:
+    model = lvlm("qwen3.5")
+    written = lvlm_heatmap(model, [picture(40, 60)], QUESTION, max_new_tokens=6)
+    again = lvlm_heatmap(model, [picture(40, 60)], QUESTION, answers=written.replies[0])
+    assert again.replies == written.replies
+    assert again.heatmap.pictures[0].labels == written.heatmap.pictures[0].labels
+    torch.testing.assert_close(values(again), values(written), atol=1e-6, rtol=1e-4)
+    thought = model.tokenizer("<think>\nIs it red?\n</think>\n\nIt is red.", add_special_tokens=False)["input_ids"]
+    reply = model.reply_of([*thought, next(iter(model.ends))])
+    labels = lvlm_heatmap(model, [picture(40, 60)], QUESTION, answers=[reply]).heatmap.pictures[0].labels
+    spans = [label.span for label in labels if label.role == "answer word"]
+    assert spans == [(word.first, word.last) for word in reply.words]
+    assert [label.text for label in labels if label.role == "answer word"] == ["It", "is", "red"]
+
+
+def test_every_method_is_a_file_and_a_line() -> None:
+    folder = Path(heatmap.__file__).parent
+    files = {path.stem for path in folder.glob("*.py") if re.search(r"^def compute\(", path.read_text(), re.MULTILINE)}
+    assert files == {name.replace(" ", "_") for name in list_lvlm_methods()}
+    assert all(callable(method.compute) and method.describes.endswith(".") for method in LVLM_METHODS.values())
 
 
 def test_further_pictures_have_maps_that_share_the_attention(lvlm: Models) -> None:

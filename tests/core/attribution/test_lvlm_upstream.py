@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from pack.api_core.attribution import lvlm_heatmap
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.conversation.case import Case
 from pack.api_core.prompting import llava_api, release
 from PIL import Image
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pack.api_core.answering import TEMPLATES
-from pack.api_core.command_line import ask_options, main
+from pack.api_core.command_line import main
 from pack.tests.servers.process import ServerProcess, running
 from PIL import Image
 
@@ -32,10 +31,6 @@ def profiles(server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         == 0
     )
     return folder
-
-
-def test_the_choices_are_the_library_s() -> None:
-    assert tuple(TEMPLATES) == ask_options.TEMPLATES
 
 
 def test_one_picture_gives_its_answer_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,11 +6,10 @@ import math
 from pathlib import Path
 
 import pytest
-from pack.api_core.answering import DECODINGS, M3ID, VCD, AvisC, Decoding, Greedy, Sample
-from pack.api_core.command_line import decoding_options, main
+from pack.api_core.answering import M3ID, VCD, AvisC, Decoding, Greedy, Sample
+from pack.api_core.command_line import main
 from pack.api_core.command_line.decoding_options import add_decoding_options, chosen_decoding
 from pack.api_core.errors import InvalidInput
-from pack.api_core.models.lvlm.poorer_prompts import SCHEMES
 
 SCENE = Path(__file__).resolve().parents[3] / "assets" / "scene.png"
 
@@ -19,11 +18,6 @@ def parse(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     add_decoding_options(parser.add_argument_group("answer"))
     return parser.parse_args(arguments)
-
-
-def test_the_choices_are_those_of_the_library() -> None:
-    assert tuple(kind.name for kind in DECODINGS) == decoding_options.DECODINGS
-    assert decoding_options.SCHEMES == SCHEMES
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,13 @@
 import argparse
 import re
 from collections.abc import Sequence
-from typing import get_args
 
 import pytest
-from pack.api_core.attribution import list_lvlm_methods, list_methods
-from pack.api_core.colormaps import COLORMAPS
-from pack.api_core.command_line import ADD_OPTIONS, COMMANDS, options
-from pack.api_core.command_line.options import add_prompt_options, chosen_style, style_classes
+from pack.api_core.command_line import ADD_OPTIONS, COMMANDS
+from pack.api_core.command_line.options import add_prompt_options, chosen_mask, chosen_style
 from pack.api_core.errors import InvalidInput
-from pack.api_core.geometry import FITS, INTERPOLATIONS
-from pack.api_core.models.devices import PRECISIONS
-from pack.api_core.overlay import ROUNDINGS, BlurStyle, FadeStyle, HeatStyle, OutlineStyle, Style
-from pack.api_core.results import READINGS
+from pack.api_core.masks import MaskSettings
+from pack.api_core.overlay import STYLES, BlurStyle, FadeStyle, HeatStyle, OutlineStyle
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -21,16 +16,7 @@ def parse(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(["picture.png", "a query", "-o", "out", *arguments])
 
 
-def test_the_choices_are_those_of_the_library() -> None:
-    assert list(options.METHODS) == list_methods()
-    assert list(options.LVLM_METHODS) == list_lvlm_methods()
-    assert options.READINGS == READINGS
-    assert options.FITS == FITS
-    assert options.INTERPOLATIONS == INTERPOLATIONS
-    assert options.ROUNDINGS == ROUNDINGS
-    assert options.COLORMAPS == COLORMAPS
-    assert ("auto", *PRECISIONS) == options.PRECISIONS
-    assert set(options.style_classes().values()) == set(get_args(Style))
+def test_every_command_has_options() -> None:
     assert set(ADD_OPTIONS) == set(COMMANDS)
 
 
@@ -39,6 +25,8 @@ def test_the_choices_are_those_of_the_library() -> None:
     [
         ((), FadeStyle()),
         (("--color", "128"), FadeStyle((128 / 255,) * 3)),
+        (("--color", "#f80"), FadeStyle((1.0, 136 / 255, 0.0))),
+        (("--color", "112233"), FadeStyle((17 / 255, 34 / 255, 51 / 255))),
         (("--color", "#ff8000", "--rounding", "truncate"), FadeStyle((1.0, 128 / 255, 0.0), "truncate")),
         (("--style", "blur", "--radius", "4.5"), BlurStyle(4.5)),
         (("--style", "heat", "--colormap", "jet", "--opacity", "0.25", "--weighted"), HeatStyle("jet", 0.25, True)),
@@ -66,8 +54,8 @@ def test_a_value_of_another_style_is_an_error_not_ignored(arguments: Sequence[st
 
 
 def test_every_style_can_be_chosen_as_it_comes() -> None:
-    for name, style in style_classes().items():
-        assert chosen_style(parse("--style", name)) == style()
+    for choice in STYLES:
+        assert chosen_style(parse("--style", choice.name)) == choice()
 
 
 @pytest.mark.parametrize(
@@ -92,6 +80,15 @@ def test_a_bad_value_is_a_usage_error_that_names_what_is_allowed(
         parse(*arguments)
     assert caught.value.code == 2
     assert re.search(said, capsys.readouterr().err)
+
+
+def test_a_mask_takes_the_values_given_for_it() -> None:
+    assert chosen_mask(parse()) == MaskSettings()
+    given = ("--contrast", "3", "--smoothing", "2.5", "--interpolation", "nearest", "--threshold", "0.5")
+    more = ("--grow", "-4", "--feather", "1.5", "--invert")
+    assert chosen_mask(parse(*given, *more), ("red",)) == MaskSettings(
+        3.0, 2.5, "nearest", ("red",), 0.5, -4, feather=1.5, invert=True
+    )
 
 
 def test_words_stand_between_commas() -> None:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pack.api_core.command_line import ask_options, main
-from pack.api_core.models.server import PRESETS
+from pack.api_core.command_line import main
 from pack.tests.servers.process import ServerProcess, running
 
 KEY = "sk-test-5f4dcc3b5aa765d61d8327deb882cf99"
@@ -36,10 +35,6 @@ def type_key(monkeypatch: pytest.MonkeyPatch, key: str = KEY) -> list[str]:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr(getpass, "getpass", hidden)
     return asked
-
-
-def test_the_choices_are_the_library_s() -> None:
-    assert tuple(PRESETS) == ask_options.PRESETS
 
 
 def test_a_typed_key_is_kept_and_shown_nowhere(

@@ -9,14 +9,14 @@ import open_clip
 import pytest
 import torch
 from pack.api_core.attribution import clip_heatmap
-from pack.api_core.datasets.localisation import score_map
-from pack.api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
-from pack.api_core.datasets.scenes.captions import CONCEPTS, vocabulary, with_article
 from pack.api_core.embedded import embedded_folder
 from pack.api_core.errors import ModelNotFound
+from pack.api_core.evaluation.scorers.localisation import score_map
 from pack.api_core.masks import tune
 from pack.api_core.models.catalog import mask_defaults
 from pack.api_core.models.clip.load import load_clip
+from pack.api_core.scenes import SceneOptions, draw_scene, make_scene
+from pack.api_core.scenes.captions import CONCEPTS, with_article
 from pack.tests.conftest import ROOT
 from safetensors.torch import load_file
 
@@ -62,11 +62,6 @@ def test_stock_open_clip_reads_it_and_no_weight_is_left_over(folder):
     with torch.no_grad():
         assert module.encode_text(tokens).isfinite().all()
         assert module.eval().encode_image(torch.zeros(1, 3, 112, 112)).shape == (1, 128)
-
-
-def test_the_tokenizer_keeps_the_words_of_scenes_whole(folder):
-    tokenizer = open_clip.SimpleTokenizer(str(folder / "merges.txt.gz"))
-    assert [word for word in vocabulary() if len(tokenizer.encode(word)) != 1] == []
 
 
 def _cases(count):

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pack.api_core.datasets.localisation import score_map
-from pack.api_core.datasets.scenes import SceneOptions, draw_scene, make_scene
-from pack.api_core.datasets.scenes.foreign import draw_foreign_scene
-from pack.api_core.datasets.scenes.questions import QUESTION_KINDS, ask, facts_of
 from pack.api_core.embedded import embedded_folder
+from pack.api_core.evaluation.scorers.localisation import score_map
+from pack.api_core.scenes import SceneOptions, draw_scene, make_scene
+from pack.api_core.scenes.questions import QUESTION_KINDS, ask, facts_from_boxes, facts_of
 from pack.tests.conftest import ROOT
+from pack.tools.train.foreign_scenes import draw_foreign_scene
+from pack.tools.train.wordings import QUESTION_WORDINGS
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration
 
@@ -156,7 +157,8 @@ def test_it_answers_about_pictures_somebody_else_drew(model, processor):
     right = []
     for number in range(20):
         scene = draw_foreign_scene(number)
-        questions = ask(scene, np.random.default_rng(number), ("colour", "shape", "exist", "verify", "where"))
+        facts = facts_from_boxes(scene.names, scene.boxes, scene.picture.shape[:2])
+        questions = ask(facts, np.random.default_rng(number), ("colour", "shape", "exist", "verify", "where"))
         answers = _answers(model, processor, scene.picture, [question.text for question in questions])
         right += [question.answer == answer for question, answer in zip(questions, answers, strict=True)]
     assert np.mean(right) >= 0.8
@@ -176,7 +178,8 @@ def test_without_the_picture_it_cannot_know(model, processor):
 def test_a_system_prompt_and_other_wordings_do_not_throw_it(model, processor, system):
     right = []
     for number, drawn in _scenes(10):
-        questions = ask(drawn, np.random.default_rng(number), ("colour", "shape", "exist", "verify"), varied=True)
+        kinds = ("colour", "shape", "exist", "verify")
+        questions = ask(drawn, np.random.default_rng(number), kinds, QUESTION_WORDINGS)
         answers = _answers(model, processor, drawn.picture, [question.text for question in questions], system)
         right += [question.answer == answer for question, answer in zip(questions, answers, strict=True)]
     assert np.mean(right) >= 0.75

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from api_core.datasets.scenes import COLOURS, SHAPES
-from api_core.datasets.scenes.captions import CONCEPTS
-from api_core.datasets.scenes.questions import QUESTION_KINDS
 from api_core.embedded import embedded_folder
+from api_core.scenes import COLOURS, SHAPES
+from api_core.scenes.captions import CONCEPTS
+from api_core.scenes.questions import QUESTION_KINDS
 from tools.train.tiny_clip.export import reload
 from tools.train.tiny_clip.pairs import held_out_pairs, rows_without
 from tools.train.tiny_lvlm.asking import Asking, pack

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pack.api_core.datasets.scenes import Scene, SceneObject, draw_scene
+from pack.api_core.scenes import Scene, SceneObject, draw_scene
 from pack.tests.core.models.conftest import lvlm, zoo_folder
 
 __all__ = ["drawn", "lvlm", "picture", "zoo_folder"]

@@ -5,14 +5,14 @@ import json
 import pytest
 import torch
 from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory
-from pack.api_core.explanation.contrast import differing
+from pack.api_core.explanation.answer_contrast import differing
+from pack.api_core.explanation.answer_objective import AnswerObjective
 from pack.api_core.explanation.explain import explain
-from pack.api_core.explanation.lvlm_subject import AnswerSubject
+from pack.api_core.explanation.explain_one import PART
 from pack.api_core.explanation.methods import METHODS
-from pack.api_core.explanation.one_answer import PART
-from pack.api_core.explanation.report import full_report
-from pack.api_core.explanation.settings import Setting, resolve
+from pack.api_core.explanation.result import full_report
 from pack.api_core.models.lvlm.load import load_lvlm
+from pack.api_core.settings import Setting, resolve
 
 QUESTION = "What colour is the star?"
 FEW = {"steps": 3, "blends": 1}
@@ -78,7 +78,7 @@ def test_likelihoods_that_are_no_numbers_are_no_evidence(model, picture, monkeyp
     def broken(self, weights, towards, noise=None):
         return torch.full((len(weights), len(self.tokens)), float("nan"))
 
-    monkeypatch.setattr(AnswerSubject, "log_likelihoods", broken)
+    monkeypatch.setattr(AnswerObjective, "log_likelihoods", broken)
     with pytest.raises(InvalidInput, match="not finite"):
         explain(model, [picture], QUESTION, answers="red")
 
@@ -87,7 +87,7 @@ def test_memory_that_runs_out_while_words_are_weighed_is_told(model, picture, mo
     def full(self, weights, towards, noise=None):
         raise torch.cuda.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(AnswerSubject, "log_likelihoods", full)
+    monkeypatch.setattr(AnswerObjective, "log_likelihoods", full)
     with pytest.raises(NotEnoughMemory, match="while its answer was explained"):
         explain(model, [picture], QUESTION, answers="red")
 
@@ -102,7 +102,7 @@ def test_memory_that_runs_out_while_words_are_weighed_is_told(model, picture, mo
     ],
 )
 def test_the_tokens_that_two_answers_do_not_share(model, one, other, differ):
-    replies = [model.reply_of(model.encode_answer(text)) for text in (one, other)]
+    replies = [model.reply_of_text(text) for text in (one, other)]
     assert differing(*replies) == differ
 
 

@@ -7,11 +7,9 @@ import torch
 from pack.api_core.errors import InvalidInput
 from pack.api_core.explanation.curves import CURVES_SIZE, draw_curves
 from pack.api_core.explanation.faithfulness import Curve, Faithfulness
-from pack.api_core.explanation.report import full_report
-from pack.api_core.explanation.result import Explanation
-from pack.api_core.explanation.tokens import Evidence, WordEvidence
-from pack.api_core.explanation.verdict import judge, share_of_perfect
-from pack.api_core.models.lvlm.case import Reply
+from pack.api_core.explanation.result import Explanation, full_report, judge
+from pack.api_core.explanation.word_evidence import Evidence, WordEvidence
+from pack.api_core.models.conversation.case import Reply
 from pack.api_core.results import Box, Label, PictureMap, View
 
 BLUE, ORANGE = (0, 114, 178), (213, 94, 0)
@@ -126,11 +124,11 @@ def test_the_verdict_follows_the_curves(depends, faithful, kind, says):
 
 
 def test_the_share_of_a_perfect_map():
-    assert share_of_perfect(GOOD) == pytest.approx(0.9)
-    assert share_of_perfect(CHANCE) == pytest.approx(0, abs=1e-6)
-    assert share_of_perfect(BACKWARDS) == pytest.approx(-0.9)
+    assert GOOD.share_of_perfect == pytest.approx(0.9)
+    assert CHANCE.share_of_perfect == pytest.approx(0, abs=1e-6)
+    assert BACKWARDS.share_of_perfect == pytest.approx(-0.9)
     beyond = Faithfulness(GOOD.deletion, Curve(SHARES, torch.tensor([0.1, *[1.0] * 10])), 0.9, 0.1)
-    assert share_of_perfect(beyond) == pytest.approx(share_of_perfect(GOOD)), "more than all is not better"
+    assert beyond.share_of_perfect == pytest.approx(GOOD.share_of_perfect), "more than all is not better"
 
 
 def test_the_report_begins_with_the_question_and_ends_with_the_verdict():

@@ -6,16 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pack.api_core.datasets.localisation import score_map
 from pack.api_core.errors import InvalidInput
+from pack.api_core.evaluation.scorers.localisation import score_map
 from pack.api_core.explanation.explain import explain
-from pack.api_core.explanation.function_words import names_nothing
+from pack.api_core.explanation.explain_one import PART
 from pack.api_core.explanation.methods import list_explanation_methods
-from pack.api_core.explanation.one_answer import PART
-from pack.api_core.explanation.tokens import Evidence
+from pack.api_core.explanation.word_evidence import Evidence, is_stop_word
 from pack.api_core.geometry import place
+from pack.api_core.models.conversation.token_text import word_spans
 from pack.api_core.models.lvlm.load import load_lvlm
-from pack.api_core.models.lvlm.words import word_spans
 
 QUESTION = "What colour is the star?"
 
@@ -89,7 +88,7 @@ def test_words_that_name_nothing_depend_on_the_picture_all_the_same(model, pictu
 )
 def test_some_words_name_nothing_in_any_language(answer):
     words = [answer[first:last] for first, last in word_spans(answer)]
-    named = [word for word in words if not names_nothing(word)]
+    named = [word for word in words if not is_stop_word(word)]
     assert named
     assert set(named) < set(words)
 
@@ -98,7 +97,7 @@ def test_some_words_name_nothing_in_any_language(answer):
     "answer", ["no", "yes", "red", "left", "two", "dos", "sur", "car", "die", "B", "e", "si", "one"]
 )
 def test_what_may_be_an_answer_names_something(answer):
-    assert not names_nothing(answer)
+    assert not is_stop_word(answer)
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.autograd import differentiable
-from pack.api_core.explanation.lvlm_subject import AnswerSubject
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.explanation.answer_objective import AnswerObjective
+from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.lvlm.load import load_lvlm
 
 Models = Callable[[str], Any]
@@ -16,7 +16,7 @@ Models = Callable[[str], Any]
 def kept_by_autograd(model: Any, case: Case, blends: int) -> int:
     """Bytes that the graph of a score of `blends` blends holds on to, the weights not counted."""
     ids = model.encode_answer("a red star")
-    subject = AnswerSubject(model, case, torch.zeros_like(case.pictures[0]), ids, tuple(range(len(ids) - 1)))
+    objective = AnswerObjective(model, case, torch.zeros_like(case.pictures[0]), ids, tuple(range(len(ids) - 1)))
     weights = {weight.untyped_storage().data_ptr() for weight in model.module.parameters()}
     sizes: dict[int, int] = {}
     alive = []  # or a storage's address could be used again
@@ -29,7 +29,7 @@ def kept_by_autograd(model: Any, case: Case, blends: int) -> int:
         return tensor
 
     with differentiable(model.module), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        subject.score(subject.lift(torch.ones(blends, 8, 8, requires_grad=True)), "picture").sum()
+        objective.score(objective.pixel_weights(torch.ones(blends, 8, 8, requires_grad=True)), "picture").sum()
     return sum(sizes.values())
 
 
@@ -38,7 +38,7 @@ def test_room_for_gradients_is_enough_and_not_wasteful(name: str, lvlm: Models) 
     model = load_lvlm(name, device="cpu") if name == "tiny-lvlm" else lvlm(name)
     case = Case((torch.rand(112, 112, 3, generator=torch.Generator().manual_seed(1)),), "What colour is the star?")
     blends = 4
-    estimate = blends * model.estimate_gradient_memory(model.prepare([case], with_places=False))
+    estimate = blends * model.estimate_gradient_memory(model.prepare([case], with_layouts=False))
     assert 1 <= estimate / kept_by_autograd(model, case, blends) < 2.5
 
 

@@ -9,10 +9,9 @@ import torch
 from pack.api_core.errors import InvalidInput
 from pack.api_core.explanation.faithfulness import Curve, measure
 from pack.api_core.explanation.igos import fast, paper
-from pack.api_core.explanation.igos.objective import TERMS, descend
+from pack.api_core.explanation.igos.descent import TERMS, bilateral_variation, descend, penalty
+from pack.api_core.explanation.igos.fast import smooth
 from pack.api_core.explanation.igos.paper import PaperSettings, optimise
-from pack.api_core.explanation.igos.regulariser import bilateral_variation, penalty
-from pack.api_core.explanation.igos.spline import smooth
 
 _spec = importlib.util.spec_from_file_location("explanation_toy", Path(__file__).with_name("toy.py"))
 toy = importlib.util.module_from_spec(_spec)
@@ -29,7 +28,7 @@ def linear_subject(weights):
     return toy.Toy(torch.ones(1, *weights.shape), torch.zeros(1, *weights.shape), probabilities)
 
 
-def curved_subject():
+def curved_objective():
     torch.manual_seed(5)
     picture, filters = torch.rand(3, 12, 16), torch.randn(4, 3, 5, 5)
 
@@ -56,7 +55,7 @@ def test_bilateral_variation_by_hand():
 
 
 def test_first_two_steps_by_hand():
-    subject = linear_subject([[0.02, -0.01], [0.0, 0.03]])
+    objective = linear_subject([[0.02, -0.01], [0.0, 0.03]])
     settings = PaperSettings(
         side=2, l1=1.0, l2=0.1, l3=0.0, decay=1.0, shares=10, steps=2, momentum=5, rate=10, noise=0
     )
@@ -67,8 +66,8 @@ def test_first_two_steps_by_hand():
     fading = -2 * 0.1 * math.exp(-1) * (1 - first)
     further = first - 10 * (slope + small + fading)
     second = (further + (further - ahead) / 6).clamp(0, 1)
-    assert torch.allclose(optimise(subject, "igos+", PaperSettings(**{**vars(settings), "steps": 1})).mask, first)
-    assert torch.allclose(optimise(subject, "igos+", settings).mask, second, atol=1e-6)
+    assert torch.allclose(optimise(objective, "igos+", PaperSettings(**{**vars(settings), "steps": 1})).mask, first)
+    assert torch.allclose(optimise(objective, "igos+", settings).mask, second, atol=1e-6)
 
 
 def test_a_mask_of_ones_costs_nothing():
@@ -77,14 +76,14 @@ def test_a_mask_of_ones_costs_nothing():
 
 @pytest.mark.parametrize("variant", ["igos+", "igos++"])
 def test_the_chunk_changes_memory_and_nothing_else(variant):
-    subject = curved_subject()
-    whole = optimise(subject, variant, PaperSettings(side=8), seed=3, chunk=10)
-    assert subject.largest_batch == 10
-    subject.largest_batch = 0
-    single = optimise(subject, variant, PaperSettings(side=8), seed=3, chunk=1)
-    assert subject.largest_batch == 1
+    objective = curved_objective()
+    whole = optimise(objective, variant, PaperSettings(side=8), seed=3, chunk=10)
+    assert objective.largest_batch == 10
+    objective.largest_batch = 0
+    single = optimise(objective, variant, PaperSettings(side=8), seed=3, chunk=1)
+    assert objective.largest_batch == 1
     assert (whole.mask - single.mask).abs().max() < 1e-4
-    assert not torch.equal(whole.mask, optimise(subject, variant, PaperSettings(side=8), seed=4).mask)
+    assert not torch.equal(whole.mask, optimise(objective, variant, PaperSettings(side=8), seed=4).mask)
 
 
 @pytest.mark.parametrize("fast_or_paper", [fast, paper])
@@ -92,9 +91,9 @@ def test_stop_comes_within_one_chunk(fast_or_paper):
     """Every chunk is announced, so that raising from the progress keeps the model from seeing the next one."""
     shown: list[int] = []
     told: list[tuple[int, int]] = []
-    subject = curved_subject()
-    plain = subject.score
-    subject.score = lambda weights, *rest: shown.append(len(weights)) or plain(weights, *rest)
+    objective = curved_objective()
+    plain = objective.score
+    objective.score = lambda weights, *rest: shown.append(len(weights)) or plain(weights, *rest)
 
     def stop_at_the_third(done, total):
         told.append((done, total))
@@ -102,11 +101,11 @@ def test_stop_comes_within_one_chunk(fast_or_paper):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fast_or_paper.optimise(subject, "igos++", chunk=1, on_progress=stop_at_the_third)
+        fast_or_paper.optimise(objective, "igos++", chunk=1, on_progress=stop_at_the_third)
     assert shown == [1, 1]
     told.clear()
     shown[:] = [0] * 3
-    made = fast_or_paper.optimise(subject, "igos++", chunk=2, on_progress=stop_at_the_third)
+    made = fast_or_paper.optimise(objective, "igos++", chunk=2, on_progress=stop_at_the_third)
     assert max(shown) == 2
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert len({total for _, total in told}) == 1
@@ -114,7 +113,7 @@ def test_stop_comes_within_one_chunk(fast_or_paper):
 
 
 def test_swapping_picture_and_baseline_swaps_deletion_and_insertion():
-    one = curved_subject()
+    one = curved_objective()
     other = toy.Toy(one.baseline, one.picture, one.probabilities)
     masks = torch.rand(1, 6, 6)
     shares = (0.25, 0.5, 1.0)
@@ -150,19 +149,19 @@ def test_the_fast_way_finds_it_with_few_blends(variant):
 def test_both_masks_of_the_fast_way_also_work_alone():
     """In every second step of iGOS++ one mask deletes and the other one inserts."""
     asked = []
-    subject = patch_subject()
+    objective = patch_subject()
     plain = fast.descend
 
-    def watch(subject, masks, terms, *rest):
+    def watch(objective, masks, terms, *rest):
         asked.append([term.mask for term in terms])
-        return plain(subject, masks, terms, *rest)
+        return plain(objective, masks, terms, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fast, "descend", watch)
-        fast.optimise(subject, "igos++", fast.FastSettings(steps=4))
+        fast.optimise(objective, "igos++", fast.FastSettings(steps=4))
         assert asked == 2 * [[None, None], [0, 1]]
         asked.clear()
-        fast.optimise(subject, "igos+", fast.FastSettings(steps=4))
+        fast.optimise(objective, "igos+", fast.FastSettings(steps=4))
         assert asked == 4 * [[0, 0]]
 
 
@@ -189,10 +188,10 @@ def test_curves_of_a_perfect_and_of_a_reversed_map():
     def probabilities(pixels):
         return pixels[:, 0, 0, 0][:, None]
 
-    subject = toy.Toy(torch.ones(1, 4, 4), torch.zeros(1, 4, 4), probabilities)
+    objective = toy.Toy(torch.ones(1, 4, 4), torch.zeros(1, 4, 4), probabilities)
     perfect = torch.zeros(4, 4)
     perfect[0, 0] = 1
-    good, bad = measure(subject, perfect, steps=16), measure(subject, -perfect, steps=16)
+    good, bad = measure(objective, perfect, steps=16), measure(objective, -perfect, steps=16)
     assert good.gap == pytest.approx(1 - 1 / 16)
     assert bad.gap == pytest.approx(-(1 - 1 / 16))
     assert good.released == pytest.approx((0, 1))
@@ -208,4 +207,4 @@ def test_a_curve_on_paper():
 
 def test_a_map_that_is_none_is_refused():
     with pytest.raises(InvalidInput, match="finite"):
-        measure(curved_subject(), torch.full((4, 4), float("nan")))
+        measure(curved_objective(), torch.full((4, 4), float("nan")))

@@ -29,21 +29,21 @@ def kept():
 
 
 @pytest.fixture
-def subject():
+def objective():
     return toy.Toy(cases.picture(), cases.baseline(), cases.probabilities)
 
 
 @pytest.mark.parametrize("steps", cases.STEPS)
 @pytest.mark.parametrize("variant", ["igos+", "igos++"])
-def test_masks_are_those_of_the_released_program(kept, subject, variant, steps):
-    mine = optimise(subject, variant, PaperSettings(steps=steps, noise=0))
+def test_masks_are_those_of_the_released_program(kept, objective, variant, steps):
+    mine = optimise(objective, variant, PaperSettings(steps=steps, noise=0))
     theirs = torch.from_numpy(kept[f"{variant} {steps}"])
     assert (mine.mask - theirs).abs().max() <= 1e-6
     assert theirs.std() > 1e-3
 
 
-def test_the_metric_is_the_released_one_but_for_its_last_step(kept, subject):
-    found = measure(subject, 1 - cases.judged_mask(), steps=50)
+def test_the_metric_is_the_released_one_but_for_its_last_step(kept, objective):
+    found = measure(objective, 1 - cases.judged_mask(), steps=50)
     for name, curve in (("deletion", found.deletion), ("insertion", found.insertion)):
         theirs = torch.from_numpy(kept[f"{name} curve"])
         assert (curve.probability - theirs).abs().max() <= 1e-6

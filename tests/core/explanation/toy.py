@@ -1,10 +1,10 @@
-"""A subject without a model: the fixtures' formula, or any function of pixels, on a picture and a baseline."""
+"""A objective without a model: the fixtures' formula, or any function of pixels, on a picture and a baseline."""
 
 from collections.abc import Callable
 
 import torch
-from pack.api_core.explanation.igos.regulariser import upsample
-from pack.api_core.explanation.subject import Noise, Towards
+from pack.api_core.explanation.igos.descent import upsample
+from pack.api_core.explanation.objective import Noise, Towards
 from torch import Tensor
 
 
@@ -16,10 +16,10 @@ class Toy:
         self.largest_batch = 0
 
     @property
-    def guide(self) -> Tensor:
+    def edge_image(self) -> Tensor:
         return self.picture
 
-    def lift(self, masks: Tensor) -> Tensor:
+    def pixel_weights(self, masks: Tensor) -> Tensor:
         return upsample(masks, (self.picture.shape[1], self.picture.shape[2])).flatten(1)
 
     def score(self, weights: Tensor, towards: Towards, noise: Noise | None = None) -> Tensor:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from pack.api_core.errors import Cancelled, DamagedWeights, DownloadFailed, ModelNotFound
-from pack.api_core.models import download
-from pack.api_core.models.download import Wanted, forbid_downloads, get_snapshot
-from pack.api_core.models.weights import weight_files
+from pack.api_core.models.files import download
+from pack.api_core.models.files.download import HubFiles, forbid_downloads, get_snapshot
+from pack.api_core.models.files.weights import weight_files
 from pack.tests.core.models.hub_stand_in import HubStandIn
 from safetensors.torch import save
 
 REPO = "someone/small-model"
-WANTED = Wanted("small", REPO, size_bytes=24_000_000)
+WANTED = HubFiles("small", REPO, size_bytes=24_000_000)
 CHUNK = 10 * 1024 * 1024  # what the hub's client reads at a time
 
 

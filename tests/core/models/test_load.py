@@ -15,8 +15,9 @@ from pack.api_core.errors import (
 )
 from pack.api_core.models.catalog import EMBEDDED_CLIP
 from pack.api_core.models.clip import open_clip_source
-from pack.api_core.models.clip.load import EMBEDDED, load_clip
+from pack.api_core.models.clip.load import load_clip
 from pack.api_core.models.devices import resolve_device, resolve_precision
+from pack.api_core.models.files.local import EMBEDDED
 from pack.tests.tiny import tiny_clip_folder, tiny_clip_module
 from safetensors.torch import load_file, save_file
 

@@ -37,6 +37,12 @@ def write_model(folder: Path, kind: str, **both: object) -> Path:
             vision_config={**VISION, **both}, text_config={**TEXT, **IDS, **both}, projection_dim=24
         )
         module = transformers.CLIPModel(config)
+    elif kind == "metaclip_2":
+        both_towers = {"hidden_act": "quick_gelu"}
+        config = transformers.MetaClip2Config(
+            vision_config={**VISION, **both_towers}, text_config={**TEXT, **IDS, **both_towers}, projection_dim=24
+        )
+        module = transformers.MetaClip2Model(config)
     elif kind == "siglip":
         config = transformers.SiglipConfig(vision_config=VISION, text_config={**TEXT, **IDS, "projection_size": 32})
         module = transformers.SiglipModel(config)
@@ -49,7 +55,7 @@ def write_model(folder: Path, kind: str, **both: object) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", ["clip", "siglip", "siglip2"])
+@pytest.mark.parametrize("kind", ["clip", "metaclip_2", "siglip", "siglip2"])
 def test_a_folder_gives_heatmaps(kind: str, tmp_path: Path) -> None:
     model = load_clip(write_model(tmp_path / kind, kind))
     assert (model.name, model.side, model.grid, model.depth) == (kind, 48, (6, 6), 3)
@@ -58,7 +64,7 @@ def test_a_folder_gives_heatmaps(kind: str, tmp_path: Path) -> None:
     for fit in ("stretch", "letterbox"):
         heatmap = clip_heatmap(model, pictures, "the red circle", fit=fit)
         parts = set(heatmap.pictures[0].parts)
-        assert parts == ({"class_token", "patch"} if kind == "clip" else {"class_token"})
+        assert parts == ({"class_token", "patch"} if "siglip" not in kind else {"class_token"})
         assert [label.text for label in heatmap.pictures[0].labels] == ["the red circle", "the", "red", "circle"]
 
 

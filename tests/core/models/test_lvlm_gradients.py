@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import AttentionPromptingError
-from pack.api_core.models.lvlm.attention_gradients import attention_gradients
-from pack.api_core.models.lvlm.batch_reader import image_columns
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm.attention.gradients import attention_gradients
+from pack.api_core.models.lvlm.attention.recorder import placed_image_positions
+from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.models.lvlm.load import load_lvlm
-from pack.api_core.models.lvlm.teacher_forcing import answered_inputs
 
 Models = Callable[[str], Any]
 CLOSE = {"gemma4": 1e-4}  # its fused and its eager attention differ by so much with a random model's large scores
@@ -24,7 +24,7 @@ def test_weights_and_gradients_are_those_of_eager_attention(name: str, lvlm: Mod
     picture = torch.rand(60, 80, 3, generator=torch.Generator().manual_seed(1))
     prepared = model.prepare([Case((picture,), "Where is the star?")])
     row = prepared.rows[0]
-    reply = model.reply_of(model.encode_answer("a red star"))
+    reply = model.reply_of_text("a red star")
     count = len(reply.token_ids)
     positions = [row.length - 3, *range(row.length - 1, row.length - 1 + count)]
     layers = [n for n in (0, 1, 2, 3) if n in model.seeing_layers][-2:]
@@ -37,7 +37,7 @@ def test_weights_and_gradients_are_those_of_eager_attention(name: str, lvlm: Mod
     total = sum(scores[i, reply.token_ids[i]] for i in tokens)
     attentions = [made.attentions[layer] for layer in layers]
     wanted = torch.autograd.grad(total, attentions)
-    columns = image_columns(model, row)
+    columns = placed_image_positions(model, row)
     found = attention_gradients(model, prepared, reply, layers=layers, positions=positions, tokens=list(tokens))
     for layer, weights, gradient in zip(found, attentions, wanted, strict=True):
         eagerly = weights[0, :, positions][..., columns].detach()
@@ -52,7 +52,7 @@ def test_weights_and_gradients_are_those_of_eager_attention(name: str, lvlm: Mod
 def test_a_model_moved_inside_inference_mode_is_refused_by_name(zoo_folder: Models) -> None:
     model = load_lvlm(zoo_folder("llava-1.5"), device="cpu")
     prepared = model.prepare([Case((torch.rand(60, 80, 3),), "Where is the star?")])
-    reply = model.reply_of(model.encode_answer("red"))
+    reply = model.reply_of_text("red")
     with torch.inference_mode():
         model.module.to(torch.float64)
         model.module.to(torch.float32)

@@ -15,8 +15,8 @@ from pack.api_core.errors import (
     UnsupportedModel,
 )
 from pack.api_core.models.catalog import EMBEDDED_LVLM, find_lvlm_model
-from pack.api_core.models.lvlm import source
-from pack.api_core.models.lvlm.case import Case
+from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm import build as source
 from pack.api_core.models.lvlm.load import load_lvlm, resolve_lvlm_precision
 from safetensors.torch import load_file, save_file
 
@@ -185,7 +185,7 @@ def test_the_embedded_model_is_asked_for_by_name() -> None:
 def test_a_download_takes_what_is_needed_and_nothing_else() -> None:
     from fnmatch import fnmatch
 
-    from pack.api_core.models.local_files import SAFE_PATTERNS
+    from pack.api_core.models.files.local import SAFE_PATTERNS
 
     def taken(name: str) -> bool:
         return all(any(fnmatch(name, pattern) for pattern in patterns) for patterns in (SAFE_PATTERNS, source.PATTERNS))

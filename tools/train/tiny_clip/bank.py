@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from api_core.datasets.scenes import COLOURS, SHAPES, draw_scene, make_scene
-from api_core.datasets.scenes.world import stream_generator
+from api_core.scenes import COLOURS, SHAPES, draw_scene, make_scene
+from api_core.scenes.world import stream_generator
 
 SIDE, PATCH, SLOTS = 112, 8, 6
 GRID = SIDE // PATCH

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from api_core.datasets.scenes import COLOURS, SHAPES
+from api_core.scenes import COLOURS, SHAPES
 
 from .augment import spoil
 from .bank import Bank

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from api_core.datasets.scenes import draw_scene, make_scene
-from api_core.datasets.scenes.captions import CONCEPTS
+from api_core.scenes import draw_scene, make_scene
+from api_core.scenes.captions import CONCEPTS
 
 from .bank import SIDE
 from .network import forward, linear_map

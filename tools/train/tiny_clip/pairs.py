@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from api_core.datasets.scenes import COLOURS, SHAPES
-from api_core.datasets.scenes.captions import CONCEPTS, Concept
+from api_core.scenes import COLOURS, SHAPES
+from api_core.scenes.captions import CONCEPTS, Concept
 
 
 def held_out_pairs(count: int) -> tuple[int, ...]:

@@ -10,8 +10,10 @@ import open_clip
 import torch
 from torch import Tensor
 
-from api_core.datasets.scenes import COLOURS, SHAPES
-from api_core.datasets.scenes.captions import CONCEPTS, say, say_pair
+from api_core.scenes import COLOURS, SHAPES
+from api_core.scenes.captions import CONCEPTS
+
+from ..texts import say, say_pair
 
 _COLOUR = torch.tensor([COLOURS.index(c.colour) if c.colour else -2 for c in CONCEPTS])
 _SHAPE = torch.tensor([SHAPES.index(c.shape) if c.shape else -2 for c in CONCEPTS])

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import open_clip
 
-from api_core.datasets.scenes.captions import vocabulary
-
+from ..texts import vocabulary
 from .network import CONTEXT
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from api_core.datasets.scenes import COLOURS, SHAPES
-from api_core.datasets.scenes.captions import COLOUR_NAMES, OPEN_NOUNS, SHAPE_NOUNS, plural
-from api_core.datasets.scenes.questions import NUMBER_WORDS, QUESTION_KINDS, SIDES, Question, ask, describe
+from api_core.scenes import COLOURS, SHAPES
+from api_core.scenes.captions import COLOUR_NAMES, OPEN_NOUNS, SHAPE_NOUNS, plural
+from api_core.scenes.questions import NUMBER_WORDS, QUESTION_KINDS, SIDES, Question, ask, describe
 
+from ..wordings import QUESTION_WORDINGS
 from .bank import GRID, SceneBank
 from .network import Packed
 from .words import AROUND, END, IMAGE, SPECIAL, START, SYSTEM_PROMPTS, UNKNOWN, split_words, word_list
@@ -64,14 +65,11 @@ def prompt_tokens(system: str = "") -> list[int]:
 
 
 def draw_questions(bank: SceneBank, row: int, rng: np.random.Generator, asking: Asking) -> list[Question]:
-    facts = bank.facts(row)
+    facts, wordings = bank.facts(row), QUESTION_WORDINGS if asking.varied else None
     found: dict[str, Question] = {}
     for kind, times in asking.quota:
         for _ in range(times):
-            if kind == "describe":
-                asked = [describe(facts, rng, asking.varied)]
-            else:
-                asked = [*ask(facts, rng, (kind,), asking.varied)]
+            asked = [describe(facts, rng, wordings)] if kind == "describe" else [*ask(facts, rng, (kind,), wordings)]
             found |= {question.text: question for question in asked if question is not None}
     questions = list(found.values())
     return [questions[int(i)] for i in rng.permutation(len(questions))] if asking.varied else questions

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from api_core.datasets.scenes import COLOURS, SHAPES, DrawnScene, Scene, SceneOptions, draw_scene, make_scene
-from api_core.datasets.scenes.draw import boxes_of
-from api_core.datasets.scenes.questions import Facts, facts_from_boxes, facts_of
-from api_core.datasets.scenes.world import colour_sample, stream_generator
+from api_core.scenes import COLOURS, SHAPES, DrawnScene, Scene, SceneOptions, draw_scene, make_scene
+from api_core.scenes.draw import boxes_of
+from api_core.scenes.questions import Facts, facts_from_boxes, facts_of
+from api_core.scenes.world import colour_sample, stream_generator
 
 SIDE, PATCH, SLOTS = 112, 8, 5
 GRID = SIDE // PATCH

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from api_core.datasets.scenes.questions import Facts, Question
+from api_core.scenes.questions import Facts, Question
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from api_core.datasets.scenes import COLOURS, SHAPES
+from api_core.scenes import COLOURS, SHAPES
 
 from ..tiny_clip.batches import RowOrder
 from ..tiny_clip.network import WIDTH, forward

@@ -8,10 +8,10 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import CLIPImageProcessor, LlavaProcessor, PreTrainedTokenizerFast
 
-from api_core.datasets.scenes.captions import vocabulary
-from api_core.datasets.scenes.phrasings import DESCRIBE, PHRASINGS
-from api_core.datasets.scenes.questions import NUMBER_WORDS, RELATIONS, SIDES
+from api_core.scenes.questions import NUMBER_WORDS, RELATIONS, SIDES
 
+from ..texts import vocabulary
+from ..wordings import QUESTION_WORDINGS
 from .bank import PATCH, SIDE
 
 PAD, START, END, UNKNOWN, IMAGE = "<pad>", "<s>", "</s>", "<unk>", "<image>"
@@ -123,8 +123,8 @@ def split_words(text: str) -> list[str]:
 def word_list() -> tuple[str, ...]:
     """The special tokens, then every word and sign, sorted."""
     words = set(vocabulary()) | set(NUMBER_WORDS) | set(SIDES) | set("0123456789") | set(".,:;?!'\"()[]{}<>-/%*#+=&@_`")
-    texts = (*RELATIONS, EVERYDAY, "USER: ASSISTANT:", *SYSTEM_PROMPTS, *DESCRIBE)
-    texts += tuple(re.sub(r"\{\w\}", " ", text) for group in (*PHRASINGS.values(), AROUND) for text in group)
+    texts = (*RELATIONS, EVERYDAY, "USER: ASSISTANT:", *SYSTEM_PROMPTS)
+    texts += tuple(re.sub(r"\{\w\}", " ", text) for group in (*QUESTION_WORDINGS.values(), AROUND) for text in group)
     for text in texts:
         words |= set(split_words(text))
     return (*SPECIAL, *sorted(words))

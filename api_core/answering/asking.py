@@ -1,0 +1,252 @@
+"""Ask a vision-language model about pictures: a local one, or one on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from ..broadcast import broadcast_together
+from ..errors import InvalidInput, UnsupportedModel
+from ..models.conversation.case import Case, Prepared, WordTokens
+from ..models.lvlm.model import LvlmModel
+from ..models.server.model import ServerModel
+from ..pictures import flatten_alpha
+from ..progress import Progress, ignore_progress
+from ..results import Heatmap
+from .contrastive.blind_tokens import BlindTokens, blind_map
+from .decoding import Decoding, OnToken
+from .decodings import DECODINGS
+from .greedy_and_sample import Greedy
+from .templates import Template, find_template
+
+GREEDY = Greedy()
+AT_ONCE = 8
+"""Cases that a local model answers in one batch unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and how it was got.
+
+    text: without the thinking, which stands apart and is empty for models that do not think aloud. question_as_sent:
+    the question in its template. complete: whether the model ended the answer (False: the limit of tokens, or the
+    server, did). token_ids, words: of a local model, as in Reply; a server tells neither. model: its name. notes: what
+    went otherwise than asked, such as a setting that the server did not take.
+
+    blind: the image tokens that were found blind, by a decoding that looks for them; blind_tokens: the same as a map of
+    each picture of the prompt, None where the model's image tokens have no place in them.
+    """
+
+    text: str
+    thinking: str
+    question_as_sent: str
+    decoding: Decoding
+    complete: bool
+    token_ids: tuple[int, ...] = ()
+    words: tuple[WordTokens, ...] = ()
+    model: str = ""
+    notes: tuple[str, ...] = ()
+    blind: BlindTokens | None = field(default=None, compare=False, repr=False)
+    blind_tokens: Heatmap | None = field(default=None, compare=False, repr=False)
+
+
+def ask(
+    model: LvlmModel | ServerModel,
+    pictures: Tensor | Sequence[Tensor],
+    questions: str | Sequence[str],
+    *,
+    template: str | Template = "plain",
+    system_prompt: str = "",
+    previous_answers: str | Sequence[str] | None = None,
+    hints: str | Sequence[str] | None = None,
+    more_pictures: Sequence[Tensor | Sequence[Tensor]] = (),
+    max_new_tokens: int = 512,
+    decoding: Decoding = GREEDY,
+    thinking: bool = False,
+    batch_size: int = AT_ONCE,
+    on_token: OnToken | None = None,
+    on_progress: Progress = ignore_progress,
+    on_notice: Callable[[str], None] | None = None,
+) -> list[Answer]:
+    """One answer for each case.
+
+    pictures: float32 [B, H, W, 3 or 4] or B of [H, W, 3 or 4], 0..1; what is transparent lies on white. A case is one
+    picture with its question; of pictures, questions, previous_answers and hints each may be one for all cases or one
+    for each. more_pictures: for each further picture of the prompt, one or one for each case (for example the prompted
+    pictures); a model sees them in order. template: a name of TEMPLATES or a text with {question} in it. thinking:
+    whether a local model that can choose thinks before it answers; on a server its own settings decide. batch_size:
+    cases that a local model answers together; a server has its own limit.
+
+    on_token: called with the index of the case and its text so far, the thinking included. on_progress: called with the
+    tokens there are and the most there can be, at least at every token; raising from it stops within a token and, on a
+    server, closes the connections. on_notice: lines on a server's retries, which are logged without it.
+    """
+    if type(decoding) not in DECODINGS:
+        known = ", ".join(kind.__name__ for kind in DECODINGS)
+        raise InvalidInput(f"{type(decoding).__name__} is no way of decoding. Use one of {known}.")
+    if max_new_tokens < 1 or batch_size < 1:
+        raise InvalidInput(f"max_new_tokens and batch_size must be at least 1, not {max_new_tokens} and {batch_size}.")
+    filled = find_template(template)
+    cases = _cases(filled, system_prompt, pictures, questions, previous_answers, hints, more_pictures)
+    if isinstance(model, ServerModel):
+        return _on_server(model, cases, decoding, max_new_tokens, on_token, on_progress, on_notice)
+    return _locally(model, cases, decoding, max_new_tokens, thinking, batch_size, on_token, on_progress)
+
+
+def _cases(
+    template: Template,
+    system_prompt: str,
+    pictures: Tensor | Sequence[Tensor],
+    questions: str | Sequence[str],
+    previous_answers: str | Sequence[str] | None,
+    hints: str | Sequence[str] | None,
+    more_pictures: Sequence[Tensor | Sequence[Tensor]],
+) -> list[Case]:
+    lists: dict[str, list[Any]] = {"pictures": _listed(pictures, "pictures")}
+    for number, slot in enumerate(more_pictures, 1):
+        name = f"further pictures no. {number}"
+        lists[name] = _listed(slot, name)
+    shown = len(lists)
+    lists |= {
+        "questions": _texts(questions),
+        "previous answers": _texts(previous_answers or ""),
+        "hints": _texts(hints or ""),
+    }
+    each = list(broadcast_together(lists).values())
+    asked, previous, hinted = each[shown:]
+    cases = []
+    for index, question in enumerate(asked):
+        if not question.strip():
+            which = f" no. {index + 1}" if len(lists["questions"]) > 1 else ""
+            raise InvalidInput(f"The question{which} is empty. Write what you want to know about the picture.")
+        sent = template.fill(question, previous_answer=previous[index], hint=hinted[index])
+        cases.append(Case(tuple(slot[index] for slot in each[:shown]), sent, system_prompt))
+    return cases
+
+
+def _locally(
+    model: LvlmModel,
+    cases: Sequence[Case],
+    decoding: Decoding,
+    max_new_tokens: int,
+    thinking: bool,
+    batch_size: int,
+    on_token: OnToken | None,
+    on_progress: Progress,
+) -> list[Answer]:
+    answers: list[Answer] = []
+    decoding = decoding.resolved_for(model.name)
+    for start in range(0, len(cases), batch_size):
+        prepared, notes = _prepared(model, cases[start : start + batch_size], decoding, thinking)
+        generate = partial(
+            model.generate,
+            prepared,
+            max_new_tokens=max_new_tokens,
+            on_token=_shifted(on_token, start),
+            on_progress=_part(on_progress, start, len(prepared), len(cases)),
+        )
+        decoded = decoding.decode(model, prepared, generate)
+        answers += [
+            Answer(
+                done.reply.text,
+                done.reply.thinking,
+                case.question,
+                decoding,
+                done.reply.complete,
+                done.reply.token_ids,
+                done.reply.words,
+                model.name,
+                notes,
+                done.blind,
+                None if done.blind is None else blind_map(row, case, done.blind, model.name),
+            )
+            for case, row, done in zip(prepared.cases, prepared.rows, decoded, strict=True)
+        ]
+    return answers
+
+
+def _prepared(
+    model: LvlmModel, cases: Sequence[Case], decoding: Decoding, thinking: bool
+) -> tuple[Prepared, tuple[str, ...]]:
+    """The cases, with the places of their image tokens where those are wanted and can be found, and what to say."""
+    if not decoding.needs_layout:
+        return model.prepare(cases, with_layouts=False, thinking=thinking), ()
+    try:
+        return model.prepare(cases, thinking=thinking), ()
+    except (UnsupportedModel, InvalidInput) as error:
+        # Answers need no places; what else is wrong is said again.
+        return model.prepare(cases, with_layouts=False, thinking=thinking), (f"There is no map: {error}",)
+
+
+def _on_server(
+    model: ServerModel,
+    cases: Sequence[Case],
+    decoding: Decoding,
+    max_new_tokens: int,
+    on_token: OnToken | None,
+    on_progress: Progress,
+    on_notice: Callable[[str], None] | None,
+) -> list[Answer]:
+    settings = decoding.for_server()
+    if settings is None:
+        raise InvalidInput(
+            f"Decoding {decoding.name!r} needs the model itself, and a server gives only its answers. Load a model "
+            "on this machine, or choose greedy or sample."
+        )
+    replies = model.generate(
+        cases,
+        max_new_tokens=max_new_tokens,
+        settings=settings,
+        on_token=on_token,
+        on_progress=on_progress,
+        on_notice=on_notice,
+    )
+    return [
+        Answer(
+            done.reply.text,
+            done.reply.thinking,
+            case.question,
+            decoding,
+            done.reply.complete,
+            model=model.name,
+            notes=done.notes,
+        )
+        for case, done in zip(cases, replies, strict=True)
+    ]
+
+
+def _shifted(on_token: OnToken | None, start: int) -> OnToken | None:
+    if on_token is None:
+        return None
+    call = on_token
+    return lambda row, text: call(start + row, text)
+
+
+def _part(on_progress: Progress, start: int, own: int, count: int) -> Progress:
+    """The progress of a batch of `own` cases from `start`, told as that of all `count` cases."""
+
+    def report(done: int, total: int) -> None:
+        each = total // own if own else total
+        on_progress(start * each + done, count * each)
+
+    return report
+
+
+def _listed(pictures: Tensor | Sequence[Tensor], what: str) -> list[Tensor]:
+    if isinstance(pictures, Tensor) and pictures.ndim != 4:
+        raise InvalidInput(f"The {what} must be [B, H, W, 3] or a list of [H, W, 3], not {list(pictures.shape)}.")
+    found = [flatten_alpha(picture) if picture.shape[-1] == 4 else picture for picture in pictures]
+    if not found:
+        raise InvalidInput(f"There are no {what}. Give at least one.")
+    return found
+
+
+def _texts(texts: str | Sequence[str]) -> list[str]:
+    found = [texts] if isinstance(texts, str) else [text or "" for text in texts]
+    if not found:
+        raise InvalidInput("There is no question. Give one for all pictures, or one for each.")
+    return found

@@ -1,0 +1,67 @@
+"""What a caller may choose by name, where more than one part of the library or its front ends needs the list.
+
+Free of torch, so that `--help` and the schemas of nodes come at once.
+"""
+
+from typing import Literal
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""Number formats of a model's weights."""
+
+ATTENTIONS = ("auto", "sdpa", "flash")
+"""How a vision-language model computes attention: sdpa is PyTorch's own, flash the package flash-attn."""
+
+Reading = Literal["precise", "upstream"]
+READINGS: tuple[Reading, ...] = ("precise", "upstream")
+"""Whether a map is computed as it should be, or step by step as the paper's published code does."""
+
+Fit = Literal["stretch", "letterbox", "crops", "center"]
+FITS: tuple[Fit, ...] = ("stretch", "letterbox", "crops", "center")
+"""How a picture that is not square is shown to a model with square input."""
+
+CLIP_METHODS = {
+    "decomposition": (
+        "The paper's: what each patch adds to the likeness of picture and text, and which patches hold anything at all."
+    ),
+    "patch similarity": "How like the text each patch is by itself; not inverted.",
+}
+"""How a CLIP's map is computed, and a sentence on each; the code of a method is the file in attribution/clip that is
+called after it."""
+
+LVLM_METHODS = {
+    "attention": "The published code's: attention to the picture's tokens, every head counting alike.",
+    "image mass": (
+        "The paper's formula: attention as it is, so that heads and words count by how much they look at the picture."
+    ),
+    "without sinks": (
+        "Only heads that look at the picture, and without the tokens that draw attention whatever is asked."
+    ),
+    "value norm": (
+        "Attention times what it passes on, the length of the token's value: tokens that only collect attention drop "
+        "out."
+    ),
+    "relative": "Attention divided by that of a question that asks for a description: what this question adds.",
+    "gradient": (
+        "Attention where more of it would have made the answer's words likelier; one backward pass per picture."
+    ),
+}
+"""The same of a vision-language model's attention, in attribution/lvlm."""
+
+INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
+"""Kernels, as Pillow has them, by which a grid is brought to the size of a picture."""
+
+SmoothingUnit = Literal["patches", "pixels"]
+SMOOTHING_UNITS: tuple[SmoothingUnit, ...] = ("patches", "pixels")
+"""What the smoothing of a mask counts."""
+
+Scheme = Literal["zeros", "ones", "noise", "attention mask"]
+SCHEMES: tuple[Scheme, ...] = ("zeros", "ones", "noise", "attention mask")
+"""What stands where image tokens are left out: embeddings of zeros, of ones or of normal noise (all of which can still
+be looked at), or nothing that anything looks at."""
+
+Baseline = Literal["blur", "mean colour", "noise", "black"]
+BASELINES: tuple[Baseline, ...] = ("blur", "mean colour", "noise", "black")
+"""What takes the place of the parts of a picture that an explanation takes away."""
+
+EXPLANATION_METHOD = "igos+"
+"""The way of explaining an answer unless another is asked for."""

@@ -1,1 +1,0 @@
-"""Pictures with known truth, and the cases and scores made from them."""

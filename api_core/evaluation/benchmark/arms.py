@@ -1,0 +1,202 @@
+"""Ways to show a picture to a model that answers: plain, prompted by a map, and the controls a map has to beat.
+
+The controls of a map have its very values: "moved", the mask shifted by lot around the picture's edges and mirrored, so
+that as much fades as before, but elsewhere; and "uniform", its mean everywhere, so that as much fades on the whole. The
+"oracle" is the box of what was asked for, as soft as a map of the same smoothing: what a perfect map would do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import InvalidInput
+from ...masks import MaskSettings, tune
+from ...morphology import box_mean, grow
+from ...overlay import BlurStyle, FadeStyle, Style
+from ...overlay import apply as draw_style
+from ...progress import Progress
+from ...results import Heatmap
+from ..cases import QuestionCase, pictures_of
+from ..runner.map_sources import MapSource
+from ..runner.prompt_and_ask import Answerer
+from ..scorers.answers import is_right
+
+Change = Literal["", "moved", "uniform"]
+ORACLE = "oracle"
+
+# Of a map, along the shorter side: what the width of a hard mask's edge is counted in.
+_CELLS = 14
+
+
+def style_title(style: Style) -> str:
+    """A style in a few words."""
+    if isinstance(style, FadeStyle):
+        return f"fade to grey level {round(255 * style.color[0])}" if len(set(style.color)) == 1 else str(style)
+    return f"blur {style.radius:g} px" if isinstance(style, BlurStyle) else str(style)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a mask is made of a map and drawn.
+
+    threshold: 0 keeps the mask soft and smooths the map; else what reaches it stays lit, with an edge as soft and as
+    wide as `smoothing` says.
+    """
+
+    contrast: float = 1.0
+    smoothing: float = 3.0
+    threshold: float = 0.0
+    style: Style = field(default_factory=FadeStyle)
+    strength: float = 0.5
+
+    @property
+    def title(self) -> str:
+        tight = f", threshold {self.threshold:g}" if self.threshold else ""
+        tuning = f"contrast {self.contrast:g}, smoothing {self.smoothing:g}{tight}"
+        return f"{tuning}, {style_title(self.style)}, strength {self.strength:g}"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to show the picture. source: a name of the maps, `ORACLE`, or "" for the plain picture."""
+
+    name: str
+    source: str = ""
+    look: Look = field(default_factory=Look)
+    change: Change = ""
+
+
+def with_controls(source: str, look: Look) -> list[Arm]:
+    """A map and its two controls."""
+    return [
+        Arm(f"{source} map", source, look),
+        Arm(f"{source} map, moved by lot", source, look, "moved"),
+        Arm(f"{source} map's mean everywhere", source, look, "uniform"),
+    ]
+
+
+def describe(arms: Sequence[Arm], maps: Mapping[str, MapSource]) -> dict[str, Any]:
+    """The settings of a run over `arms`; those themselves as a digest, for there may be many."""
+    digest = hashlib.sha256(repr(list(arms)).encode()).hexdigest()[:16]
+    return {"maps": {name: source.settings for name, source in maps.items()}, "arms": f"{len(arms)}, {digest}"}
+
+
+@dataclass(frozen=True)
+class AskArms:
+    """The work of `runner.run_cases`: every case asked in every arm; which answers were right, and what they were.
+
+    maps: the map sources by name. batch_size: pictures asked at once.
+    """
+
+    answer: Answerer
+    arms: Sequence[Arm]
+    maps: Mapping[str, MapSource]
+    seed: int = 0
+    batch_size: int = 64
+    keep_answers: bool = True
+
+    def __post_init__(self) -> None:
+        for arm in self.arms:
+            if arm.source not in ("", ORACLE, *self.maps):
+                raise InvalidInput(f"The arm {arm.name!r} needs maps of {arm.source!r}; there are {list(self.maps)}.")
+
+    def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
+        pictures = pictures_of(cases)
+        masks = _Masks(pictures, cases, self.maps, self.seed, on_progress)
+        right: list[dict[str, bool]] = [{} for _ in cases]
+        said: list[dict[str, str]] = [{} for _ in cases]
+        waiting: list[tuple[int, str, Tensor]] = []
+        for arm in self.arms:
+            waiting += [(i, arm.name, masks.shown(arm, i)) for i in range(len(cases))]
+            while len(waiting) >= self.batch_size or (waiting and arm is self.arms[-1]):
+                group, waiting = waiting[: self.batch_size], waiting[self.batch_size :]
+                questions = [cases[i].question for i, _, _ in group]
+                answers = self.answer([picture for _, _, picture in group], questions, on_progress)
+                for (i, name, _), answer in zip(group, answers, strict=True):
+                    said[i][name] = answer.text
+                    right[i][name] = bool(is_right(answer.text, cases[i].answers, cases[i].scorer))
+        about = [{"kind": case.kind, "answers": case.answers} for case in cases]
+        told = [{"said": texts} if self.keep_answers else {} for texts in said]
+        return [{**a, "right": r, **t} for a, r, t in zip(about, right, told, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Masks:
+    """The masks of one batch of cases, each made once."""
+
+    pictures: Sequence[Tensor]
+    cases: Sequence[QuestionCase]
+    maps: Mapping[str, MapSource]
+    seed: int
+    on_progress: Progress
+    heatmaps: dict[str, Heatmap] = field(default_factory=dict)
+    masks: dict[tuple[str, float, float, float], Sequence[Tensor]] = field(default_factory=dict)
+
+    def shown(self, arm: Arm, index: int) -> Tensor:
+        """Picture `index` as this arm shows it."""
+        picture = self.pictures[index]
+        if not arm.source:
+            return picture
+        mask = self._mask(arm.source, arm.look, index)
+        if arm.change == "moved":
+            mask = shifted(mask, self._rng(index))
+        elif arm.change == "uniform":
+            mask = torch.full_like(mask, float(mask.mean()))
+        return draw_style(picture, mask, arm.look.style, arm.look.strength)
+
+    def _mask(self, source: str, look: Look, index: int) -> Tensor:
+        if source == ORACLE:
+            return oracle_mask(self.cases[index], self.pictures[index], look.smoothing)
+        key = (source, look.contrast, look.smoothing, look.threshold)
+        if key not in self.masks:
+            if source not in self.heatmaps:
+                queries = [case.map_query for case in self.cases]
+                self.heatmaps[source] = self.maps[source](self.pictures, queries, self.on_progress)
+            self.masks[key] = _tuned(self.heatmaps[source], look)
+        return self.masks[key][index]
+
+    def _rng(self, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, zlib.crc32(self.cases[index].id.encode())])
+
+
+def _tuned(heatmap: Heatmap, look: Look) -> Sequence[Tensor]:
+    if not look.threshold:
+        return tune(heatmap, MaskSettings(look.contrast, look.smoothing)).masks
+    hard = tune(heatmap, MaskSettings(look.contrast, 1, threshold=look.threshold))
+    return [_haloed(mask, look.smoothing) for mask in hard.masks]
+
+
+def _haloed(mask: Tensor, smoothing: float) -> Tensor:
+    """A hard mask [H, W] with an edge as wide as `smoothing` cells, its bright part lit in full."""
+    edge = smoothing * min(mask.shape) / _CELLS
+    return box_mean(grow(mask, round(edge / 2), "square"), max(1.0, edge))
+
+
+def shifted(mask: Tensor, rng: np.random.Generator) -> Tensor:
+    """The mask [H, W] shifted by any distance, what leaves at one edge coming in at the other, and mirrored or not."""
+    height, width = mask.shape
+    shift = int(rng.integers(height)), int(rng.integers(width))
+    flips = [axis for axis in (0, 1) if rng.random() < 0.5]
+    return torch.roll(mask.flip(flips), shift, (0, 1))
+
+
+def oracle_mask(case: QuestionCase, picture: Tensor, smoothing: float) -> Tensor:
+    """1 on the boxes of what was asked for, 0 elsewhere, with an edge as soft as `smoothing` says: [H, W].
+
+    A question about what is not there has no box; its mask is 1 everywhere.
+    """
+    height, width = picture.shape[:2]
+    if not case.boxes:
+        return torch.ones(height, width)
+    mask = torch.zeros(height, width)
+    for left, top, right, bottom in case.boxes:
+        mask[max(0, round(top)) : max(1, round(bottom)), max(0, round(left)) : max(1, round(right))] = 1
+    return _haloed(mask, smoothing)

@@ -1,0 +1,1 @@
+"""The runner: work over many cases, batch by batch, with results that survive a stop."""

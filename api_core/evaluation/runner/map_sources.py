@@ -1,0 +1,125 @@
+"""Where maps come from when many cases are prompted: a CLIP or an LVLM with its settings, as one callable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ...attribution import LvlmHeatmap, clip_heatmap, lvlm_heatmap
+from ...choices import Reading
+from ...masks import MaskSettings
+from ...models.clip import ClipModel
+from ...models.lvlm.model import LvlmModel
+from ...models.server import ServerModel
+from ...overlay import FadeStyle, Style
+from ...overlay import apply as draw_style
+from ...progress import Progress, ignore_progress
+from ...results import Heatmap
+
+# Of each tensor of weights.
+_SAMPLES = 32
+
+
+class MapSource(Protocol):
+    """Pictures [H, W, 3] and what each is asked for, one map per picture. settings: all that decides the maps."""
+
+    @property
+    def settings(self) -> dict[str, Any]: ...
+
+    def __call__(self, pictures: Sequence[Tensor], queries: Sequence[str], on_progress: Progress, /) -> Heatmap: ...
+
+
+@dataclass(frozen=True)
+class ClipMaps:
+    """Maps of a CLIP, by `clip_heatmap`; None stands for the model's own choice."""
+
+    model: ClipModel
+    method: str = "decomposition"
+    layer: int | None = None
+    reading: Reading = "precise"
+    fit: str | None = None
+    neutral_text: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {**_choices(self), "map_model": identity(self.model), "layer": self.model.resolve_layer(self.layer)}
+
+    def __call__(
+        self, pictures: Sequence[Tensor], queries: Sequence[str], on_progress: Progress = ignore_progress
+    ) -> Heatmap:
+        return clip_heatmap(self.model, pictures, queries, **_choices(self), words=False, on_progress=on_progress)
+
+
+@dataclass(frozen=True)
+class LvlmMaps:
+    """Maps of an LVLM, by `lvlm_heatmap`, of the answer it gives by itself; None stands for the model's own choice.
+
+    batch_size: cases at once, which changes nothing in the maps.
+    """
+
+    model: LvlmModel
+    method: str | None = None
+    layers: tuple[int, ...] | None = None
+    reading: Reading = "precise"
+    max_new_tokens: int = 20
+    batch_size: int | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        own = {"map_model": identity(self.model), "layers": list(self.model.resolve_layers(self.layers))}
+        choices = {**_choices(self), **own}
+        del choices["batch_size"]
+        return choices
+
+    def __call__(
+        self, pictures: Sequence[Tensor], queries: Sequence[str], on_progress: Progress = ignore_progress
+    ) -> Heatmap:
+        return self.attributed(pictures, queries, None, on_progress).heatmap
+
+    def attributed(
+        self,
+        pictures: Sequence[Tensor],
+        questions: Sequence[str],
+        answers: Sequence[str] | None,
+        on_progress: Progress = ignore_progress,
+    ) -> LvlmHeatmap:
+        """The maps of `answers` (None: of the model's own) and the replies they belong to."""
+        return lvlm_heatmap(self.model, pictures, questions, answers=answers, **_choices(self), on_progress=on_progress)
+
+
+def _choices(maps: ClipMaps | LvlmMaps) -> dict[str, Any]:
+    """Everything but the model, as the heatmap's function takes it."""
+    return {field.name: getattr(maps, field.name) for field in fields(maps) if field.name != "model"}
+
+
+def identity(model: ClipModel | LvlmModel | ServerModel) -> str:
+    """A model's name, and of one on this machine a digest of samples of its weights: two of one name may differ."""
+    module = getattr(model, "module", None)
+    if module is None:
+        return model.name
+    digest = hashlib.sha256()
+    for name, weight in sorted(module.state_dict().items()):
+        flat = weight.detach().flatten()
+        taken = flat[:: max(1, len(flat) // _SAMPLES)][:_SAMPLES]
+        digest.update(name.encode())
+        digest.update(taken.to("cpu", torch.float32).numpy().tobytes())
+    return f"{model.name} {digest.hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """How a picture is prompted: the map, its mask, and how the mask is drawn."""
+
+    maps: MapSource
+    mask: MaskSettings = field(default_factory=MaskSettings)
+    style: Style = field(default_factory=FadeStyle)
+    strength: float = 1.0
+
+    def draw(self, picture: Tensor, mask: Tensor) -> Tensor:
+        """The prompted picture [H, W, 3]."""
+        return draw_style(picture, mask, self.style, self.strength)

@@ -1,0 +1,148 @@
+"""What is done with each case: its map and mask, the prompted picture, the answers without and with it, the scores."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...answering import Answer
+from ...errors import InvalidInput
+from ...masks import tune
+from ...pictures import to_pil
+from ...progress import Progress
+from ...results import Heatmap
+from ...whole_file import whole_file
+from ..cases import QuestionCase, pictures_of
+from ..scorers.answers import is_right
+from ..scorers.localisation import score_map
+from .map_sources import Prompting
+
+Answerer = Callable[[Sequence[Tensor], Sequence[str], Progress], Sequence[Answer]]
+"""Pictures [H, W, 3] and the question of each, one answer for each."""
+
+_UNSAFE = re.compile(r"[^\w.\-]+")
+_LONGEST_STEM = 80
+
+
+@dataclass(frozen=True)
+class AskCases:
+    """The work of `runner.run_cases` for a model that answers, a way of prompting, or both.
+
+    answer: None makes maps, masks and pictures only. prompting: None asks about the plain picture only. plain: also ask
+    without prompting. folder: masks and prompted pictures are written there as `<id>.mask.png` and `<id>.png`, as far
+    as `save_masks` and `save_pictures` say so.
+    """
+
+    answer: Answerer | None
+    prompting: Prompting | None = None
+    plain: bool = True
+    folder: Path | None = None
+    save_masks: bool = False
+    save_pictures: bool = False
+
+    def __post_init__(self) -> None:
+        if self.answer is None and self.prompting is None:
+            raise InvalidInput("There is nothing to do: give a model that answers, one that makes maps, or both.")
+        if (self.save_masks or self.save_pictures) and (self.folder is None or self.prompting is None):
+            raise InvalidInput("Masks and prompted pictures need a model that makes maps, and a folder to go to.")
+
+    def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
+        pictures = pictures_of(cases)
+        outcomes: list[dict[str, Any]] = [_about(case) for case in cases]
+        if self.answer is not None and (self.plain or self.prompting is None):
+            self._ask("plain", pictures, cases, outcomes, on_progress)
+        if self.prompting is not None:
+            prompted = self._prompt(self.prompting, pictures, cases, outcomes, on_progress)
+            if self.answer is not None:
+                self._ask("prompted", prompted, cases, outcomes, on_progress)
+        return list(outcomes)
+
+    def _ask(
+        self,
+        arm: str,
+        pictures: Sequence[Tensor],
+        cases: Sequence[QuestionCase],
+        outcomes: Sequence[dict[str, Any]],
+        on_progress: Progress,
+    ) -> None:
+        assert self.answer is not None
+        answers = self.answer(pictures, [case.question for case in cases], on_progress)
+        for case, given, outcome in zip(cases, answers, outcomes, strict=True):
+            outcome[arm] = {"answer": given.text, "complete": given.complete}
+            outcome[arm] |= {"thinking": given.thinking} if given.thinking else {}
+            outcome[arm] |= {"notes": list(given.notes)} if given.notes else {}
+            right = is_right(given.text, case.answers, case.scorer)
+            outcome[arm] |= {} if right is None else {"right": right}
+
+    def _prompt(
+        self,
+        prompting: Prompting,
+        pictures: Sequence[Tensor],
+        cases: Sequence[QuestionCase],
+        outcomes: Sequence[dict[str, Any]],
+        on_progress: Progress,
+    ) -> list[Tensor]:
+        heatmap = prompting.maps(pictures, [case.map_query for case in cases], on_progress)
+        prompted = []
+        for picture, found, case, outcome in zip(pictures, heatmap.pictures, cases, outcomes, strict=True):
+            tuned = tune(Heatmap((found,)), prompting.mask)
+            (mask,) = tuned.masks
+            prompted.append(prompting.draw(picture, mask))
+            warnings = [*found.warnings, *tuned.warnings]
+            outcome |= {"warnings": warnings} if warnings else {}
+            outcome |= {"mask": _mask_scores(mask, case)} if case.boxes else {}
+            outcome |= self._save(case, mask, prompted[-1])
+        return prompted
+
+    def _save(self, case: QuestionCase, mask: Tensor, drawn: Tensor) -> dict[str, Any]:
+        if self.folder is None:
+            return {}
+        files = {}
+        stem = file_stem(case.id)
+        if self.save_masks:
+            levels = mask.mul(255).round().to(torch.uint8).numpy()
+            files["mask"] = _write_picture(Image.fromarray(levels), self.folder / f"{stem}.mask.png")
+        if self.save_pictures:
+            files["picture"] = _write_picture(to_pil(drawn), self.folder / f"{stem}.png")
+        return {"files": files} if files else {}
+
+
+def file_stem(name: str) -> str:
+    """A file name for an id: letters, digits, dots and dashes stay; one that is changed or cut ends in a digest."""
+    safe = _UNSAFE.sub("_", name).strip("._")[:_LONGEST_STEM]
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _about(case: QuestionCase) -> dict[str, Any]:
+    about: dict[str, Any] = {"question": case.question}
+    for name in ("kind", "answers", "query", "meta"):
+        value = getattr(case, name)
+        about |= {name: value} if value else {}
+    return about
+
+
+def _mask_scores(mask: Tensor, case: QuestionCase) -> dict[str, float]:
+    height, width = mask.shape
+    boxes = np.array([*case.boxes, *case.other_boxes], np.float32)
+    boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
+    boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
+    score = score_map(mask.numpy(), boxes, range(len(case.boxes)))
+    found = {"pointing": score.pointing, "energy": score.energy, "iou": score.iou}
+    found |= {"first": score.first} if case.other_boxes else {}
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def _write_picture(image: Image.Image, path: Path) -> str:
+    """Write a PNG; returns its name."""
+    with whole_file(path) as part:
+        image.save(part, format="PNG")
+    return path.name

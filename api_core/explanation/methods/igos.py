@@ -1,0 +1,48 @@
+"""iGOS+ and iGOS++ (arXiv 2503.13891) as methods: fast for use, and as the paper's program does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...autograd import differentiable, without_weight_gradients
+from ...settings import Setting
+from ..igos import fast, paper
+from ..igos.descent import Optimised, Variant
+from ..method import ExplainContext, ExplanationMethod, MethodResult
+
+
+@dataclass(frozen=True)
+class _Program:
+    optimise: Callable[..., Optimised]
+    settings: Callable[..., fast.FastSettings | paper.PaperSettings]
+    knobs: tuple[Setting, ...]
+
+
+_FASTER = _Program(fast.optimise, fast.FastSettings, fast.FAST_SETTINGS)
+_PUBLISHED = _Program(paper.optimise, paper.PaperSettings, paper.PAPER_SETTINGS)
+
+
+def _method(name: str, variant: Variant, program: _Program, describes: str) -> ExplanationMethod:
+    def compute(context: ExplainContext) -> MethodResult:
+        with differentiable(context.model.module), without_weight_gradients(context.model.module):
+            made = program.optimise(
+                context.objective, variant, program.settings(**context.settings),
+                seed=context.seed, chunk=context.chunk, on_progress=context.on_progress, on_preview=context.on_preview,
+            )  # fmt: skip
+        return MethodResult(made.importance, made.evaluations, made.evaluations)
+
+    return ExplanationMethod(name, compute, describes, program.knobs)
+
+
+FAST_ONE = _method(
+    "igos+",
+    "igos+",
+    _FASTER,
+    "The least of the picture that the answer needs: what takes it away when it goes, and alone brings it back.",
+)
+FAST_TWO = _method(
+    "igos++", "igos++", _FASTER, "The same with two masks, one that takes the answer away and one that brings it back."
+)
+PAPER_ONE = _method("igos+ (paper)", "igos+", _PUBLISHED, "iGOS+ step by step as its authors published it: slow.")
+PAPER_TWO = _method("igos++ (paper)", "igos++", _PUBLISHED, "iGOS++ step by step as its authors published it: slow.")

@@ -1,0 +1,126 @@
+"""What a mask is made with. A new knob is a field here, and what it does in `tuning`."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..choices import INTERPOLATIONS, SMOOTHING_UNITS
+from ..errors import InvalidInput
+from ..settings import MaskDefaults, setting, settings_of
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """How a heatmap becomes a mask: contrast, smoothing, interpolation, threshold, grow, feather and invert in turn.
+
+    contrast: gain of the sigmoid, 0 or more; None is the heatmap's own. smoothing: the box's width from 1 (none) on, in
+    cells of the grid (smoothing_unit `patches`) or of the mask (`pixels`, precise only); the upstream reading takes odd
+    whole widths; None is the heatmap's own, which counts patches. words: labels of the map (any case), of which the
+    mean is taken; without words the whole text's map (of a heatmap that holds chosen words only, all of them).
+    threshold: 0 keeps the mask soft, else 1 where the mask reaches it and 0 elsewhere. grow: pixels, negative shrinks;
+    grow_shape: round or square. feather: width in pixels of a soft edge laid over all of that, 0 for none; grown by
+    half of it first, a hard mask keeps its bright part lit in full.
+
+    The order of the fields is that of the node's widgets, which is a promise: what is new comes after them.
+    """
+
+    contrast: float | None = setting(
+        None,
+        0.0,
+        describes="How sharply relevant and irrelevant part. Below 0: the model's own value; 1 is soft, "
+        "10 nearly black and white. 0: a flat map; of the decomposition, its second part alone.",
+        short="gain of the sigmoid (default: the model's)",
+        reach=(0.0, 50.0),
+        step=0.5,
+        own=-1.0,
+    )
+    smoothing: float | None = setting(
+        None,
+        1.0,
+        describes="Side of the averaging window. 0: the model's own value; 1: none; larger is smoother.",
+        short="width of the box filter in patches (default: the model's)",
+        reach=(1, 99),
+        own=0,
+    )
+    interpolation: str = setting(
+        "lanczos",
+        describes="How the patches are brought to the picture's size. nearest shows the patches themselves.",
+        short="from patches to pixels",
+        options=INTERPOLATIONS,
+        advanced=True,
+    )
+    words: Sequence[str] = setting(
+        (), describes="Words of the query or answer, with commas between, used together. Empty: the whole.", flag=None
+    )
+    threshold: float = setting(
+        0.0,
+        0.0,
+        1.0,
+        "0: a soft mask. Above: what reaches this value becomes white, the rest black.",
+        short="0 keeps the mask soft",
+        step=0.01,
+        advanced=True,
+    )
+    grow: int = setting(
+        0,
+        describes="Widens the white parts by so many pixels; below 0 narrows them.",
+        short="grow the mask; negative shrinks it",
+        reach=(-512, 512),
+        advanced=True,
+        unit="pixels",
+    )
+    invert: bool = setting(
+        False,
+        describes="Swaps white and black: relevant becomes black.",
+        short="what matters becomes what does not",
+        advanced=True,
+    )
+    smoothing_unit: str = setting(
+        "patches",
+        describes="What smoothing counts: patches, as in the paper, or pixels. The model's own (0): patches.",
+        options=SMOOTHING_UNITS,
+        advanced=True,
+        flag=None,
+    )
+    feather: float = setting(
+        0.0,
+        0.0,
+        describes="Width in pixels of a soft edge, after threshold and grow. 0: none.",
+        short="width of a soft edge, 0: none",
+        reach=(0, 512),
+        advanced=True,
+        optional=True,  # prompts made before it was appended lack it
+        unit="pixels",
+    )
+    grow_shape: str = "round"
+
+    def __post_init__(self) -> None:
+        contrast, smoothing = self.contrast, self.smoothing
+        if contrast is not None and not (math.isfinite(contrast) and contrast >= 0):
+            raise InvalidInput(
+                f"The contrast must be 0 or more, not {contrast}. To light up the rest instead, use invert."
+            )
+        if smoothing is not None and not (math.isfinite(smoothing) and smoothing >= 1):
+            raise InvalidInput(f"The smoothing width must be 1 (none) or more, not {smoothing}.")
+        if not 0 <= self.threshold <= 1:
+            raise InvalidInput(f"The threshold must lie between 0 (soft mask) and 1, not {self.threshold}.")
+        if self.grow != int(self.grow):
+            raise InvalidInput(f"The mask can grow by whole pixels only, not {self.grow}.")
+        if not (math.isfinite(self.feather) and self.feather >= 0):
+            raise InvalidInput(f"The soft edge must be 0 (none) or more pixels wide, not {self.feather}.")
+        if self.smoothing_unit not in SMOOTHING_UNITS:
+            raise InvalidInput(
+                f"There is no smoothing unit {self.smoothing_unit!r}. Choose {' or '.join(SMOOTHING_UNITS)}."
+            )
+
+    def with_defaults(self, defaults: MaskDefaults) -> "MaskSettings":
+        """The same with a map's own contrast and smoothing for None."""
+        made = self
+        if made.contrast is None:
+            made = replace(made, contrast=defaults.contrast)
+        if made.smoothing is None:
+            made = replace(made, smoothing=defaults.smoothing, smoothing_unit="patches")
+        return made
+
+
+MASK_SETTINGS = settings_of(MaskSettings)

@@ -1,0 +1,141 @@
+"""From words to features: what a tokenizer would misread is disarmed, and what does not fit is split, never lost."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ...errors import InvalidInput
+
+_SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+")
+
+
+class Tokenize(Protocol):
+    """Texts to token ids [T, context_length], padded; longer texts are cut at the end (open_clip's tokenizers)."""
+
+    def __call__(self, texts: list[str], context_length: int) -> Tensor: ...
+
+
+class TextTokenizer:
+    """Turns texts into token ids of one model.
+
+    clean: what the tokenizer does to a text first. specials: literals that it would read as its own marks.
+    """
+
+    def __init__(
+        self,
+        tokenize: Tokenize,
+        context_length: int,
+        *,
+        clean: Callable[[str], str] = str.strip,
+        specials: Sequence[str] = (),
+    ) -> None:
+        self.tokenize = tokenize
+        self.context_length = context_length
+        self._clean = clean
+        self._special = _pattern(specials)
+        self._padding: Tensor | None = None
+
+    @classmethod
+    def of(cls, tokenizer: Any, context_length: int) -> "TextTokenizer":
+        """Of a tokenizer of open_clip, of transformers, or a function like `Tokenize`."""
+        if hasattr(tokenizer, "clean_fn"):
+            inner = getattr(tokenizer, "tokenizer", None)
+            specials = (
+                [tokenizer.decoder[index] for index in tokenizer.all_special_ids]
+                if inner is None
+                else inner.all_special_tokens
+            )
+            length = min(context_length, tokenizer.context_length or context_length)
+            return cls(tokenizer, length, clean=tokenizer.clean_fn, specials=specials)
+        if hasattr(tokenizer, "all_special_tokens"):
+            return cls(padded(tokenizer), context_length, specials=tokenizer.all_special_tokens)
+        return cls(tokenizer, context_length)
+
+    def clean(self, text: str) -> str:
+        """The text as the tokenizer would clean it, with literals of its special tokens broken up.
+
+        Cleaning may uncover such a literal (`&lt;end_of_text&gt;`), so it is repeated until nothing changes.
+        """
+        for _ in range(8):
+            cleaned = self._clean(text)
+            if cleaned == text:
+                break
+            text = cleaned
+        if self._special is not None:
+            text = self._special.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+        if not text.strip():
+            raise InvalidInput("The text is empty. Write what to look for in the picture.")
+        return text
+
+    def ids(self, texts: Sequence[str]) -> Tensor:
+        """[T, context_length]; what does not fit is cut at the end."""
+        return self.tokenize(list(texts), self.context_length)
+
+    def fits(self, text: str) -> bool:
+        """Whether the model can take the whole text: a longer context would begin with the same tokens."""
+        longer = self.tokenize([text], self.context_length + 8)
+        return torch.equal(self.ids([text]), longer[:, : self.context_length])
+
+    def split(self, text: str) -> list[str]:
+        """The text in pieces that each fit, at ends of sentences where there are any, else between words."""
+        pieces: list[str] = []
+        rest = self.clean(text)
+        while rest and not self.fits(rest):
+            head, rest = self._first_piece(rest)
+            pieces.append(head)
+        return [*pieces, rest] if rest else pieces
+
+    def _first_piece(self, text: str) -> tuple[str, str]:
+        for starts in ([match.end() for match in _SENTENCE_END.finditer(text)], _word_starts(text)):
+            if (end := self._longest(text, starts)) is not None:
+                return text[:end].rstrip(), text[end:]
+        end = self._longest(text, list(range(1, len(text)))) or 1
+        return text[:end], text[end:]
+
+    def _longest(self, text: str, ends: list[int]) -> int | None:
+        """The last of the rising `ends` up to which the text fits."""
+        low, high = 0, len(ends)
+        while low < high:
+            middle = (low + high) // 2
+            if self.fits(text[: ends[middle]].rstrip()):
+                low = middle + 1
+            else:
+                high = middle
+        return ends[low - 1] if low else None
+
+    def crop(self, ids: Tensor) -> Tensor:
+        """Drop the padding that all rows [T, context_length] end with, but for one token (it may be the end mark)."""
+        if self._padding is None:
+            self._padding = self.ids(["a"])[0, -1]
+        used = (ids != self._padding).any(dim=0).nonzero()
+        return ids[:, : int(used.max()) + 2]
+
+
+def _word_starts(text: str) -> list[int]:
+    return [match.end() for match in re.finditer(r"\s+", text)]
+
+
+def _pattern(specials: Sequence[str]) -> re.Pattern[str] | None:
+    literals = sorted((special for special in specials if len(special) > 1), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, literals)), re.IGNORECASE) if literals else None
+
+
+def padded(tokenizer: Any) -> Tokenize:
+    """A transformers tokenizer as `Tokenize`."""
+
+    def tokenize(texts: list[str], context_length: int) -> Tensor:
+        encoded = tokenizer(
+            texts, padding="max_length", truncation=True, max_length=context_length, return_tensors="pt"
+        )
+        return encoded["input_ids"]
+
+    return tokenize
+
+
+def merge(features: Tensor) -> Tensor:
+    """One unit-norm feature [e] for a text encoded in pieces [P, e], each of unit norm: their mean, normalised."""
+    mean = features.mean(dim=0)
+    return mean / mean.norm().clamp_min(torch.finfo(mean.dtype).tiny)

@@ -1,0 +1,1 @@
+"""A model's files: on this machine, or fetched."""

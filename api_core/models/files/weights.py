@@ -1,0 +1,113 @@
+"""Reading weights from disk, and refusing files that are cut short, unsafe or something else than they claim."""
+
+import json
+import zipfile
+from pathlib import Path
+
+from torch import Tensor
+
+from ...errors import DamagedWeights, ModelNotFound
+
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
+WEIGHT_SUFFIXES = (".safetensors", *PICKLE_SUFFIXES)
+
+_LARGEST_HEADER = 100_000_000  # the format's own limit
+
+
+def check_safetensors(path: Path) -> None:
+    """Raise DamagedWeights unless `path` is a whole safetensors file; reads its header only."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if start[:2] in (b"PK", b"\x80\x02", b"\x80\x04"):
+            raise DamagedWeights(
+                f"{path} is a pickle under a safetensors name. Get the safetensors file of the model instead."
+            )
+        if len(start) < 8 or not 2 <= length <= min(_LARGEST_HEADER, size - 8):
+            raise DamagedWeights(_cut_short(path, size, None))
+        try:
+            header = json.loads(file.read(length))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise DamagedWeights(f"{path} is not a safetensors file ({error}). Get the file again.") from error
+    expected = 8 + length + max(ends, default=0)
+    if size != expected:
+        raise DamagedWeights(_cut_short(path, size, expected))
+
+
+def _cut_short(path: Path, size: int, expected: int | None) -> str:
+    wanted = "" if expected is None else f" where its header says {expected:,}"
+    return (
+        f"{path} is damaged: it has {size:,} bytes{wanted}, as a download or a copy leaves that broke off. "
+        "Delete it and get it again."
+    )
+
+
+def weight_files(folder: Path, stem: str = "model") -> list[Path]:
+    """The safetensors files of a model folder, whole: `<stem>.safetensors`, or every shard its index names.
+
+    An empty list means that there is no such model. Raises DamagedWeights for a file cut short and ModelNotFound for
+    shards that are missing: part of a model is not a model.
+    """
+    single = folder / f"{stem}.safetensors"
+    if single.is_file():
+        check_safetensors(single)
+        return [single]
+    index = folder / f"{stem}.safetensors.index.json"
+    if not index.is_file():
+        return []
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError) as error:
+        raise DamagedWeights(f"{index} does not list the model's files ({error!r}). Get it again.") from error
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ModelNotFound(f"{folder} holds part of a model only; missing: {', '.join(missing)}. Get these files too.")
+    files = [folder / name for name in names]
+    for file in files:
+        check_safetensors(file)
+    return files
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weights file, on the CPU. Pickles are read as tensors only: code in them is refused, not run."""
+    if not path.is_file():
+        raise ModelNotFound(f"There is no weights file at {path}.")
+    if path.suffix == ".safetensors":
+        check_safetensors(path)
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return dict(load_file(path))
+        except (SafetensorError, ValueError) as error:
+            raise DamagedWeights(f"{path} cannot be read ({error}). Delete it and get it again.") from error
+    if path.suffix not in PICKLE_SUFFIXES:
+        raise DamagedWeights(f"{path} is no weights file: its name should end in {', '.join(WEIGHT_SUFFIXES)}.")
+    return _read_pickle(path)
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    import torch
+
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                raise DamagedWeights(
+                    f"{path} is a TorchScript program, as OpenAI first published its CLIPs, not a weights file. "
+                    "Use the same model's safetensors file, which the catalog's entry names."
+                )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises anything from EOFError to RuntimeError for bytes it cannot read
+        reason = str(error).strip().split("\n")[0][:200]
+        raise DamagedWeights(
+            f"{path} cannot be read as tensors only: it is cut short, or holds code ({reason}). "
+            "Get the model's safetensors file instead."
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise DamagedWeights(f"{path} holds no table of tensors. Get the model's safetensors file instead.")
+    return {name.removeprefix("module."): value for name, value in content.items()}

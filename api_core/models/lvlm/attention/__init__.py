@@ -1,0 +1,1 @@
+"""Attention rows, recorded while the model runs."""

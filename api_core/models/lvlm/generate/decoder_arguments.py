@@ -1,0 +1,107 @@
+"""What a decoder is called with, taken for duplicate_rows as many rows, or with tokens that nothing may look at.
+
+Which arguments there are is each family's business: everything goes by shape, but for positions, whose directions may
+stand before the rows.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ....errors import UnsupportedModel
+
+MASK = "attention_mask"
+EMBEDDINGS = "inputs_embeds"
+_POSITIONS = "position_ids"
+
+
+def row_count(arguments: Mapping[str, Any]) -> int:
+    """B: the rows of this call."""
+    return int(_tokens(arguments).shape[0])
+
+
+def token_count(arguments: Mapping[str, Any]) -> int:
+    """The tokens of each row that this call feeds."""
+    return int(_tokens(arguments).shape[1])
+
+
+def duplicate_rows(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The same call with all rows given again behind the last one."""
+    rows = row_count(arguments)
+    return {name: _duplicated(value, name, rows) for name, value in arguments.items()}
+
+
+def per_image_token_tensors(arguments: Mapping[str, Any], count: int) -> dict[str, list[Tensor]]:
+    """The lists of tensors [count, C] among the arguments: what a decoder adds to its `count` image tokens on the way,
+    row by row (Qwen3-VL's deepstack)."""
+    return {
+        name: list(value)
+        for name, value in arguments.items()
+        if isinstance(value, list | tuple)
+        and len(value) > 0
+        and all(isinstance(part, Tensor) and part.ndim == 2 and len(part) == count for part in value)
+    }
+
+
+def mask_out(mask: Any, hidden: Tensor, arguments: Mapping[str, Any], total: int, flat: bool) -> Any:
+    """A mask as a decoder takes it, under which the tokens `hidden` (bool [B, at most total]) are seen by none but
+    themselves.
+
+    mask: None (all that came before is seen), [B, total], [B or 1, 1, m, keys] (bool or additive), or a dictionary of
+    these by the kind of layer. total: the tokens so far, those of this call included. flat: whether attention takes
+    masks [B, total] only, as flash attention does.
+    """
+    rows, fed = row_count(arguments), token_count(arguments)
+    hidden = F.pad(hidden, (0, total - hidden.shape[1]))
+    if isinstance(mask, dict):
+        seen = None if flat else torch.ones(fed, total, dtype=torch.bool, device=hidden.device).tril(total - fed)
+        return {
+            kind: _hide(seen[None, None] if own is None and seen is not None else own, hidden, rows, fed)
+            for kind, own in mask.items()
+        }
+    return _hide(mask, hidden, rows, fed)
+
+
+def concat_masks(plain: Any, weakened: Any) -> Any:
+    """The masks of both passes as one, the plain pass's rows first."""
+    if isinstance(plain, dict):
+        return {kind: concat_masks(own, weakened[kind]) for kind, own in plain.items()}
+    return None if plain is None else torch.cat([plain, weakened])
+
+
+def _tokens(arguments: Mapping[str, Any]) -> Tensor:
+    found = arguments.get(EMBEDDINGS)
+    found = arguments.get("input_ids") if found is None else found
+    if not isinstance(found, Tensor):
+        raise UnsupportedModel("The decoder of this model is called with neither tokens nor embeddings.")
+    return found
+
+
+def _duplicated(value: Any, name: str, rows: int) -> Any:
+    if isinstance(value, Tensor):
+        place = 1 if name == _POSITIONS and value.ndim == 3 else 0
+        return torch.cat([value, value], place) if value.ndim > 1 and value.shape[place] == rows else value
+    if isinstance(value, dict):
+        return {key: _duplicated(part, name, rows) for key, part in value.items()}
+    return type(value)(_duplicated(part, name, rows) for part in value) if type(value) in (list, tuple) else value
+
+
+def _hide(mask: Any, hidden: Tensor, rows: int, fed: int) -> Tensor:
+    if mask is None:
+        return (~hidden).long()
+    if not isinstance(mask, Tensor) or mask.ndim not in (2, 4):
+        kind = list(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+        raise UnsupportedModel(
+            f"This model keeps its attention mask in a form that no token can be hidden in ({kind}). Load it with "
+            "attention sdpa, or choose the scheme zeros."
+        )
+    if mask.ndim == 2:
+        return mask.masked_fill(hidden[:, -mask.shape[1] :], 0)
+    keys = mask.shape[-1]  # a window's are the last ones
+    own = torch.ones(fed, keys, dtype=torch.bool, device=mask.device).triu(keys - fed).tril(keys - fed)
+    covered = hidden[:, None, None, -keys:] & ~own
+    least = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
+    return mask.expand(rows, -1, -1, -1).masked_fill(covered, least)

@@ -1,0 +1,58 @@
+"""What a way of drawing a mask over a picture is, and how people choose it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from ..errors import InvalidInput
+from ..settings import Color, Setting, settings_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    # For rows first..last: colours that broadcast to [rows, W, 3], and their cover [rows, W], 0..1.
+    Layer = Callable[[int, int], tuple[Tensor, Tensor]]
+
+Rounding = Literal["none", "round", "truncate"]
+ROUNDINGS: tuple[Rounding, ...] = ("none", "round", "truncate")
+
+
+@dataclass(frozen=True)
+class Form:
+    """A style as the node offers it. title: its name there. make: the style from the settings by name."""
+
+    title: str
+    make: "Callable[..., Style]"
+    settings: tuple[Setting, ...]
+
+
+class Style:
+    """The base of all styles, which are dataclasses. torch is imported where a style draws, not where it is chosen.
+
+    The mask is 1 where the picture matters. name: on the command line. title: in the node, where that is another.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str] = ""
+    rounding: Rounding = "none"
+
+    @classmethod
+    def forms(cls) -> tuple[Form, ...]:
+        """How the node offers it: once, with all settings, unless a style says otherwise."""
+        return (Form(cls.title or cls.name, cls, settings_of(cls)),)
+
+    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
+        """What is laid over a picture [H, W, 3] with its mask [H, W], strip by strip from top to bottom."""
+        raise NotImplementedError
+
+
+def require_color(color: Color) -> None:
+    """Raise InvalidInput for what is not three levels."""
+    if len(color) != 3 or not all(0 <= level <= 1 for level in color):
+        raise InvalidInput(f"A colour is three levels (red, green, blue) between 0 and 1, not {color!r}.")
+
+
+def require_share(value: float, what: str) -> None:
+    """Raise InvalidInput for what does not lie between 0 and 1."""
+    if not 0 <= value <= 1:
+        raise InvalidInput(f"The {what} must lie between 0 and 1, not {value}.")

@@ -1,0 +1,115 @@
+"""The node that asks a CLIP where a text is in a picture."""
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..api_core.attribution import clip_heatmap
+from ..api_core.choices import CLIP_METHODS, FITS, READINGS, Reading
+from . import clip_models, comfy_types, host, sockets, ui_files
+
+
+class CLIPHeatmap(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AttnPromptCLIPHeatmap",
+            display_name="CLIP Heatmap",
+            category=sockets.CATEGORY,
+            description=(
+                "Scores every patch of each picture for how much it matters to the query. "
+                "The picture is encoded once: changing only the query is quick."
+            ),
+            search_aliases=["attention prompting", "attention map", "saliency", "relevance", "text to mask", "clip"],
+            inputs=[
+                sockets.Clip.Input("clip", tooltip="A model from Load CLIP (Attention Prompting)."),
+                io.Image.Input("image", tooltip="One or more pictures; each gets its own map."),
+                io.String.Input(
+                    "query",
+                    default="",
+                    multiline=True,
+                    placeholder="What to look for, or the question to be asked",
+                    tooltip="What to look for: a thing, a phrase or a whole question. Each word gets a map as well.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=list(CLIP_METHODS),
+                    default="decomposition",
+                    advanced=True,
+                    tooltip=" ".join(f"{name}: {describes}" for name, describes in CLIP_METHODS.items()),
+                ),
+                io.String.Input(
+                    "layer",
+                    default="auto",
+                    advanced=True,
+                    tooltip=(
+                        "The block of the model that is read: auto (the model's own), or a whole number; negative "
+                        "numbers count from the end. Earlier is broader, later is sharper."
+                    ),
+                ),
+                io.Combo.Input(
+                    "reading",
+                    options=list(READINGS),
+                    default="precise",
+                    advanced=True,
+                    tooltip=(
+                        "precise: the map lies where the model looked. upstream: the numbers of the paper's published "
+                        "code, its rough edges included. Smooth & Enhance Mask follows it."
+                    ),
+                ),
+                io.Combo.Input(
+                    "fit",
+                    options=["auto", *FITS],
+                    default="auto",
+                    advanced=True,
+                    tooltip=(
+                        "How a picture that is not square is shown to the model: auto (the model's own), stretch, "
+                        "letterbox (bars), crops (several overlapping views, slower), center (the middle only)."
+                    ),
+                ),
+                io.String.Input(
+                    "neutral_text",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "A text that says nothing in particular, such as 'a photo'. Its map is taken away from the "
+                        "query's, which removes what lights up for any query. Empty: off."
+                    ),
+                ),
+            ],
+            outputs=[
+                sockets.output(
+                    sockets.Heatmap,
+                    "heatmap",
+                    tooltip="Raw scores per patch, for the whole query and each word; for Smooth & Enhance Mask.",
+                )
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        clip: sockets.LoadedClip,
+        image: Tensor,
+        query: str,
+        method: str,
+        layer: str,
+        reading: Reading,
+        fit: str,
+        neutral_text: str = "",
+    ) -> io.NodeOutput:
+        pictures = comfy_types.to_pictures(image)
+        heatmap = clip_heatmap(
+            host.on_device(clip, clip_models.activation_bytes(clip, len(pictures))),
+            pictures,
+            query,
+            method=method,
+            layer=comfy_types.to_layer(layer),
+            reading=reading,
+            fit=None if fit == "auto" else fit,
+            neutral_text=neutral_text.strip() or None,
+            on_progress=host.progress(cls.hidden.unique_id),
+        )
+        host.warn(cls.hidden.unique_id, heatmap.warnings)
+        return io.NodeOutput(heatmap, ui=ui_files.ui_entry(heatmap=heatmap, pictures=pictures))

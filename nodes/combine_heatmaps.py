@@ -1,0 +1,69 @@
+"""The node that makes one heatmap of several."""
+
+from comfy_api.latest import io
+
+from ..api_core.combine import COMBINE_MODES, combine
+from ..api_core.errors import InvalidInput
+from ..api_core.results import Heatmap
+from ..api_core.scales import SCALES
+from . import host, sockets
+
+MAX_HEATMAPS = 10
+
+
+class CombineHeatmaps(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AttnPromptCombineHeatmaps",
+            display_name="Combine Heatmaps",
+            category=sockets.CATEGORY,
+            description="Makes one heatmap of several: of two queries, two models or two layers on the same pictures.",
+            search_aliases=["attention prompting", "merge heatmaps", "contrast heatmaps", "blend attention maps"],
+            inputs=[
+                io.Combo.Input(
+                    "mode",
+                    options=list(COMBINE_MODES),
+                    default="mean",
+                    tooltip=(
+                        "mean: agreement counts. max: any of them is enough. product: only where all agree. "
+                        "contrast: the first, minus the mean of the others."
+                    ),
+                ),
+                io.Combo.Input(
+                    "scale",
+                    options=list(SCALES),
+                    default="z-score",
+                    advanced=True,
+                    tooltip=(
+                        "How maps of different units are brought together first: z-score (spread), rank (order only), "
+                        "min-max (each from 0 to 1)."
+                    ),
+                ),
+                io.Autogrow.Input(
+                    "heatmaps",
+                    template=io.Autogrow.TemplatePrefix(
+                        sockets.Heatmap.Input(
+                            "heatmap", tooltip="A heatmap of the same pictures, in the same order as the others."
+                        ),
+                        prefix="heatmap",
+                        min=2,
+                        max=MAX_HEATMAPS,
+                    ),
+                    tooltip="Heatmaps of the same pictures; a further socket appears when the last one is used.",
+                ),
+            ],
+            outputs=[
+                sockets.output(sockets.Heatmap, "heatmap", tooltip="The result, on the finest grid of its sources.")
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, mode: str, scale: str, heatmaps: dict[str, Heatmap] | None = None) -> io.NodeOutput:
+        sources = [heatmap for heatmap in (heatmaps or {}).values() if heatmap is not None]
+        if not sources:
+            raise InvalidInput("Combine Heatmaps has nothing to combine. Connect at least two heatmaps.")
+        combined = combine(sources, mode=mode, scale=scale)
+        host.warn(cls.hidden.unique_id, combined.warnings)
+        return io.NodeOutput(combined)

@@ -1,0 +1,125 @@
+"""The node that finds the bright parts of a mask."""
+
+import json
+from collections.abc import Sequence
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..api_core.broadcast import broadcast
+from ..api_core.errors import InvalidInput
+from ..api_core.pictures import as_masks
+from ..api_core.regions import Region, bounding_boxes, crop, crop_mask, find_regions, points
+from . import comfy_types, host, sockets
+
+NOTHING_FOUND = "Find Regions found nothing that reaches the threshold of {}. Lower it, or look at the mask."
+NO_PICTURE = "Find Regions has no picture to cut from. Connect the pictures of the mask to its image input."
+
+
+class FindRegions(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AttnPromptFindRegions",
+            display_name="Find Regions",
+            category=sockets.CATEGORY,
+            description="Finds connected bright parts of a mask: as boxes, as points, and as crops of the picture.",
+            search_aliases=[
+                "attention prompting",
+                "mask to bbox",
+                "mask to points",
+                "crop by mask",
+                "blobs",
+                "sam points",
+            ],
+            inputs=[
+                io.Mask.Input("mask", tooltip="Where to look; white is relevant."),
+                io.Float.Input(
+                    "threshold",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="A region is a connected part of the mask that reaches this value.",
+                ),
+                io.Int.Input(
+                    "max_regions",
+                    default=4,
+                    min=1,
+                    max=100,
+                    tooltip="How many regions of each picture are kept, those with most white first.",
+                ),
+                io.Int.Input(
+                    "padding",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    tooltip="How many pixels a box is widened to each side, within the picture.",
+                ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The pictures that the mask belongs to; needed for crop. One mask may serve all.",
+                ),
+            ],
+            outputs=[
+                sockets.output(io.BoundingBox, "bboxes", tooltip="For each picture a list of boxes, for Draw BBoxes."),
+                sockets.output(
+                    io.String,
+                    "points",
+                    is_output_list=True,
+                    tooltip="For each picture the brightest point of each region, as a JSON list of x and y.",
+                ),
+                sockets.output(
+                    io.Image,
+                    "crop",
+                    is_output_list=True,
+                    tooltip="One picture per region, one after the other, as they differ in size.",
+                ),
+                io.Mask.Output(
+                    "crop_mask", display_name="crop mask", is_output_list=True, tooltip="The mask inside each crop."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, mask: Tensor, threshold: float, max_regions: int, padding: int, image: Tensor | None = None
+    ) -> io.NodeOutput:
+        masks = list(as_masks(mask))
+        pictures = None if image is None else comfy_types.to_pictures(image)
+        count = _count(masks, pictures)
+        found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]
+        found = broadcast(found, count, "masks")
+        pairs = zip(broadcast(masks, count, "masks"), found, strict=True)
+        cut = [crop_mask(one, region)[None] for one, regions in pairs for region in regions]
+        nothing = host.blocked(NOTHING_FOUND.format(threshold))
+        return io.NodeOutput(
+            [bounding_boxes(regions) for regions in found],
+            [json.dumps(points(regions)) for regions in found],
+            host.blocked(NO_PICTURE) if pictures is None else _crops(pictures, found) or nothing,
+            cut or nothing,
+        )
+
+
+def _crops(pictures: Sequence[Tensor], found: Sequence[tuple[Region, ...]]) -> list[Tensor]:
+    return [
+        host.to_intermediate(crop(picture, region)[None])
+        for picture, regions in zip(broadcast(pictures, len(found), "pictures"), found, strict=True)
+        for region in regions
+    ]
+
+
+def _count(masks: Sequence[Tensor], pictures: Sequence[Tensor] | None) -> int:
+    """How many pictures there are: as many as masks, or one of either serves all of the other."""
+    if pictures is None:
+        return len(masks)
+    count = max(len(masks), len(pictures))
+    sizes_differ = pictures[0].shape[:2] != masks[0].shape
+    if sizes_differ or not {len(masks), len(pictures)} <= {1, count}:
+        (rows, columns), (height, width) = masks[0].shape, pictures[0].shape[:2]
+        raise InvalidInput(
+            f"Find Regions got masks and pictures that do not go together: {len(masks)} of {columns} x {rows} pixels, "
+            f"and {len(pictures)} of {width} x {height}. Connect the pictures that the mask was made of."
+        )
+    return count

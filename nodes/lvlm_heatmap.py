@@ -1,0 +1,150 @@
+"""The node that reads from an LVLM's own attention where its answer came from."""
+
+from collections.abc import Mapping, Sequence
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..api_core.attribution import lvlm_heatmap
+from ..api_core.choices import LVLM_METHODS, READINGS, Reading
+from ..api_core.settings import read_words
+from . import comfy_types, host, lvlm_models, sockets, ui_files
+
+AUTO = "auto"
+NO_FURTHER = "LVLM Heatmap was given no further pictures. Connect some to more_images, or disconnect this output."
+
+
+class LVLMHeatmap(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AttnPromptLVLMHeatmap",
+            display_name="LVLM Heatmap",
+            category=sockets.CATEGORY,
+            description=(
+                "Lets a vision-language model answer, and reads from its attention where it looked while it wrote: "
+                "for the whole answer, for each of its words and for the words of the question."
+            ),
+            search_aliases=[
+                "attention prompting",
+                "llava attention",
+                "attention map",
+                "explain answer",
+                "word heatmap",
+            ],
+            is_input_list=True,
+            inputs=[
+                sockets.Lvlm.Input("lvlm", tooltip="A model from Load LVLM. A server does not show its attention."),
+                io.Image.Input("image", tooltip="The pictures; each is asked about by itself and gets its own map."),
+                sockets.question("What do you want to know?"),
+                io.String.Input(
+                    "answer",
+                    default="",
+                    optional=True,
+                    tooltip="An answer to explain, of any origin. Empty: the model writes its own first.",
+                ),
+                io.String.Input(
+                    "hint_words",
+                    default="",
+                    tooltip=(
+                        "Words of the answer, with commas between, that the whole map is made of. Empty: all of them. "
+                        "Smooth & Enhance Mask can also choose single words later."
+                    ),
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=[AUTO, *LVLM_METHODS],
+                    default=AUTO,
+                    advanced=True,
+                    tooltip=" ".join(
+                        f"{name}: {describes}"
+                        for name, describes in {AUTO: "the reading's own.", **LVLM_METHODS}.items()
+                    ),
+                ),
+                io.String.Input(
+                    "layers",
+                    default="auto",
+                    advanced=True,
+                    tooltip=(
+                        "The layers that are read: auto (the model's own), or whole numbers with commas between; "
+                        "negative numbers count from the end. Several are averaged."
+                    ),
+                ),
+                io.Combo.Input(
+                    "reading",
+                    options=list(READINGS),
+                    default="precise",
+                    advanced=True,
+                    tooltip=(
+                        "precise: the map lies where the tokens lie. upstream: the numbers of the paper's published "
+                        "code, its rough edges included. Smooth & Enhance Mask follows it."
+                    ),
+                ),
+                io.Int.Input(
+                    "max_new_tokens",
+                    default=20,
+                    min=1,
+                    max=4096,
+                    tooltip="How much of an answer is written, when none is given. A few words are enough for a map.",
+                ),
+                sockets.more_images("Further pictures that the model sees in the same prompt; they get maps as well."),
+            ],
+            outputs=[
+                sockets.output(
+                    sockets.Heatmap,
+                    "heatmap",
+                    tooltip="Raw attention per patch, for the whole answer and each word; for Smooth & Enhance Mask.",
+                ),
+                sockets.output(
+                    io.String, "answer", is_output_list=True, tooltip="The explained answer of each picture."
+                ),
+                sockets.output(
+                    sockets.Heatmap,
+                    "further",
+                    is_output_list=True,
+                    tooltip="The same for the further pictures: one heatmap for each socket of more_images.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        lvlm: Sequence[sockets.LoadedLvlm],
+        image: Sequence[Tensor],
+        question: Sequence[str],
+        hint_words: Sequence[str],
+        method: Sequence[str],
+        layers: Sequence[str],
+        reading: Sequence[Reading],
+        max_new_tokens: Sequence[int],
+        answer: Sequence[str] | None = None,
+        more_images: Mapping[str, Sequence[Tensor]] | None = None,
+    ) -> io.NodeOutput:
+        cases = comfy_types.to_cases(image, more_images, question=question, answer=answer, hint_words=hint_words)
+        limit, chosen = (
+            comfy_types.single_value(max_new_tokens, "max_new_tokens"),
+            comfy_types.single_value(method, "method"),
+        )
+        found = lvlm_heatmap(
+            lvlm_models.on_device(comfy_types.single_value(lvlm, "lvlm"), cases, limit),
+            cases.pictures,
+            cases.texts["question"],
+            answers=comfy_types.blank_to_none(cases.texts["answer"]),
+            hint_words=[read_words(words) for words in cases.texts["hint_words"]],
+            method=None if chosen == AUTO else chosen,
+            layers=comfy_types.to_layers(comfy_types.single_value(layers, "layers")),
+            reading=comfy_types.single_value(reading, "reading"),
+            max_new_tokens=limit,
+            more_pictures=cases.further,
+            on_progress=host.progress(cls.hidden.unique_id),
+        )
+        host.warn(cls.hidden.unique_id, found.heatmap.warnings)
+        answers = [reply.text for reply in found.replies]
+        return io.NodeOutput(
+            found.heatmap,
+            answers,
+            list(found.further) or host.blocked(NO_FURTHER),
+            ui=ui_files.ui_entry(heatmap=found.heatmap, pictures=cases.pictures, answers=answers),
+        )

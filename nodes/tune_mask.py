@@ -1,0 +1,48 @@
+"""The node that makes masks of heatmaps."""
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..api_core.masks import MASK_SETTINGS, MaskSettings, tune
+from ..api_core.results import Heatmap
+from . import comfy_types, host, sockets, ui_files, widgets
+
+
+class TuneMask(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AttnPromptTuneMask",
+            display_name="Smooth & Enhance Mask",
+            category=sockets.CATEGORY,
+            description="Makes a mask of a heatmap: smooth, with contrast, as large as the picture; white is relevant.",
+            search_aliases=[
+                "attention prompting",
+                "heatmap to mask",
+                "smooth mask",
+                "enhance contrast",
+                "attention mask",
+            ],
+            inputs=[
+                sockets.Heatmap.Input("heatmap", tooltip="From CLIP Heatmap, LVLM Heatmap or Combine Heatmaps."),
+                *map(widgets.to_input, MASK_SETTINGS),
+            ],
+            outputs=[
+                sockets.output(
+                    io.Mask, "mask", tooltip="One mask per picture, at the picture's size, 0 to 1; white is relevant."
+                )
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, heatmap: Heatmap, **said: Any) -> io.NodeOutput:
+        tuned = tune(heatmap, MaskSettings(**widgets.to_values(MASK_SETTINGS, said)))
+        host.warn(cls.hidden.unique_id, tuned.warnings)
+        shown = widgets.default_values(MASK_SETTINGS) | said
+        texts = {"text": tuned.warnings} if tuned.warnings else {}
+        return io.NodeOutput(
+            host.to_intermediate(comfy_types.to_batch(tuned.masks, "Masks")),
+            ui={**texts, **ui_files.ui_entry(heatmap=heatmap, settings=shown)},
+        )

@@ -1,0 +1,182 @@
+"""What a node leaves for its face in the browser: small files in ComfyUI's temporary folder, named in its `ui` entry.
+
+A heatmap file holds, little endian: `APM1`; the header's length as uint32; the header, UTF-8 JSON with blanks behind it
+so that what follows starts at a multiple of 4; then float32 values, which the header points into by offset in floats.
+"""
+
+import hashlib
+import io
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..api_core.pictures import flatten_alpha
+from ..api_core.results import Heatmap, PictureMap
+from . import host
+
+logger = logging.getLogger(__name__)
+
+KEY = "attention_prompting"
+MAGIC = b"APM1"
+MOST_PICTURES = 64  # of a batch; a face says how many there are
+MOST_FLOATS = 8_000_000  # of one heatmap file, 32 MB; pictures past it keep the map of the whole text alone
+PICTURE_SIDE = 1024
+MASK_SIDE = 512
+JPEG_QUALITY = 88
+KEPT_BYTES = 1 << 30  # of all files together; what was used longest ago goes first
+
+
+def ui_entry(
+    *,
+    heatmap: Heatmap | None = None,
+    masks: Sequence[Tensor] = (),
+    pictures: Sequence[Tensor] = (),
+    answers: Sequence[str] = (),
+    **extra: Any,
+) -> dict[str, list[dict[str, Any]]]:
+    """A node's `ui` entry: the names of the files that are left, by what they hold, and the answers in full.
+
+    heatmap: raw. masks: [H, W], 0..1. pictures: [H, W, 3 or 4], which leave as JPEG. No more than MOST_PICTURES of each
+    are left. extra: what else the face is told as it is, such as the settings that gave the result. A face is a
+    comfort: where nothing can be written, the log says so and the node's results stay.
+    """
+    files: dict[str, Any] = {}
+    try:
+        if heatmap is not None and heatmap.pictures:
+            files["heatmap"] = _write_temp(heatmap_bytes(heatmap), "bin")
+        if masks:
+            files["masks"] = _write_temp(mask_bytes(masks), "bin")
+        if pictures:
+            files["pictures"] = [_write_temp(_jpeg(picture), "jpg") for picture in pictures[:MOST_PICTURES]]
+    except OSError as error:
+        logger.warning("The page cannot show this node's result, as its preview files cannot be written: %s", error)
+        return {}
+    if answers:
+        files["answers"] = list(answers)
+    count = max(len(heatmap or ()), len(masks), len(pictures))
+    if count > MOST_PICTURES:
+        files["count"] = count
+    return {KEY: [{**files, **extra}]} if files else {}
+
+
+def heatmap_bytes(heatmap: Heatmap) -> bytes:
+    """The heatmap file of a heatmap: its first MOST_PICTURES pictures, each with its model's own mask settings."""
+    payload = _Payload()
+    return payload.file({"pictures": [_describe(picture, payload) for picture in heatmap.pictures[:MOST_PICTURES]]})
+
+
+def mask_bytes(masks: Sequence[Tensor]) -> bytes:
+    """The same for masks [H, W], made smaller where a side is longer than MASK_SIDE."""
+    payload = _Payload()
+    described = []
+    for mask in masks[:MOST_PICTURES]:
+        small = _reduced(mask)
+        found = {"size": list(small.shape), "values": payload.add(small)}
+        described.append(found if small.shape == mask.shape else {**found, "full": list(mask.shape)})
+    return payload.file({"masks": described})
+
+
+class _Payload:
+    """Float values one after the other, and the file around them."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self.floats = 0
+
+    def add(self, values: Tensor) -> int:
+        """Where the values begin, counted in floats."""
+        begin = self.floats
+        self._chunks.append(values.to(torch.float32).contiguous().numpy().astype("<f4", copy=False).tobytes())
+        self.floats += values.numel()
+        return begin
+
+    def file(self, header: dict[str, Any]) -> bytes:
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        text += b" " * (-len(text) % 4)
+        return b"".join([MAGIC, len(text).to_bytes(4, "little"), text, *self._chunks])
+
+
+def _describe(picture: PictureMap, payload: _Payload) -> dict[str, Any]:
+    floats = sum(view.values.numel() for views in picture.parts.values() for view in views)
+    fits = payload.floats + floats <= MOST_FLOATS
+    kept = picture if fits else picture.pick([0])
+    parts = [
+        {
+            "name": name,
+            "views": [
+                {
+                    "grid": list(view.grid),
+                    "box": [view.box.left, view.box.top, view.box.right, view.box.bottom],
+                    "values": payload.add(view.values),
+                    "valid": None if bool(view.valid.all()) else payload.add(view.valid),
+                }
+                for view in views
+            ],
+        }
+        for name, views in kept.parts.items()
+    ]
+    described = {
+        "size": list(kept.size),
+        "labels": [{"text": label.text, "role": label.role} for label in kept.labels],
+        "method": kept.method,
+        "model": kept.model,
+        "layer": kept.layer,
+        "reading": kept.reading,
+        "signed": kept.signed,
+        "defaults": {"contrast": kept.defaults.contrast, "smoothing": kept.defaults.smoothing},
+        "parts": parts,
+    }
+    return described if fits else {**described, "words_left_out": len(picture.labels) - 1}
+
+
+def _reduced(mask: Tensor) -> Tensor:
+    longest = max(mask.shape)
+    if longest <= MASK_SIDE:
+        return mask
+    size = [max(1, round(side * MASK_SIDE / longest)) for side in mask.shape]
+    return F.interpolate(mask[None, None].to(torch.float32), size=size, mode="area")[0, 0]
+
+
+def _jpeg(picture: Tensor) -> bytes:
+    levels = flatten_alpha(picture).mul(255).round_().clamp_(0, 255).to(torch.uint8)
+    image = Image.fromarray(levels.numpy())
+    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE), reducing_gap=2.0)
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=JPEG_QUALITY)
+    return stream.getvalue()
+
+
+def _write_temp(data: bytes, ending: str) -> dict[str, str]:
+    """Write a file under the name of its content, and say where it lies as ComfyUI's pages want it."""
+    name = f"{hashlib.blake2b(data, digest_size=16).hexdigest()}.{ending}"
+    folder = host.temporary_folder() / KEY
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / name
+    if target.exists():
+        os.utime(target)
+    else:
+        unfinished = target.with_suffix(f".{os.getpid()}.part")
+        unfinished.write_bytes(data)
+        unfinished.replace(target)
+        evict_oldest(folder, KEPT_BYTES)
+    return {"filename": name, "subfolder": KEY, "type": "temp"}
+
+
+def evict_oldest(folder: Path, most_bytes: int) -> None:
+    """Delete the files of a folder that were used longest ago, until no more than `most_bytes` are left."""
+    with os.scandir(folder) as found:
+        files = [(file.stat().st_mtime, file.stat().st_size, file.path) for file in found if file.is_file()]
+    spare = sum(size for _, size, _ in files) - most_bytes
+    for _, size, path in sorted(files) if spare > 0 else ():
+        Path(path).unlink(missing_ok=True)
+        spare -= size
+        if spare <= 0:
+            break

@@ -1,0 +1,77 @@
+"""Widgets made of settings, and the values that settings take of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..api_core.errors import InvalidInput
+from ..api_core.settings import Setting, read_color, read_words, write_color
+
+Settings = Sequence[Setting]
+
+
+def to_input(setting: Setting) -> io.Input:
+    """The widget of a setting."""
+    name, default = setting.widget or setting.name, setting.default
+    shown: dict[str, Any] = {"tooltip": setting.describes}
+    shown |= {kind: True for kind in ("optional", "advanced") if getattr(setting, kind)}
+    if setting.options:
+        return io.Combo.Input(name, options=list(setting.options), default=default, **shown)
+    if setting.is_switch:
+        return io.Boolean.Input(name, default=default, **shown)
+    if setting.is_color:
+        return io.Color.Input(name, default=setting.offered or write_color(default), **shown)
+    if setting.is_words:
+        return io.String.Input(name, default="", **shown)
+    least, most = setting.reach or (setting.least, setting.most)
+    shown |= {"min": least if setting.own is None else setting.own, "max": most, "step": setting.step}
+    if default is None:
+        default = setting.own
+    if isinstance(least, int):
+        return io.Int.Input(name, default=int(default), **shown)
+    return io.Float.Input(name, default=default, **shown)
+
+
+def default_values(settings: Settings) -> dict[str, Any]:
+    """What the widgets say before anybody touched them."""
+    return {given.id: given.default for given in map(to_input, settings)}
+
+
+def to_values(settings: Settings, widgets: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings' values by their names, of what the widgets say; of one that is left out its default."""
+    said = default_values(settings)
+    for name, value in widgets.items():
+        if name not in said:
+            raise InvalidInput(f"There is no setting {name!r} here. There are: {', '.join(said) or 'none'}.")
+        said[name] = said[name] if value is None else value
+    return {setting.name: _to_value(setting, said[setting.widget or setting.name]) for setting in settings}
+
+
+def _to_value(setting: Setting, said: Any) -> Any:
+    if setting.is_color:
+        return read_color(said)
+    if setting.is_words:
+        return read_words(said)
+    return None if setting.own is not None and said < setting.least else said
+
+
+def dynamic_input(name: str, choices: Mapping[str, Settings], tooltip: str, optional: bool = False) -> io.Input:
+    """A choice whose own settings appear below it; further choices are appended.
+
+    The page saves values by place, so a choice that was released gets no further setting before another's.
+    """
+    options = [io.DynamicCombo.Option(choice, [to_input(one) for one in own]) for choice, own in choices.items()]
+    return io.DynamicCombo.Input(name, options=options, optional=optional, tooltip=tooltip)
+
+
+def to_choice(
+    node: str, name: str, choices: Mapping[str, Settings], said: Mapping[str, Any] | None
+) -> tuple[str, dict[str, Any]]:
+    """What a dynamic input says: the choice, and the values of its settings by their names."""
+    widgets = dict(said or {})
+    chosen = widgets.pop(name, None)
+    if chosen not in choices:
+        # ComfyUI leaves the whole input away when it does not know the name, so the name cannot be repeated here.
+        raise InvalidInput(f"{node} does not know this {name}. Choose one of: {', '.join(choices)}.")
+    return chosen, to_values(choices[chosen], widgets)
