@@ -188,9 +188,9 @@ def find_set(environment: Environment, requirements: list[str], proven: dict[str
             say("works: " + ", ".join(f"{name} {version}" for name, version in versions.items()))
             return
         failures.append(Failed(attempt, versions, why))
-    lines = "; ".join(str(failed) for failed in failures)
+    tried = "; ".join([str(failures[0]), *(failed.short() for failed in failures[1:])])
     conflict = next((f"\n{failed.why}" for failed in failures if isinstance(failed.why, str)), "")
-    raise NoSetWorks(f"No set of torch and what must load with it works here. Tried {lines}.{conflict}")
+    raise NoSetWorks(f"No set of torch and what must load with it works here. Tried: {tried}.{conflict}")
 
 
 def checked(environment: Environment, versions: dict[str, str], *, audio: bool) -> Unproven | None:
