@@ -11,6 +11,8 @@ import torch
 from pack.api_core.choices import SCHEMES, Scheme
 from pack.api_core.errors import Cancelled, UnsupportedModel
 from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm.contrastive import decoder_call, second_pass
+from pack.api_core.models.lvlm.contrastive.decoder_call import concat_masks, duplicate_rows, mask_out
 from pack.api_core.models.lvlm.contrastive.second_pass import (
     PromptState,
     WeakenedPrompt,
@@ -22,8 +24,6 @@ from pack.api_core.models.lvlm.contrastive.weakened_prompts import (
     noised_pictures,
     with_other_pictures,
 )
-from pack.api_core.models.lvlm.generate import caches
-from pack.api_core.models.lvlm.generate.decoder_arguments import concat_masks, duplicate_rows, mask_out
 from pack.api_core.models.lvlm.generate.sampling import Sampling
 from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.tests import zoo
@@ -136,17 +136,17 @@ def test_one_cache_for_both_readings_gives_what_two_caches_give(
 ) -> None:
     model = lvlm(name)
     joined: list[bool] = []
-    append = caches.append_rows
+    append = decoder_call.append_rows
 
     def watched(*args: Any) -> bool:
         joined.append(append(*args))
         return joined[-1]
 
     one, two = Without(every_other, scheme), Without(every_other, scheme)
-    monkeypatch.setattr(caches, "append_rows", watched)
+    monkeypatch.setattr(second_pass, "append_rows", watched)
     together = tokens(model, CASES, one)
     assert joined == [True]
-    monkeypatch.setattr(caches, "append_rows", lambda *args: False)
+    monkeypatch.setattr(second_pass, "append_rows", lambda *args: False)
     assert tokens(model, CASES, two) == together
     for own, other in zip(one.weakened, two.weakened, strict=True):
         torch.testing.assert_close(own, other, atol=1e-3, rtol=1e-4)
@@ -350,18 +350,18 @@ def test_caches_that_are_not_known_are_left_apart() -> None:
         return cache
 
     own, other = filled(2, 1.0), filled(2, 5.0)
-    assert caches.append_rows(own, other, 2)
+    assert decoder_call.append_rows(own, other, 2)
     assert own.layers[0].keys[:, 0, 0, 0].tolist() == [1, 1, 5, 5]
     assert own.get_seq_length() == 3
 
     class Unknown(DynamicCache):
         pass
 
-    assert not caches.append_rows(Unknown(), DynamicCache(), 2)
+    assert not decoder_call.append_rows(Unknown(), DynamicCache(), 2)
     odd, even = filled(2, 1.0), filled(2, 1.0)
     odd.layers[0].extra = torch.zeros(7, 3)  # type: ignore[attr-defined]
     even.layers[0].extra = torch.zeros(7, 3)  # type: ignore[attr-defined]
-    assert not caches.append_rows(odd, even, 2)
+    assert not decoder_call.append_rows(odd, even, 2)
     assert odd.layers[0].keys.shape[0] == 2
 
 

@@ -1,4 +1,4 @@
-"""Rows read by every path against eager attention, step by step."""
+"""Rows read while generating and in a second pass against eager attention, step by step."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory, UnsupportedModel
+from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory
 from pack.api_core.models.conversation.case import Case, PictureLayout, PromptRow, TokenGrid
 from pack.api_core.models.lvlm.attention.intercept import intercepting
 from pack.api_core.models.lvlm.attention.layer_recorder import (
@@ -49,7 +49,7 @@ def expected(steps: list[list[Tensor]], layer: int, case: int, position: int, le
 
 
 @pytest.mark.parametrize("name", SEEING)
-def test_rows_are_those_of_eager_attention_by_every_path(name: str, lvlm: Models, zoo_folder: Models) -> None:
+def test_rows_are_those_of_eager_attention_in_both_passes(name: str, lvlm: Models, zoo_folder: Models) -> None:
     """Both pictures of a batch with padding, all heads, every layer, rows of the answer and of the question's words."""
     if broken := zoo.cannot_answer(name):
         pytest.skip(broken)
@@ -58,20 +58,18 @@ def test_rows_are_those_of_eager_attention_by_every_path(name: str, lvlm: Models
     assert any(row.padding for row in prepared.rows)
     reference = eager(zoo_folder(name))
     layers = list(model.family.readable_layers(model.module))
-    paths = ["generation", "second pass", *(["cache"] if model.family.chunks else [])]
-    wanted = {"layers": layers, "answers": [None, None], "max_new_tokens": TOKENS}
+    wanted = {"layers": layers, "max_new_tokens": TOKENS, "question_rows": True}
     with calmer(model, reference, model.module):
         tokens, steps = eager_attentions(reference, model.to_device(prepared.inputs), TOKENS)
-        read_by = {
-            path: answer_rows(model, prepared, question_rows=path != "cache", path=path, **wanted) for path in paths
-        }
-    for path, rows in read_by.items():
+        generated = answer_rows(model, prepared, answers=[None, None], **wanted)
+        again = answer_rows(model, prepared, answers=[read.reply for read in generated], **wanted)
+    for rows in (generated, again):
         for index, (read, row) in enumerate(zip(rows, prepared.rows, strict=True)):
             ids = read.reply.token_ids
             assert list(ids) == tokens[index, : len(ids)].tolist()
             columns = placed_image_positions(model, row)
             positions = range(row.length - 1, row.length - 1 + len(ids))
-            asked = question_positions(row) if path != "cache" else ()
+            asked = question_positions(row)
             for order, layer in enumerate(layers):
                 for kept, wanted in ((read.answer[layer], positions), (read.question[layer], asked)):
                     for i, position in enumerate(wanted):
@@ -79,13 +77,6 @@ def test_rows_are_those_of_eager_attention_by_every_path(name: str, lvlm: Models
                         found = (scores - total[:, None]).exp()
                         eagerly = expected(steps, order, index, position, row.length, columns)
                         torch.testing.assert_close(found, eagerly, **CLOSE)
-
-
-@pytest.mark.parametrize("name", ["gemma3", "qwen3.5"])
-def test_a_cache_that_does_not_keep_every_token_is_not_read_on(name: str, lvlm: Models) -> None:
-    model = lvlm(name)
-    with pytest.raises(UnsupportedModel, match="second pass"):
-        answer_rows(model, model.prepare(CASES[:1]), layers=[3], answers=[None], max_new_tokens=3, path="cache")
 
 
 @pytest.mark.parametrize("name", ["llava-1.5", "qwen2.5-vl", "paligemma"])
@@ -198,8 +189,6 @@ def test_what_cannot_be_read_is_refused(lvlm: Models) -> None:
         answer_rows(model, prepared, layers=[4], answers=[None, None])
     with pytest.raises(InvalidInput, match="1 answers for 2 cases"):
         answer_rows(model, prepared, layers=[1], answers=[None])
-    with pytest.raises(InvalidInput, match="no path 'guess'"):
-        answer_rows(model, prepared, layers=[1], answers=[None, None], path="guess")
     with pytest.raises(InvalidInput, match="no picture"):
         answer_rows(model, model.prepare([Case((), "Red?")]), layers=[1], answers=[None])
 

@@ -89,17 +89,14 @@ class _Waiting:
 
 
 class LayerRecorder:
-    """Collects the wanted rows of every case of a batch from the calls of one layer.
+    """Collects the wanted rows of every case of a batch from the calls of one layer."""
 
-    begin: the position of the first row that comes; those before it are in the cache.
-    """
-
-    def __init__(self, layer: int, wanted: Sequence[RowRequest], reduce: RowReducer, begin: int = 0) -> None:
+    def __init__(self, layer: int, wanted: Sequence[RowRequest], reduce: RowReducer) -> None:
         self.layer = layer
         self.sink_activation: list[Tensor] | None = None
         self._wanted = wanted
         self._reduce = reduce
-        self._seen = begin
+        self._seen = 0
         self._gone = 0
         self._last: DecoderCall | None = None
         self._waiting: list[list[_Waiting]] = [[] for _ in wanted]

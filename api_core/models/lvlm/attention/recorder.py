@@ -47,8 +47,8 @@ class AttentionRecorder:
     """The readers of all wanted layers of one batch.
 
     counts: the tokens of each answer where they are known, and then all of the input comes in one call: it ends after
-    the last layer, unless it is read as a whole. begin: the position of the first row that comes. columns: of each
-    case, the image tokens that are read, where it is not all that have a place.
+    the last layer, unless it is read as a whole. columns: of each case, the image tokens that are read, where it is not
+    all that have a place.
     """
 
     def __init__(
@@ -58,7 +58,6 @@ class AttentionRecorder:
         settings: RecorderSettings,
         counts: Sequence[int] | None = None,
         on_progress: Progress = ignore_progress,
-        begin: int = 0,
         columns: Sequence[Tensor] | None = None,
         whole: bool = False,
     ) -> None:
@@ -79,7 +78,7 @@ class AttentionRecorder:
             )
             for i, row in enumerate(prepared.rows)
         ]
-        self._recorders = {n: LayerRecorder(n, self._wanted, settings.reduce, begin) for n in settings.layers}
+        self._recorders = {n: LayerRecorder(n, self._wanted, settings.reduce) for n in settings.layers}
         self._found: dict[int, list[dict[int, tuple[Tensor, ...]]]] = {}
 
     @contextmanager

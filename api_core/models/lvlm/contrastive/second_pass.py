@@ -22,17 +22,19 @@ from ....errors import UnsupportedModel
 from ...conversation.case import Prepared, Reply
 from ..attention.layer_recorder import LayerRows
 from ..attention.recorder import AttentionRecorder, RecorderSettings
-from ..generate import caches
-from ..generate.decoder_arguments import (
+from ..model import LvlmModel
+from .decoder_call import (
     EMBEDDINGS,
     MASK,
+    append_rows,
+    cache_name,
+    cache_of,
     concat_masks,
     duplicate_rows,
     mask_out,
     row_count,
     token_count,
 )
-from ..model import LvlmModel
 
 Attention = dict[int, Tensor]
 """By layer: what the prompt's last row gives to each image token, the heads' mean, float32 [n]."""
@@ -154,7 +156,7 @@ class _TwoPasses:
         return self._prompt(arguments) if self.prompt is None else self._step(arguments, self.prompt)
 
     def _prompt(self, arguments: dict[str, Any]) -> Any:
-        cache = caches.cache_of(arguments)
+        cache = cache_of(arguments)
         if cache is None or cache.get_seq_length() or EMBEDDINGS not in arguments:
             raise UnsupportedModel(f"{self.model.name} does not show its decoder the prompt in one piece.")
         columns = all_image_positions(self.model, self.prepared)
@@ -167,7 +169,7 @@ class _TwoPasses:
             out, attention = self.own_forward(**arguments), ()
         self.prompt = self.contrast.weaken(PromptState(self.prepared, arguments, columns, attention))
         self.waiting = _states(self._weakened(arguments, self.prompt, further))
-        if not caches.append_rows(cache, further, row_count(arguments)):
+        if not append_rows(cache, further, row_count(arguments)):
             self.cache = further
         return out
 
@@ -185,7 +187,7 @@ class _TwoPasses:
         return _with_states(out, plain)
 
     def _weakened(self, arguments: dict[str, Any], prompt: WeakenedPrompt, cache: Any) -> Any:
-        theirs = {**arguments, **prompt.arguments, str(caches.cache_name(arguments)): cache}
+        theirs = {**arguments, **prompt.arguments, str(cache_name(arguments)): cache}
         if prompt.hidden is not None:
             theirs[MASK] = self._hiding(arguments, prompt.hidden)
         return self.own_forward(**theirs)

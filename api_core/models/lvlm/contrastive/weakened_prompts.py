@@ -14,8 +14,8 @@ from ....autograd import frozen, without_autocast
 from ....choices import Scheme
 from ....errors import UnsupportedModel
 from ...conversation.case import Prepared
-from ..generate.decoder_arguments import EMBEDDINGS, per_image_token_tensors
 from ..model import LvlmModel
+from .decoder_call import EMBEDDINGS, per_image_token_tensors
 from .second_pass import PromptState, WeakenedPrompt, all_image_positions, replaced_forward
 
 

@@ -6,26 +6,25 @@ from .adapter import Family
 from .any_resolution import AnyResolutionFamily, ShrunkAnyResolutionFamily
 from .instructblip import InstructBlipFamily
 from .paligemma import PaliGemmaFamily
-from .qwen_vl import QwenFamily
 
 __all__ = ["FAMILIES", "Family", "family_of"]
 
 FAMILIES: tuple[Family, ...] = (
-    Family("LLaVA-1.5", ("llava",), chunks=True),
-    AnyResolutionFamily("LLaVA-NeXT", ("llava_next",), chunks=True),
-    ShrunkAnyResolutionFamily("LLaVA-OneVision", ("llava_onevision",), chunks=True),
-    QwenFamily("Qwen2-VL", ("qwen2_vl",), chunks=True),
-    QwenFamily("Qwen2.5-VL", ("qwen2_5_vl",), chunks=True),
-    QwenFamily("Qwen3-VL", ("qwen3_vl", "qwen3_vl_moe"), chunks=True),
-    QwenFamily("Qwen3.5", ("qwen3_5", "qwen3_5_moe")),
-    Family("InternVL", ("internvl",), chunks=True),
+    Family("LLaVA-1.5", ("llava",)),
+    AnyResolutionFamily("LLaVA-NeXT", ("llava_next",)),
+    ShrunkAnyResolutionFamily("LLaVA-OneVision", ("llava_onevision",)),
+    Family("Qwen2-VL", ("qwen2_vl",)),
+    Family("Qwen2.5-VL", ("qwen2_5_vl",)),
+    Family("Qwen3-VL", ("qwen3_vl", "qwen3_vl_moe")),
+    Family("Qwen3.5", ("qwen3_5", "qwen3_5_moe")),
+    Family("InternVL", ("internvl",)),
     Family("Gemma 3", ("gemma3",), placeholder="boi_token"),
     Family("Gemma 4", ("gemma4",)),
-    Family("Idefics3", ("idefics3",), chunks=True),
-    Family("SmolVLM2", ("smolvlm",), chunks=True),
-    PaliGemmaFamily("PaliGemma", ("paligemma",), chunks=True),
-    Family("Mistral3", ("mistral3",), chunks=True),
-    Family("DeepSeek-VL hybrid", ("deepseek_vl_hybrid",), chunks=True),
+    Family("Idefics3", ("idefics3",)),
+    Family("SmolVLM2", ("smolvlm",)),
+    PaliGemmaFamily("PaliGemma", ("paligemma",)),
+    Family("Mistral3", ("mistral3",)),
+    Family("DeepSeek-VL hybrid", ("deepseek_vl_hybrid",)),
     InstructBlipFamily(
         "InstructBLIP",
         ("instructblip",),

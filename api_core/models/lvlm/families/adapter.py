@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from ....errors import InvalidInput, UnsupportedModel
 from ...conversation.case import Case, PictureLayout, TokenGrid
-from ..generate.caches import cache_argument
 from .grids import patch_raster, shapes, token_grid
 from .pixel_probe import ProbedPicture, probe_picture
 
@@ -34,15 +33,13 @@ class Family:
     """The generic family; a family that differs overrides what differs.
 
     title: the name for people. model_types: `config.model_type` of its models. no_layout: why its image tokens have no
-    place in the picture, so that heatmaps are refused; None when they have. chunks: whether an answer fed as one chunk
-    on the prompt's cache was shown to give what a full pass gives. placeholder: the processor's name for what stands
-    for a picture in a text.
+    place in the picture, so that heatmaps are refused; None when they have. placeholder: the processor's name for what
+    stands for a picture in a text.
     """
 
     title: str
     model_types: tuple[str, ...] = ()
     no_layout: str | None = None
-    chunks: bool = False
     placeholder: str = "image_token"
 
     def messages(self, case: Case) -> list[dict[str, Any]]:
@@ -249,7 +246,9 @@ class Family:
         answer_ids = answer_ids.to(ids.device)
         made = {name: value for name, value in inputs.items() if name not in _NOT_OF_AN_ANSWER}
         made["input_ids"] = torch.cat([ids, answer_ids], 1)
-        made["attention_mask"] = whole_mask(inputs, answer_ids, answer_mask)
+        mask = inputs.get("attention_mask", torch.ones_like(ids))
+        own = torch.ones_like(answer_ids) if answer_mask is None else answer_mask
+        made["attention_mask"] = torch.cat([mask, own.to(mask)], 1)
         for name, value in made.items():
             if name.endswith(_PER_TOKEN):
                 made[name] = torch.cat([value, torch.full_like(answer_ids, self.answer_type).to(value)], 1)
@@ -260,62 +259,11 @@ class Family:
         """The token type of an answer's tokens: text."""
         return 0
 
-    def chunk_inputs(
-        self,
-        module: nn.Module,
-        inputs: Mapping[str, Tensor],
-        answer_ids: Tensor,
-        cache: Any,
-        answer_mask: Tensor | None = None,
-    ) -> dict[str, Any] | None:
-        """What to call the model with to read on where a cache of the prompt ends, in one go.
-
-        cache: holds the prompt, or its first tokens; what it lacks of prompt and answer is fed. None where this was not
-        shown to equal a full pass: then take one.
-        """
-        if not self.can_chunk(cache):
-            return None
-        ids = torch.cat([inputs["input_ids"], answer_ids.to(inputs["input_ids"])], 1)
-        mask = whole_mask(inputs, answer_ids, answer_mask)
-        known = int(cache.get_seq_length())
-        if known < 1 or bool((ids[:, known:] == self.image_token(module.config)).any()):
-            return None
-        return {
-            "input_ids": ids[:, known:],
-            "attention_mask": mask,
-            "position_ids": self.chunk_positions(module, inputs, mask)[..., known:],
-            cache_argument(module): cache,
-            "use_cache": True,
-        }
-
-    def can_chunk(self, cache: Any) -> bool:
-        """Whether an answer can be read on this cache in one go, and the cache cut back to the prompt before."""
-        return self.chunks and _grows_only(cache)
-
-    def chunk_positions(self, module: nn.Module, inputs: Mapping[str, Tensor], mask: Tensor) -> Tensor:
-        """The positions that generation gives to tokens under `mask` [B, S + R]: long [..., B, S + R]."""
-        return (mask.long().cumsum(1) - 1).masked_fill(mask == 0, 0)
-
 
 def _moved(layout: PictureLayout, positions: Tensor) -> PictureLayout:
     """A layout whose tokens stand at `positions` [n] of a row."""
     grids = tuple(TokenGrid(positions[grid.tokens], grid.valid, grid.box) for grid in layout.grids)
     return PictureLayout(layout.size, grids, positions[layout.unplaced])
-
-
-def whole_mask(inputs: Mapping[str, Tensor], answer_ids: Tensor, answer_mask: Tensor | None = None) -> Tensor:
-    """Which tokens of prompt and answer are no padding: long [B, S + R]."""
-    mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
-    own = torch.ones_like(answer_ids) if answer_mask is None else answer_mask
-    return torch.cat([mask, own.to(mask)], 1)
-
-
-def _grows_only(cache: Any) -> bool:
-    """Whether every layer of a cache keeps all it was given, so that what it holds of a prompt can be told."""
-    from transformers.cache_utils import DynamicLayer
-
-    layers = getattr(cache, "layers", None) or ()
-    return len(layers) > 0 and all(type(layer) is DynamicLayer for layer in layers)
 
 
 def _pooling_parts(config: Any) -> list[str]:
