@@ -108,7 +108,7 @@ def test_the_method_that_is_shown_makes_a_map(
     example: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pack.api_core import load_lvlm, lvlm_heatmap, to_picture
-    from pack.api_core.attribution.lvlm.methods import LVLM_METHODS, LvlmMethod
+    from pack.api_core.attribution.lvlm.heatmap import LVLM_METHODS, LvlmMethod
 
     example("api_core/attribution/lvlm/strongest_head.py")
     monkeypatch.setitem(LVLM_METHODS, "strongest head", LvlmMethod("strongest head", ""))

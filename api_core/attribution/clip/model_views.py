@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...geometry import cut, seen_cells, windows
 from ...models.clip import ClipModel, Encoding
-from ...models.clip.cache import EncodingCache, encoding_key, encodings_of
+from ...models.clip.cache import encoding_key, encodings_of
 from ...pictures import AnyPicture, flatten_alpha, to_pil
 from ...progress import Progress
 from ...results import Box
@@ -110,7 +110,7 @@ def encode_views(
     on_progress: Progress,
 ) -> list[Encoding]:
     """The encodings of `views` at `layer`, in order; on_progress counts views times blocks."""
-    cache: EncodingCache[Encoding] = encodings_of(model)
+    cache = encodings_of(model)
     settings = (model.name, layer, str(model.dtype), fit)
     keys = [encoding_key(view.pixels, *settings, _cells(view)) for view in views]
     found = {key: encoding for key in keys if (encoding := cache.get(key)) is not None}

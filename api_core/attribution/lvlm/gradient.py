@@ -45,7 +45,7 @@ def _replies(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list
 
 def _of_case(model: LvlmModel, prepared: Prepared, reply: Reply, request: LvlmRequest) -> TokenRelevance:
     row = prepared.rows[0]
-    asking = question_positions(row) if request.question_rows else ()
+    asking = question_positions(row)
     answering = tuple(range(row.length - 1, row.length - 1 + len(reply.token_ids)))
     positions = sorted({*asking, *answering})
     words = [i for word in reply.words for i in range(word.first, word.last)] or range(len(reply.token_ids))

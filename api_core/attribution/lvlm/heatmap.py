@@ -126,7 +126,7 @@ def lvlm_heatmap(
             on_progress(base * 1000 + cases * 1000 * done // max(total, 1), count * 1000)
 
         given = tuple(_given_reply(model, each_answer[i]) for i in group)
-        computed = chosen.compute(model, prepared, LvlmRequest(resolved, given, max_new_tokens, True, reading, report))
+        computed = chosen.compute(model, prepared, LvlmRequest(resolved, given, max_new_tokens, reading, report))
         for index, row, relevance in zip(group, prepared.rows, computed, strict=True):
             replies.append(relevance.reply)
             sizes = [(slot[index].shape[0], slot[index].shape[1]) for slot in slots]
@@ -146,6 +146,7 @@ def lvlm_heatmap(
                         model=model.name,
                         layer=resolved[0] if len(resolved) == 1 else None,
                         reading=reading,
+                        signed=relevance.signed,
                         warnings=labelled.warnings,
                         defaults=mask_defaults(model.name),
                     )

@@ -5,8 +5,6 @@ the same weight instead. Without renormalising, rows that do not look at the pic
 count little as well.
 """
 
-from functools import partial
-
 from torch import Tensor
 
 from ...choices import Reading
@@ -18,9 +16,9 @@ from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable
 
 def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """The softmax over all that a row may look at, averaged over heads and layers."""
-    return averaged_over_layers(model, prepared, request, partial(mean_probability, reading=request.reading))
+    return averaged_over_layers(model, prepared, request, mean_probability)
 
 
-def mean_probability(rows: LayerRows, reading: Reading) -> tuple[Tensor, ...]:
+def mean_probability(rows: LayerRows, reading: Reading) -> Tensor:
     """The heads' mean attention [R, n], 0 for tokens that are not counted."""
-    return ((rows.probabilities * countable(rows, reading)).mean(0),)
+    return (rows.probabilities * countable(rows, reading)).mean(0)

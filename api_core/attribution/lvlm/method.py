@@ -1,6 +1,6 @@
 """What a method is asked for and gives, and what methods have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ...choices import Reading
 from ...models.conversation.case import Prepared, PromptRow, Reply
-from ...models.lvlm.attention.layer_recorder import LayerRows, RowReducer
-from ...models.lvlm.attention.recorder import RecordedAttention, placed_image_positions
+from ...models.lvlm.attention.layer_recorder import LayerRows
+from ...models.lvlm.attention.recorder import placed_image_positions
 from ...models.lvlm.attention.rows import answer_rows
 from ...models.lvlm.model import LvlmModel
 from ...progress import Progress
@@ -17,13 +17,11 @@ from ...progress import Progress
 
 @dataclass(frozen=True)
 class LvlmRequest:
-    """What is wanted of some cases. layers: 0 … depth - 1. answers: one per case, None to generate it. question_rows:
-    whether the question's words are read too."""
+    """What is wanted of some cases. layers: 0 … depth - 1. answers: one per case, None to generate it."""
 
     layers: tuple[int, ...]
     answers: tuple[Reply | None, ...]
     max_new_tokens: int
-    question_rows: bool
     reading: Reading
     on_progress: Progress
 
@@ -31,39 +29,47 @@ class LvlmRequest:
 @dataclass(frozen=True)
 class TokenRelevance:
     """How relevant one case's image tokens are to each word of the question, float32 [Q, n], and to each token of the
-    reply, [R, n]. The tokens stand in the order of `placed_image_positions`; 0 for those that were not counted."""
+    reply, [R, n]. The tokens stand in the order of `placed_image_positions`; 0 for those that were not counted.
+
+    signed: whether values below zero speak against the words.
+    """
 
     reply: Reply
     question: Tensor
     answer: Tensor
+    signed: bool = False
+
+
+MapOfRows = Callable[[LayerRows, Reading], Tensor]
+"""Makes of some rows of a layer their map: relevance [R, n] of the case's image tokens."""
 
 
 def averaged_over_layers(
     model: LvlmModel,
     prepared: Prepared,
     request: LvlmRequest,
-    reduce: RowReducer,
+    map_of_rows: MapOfRows,
     *,
     sink_activation: float | None = None,
 ) -> list[TokenRelevance]:
-    """Read the rows once, make one map [R, n] of each layer's by `reduce`, and take the layers' mean."""
+    """Read the rows once, make a map of each layer's, and take the layers' mean."""
     rows = answer_rows(
         model,
         prepared,
         layers=request.layers,
         answers=request.answers,
         max_new_tokens=request.max_new_tokens,
-        question_rows=request.question_rows,
-        reduce=reduce,
+        question_rows=True,
+        reduce=lambda read: (map_of_rows(read, request.reading),),
         sink_activation=sink_activation,
         on_progress=request.on_progress,
     )
-    counts = [len(placed_image_positions(model, row)) for row in prepared.rows]
-    return [_mean_of_layers(read, count) for read, count in zip(rows, counts, strict=True)]
-
-
-def _mean_of_layers(read: RecordedAttention, count: int) -> TokenRelevance:
-    return TokenRelevance(read.reply, mean_over_layers(read.question, count), mean_over_layers(read.answer, count))
+    relevance = []
+    for recorded, row in zip(rows, prepared.rows, strict=True):
+        count = len(placed_image_positions(model, row))
+        question, answer = (mean_over_layers(kept, count) for kept in (recorded.question, recorded.answer))
+        relevance.append(TokenRelevance(recorded.reply, question, answer))
+    return relevance
 
 
 def mean_over_layers(kept: Mapping[int, Sequence[Tensor]], count: int) -> Tensor:

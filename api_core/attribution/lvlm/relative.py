@@ -5,12 +5,12 @@ under a question which asks for nothing in particular.
 """
 
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from ...models.conversation.case import Prepared
+from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.attention.rows import prompt_rows
 from ...models.lvlm.model import LvlmModel
 from .image_mass import mean_probability
@@ -26,9 +26,12 @@ def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[
 
     Both are means over heads and layers first. No second answer is generated: one pass over the neutral prompts.
     """
-    reduce = partial(mean_probability, reading=request.reading)
-    found = averaged_over_layers(model, prepared, request, reduce)
+    found = averaged_over_layers(model, prepared, request, mean_probability)
     plain = model.prepare([replace(case, question=NEUTRAL_QUESTION, opening="") for case in prepared.cases])
+
+    def reduce(rows: LayerRows) -> tuple[Tensor, ...]:
+        return (mean_probability(rows, request.reading),)
+
     anyway = prompt_rows(model, plain, layers=request.layers, reduce=reduce)
     relative = []
     for one, kept, row in zip(found, anyway, prepared.rows, strict=True):

@@ -4,8 +4,6 @@ arXiv 2004.10102): a token whose value is next to nothing passes nothing on, how
 Attention sinks are such tokens, so this takes them out without having to find them.
 """
 
-from functools import partial
-
 from torch import Tensor
 
 from ...choices import Reading
@@ -17,9 +15,9 @@ from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable
 
 def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """Attention times the norm of the token's value in each head, averaged over heads and layers."""
-    return averaged_over_layers(model, prepared, request, partial(_weighted, reading=request.reading))
+    return averaged_over_layers(model, prepared, request, _weighted)
 
 
-def _weighted(rows: LayerRows, reading: Reading) -> tuple[Tensor, ...]:
+def _weighted(rows: LayerRows, reading: Reading) -> Tensor:
     passed_on = rows.probabilities * rows.value_norms.unsqueeze(1)
-    return ((passed_on * countable(rows, reading)).mean(0),)
+    return (passed_on * countable(rows, reading)).mean(0)

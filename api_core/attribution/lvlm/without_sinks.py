@@ -8,7 +8,7 @@ Tokens that reach it in one of them too are sinks. Of the heads those are kept t
 other tokens than sinks there.
 """
 
-from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -32,22 +32,15 @@ def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[
     Heads are chosen for each row. Where no head of a row passes, the one that comes nearest is kept: the one with most
     attention on the picture's other tokens.
     """
-    return averaged_over_layers(
-        model, prepared, request, partial(_chosen_heads, reading=request.reading), sink_activation=SINK_THRESHOLD
-    )
+    return averaged_over_layers(model, prepared, request, _chosen_heads, sink_activation=SINK_THRESHOLD)
 
 
-def _chosen_heads(rows: LayerRows, reading: Reading) -> tuple[Tensor, ...]:
+def _chosen_heads(rows: LayerRows, reading: Reading) -> Tensor:
     looks = rows.probabilities * countable(rows, reading)
-    sinks = (
-        torch.zeros_like(looks[0, 0], dtype=torch.bool)
-        if rows.sink_activation is None
-        else rows.sink_activation >= SINK_THRESHOLD
-    )
-    kept = looks * ~sinks
+    kept = looks * (cast(Tensor, rows.sink_activation) < SINK_THRESHOLD)
     mass, elsewhere = looks.sum(-1), kept.sum(-1)
     share = elsewhere / mass.clamp(min=torch.finfo(mass.dtype).tiny)
     passes = (mass >= LEAST_IMAGE_MASS) & (share >= LEAST_SHARE)
     nearest = torch.nn.functional.one_hot(elsewhere.argmax(0), len(looks)).T.bool()
     chosen = torch.where(passes.any(0), passes, nearest).to(kept.dtype)
-    return ((kept * chosen.unsqueeze(-1)).sum(0) / chosen.sum(0).unsqueeze(-1),)
+    return (kept * chosen.unsqueeze(-1)).sum(0) / chosen.sum(0).unsqueeze(-1)
