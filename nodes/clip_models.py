@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..api_core.models.catalog import EMBEDDED_CLIP, TRANSFORMERS_CLASSES, find_clip_model, list_clip_models
-from ..api_core.models.clip import ClipModel, engine
+from ..api_core.models.clip import ClipModel, run_tower
 from ..api_core.models.clip.load import load_clip
 from ..api_core.progress import Progress
 from . import host
@@ -50,5 +50,5 @@ def get_clip(name: str, precision: str, allow_download: bool, on_progress: Progr
 def activation_bytes(loaded: LoadedClip, pictures: int) -> int:
     """About what looking at so many pictures needs beside the weights."""
     model = loaded.model
-    one = engine.picture_bytes(model.tower, model.side, model.side, model.dtype)
-    return round(one * min(pictures, engine.DEVICE_BATCH) / engine.MEMORY_SHARE)
+    one = run_tower.picture_bytes(model.tower, model.side, model.side, model.dtype)
+    return round(one * min(pictures, run_tower.DEVICE_BATCH) / run_tower.MEMORY_SHARE)

@@ -15,7 +15,7 @@ from ..api_core.explanation.curves import draw_curves
 from ..api_core.explanation.explain import explain
 from ..api_core.explanation.methods import METHODS
 from ..api_core.explanation.result import Explanation, full_report
-from ..api_core.models.lvlm.inputs.pixels import shrink
+from ..api_core.models.lvlm.inputs.processor import downscale_to
 from ..api_core.results import Heatmap
 from ..api_core.settings import Setting, read_words
 from . import comfy_types, host, lvlm_models, sockets, ui_files, widgets
@@ -49,7 +49,7 @@ def preview(progress: host.NodeProgress, pictures: Sequence[Tensor]) -> Callable
     def show(case: int, importance: Tensor) -> None:
         low, high = importance.aminmax()
         mask = (importance - low) / (high - low).clamp(min=1e-12)
-        progress.show(lambda: overlay.apply(shrink(pictures[case], PREVIEW_PIXELS), mask, overlay.HeatStyle()))
+        progress.show(lambda: overlay.apply(downscale_to(pictures[case], PREVIEW_PIXELS), mask, overlay.HeatStyle()))
 
     return show
 

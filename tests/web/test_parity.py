@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pack.api_core import overlay
 from pack.api_core.colormaps import COLORMAPS, colorize, colormap
 from pack.api_core.geometry import INTERPOLATIONS
 from pack.api_core.masks import tune
+from pack.api_core.overlay import STYLES as KINDS
+from pack.api_core.overlay import Style, apply
 from pack.api_core.results import PictureMap
 from pack.api_core.settings import read_color
 from pack.tests.promised import inputs, some_choices
@@ -45,8 +46,14 @@ def run_node(folder: Path, jobs: list[dict[str, Any]], values: list[np.ndarray],
 def to_job(case: Case, values: list[np.ndarray]) -> dict[str, Any]:
     """The case as the page gets it; its numbers are added to `values`."""
     (picture,) = case.heatmap.pictures
-    settings = {**case.settings, "words": ", ".join(case.settings["words"])}
+    settings = {camel_case(name): value for name, value in case.settings.items()}
+    settings["words"] = ", ".join(settings["words"])
     return {"picture": to_header(picture, values), "settings": settings, "size": picture.size}
+
+
+def camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.title() for other in others)
 
 
 def to_header(picture: PictureMap, values: list[np.ndarray]) -> dict[str, Any]:
@@ -147,9 +154,9 @@ def test_colours_are_the_same_in_javascript(tmp_path: Path) -> None:
     assert start == len(made["values"])
 
 
-CHANCE = random.Random(4)
+FORMS = {form.title: form for kind in KINDS for form in kind.forms()}
 STYLES: tuple[dict[str, Any], ...] = (
-    *some_choices("AttnPromptOverlay", "style", CHANCE),
+    *some_choices("AttnPromptOverlay", "style", random.Random(4)),
     {"style": "fade to grey", "level": 0, "rounding": "none"},
     {"style": "fade to grey", "level": 97, "rounding": "truncate"},
     {"style": "fade to grey", "level": 255, "rounding": "round"},
@@ -176,7 +183,7 @@ def test_overlays_are_the_same_in_javascript(tmp_path: Path) -> None:
             values += [picture.numpy().ravel(), mask.numpy().ravel()]
             places = {"pixels": start, "mask": start + picture.numel()}
             jobs.append({**places, "size": [height, width], "style": style, "strength": strength})
-            expected.append((style, overlay.apply(picture / 255, mask, to_style(style), strength).numpy() * 255))
+            expected.append((style, apply(picture / 255, mask, to_style(style), strength).numpy() * 255))
     made = run_node(tmp_path, jobs, values, tables=False)["values"]
     start = 0
     for style, drawn in expected:
@@ -186,13 +193,9 @@ def test_overlays_are_the_same_in_javascript(tmp_path: Path) -> None:
     assert start == len(made)
 
 
-FORMS = {form.title: form for style in overlay.STYLES for form in style.forms()}
-
-
-def to_style(style: dict[str, Any]) -> overlay.Style:
+def to_style(given: dict[str, Any]) -> Style:
     """The library's style for what the widgets say."""
-    form = FORMS[style["style"]]
-    said = {setting: style[setting.widget or setting.name] for setting in form.settings}
-    return form.make(
-        **{setting.name: read_color(value) if setting.is_color else value for setting, value in said.items()}
-    )
+    form = FORMS[given["style"]]
+    settings = {setting.widget or setting.name: setting for setting in form.settings}
+    said = {settings[name]: value for name, value in given.items() if name != "style"}
+    return form.make(**{one.name: read_color(value) if one.is_color else value for one, value in said.items()})

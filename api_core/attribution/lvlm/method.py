@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from ...choices import Reading
-from ...models.conversation.case import Prepared, Reply, Row
-from ...models.lvlm.attention.layer_recorder import LayerRows, Reduce
-from ...models.lvlm.attention.recorder import RowAttention, image_columns
+from ...models.conversation.case import Prepared, PromptRow, Reply
+from ...models.lvlm.attention.layer_recorder import LayerRows, RowReducer
+from ...models.lvlm.attention.recorder import RecordedAttention, placed_image_positions
 from ...models.lvlm.attention.rows import answer_rows
 from ...models.lvlm.model import LvlmModel
 from ...progress import Progress
 
 
 @dataclass(frozen=True)
-class Asked:
+class LvlmRequest:
     """What is wanted of some cases. layers: 0 … depth - 1. answers: one per case, None to generate it. question_rows:
     whether the question's words are read too."""
 
@@ -29,36 +29,41 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Relevance:
+class TokenRelevance:
     """How relevant one case's image tokens are to each word of the question, float32 [Q, n], and to each token of the
-    reply, [R, n]. The tokens stand in the order of `image_columns`; 0 for those that were not counted."""
+    reply, [R, n]. The tokens stand in the order of `placed_image_positions`; 0 for those that were not counted."""
 
     reply: Reply
     question: Tensor
     answer: Tensor
 
 
-def from_layers(
-    model: LvlmModel, prepared: Prepared, asked: Asked, reduce: Reduce, *, massive: float | None = None
-) -> list[Relevance]:
+def averaged_over_layers(
+    model: LvlmModel,
+    prepared: Prepared,
+    request: LvlmRequest,
+    reduce: RowReducer,
+    *,
+    sink_activation: float | None = None,
+) -> list[TokenRelevance]:
     """Read the rows once, make one map [R, n] of each layer's by `reduce`, and take the layers' mean."""
     rows = answer_rows(
         model,
         prepared,
-        layers=asked.layers,
-        answers=asked.answers,
-        max_new_tokens=asked.max_new_tokens,
-        question_rows=asked.question_rows,
+        layers=request.layers,
+        answers=request.answers,
+        max_new_tokens=request.max_new_tokens,
+        question_rows=request.question_rows,
         reduce=reduce,
-        massive=massive,
-        on_progress=asked.on_progress,
+        sink_activation=sink_activation,
+        on_progress=request.on_progress,
     )
-    counts = [len(image_columns(model, row)) for row in prepared.rows]
+    counts = [len(placed_image_positions(model, row)) for row in prepared.rows]
     return [_mean_of_layers(read, count) for read, count in zip(rows, counts, strict=True)]
 
 
-def _mean_of_layers(read: RowAttention, count: int) -> Relevance:
-    return Relevance(read.reply, mean_over_layers(read.question, count), mean_over_layers(read.answer, count))
+def _mean_of_layers(read: RecordedAttention, count: int) -> TokenRelevance:
+    return TokenRelevance(read.reply, mean_over_layers(read.question, count), mean_over_layers(read.answer, count))
 
 
 def mean_over_layers(kept: Mapping[int, Sequence[Tensor]], count: int) -> Tensor:
@@ -67,14 +72,14 @@ def mean_over_layers(kept: Mapping[int, Sequence[Tensor]], count: int) -> Tensor
     return torch.stack(maps).mean(0) if maps else torch.zeros(0, count)
 
 
-def counted_tokens(row: Row, reading: Reading) -> Tensor:
+def countable_tokens(row: PromptRow, reading: Reading) -> Tensor:
     """Which image tokens take part: bool [n].
 
     In the precise reading those that lie on the picture and saw it. In the upstream reading all, as in the official
     code: padding, and tokens without a place such as the ends of lines, keep their share of the softmax and are not
     drawn.
     """
-    places = row.places or ()
+    places = row.layouts or ()
     if reading == "upstream":
         return torch.ones(sum(len(picture.positions) for picture in places), dtype=torch.bool)
     seen = torch.zeros(row.length, dtype=torch.bool)
@@ -84,6 +89,6 @@ def counted_tokens(row: Row, reading: Reading) -> Tensor:
     return torch.cat([seen[picture.positions] for picture in places])
 
 
-def counted(rows: LayerRows, reading: Reading) -> Tensor:
-    """`counted_tokens` of the rows' case, where its scores are."""
-    return counted_tokens(rows.row, reading).to(rows.scores.device)
+def countable(rows: LayerRows, reading: Reading) -> Tensor:
+    """`countable_tokens` of the rows' case, where its scores are."""
+    return countable_tokens(rows.row, reading).to(rows.scores.device)

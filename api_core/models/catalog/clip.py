@@ -303,3 +303,8 @@ def find_clip_model(name: str) -> ClipEntry | None:
         if wanted in (entry.name.casefold(), *(alias.casefold() for alias in entry.aliases)):
             return entry
     return None
+
+
+def needs_quick_gelu(*names: str | None) -> bool:
+    """Whether weights of these names (tag, repository, folder) are OpenAI's, which were all trained with QuickGELU."""
+    return any("openai" in name.casefold() for name in names if name)

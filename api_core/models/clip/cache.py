@@ -18,7 +18,7 @@ class Sized(Protocol):
     def nbytes(self) -> int: ...
 
 
-Kept = TypeVar("Kept", bound=Sized)
+Entry = TypeVar("Entry", bound=Sized)
 
 
 def encoding_key(pixels: Tensor, *settings: object) -> str:
@@ -31,13 +31,13 @@ def encoding_key(pixels: Tensor, *settings: object) -> str:
     return digest.hexdigest()
 
 
-class EncodingCache(Generic[Kept]):
+class EncodingCache(Generic[Entry]):
     """Encodings by key, least recently used dropped first. It belongs to one model object and dies with it."""
 
     def __init__(self, most_pictures: int = MOST_PICTURES, most_bytes: int = MOST_BYTES) -> None:
         self.most_pictures = most_pictures
         self.most_bytes = most_bytes
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, Entry] = OrderedDict()
         self._nbytes = 0
 
     def __len__(self) -> int:
@@ -48,14 +48,14 @@ class EncodingCache(Generic[Kept]):
         """Memory held by the encodings that are kept."""
         return self._nbytes
 
-    def get(self, key: str) -> Kept | None:
+    def get(self, key: str) -> Entry | None:
         """The encoding of that key, which is now the most recently used; None when it is not kept."""
         encoding = self._kept.get(key)
         if encoding is not None:
             self._kept.move_to_end(key)
         return encoding
 
-    def put(self, key: str, encoding: Kept) -> None:
+    def put(self, key: str, encoding: Entry) -> None:
         """Keep an encoding, and drop the least recently used ones beyond the limits."""
         self._drop(key)
         if encoding.nbytes > self.most_bytes:

@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
-from pack.api_core.command_line.files import find_pictures, plan, refuse_collisions, whole_file, write_all
+from pack.api_core.command_line.files import find_pictures, plan, refuse_collisions, write_all
 from pack.api_core.errors import InvalidInput
+from pack.api_core.whole_file import whole_file
 
 
 def touch(folder: Path, *names: str) -> list[Path]:

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory, UnsupportedModel
-from pack.api_core.models.conversation.case import Case, PicturePlaces, Row, TokenGrid
-from pack.api_core.models.lvlm.attention.intercept import tapping
+from pack.api_core.models.conversation.case import Case, PictureLayout, PromptRow, TokenGrid
+from pack.api_core.models.lvlm.attention.intercept import intercepting
 from pack.api_core.models.lvlm.attention.layer_recorder import (
-    LayerReader,
+    LayerRecorder,
     LayerRows,
-    Wanted,
-    keep_scores,
-    massive_activations,
+    RowRequest,
+    scores_and_totals,
+    sink_activations,
 )
-from pack.api_core.models.lvlm.attention.recorder import image_columns, question_positions
+from pack.api_core.models.lvlm.attention.recorder import placed_image_positions, question_positions
 from pack.api_core.models.lvlm.attention.rows import answer_rows, prompt_rows
 from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.results import Box
@@ -69,7 +69,7 @@ def test_rows_are_those_of_eager_attention_by_every_path(name: str, lvlm: Models
         for index, (read, row) in enumerate(zip(rows, prepared.rows, strict=True)):
             ids = read.reply.token_ids
             assert list(ids) == tokens[index, : len(ids)].tolist()
-            columns = image_columns(model, row)
+            columns = placed_image_positions(model, row)
             positions = range(row.length - 1, row.length - 1 + len(ids))
             asked = question_positions(row) if path != "cache" else ()
             for order, layer in enumerate(layers):
@@ -101,7 +101,7 @@ def test_a_given_answer_is_read_as_if_it_had_been_generated(name: str, lvlm: Mod
         attention = eager(zoo_folder(name))(**inputs, output_attentions=True).attentions[2]
     for index, (read, row) in enumerate(zip(rows, prepared.rows, strict=True)):
         count = len(read.reply.token_ids)
-        wanted = attention[index][:, row.length - 1 : row.length - 1 + count][..., image_columns(model, row)]
+        wanted = attention[index][:, row.length - 1 : row.length - 1 + count][..., placed_image_positions(model, row)]
         scores, total = read.answer[2]
         torch.testing.assert_close((scores - total[..., None]).exp(), wanted.transpose(0, 1), **CLOSE)
 
@@ -238,15 +238,15 @@ def test_softcapping_sinks_and_windows_are_those_of_the_model(name: str, more: d
     module = causal(name, pad_token_id=0, bos_token_id=1, eos_token_id=2, **more)
     ids = torch.arange(3, 17).reshape(1, 14)
     columns = torch.tensor([1, 2, 3, 8, 9])
-    wanted = Wanted(plain_row(14, columns), columns, (5,), 13)
-    readers = {layer: LayerReader(layer, [wanted], keep_scores) for layer in (0, 1)}
+    wanted = RowRequest(plain_row(14, columns), columns, (5,), 13)
+    readers = {layer: LayerRecorder(layer, [wanted], scores_and_totals) for layer in (0, 1)}
     modules = {layer: module.model.layers[layer].self_attn for layer in (0, 1)}
 
     def read(layer: int, call: Any, proceed: Any) -> Any:
         readers[layer].read(call)
         return proceed()
 
-    with torch.no_grad(), tapping(modules, read):
+    with torch.no_grad(), intercepting(modules, read):
         made = module.generate(
             ids,
             max_new_tokens=5,
@@ -264,9 +264,9 @@ def test_softcapping_sinks_and_windows_are_those_of_the_model(name: str, more: d
             torch.testing.assert_close((scores - total[:, None]).exp(), reference, **CLOSE)
 
 
-def plain_row(length: int, columns: Tensor) -> Row:
+def plain_row(length: int, columns: Tensor) -> PromptRow:
     grid = TokenGrid(columns[None], torch.ones(1, len(columns), dtype=torch.bool), Box(0, 0, 1, 1))
-    return Row(length, 0, (), (PicturePlaces((1, 1), (grid,)),))
+    return PromptRow(length, 0, (), (PictureLayout((1, 1), (grid,)),))
 
 
 def test_what_a_reduction_is_given() -> None:
@@ -285,9 +285,9 @@ def test_massive_activations_are_those_of_the_first_token_s_dimensions() -> None
     hidden[1, 40] = 50.0  # the first token, after one of padding
     hidden[3, 40] = -30.0  # a sink
     hidden[4, 70] = 60.0  # stands out elsewhere
-    found = massive_activations(hidden, 1, torch.tensor([2, 3, 4]), 5.0)
+    found = sink_activations(hidden, 1, torch.tensor([2, 3, 4]), 5.0)
     assert found[1] > 5
     assert found[0] < 2
     assert found[2] < 0.1
     hidden[1, 40] = 0.1
-    assert massive_activations(hidden, 1, torch.tensor([2, 3, 4]), 5.0).tolist() == [0, 0, 0]
+    assert sink_activations(hidden, 1, torch.tensor([2, 3, 4]), 5.0).tolist() == [0, 0, 0]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ....errors import UnsupportedModel
 from ...conversation.case import Prepared, Reply
 from ..attention.layer_recorder import LayerRows
-from ..attention.recorder import BatchReader, RowSettings
+from ..attention.recorder import AttentionRecorder, RecorderSettings
 from ..generate import caches
 from ..generate.decoder_arguments import (
     EMBEDDINGS,
@@ -123,7 +123,7 @@ def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator
 
 def all_image_positions(model: LvlmModel, prepared: Prepared) -> tuple[Tensor, ...]:
     """The positions of each row's image tokens, whether or not they lie somewhere in the picture: long [n]."""
-    return tuple(model.family.image_positions(model.config, ids) for ids in prepared.inputs["input_ids"])
+    return tuple(model.family.positions_of_image_tokens(model.config, ids) for ids in prepared.inputs["input_ids"])
 
 
 @dataclass
@@ -202,18 +202,18 @@ class _TwoPasses:
                 f"{self.model.name} computes its attention in a way of its own that cannot be read. Choose another "
                 "decoding, or another model."
             )
-        reader = BatchReader(
+        recorder = AttentionRecorder(
             self.model,
             self.prepared,
-            RowSettings(layers, False, _mean_of_heads, None),
+            RecorderSettings(layers, False, _mean_of_heads, None),
             [1] * len(self.prepared),
             columns=columns,
             whole=True,
         )
-        with reader.reading():
+        with recorder.recording():
             out = self.own_forward(**arguments)
         nothing_yet = Reply("", "", (0,), (), False)
-        read = reader.results([nothing_yet] * len(self.prepared))
+        read = recorder.results([nothing_yet] * len(self.prepared))
         return out, tuple({layer: kept[0][0] for layer, kept in rows.answer.items()} for rows in read)
 
     def before_head(self, _: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from ....errors import InvalidInput, UnsupportedModel
-from ...conversation.case import Case, PicturePlaces, TokenGrid
+from ...conversation.case import Case, PictureLayout, TokenGrid
 from ..generate.caches import cache_argument
 from .grids import patch_raster, shapes, token_grid
-from .pixel_probe import Look, look
+from .pixel_probe import ProbedPicture, probe_picture
 
 _IMAGE_TOKEN_NAMES = ("image_token_id", "image_token_index", "image_patch_id")
 # A part of a configuration with one of these in its name pools the picture into tokens that have no place in it.
@@ -26,14 +26,14 @@ _PER_TOKEN = ("token_type_ids",)
 _NOT_OF_AN_ANSWER = ("position_ids", "cache_position", "labels")
 _MOST_LAYOUTS = 256
 _SMALLEST = 16
-_layouts: weakref.WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], PicturePlaces]] = weakref.WeakKeyDictionary()
+_layouts: weakref.WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], PictureLayout]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Family:
     """The generic family; a family that differs overrides what differs.
 
-    title: the name for people. model_types: `config.model_type` of its models. no_places: why its image tokens have no
+    title: the name for people. model_types: `config.model_type` of its models. no_layout: why its image tokens have no
     place in the picture, so that heatmaps are refused; None when they have. chunks: whether an answer fed as one chunk
     on the prompt's cache was shown to give what a full pass gives. placeholder: the processor's name for what stands
     for a picture in a text.
@@ -41,7 +41,7 @@ class Family:
 
     title: str
     model_types: tuple[str, ...] = ()
-    no_places: str | None = None
+    no_layout: str | None = None
     chunks: bool = False
     placeholder: str = "image_token"
 
@@ -73,11 +73,11 @@ class Family:
             f"{', '.join(_IMAGE_TOKEN_NAMES)}), so its image tokens cannot be found. Use another model for heatmaps."
         )
 
-    def image_positions(self, config: Any, row_ids: Tensor) -> Tensor:
+    def positions_of_image_tokens(self, config: Any, row_ids: Tensor) -> Tensor:
         """Where the image tokens of a row of input ids [S] stand: long [n]."""
         return (row_ids == self.image_token(config)).nonzero().flatten()
 
-    def places(
+    def layouts(
         self,
         processor: Any,
         config: Any,
@@ -86,18 +86,18 @@ class Family:
         row_ids: Tensor,
         *,
         options: Mapping[str, Any] | None = None,
-    ) -> tuple[PicturePlaces, ...]:
+    ) -> tuple[PictureLayout, ...]:
         """Where every image token of one row comes from, picture by picture.
 
         sizes: (H, W) of the row's pictures in order. inputs: what the processor made of the whole batch. row_ids: the
         row's input ids [S]. options: what else the processor was called with. Raises UnsupportedModel when the tokens
         have no place, or a place cannot be found for each of them.
         """
-        self.require_places(config)
-        positions = self.image_positions(config, row_ids)
+        self.require_layout(config)
+        positions = self.positions_of_image_tokens(config, row_ids)
         # Some processors treat several pictures of a prompt otherwise than one.
         copies = min(len(sizes), 2)
-        layouts = [self.layout(processor, config, (int(h), int(w)), copies, options or {}) for h, w in sizes]
+        layouts = [self.picture_layout(processor, config, (int(h), int(w)), copies, options or {}) for h, w in sizes]
         counts = [len(layout.positions) for layout in layouts]
         if sum(counts) != len(positions):
             raise UnsupportedModel(
@@ -106,9 +106,9 @@ class Family:
             )
         return tuple(_moved(layout, own) for layout, own in zip(layouts, positions.split(counts), strict=True))
 
-    def layout(
+    def picture_layout(
         self, processor: Any, config: Any, size: tuple[int, int], copies: int, options: Mapping[str, Any]
-    ) -> PicturePlaces:
+    ) -> PictureLayout:
         """The places of one picture's tokens, counted from 0; of a prompt that holds `copies` pictures of that size.
 
         Kept for the same processor, its settings, the model's, and options.
@@ -119,9 +119,9 @@ class Family:
         key = (self, size, copies, *settings)
         if key not in kept:
             prompt = self._probing_prompt(processor, Case((torch.zeros(1, 1, 3),) * copies, "?"))
-            seen = look(processor, prompt, self.image_token(config), size, copies, options)
+            seen = probe_picture(processor, prompt, self.image_token(config), size, copies, options)
             try:
-                layout = self.place(config, size, seen, torch.arange(seen.tokens))
+                layout = self.token_layout(config, size, seen, torch.arange(seen.tokens))
             except UnsupportedModel as error:
                 if min(size) >= _SMALLEST:
                     raise
@@ -148,14 +148,14 @@ class Family:
                 return str(processor.apply_chat_template(self.messages(case), chat_template=template, tokenize=False))
         return self.plain_prompt(processor, case)
 
-    def place(self, config: Any, size: tuple[int, int], seen: Look, tokens: Tensor) -> PicturePlaces:
+    def token_layout(self, config: Any, size: tuple[int, int], seen: ProbedPicture, tokens: Tensor) -> PictureLayout:
         """Lay one picture's tokens over what its views saw: views in order, each row by row."""
         grids, first = [], 0
         for view, shape in zip(seen.views, shapes(seen.views, len(tokens), self.patch_side(config)), strict=True):
             raster = patch_raster(view, round(shape.side)) if view.in_patches else view
             grids.append(token_grid(raster, shape, tokens[first : first + shape.tokens], size))
             first += shape.tokens
-        return PicturePlaces(size, tuple(grids))
+        return PictureLayout(size, tuple(grids))
 
     def patch_side(self, config: Any) -> int | None:
         """The side of a patch of the picture tower in its pixels, where the configuration says it."""
@@ -163,9 +163,9 @@ class Family:
         side = side[0] if isinstance(side, list | tuple) else side
         return side if isinstance(side, int) else None
 
-    def require_places(self, config: Any) -> None:
+    def require_layout(self, config: Any) -> None:
         """Raise UnsupportedModel, with the reason, when this model's image tokens have no place in the picture."""
-        reason = self.no_places
+        reason = self.no_layout
         if reason is None and getattr(config, "is_encoder_decoder", False):
             reason = "its answer attends to an encoder's memory instead of the prompt"
         if reason is None and (names := _pooling_parts(config)):
@@ -297,10 +297,10 @@ class Family:
         return (mask.long().cumsum(1) - 1).masked_fill(mask == 0, 0)
 
 
-def _moved(layout: PicturePlaces, positions: Tensor) -> PicturePlaces:
+def _moved(layout: PictureLayout, positions: Tensor) -> PictureLayout:
     """A layout whose tokens stand at `positions` [n] of a row."""
     grids = tuple(TokenGrid(positions[grid.tokens], grid.valid, grid.box) for grid in layout.grids)
-    return PicturePlaces(layout.size, grids, positions[layout.placeless])
+    return PictureLayout(layout.size, grids, positions[layout.unplaced])
 
 
 def whole_mask(inputs: Mapping[str, Tensor], answer_ids: Tensor, answer_mask: Tensor | None = None) -> Tensor:

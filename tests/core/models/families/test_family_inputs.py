@@ -43,7 +43,7 @@ def generated(lvlm: Callable[[str], Any]) -> Callable[[str], tuple[Any, dict[str
             Case((torch.rand(*size, 3, generator=generator),), question)
             for size, question in (((48, 64), "What?"), ((40, 100), "Where is the red ball, and what is blue?"))
         ]
-        inputs = model.to_device(model.prepare(cases, with_places=False).inputs)
+        inputs = model.to_device(model.prepare(cases, with_layouts=False).inputs)
         assert int((inputs["attention_mask"] == 0).sum())
         with torch.no_grad():
             said = model.module.generate(
@@ -90,7 +90,7 @@ def test_a_chunk_on_the_prompts_cache_gives_what_every_step_gave(name: str, gene
     extra = cut_back(cache_of_all, inputs["input_ids"].shape[1] - 1)
     # Other prompts in between must not matter to the positions.
     with torch.no_grad():
-        other = model.prepare([Case((torch.rand(90, 30, 3),), "Which?")], with_places=False).inputs
+        other = model.prepare([Case((torch.rand(90, 30, 3),), "Which?")], with_layouts=False).inputs
         model.module(**{key: value for key, value in other.items() if key != "labels"})
         chunk = model.family.chunk_inputs(model.module, inputs, said[:, :-1], extra)
         logits = model.module(**chunk).logits
