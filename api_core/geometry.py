@@ -1,21 +1,15 @@
-"""Between the cells of a grid and the pixels of a picture, both ways, in float.
-
-Resampling follows Pillow exactly: its kernels, its pixel centres (a half in from the edge), a support that widens when
-shrinking, and weights that are brought back to a sum of one at the edges; only the rounding to 8 bits is left out.
-"""
+"""Between the cells of a grid and the pixels of a picture, both ways, in float; resampled as Pillow does it."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .autograd import without_autocast
 from .choices import FITS, INTERPOLATIONS
 from .errors import InvalidInput
-from .kernels import KERNELS, interpolation_name
+from .resample import interpolation_name, resample
 from .results import Box, View
 
 __all__ = [
@@ -28,13 +22,9 @@ __all__ = [
     "trim",
     "windows",
 ]
-# An axis of a tensor, where the first point lies on it, the step between points, and how many there are.
-_Axis = tuple[int, float, float, int]
 # Neighbouring crops share at least a quarter of their width, so that an object cut by one lies whole in the next.
 _CROP_STEP = 0.75
 _MOST_CROPS = 12
-# A kernel that touches few of many cells is applied tap by tap; else one matrix product is quicker.
-_CELLS_PER_TAP = 8
 
 
 def place(grid: Tensor, box: Box, size: tuple[int, int], interpolation: str = "lanczos") -> Tensor:
@@ -51,10 +41,7 @@ def place(grid: Tensor, box: Box, size: tuple[int, int], interpolation: str = "l
     scale_y, scale_x = grid.shape[-2] / box.height, grid.shape[-1] / box.width
     down = (-2, -box.top * scale_y, scale_y, rows)
     across = (-1, -box.left * scale_x, scale_x, columns)
-    drawn = grid.to(torch.float32)
-    for axis, start, step, count in _cheaper_first(grid.shape[-2:], down, across):
-        drawn = _resample(drawn, axis, start, step, count, name)
-    return drawn
+    return resample(grid.to(torch.float32), down, across, name)
 
 
 def cut(
@@ -73,9 +60,7 @@ def cut(
     name = interpolation_name(interpolation)
     down = (0, box.top, box.height / rows, rows)
     across = (1, box.left, box.width / columns, columns)
-    seen = picture.to(torch.float32)
-    for axis, start, step, count in _cheaper_first(picture.shape[:2], down, across):
-        seen = _resample(seen, axis, start, step, count, name)
+    seen = resample(picture.to(torch.float32), down, across, name)
     if fill is not None:
         inside = seen_cells((picture.shape[0], picture.shape[1]), box, size).unsqueeze(-1)
         seen = torch.where(inside, seen, torch.tensor(tuple(fill), dtype=torch.float32))
@@ -174,52 +159,6 @@ def _require_size(size: tuple[int, int]) -> tuple[int, int]:
     if height < 1 or width < 1:
         raise InvalidInput(f"A picture's size must be at least 1 x 1, not {height} x {width} (height x width).")
     return height, width
-
-
-def _taps(cells: int, start: float, step: float, count: int, name: str) -> tuple[Tensor, Tensor]:
-    """For `count` points at start + (i + 1/2) step along `cells` cells: indices and weights, both [count, taps]."""
-    # A point at the far edge itself would fall into the cell after the last.
-    end = math.nextafter(cells, 0)
-    if name == "nearest":
-        # Pillow adds up the steps; on a border between two cells the rounding of that sum decides.
-        steps = np.full(count, step)
-        steps[0] = start + step / 2
-        return torch.from_numpy(np.cumsum(steps)).clamp(0, end).long().unsqueeze(1), torch.ones(count, 1)
-    centers = (start + (torch.arange(count, dtype=torch.float64) + 0.5) * step).clamp(0, end)
-    support, kernel = KERNELS[name]
-    widening = max(step, 1.0)
-    reach = support * widening
-    first = (centers - reach + 0.5).trunc().clamp(min=0)
-    last = (centers + reach + 0.5).trunc().clamp(max=cells)
-    positions = first.unsqueeze(1) + torch.arange(int((last - first).max()), dtype=torch.float64)
-    weights = kernel((positions - centers.unsqueeze(1) + 0.5) / widening)
-    weights = weights.masked_fill(positions >= last.unsqueeze(1), 0)
-    return positions.long().clamp(max=cells - 1), weights / weights.sum(1, keepdim=True)
-
-
-def _cheaper_first(cells: Sequence[int], down: _Axis, across: _Axis) -> tuple[_Axis, _Axis]:
-    """The order of the two axes that leaves fewer values between them."""
-    return (down, across) if down[3] * cells[1] < cells[0] * across[3] else (across, down)
-
-
-def _resample(values: Tensor, axis: int, start: float, step: float, count: int, name: str) -> Tensor:
-    """Sample `values` along an axis at `count` points: the middles of steps from `start` on."""
-    cells = values.shape[axis]
-    if start == 0 and step == 1 and count == cells:
-        return values
-    indices, weights = _taps(cells, start, step, count, name)
-    indices, weights = indices.to(values.device), weights.to(values.device, torch.float32)
-    if weights.shape[1] * _CELLS_PER_TAP < cells:
-        shape = (-1,) + (1,) * (values.ndim - 1 - axis % values.ndim)
-        result = values.index_select(axis, indices[:, 0]).mul_(weights[:, 0].view(shape))
-        for tap in range(1, weights.shape[1]):
-            result.addcmul_(values.index_select(axis, indices[:, tap]), weights[:, tap].view(shape))
-        return result
-    matrix = torch.zeros(count, cells, device=values.device).scatter_add_(1, indices, weights)
-    with without_autocast(values.device.type):
-        if axis == -2:
-            return matrix @ values
-        return values @ matrix.T if axis == -1 else torch.tensordot(matrix, values, ([1], [axis])).movedim(0, axis)
 
 
 def _middle(length: int, other: int, side: int) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..api_core.answering import DECODINGS, TEMPLATES, Answer, Decoding, ask
+from ..api_core.answering.decodings import CONTRASTIVE, SEEN
 from ..api_core.models.server import ServerModel
 from ..api_core.results import Heatmap
 from . import comfy_types, host, lvlm_models, sockets, widgets
@@ -82,13 +83,7 @@ class Ask(io.ComfyNode):
                     tooltip="From Load LVLM, or from Connect LVLM Server.",
                 ),
                 io.Image.Input("image", tooltip="The pictures to ask about; each is asked about by itself."),
-                io.String.Input(
-                    "question",
-                    default="",
-                    multiline=True,
-                    placeholder="What do you want to know?",
-                    tooltip="The question. A list of as many questions as pictures goes picture by picture.",
-                ),
+                sockets.question("What do you want to know?"),
                 io.Combo.Input(
                     "template",
                     options=list(OFFERED),
@@ -133,24 +128,22 @@ class Ask(io.ComfyNode):
                     CHOICES,
                     tooltip=(
                         "How words are chosen. greedy: always the likeliest. sample: by chance, as the seed wills. "
-                        "AvisC, VCD, M3ID: against a second reading, which sees only blind tokens, a noisy picture, or "
-                        "none; they take about twice as long and need a model that is loaded here."
+                        f"{CONTRASTIVE}: against a second reading, which sees {SEEN}; they take about twice as "
+                        "long and need a model that is loaded here."
                     ),
                 ),
             ],
             outputs=[
-                io.String.Output(
-                    "answer", display_name="answer", is_output_list=True, tooltip="One answer for each picture."
-                ),
-                io.String.Output(
+                sockets.output(io.String, "answer", is_output_list=True, tooltip="One answer for each picture."),
+                sockets.output(
+                    io.String,
                     "thinking",
-                    display_name="thinking",
                     is_output_list=True,
                     tooltip="What a reasoning model thought before each answer; empty for others.",
                 ),
-                sockets.Heatmap.Output(
+                sockets.output(
+                    sockets.Heatmap,
                     "blind_tokens",
-                    display_name="blind_tokens",
                     tooltip="Parts of the picture that draw attention whatever is asked, from decodings that seek it.",
                 ),
             ],

@@ -78,9 +78,9 @@ class CLIPHeatmap(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Heatmap.Output(
+                sockets.output(
+                    sockets.Heatmap,
                     "heatmap",
-                    display_name="heatmap",
                     tooltip="Raw scores per patch, for the whole query and each word; for Smooth & Enhance Mask.",
                 )
             ],

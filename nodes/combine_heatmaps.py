@@ -54,11 +54,7 @@ class CombineHeatmaps(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Heatmap.Output(
-                    "heatmap",
-                    display_name="heatmap",
-                    tooltip="The result, on the finest grid of its sources.",
-                )
+                sockets.output(sockets.Heatmap, "heatmap", tooltip="The result, on the finest grid of its sources.")
             ],
             hidden=[io.Hidden.unique_id],
         )

@@ -38,9 +38,9 @@ class CompareAnswers(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.String.Output(
+                sockets.output(
+                    io.String,
                     "differences",
-                    display_name="differences",
                     is_output_list=True,
                     tooltip="The answers to each question with [brackets] around the words that differ.",
                 )

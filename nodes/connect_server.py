@@ -41,8 +41,8 @@ class ConnectServer(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Server.Output(
-                    "server", display_name="server", tooltip="The server, for Ask LVLM; it has answers and no heatmaps."
+                sockets.output(
+                    sockets.Server, "server", tooltip="The server, for Ask LVLM; it has answers and no heatmaps."
                 )
             ],
         )

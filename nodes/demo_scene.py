@@ -35,13 +35,9 @@ class DemoScene(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output("image", display_name="image", tooltip="The drawn picture."),
-                io.String.Output(
-                    "description",
-                    display_name="description",
-                    tooltip="What was drawn, from left to right: 'red star, …'.",
-                ),
-                io.BoundingBox.Output("bboxes", display_name="bboxes", tooltip="Where each shape is, with its name."),
+                sockets.output(io.Image, "image", tooltip="The drawn picture."),
+                sockets.output(io.String, "description", tooltip="What was drawn, from left to right: 'red star, …'."),
+                sockets.output(io.BoundingBox, "bboxes", tooltip="Where each shape is, with its name."),
             ],
         )
 

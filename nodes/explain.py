@@ -15,7 +15,7 @@ from ..api_core.explanation.curves import draw_curves
 from ..api_core.explanation.explain import explain
 from ..api_core.explanation.methods import METHODS
 from ..api_core.explanation.result import Explanation, full_report
-from ..api_core.models.lvlm.inputs.pixels import shrink
+from ..api_core.models.lvlm.inputs.processor import downscale_to
 from ..api_core.results import Heatmap
 from ..api_core.settings import Setting, read_words
 from . import comfy_types, host, lvlm_models, sockets, ui_files, widgets
@@ -49,7 +49,7 @@ def preview(progress: host.NodeProgress, pictures: Sequence[Tensor]) -> Callable
     def show(case: int, importance: Tensor) -> None:
         low, high = importance.aminmax()
         mask = (importance - low) / (high - low).clamp(min=1e-12)
-        progress.show(lambda: overlay.apply(shrink(pictures[case], PREVIEW_PIXELS), mask, overlay.HeatStyle()))
+        progress.show(lambda: overlay.apply(downscale_to(pictures[case], PREVIEW_PIXELS), mask, overlay.HeatStyle()))
 
     return show
 
@@ -78,13 +78,7 @@ class Explain(io.ComfyNode):
             inputs=[
                 sockets.Lvlm.Input("lvlm", tooltip="A model from Load LVLM. A server gives only answers."),
                 io.Image.Input("image", tooltip="The pictures; each is explained by itself and gets its own map."),
-                io.String.Input(
-                    "question",
-                    default="",
-                    multiline=True,
-                    placeholder="What was asked?",
-                    tooltip="The question. A list of as many questions as pictures goes picture by picture.",
-                ),
+                sockets.question("What was asked?"),
                 io.String.Input(
                     "answer",
                     default="",
@@ -149,20 +143,20 @@ class Explain(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Heatmap.Output(
+                sockets.output(
+                    sockets.Heatmap,
                     "heatmap",
-                    display_name="heatmap",
                     tooltip="How much the answer needs each part, for View Heatmap or Smooth & Enhance Mask.",
                 ),
-                io.String.Output(
+                sockets.output(
+                    io.String,
                     "report",
-                    display_name="report",
                     is_output_list=True,
                     tooltip="For each picture, as JSON: the answer, how likely its words are, the curves, a verdict.",
                 ),
-                io.Image.Output(
+                sockets.output(
+                    io.Image,
                     "curves",
-                    display_name="curves",
                     tooltip="For each picture: how the answer fares as the important parts go or come, and a verdict.",
                 ),
             ],

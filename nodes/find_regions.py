@@ -63,20 +63,16 @@ class FindRegions(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.BoundingBox.Output(
-                    "bboxes",
-                    display_name="bboxes",
-                    tooltip="For each picture a list of boxes, for Draw BBoxes.",
-                ),
-                io.String.Output(
+                sockets.output(io.BoundingBox, "bboxes", tooltip="For each picture a list of boxes, for Draw BBoxes."),
+                sockets.output(
+                    io.String,
                     "points",
-                    display_name="points",
                     is_output_list=True,
                     tooltip="For each picture the brightest point of each region, as a JSON list of x and y.",
                 ),
-                io.Image.Output(
+                sockets.output(
+                    io.Image,
                     "crop",
-                    display_name="crop",
                     is_output_list=True,
                     tooltip="One picture per region, one after the other, as they differ in size.",
                 ),

@@ -4,9 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..api_core.choices import PRECISIONS
-from ..api_core.models.catalog import EMBEDDED_CLIP
-from . import clip_models, host, sockets
+from . import clip_models, host, model_choices, sockets
 
 
 class LoadCLIP(io.ComfyNode):
@@ -22,37 +20,12 @@ class LoadCLIP(io.ComfyNode):
             ),
             search_aliases=["attention prompting", "clip heatmap", "siglip", "open_clip", "visual prompting"],
             inputs=[
-                io.Combo.Input(
-                    "model",
-                    options=clip_models.CHOICES.names(),
-                    default=EMBEDDED_CLIP,
-                    tooltip=(
-                        f"{EMBEDDED_CLIP} ships with the pack and knows drawn shapes only. For photographs choose "
-                        "ViT-L-14-336/openai (1.7 GB, fetched once). Models in your model folders are listed last."
-                    ),
-                ),
-                io.Combo.Input(
-                    "precision",
-                    options=list(PRECISIONS),
-                    default="auto",
-                    advanced=True,
-                    tooltip="How weights are kept. auto: fp16 where the GPU is good at it, else fp32.",
-                ),
-                io.Boolean.Input(
-                    "allow_download",
-                    default=False,
-                    tooltip=(
-                        "Lets this node fetch the model from the Hugging Face hub when it is not on this machine. "
-                        f"The environment variable {host.NO_DOWNLOADS}=1 forbids it for good."
-                    ),
-                ),
+                clip_models.CHOICES.input("ViT-L-14-336/openai (1.7 GB, fetched once)"),
+                model_choices.precision_input("fp16 where the GPU is good at it, else fp32."),
+                model_choices.download_input(),
             ],
             outputs=[
-                sockets.Clip.Output(
-                    "clip",
-                    display_name="clip",
-                    tooltip="The model, for CLIP Heatmap; it is no CLIP for prompts.",
-                )
+                sockets.output(sockets.Clip, "clip", tooltip="The model, for CLIP Heatmap; it is no CLIP for prompts.")
             ],
             hidden=[io.Hidden.unique_id],
         )

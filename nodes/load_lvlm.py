@@ -4,9 +4,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..api_core.choices import ATTENTIONS, PRECISIONS
-from ..api_core.models.catalog import EMBEDDED_LVLM
-from . import host, lvlm_models, sockets
+from ..api_core.choices import ATTENTIONS
+from . import host, lvlm_models, model_choices, sockets
 
 
 class LoadLVLM(io.ComfyNode):
@@ -22,22 +21,8 @@ class LoadLVLM(io.ComfyNode):
             ),
             search_aliases=["attention prompting", "load vlm", "llava", "qwen vl", "vision language model", "internvl"],
             inputs=[
-                io.Combo.Input(
-                    "model",
-                    options=lvlm_models.CHOICES.names(),
-                    default=EMBEDDED_LVLM,
-                    tooltip=(
-                        f"{EMBEDDED_LVLM} ships with the pack and knows drawn shapes only. For photographs choose "
-                        "Qwen3-VL-2B (4 GB) or a larger one. Models in your model folders are listed last."
-                    ),
-                ),
-                io.Combo.Input(
-                    "precision",
-                    options=list(PRECISIONS),
-                    default="auto",
-                    advanced=True,
-                    tooltip="How weights are kept. auto: on a GPU as the model was published, without one fp32.",
-                ),
+                lvlm_models.CHOICES.input("Qwen3-VL-2B (4 GB) or a larger one"),
+                model_choices.precision_input("on a GPU as the model was published, without one fp32."),
                 io.Combo.Input(
                     "attention",
                     options=list(ATTENTIONS),
@@ -56,18 +41,9 @@ class LoadLVLM(io.ComfyNode):
                         "and memory. 0: the model's own limit."
                     ),
                 ),
-                io.Boolean.Input(
-                    "allow_download",
-                    default=False,
-                    tooltip=(
-                        "Lets this node fetch the model from the Hugging Face hub when it is not on this machine. "
-                        f"The environment variable {host.NO_DOWNLOADS}=1 forbids it for good."
-                    ),
-                ),
+                model_choices.download_input(),
             ],
-            outputs=[
-                sockets.Lvlm.Output("lvlm", display_name="lvlm", tooltip="The model, for LVLM Heatmap and Ask LVLM.")
-            ],
+            outputs=[sockets.output(sockets.Lvlm, "lvlm", tooltip="The model, for LVLM Heatmap and Ask LVLM.")],
             hidden=[io.Hidden.unique_id],
         )
 

@@ -36,13 +36,7 @@ class LVLMHeatmap(io.ComfyNode):
             inputs=[
                 sockets.Lvlm.Input("lvlm", tooltip="A model from Load LVLM. A server does not show its attention."),
                 io.Image.Input("image", tooltip="The pictures; each is asked about by itself and gets its own map."),
-                io.String.Input(
-                    "question",
-                    default="",
-                    multiline=True,
-                    placeholder="What do you want to know?",
-                    tooltip="The question. A list of as many questions as pictures goes picture by picture.",
-                ),
+                sockets.question("What do you want to know?"),
                 io.String.Input(
                     "answer",
                     default="",
@@ -96,20 +90,17 @@ class LVLMHeatmap(io.ComfyNode):
                 sockets.more_images("Further pictures that the model sees in the same prompt; they get maps as well."),
             ],
             outputs=[
-                sockets.Heatmap.Output(
+                sockets.output(
+                    sockets.Heatmap,
                     "heatmap",
-                    display_name="heatmap",
                     tooltip="Raw attention per patch, for the whole answer and each word; for Smooth & Enhance Mask.",
                 ),
-                io.String.Output(
-                    "answer",
-                    display_name="answer",
-                    is_output_list=True,
-                    tooltip="The explained answer of each picture.",
+                sockets.output(
+                    io.String, "answer", is_output_list=True, tooltip="The explained answer of each picture."
                 ),
-                sockets.Heatmap.Output(
+                sockets.output(
+                    sockets.Heatmap,
                     "further",
-                    display_name="further",
                     is_output_list=True,
                     tooltip="The same for the further pictures: one heatmap for each socket of more_images.",
                 ),

@@ -6,18 +6,28 @@ up again when the node runs, because values that arrive over a link were not che
 
 import json
 import weakref
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+from comfy_api.latest import io
 
 from ..api_core.choices import PRECISIONS
 from ..api_core.errors import InvalidInput
+from ..api_core.progress import Progress
 from . import host
 
 Held = TypeVar("Held")
 
 FOLDER_DEPTH = 2  # models/LLM/<maker>/<model>
+
+
+class Named(Protocol):
+    """An entry of the catalog."""
+
+    @property
+    def name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -26,17 +36,30 @@ class ModelChoices(Generic[Held]):
 
     node: the loader's name and home: the folder for own models, as messages say them. embedded: the model that ships
     with the pack. catalog: the names that the library knows. find: what the library calls a name, None for an unknown
-    one. is_model: whether a folder holds a model of this kind.
+    one. is_model: whether a folder holds a model of this kind. load: what the library builds one with. socket: what
+    travels on the socket.
     """
 
     node: str
     home: str
     embedded: str
     catalog: Callable[[], list[str]]
-    find: Callable[[str], str | None]
+    find: Callable[[str], Named | None]
     is_model: Callable[[Path], bool]
+    load: Callable[..., Any]
+    socket: Callable[[Any, Any], Held]
     # Weak values: a model lives as long as ComfyUI's node cache or a running node holds it, and not longer.
     _held: weakref.WeakValueDictionary[Hashable, Held] = field(default_factory=weakref.WeakValueDictionary)
+
+    def input(self, for_photographs: str) -> io.Input:
+        """The widget that a workflow chooses by."""
+        return io.Combo.Input(
+            "model",
+            options=self.names(),
+            default=self.embedded,
+            tooltip=f"{self.embedded} ships with the pack and knows drawn shapes only. For photographs choose "
+            f"{for_photographs}. Models in your model folders are listed last.",
+        )
 
     def names(self) -> list[str]:
         """Embedded models first, then the catalog, then what lies in the model folders as "kind/name"."""
@@ -56,7 +79,7 @@ class ModelChoices(Generic[Held]):
         """What the library is given for a name from the list; any other name is refused."""
         known = self.find(name)
         if known is not None:
-            return known
+            return known.name
         path = self.local_models().get(name)
         if path is None:
             raise InvalidInput(
@@ -73,12 +96,27 @@ class ModelChoices(Generic[Held]):
         files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(source.iterdir()) if f.is_file()]
         return json.dumps([str(source), files])
 
-    def get_or_build(self, name: str, settings: Hashable, build: Callable[[], Held]) -> Held:
+    def get_or_load(
+        self, name: str, settings: Mapping[str, Hashable], allow_download: bool, on_progress: Progress
+    ) -> Held:
         """The model of that name with those settings, from memory if any node still holds it."""
-        key = (self.fingerprint(name), settings)
+        source = self.resolve_name(name)
+
+        def load() -> Any:
+            host.apply_download_rule()
+            return self.load(
+                source,
+                **settings,
+                device=host.offload_device(),
+                allow_download=allow_download,
+                folders=host.all_model_folders(),
+                on_progress=on_progress,
+            )
+
+        key = (self.fingerprint(name), *settings.values())
         held = self._held.get(key)
         if held is None:
-            held = self._held[key] = build()
+            held = self._held[key] = host.hold(load, self.socket)
         return held
 
     def _models_in(self, folder: Path, depth: int) -> Iterator[Path]:
@@ -91,6 +129,22 @@ class ModelChoices(Generic[Held]):
                 yield child
             elif depth > 1:
                 yield from self._models_in(child, depth - 1)
+
+
+def precision_input(auto: str) -> io.Input:
+    """The widget for how weights are kept. auto: what that means."""
+    says = f"How weights are kept. auto: {auto}"
+    return io.Combo.Input("precision", options=list(PRECISIONS), default="auto", advanced=True, tooltip=says)
+
+
+def download_input() -> io.Input:
+    """The switch that lets a loader fetch a model."""
+    return io.Boolean.Input(
+        "allow_download",
+        default=False,
+        tooltip="Lets this node fetch the model from the Hugging Face hub when it is not on this machine. "
+        f"The environment variable {host.NO_DOWNLOADS}=1 forbids it for good.",
+    )
 
 
 def require_precision(precision: str) -> None:

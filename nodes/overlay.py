@@ -52,9 +52,7 @@ class Overlay(io.ComfyNode):
                     tooltip="What is done to the picture. For a language model: fade to grey, level 0.",
                 ),
             ],
-            outputs=[
-                io.Image.Output("image", display_name="image", tooltip="The prompted pictures, of the same size.")
-            ],
+            outputs=[sockets.output(io.Image, "image", tooltip="The prompted pictures, of the same size.")],
         )
 
     @classmethod

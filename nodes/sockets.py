@@ -39,6 +39,22 @@ class LoadedLvlm(Loaded[LvlmModel]):
     """What travels on an ATTNPROMPT_LVLM socket."""
 
 
+def output(kind: Any, name: str, **more: Any) -> Any:
+    """An output that the page calls by its id."""
+    return kind.Output(name, display_name=name, **more)
+
+
+def question(placeholder: str) -> io.Input:
+    """The input for what is asked."""
+    return io.String.Input(
+        "question",
+        default="",
+        multiline=True,
+        placeholder=placeholder,
+        tooltip="The question. A list of as many questions as pictures goes picture by picture.",
+    )
+
+
 def more_images(tooltip: str) -> io.Input:
     """The input for further pictures of one prompt: a socket, and a further one whenever the last is used."""
     picture = io.Image.Input(

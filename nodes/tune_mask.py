@@ -29,10 +29,8 @@ class TuneMask(io.ComfyNode):
                 *map(widgets.to_input, MASK_SETTINGS),
             ],
             outputs=[
-                io.Mask.Output(
-                    "mask",
-                    display_name="mask",
-                    tooltip="One mask per picture, at the picture's size, 0 to 1; white is relevant.",
+                sockets.output(
+                    io.Mask, "mask", tooltip="One mask per picture, at the picture's size, 0 to 1; white is relevant."
                 )
             ],
             hidden=[io.Hidden.unique_id],

@@ -35,9 +35,7 @@ class View(io.ComfyNode):
                     tooltip="A heatmap, shown with its model's own contrast and smoothing, or a mask.",
                 ),
             ],
-            outputs=[
-                io.Image.Output("image", display_name="image", tooltip="The same view as pictures, to save or compare.")
-            ],
+            outputs=[sockets.output(io.Image, "image", tooltip="The same view as pictures, to save or compare.")],
             hidden=[io.Hidden.unique_id],
         )
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..broadcast import broadcast_together
 from ..errors import InvalidInput, UnsupportedModel
-from ..models.conversation.case import Case, Piece, Prepared
+from ..models.conversation.case import Case, Prepared, WordTokens
 from ..models.lvlm.model import LvlmModel
 from ..models.server.model import ServerModel
 from ..pictures import flatten_alpha
@@ -47,7 +47,7 @@ class Answer:
     decoding: Decoding
     complete: bool
     token_ids: tuple[int, ...] = ()
-    words: tuple[Piece, ...] = ()
+    words: tuple[WordTokens, ...] = ()
     model: str = ""
     notes: tuple[str, ...] = ()
     blind: BlindTokens | None = field(default=None, compare=False, repr=False)
@@ -174,12 +174,12 @@ def _prepared(
 ) -> tuple[Prepared, tuple[str, ...]]:
     """The cases, with the places of their image tokens where those are wanted and can be found, and what to say."""
     if not decoding.needs_layout:
-        return model.prepare(cases, with_places=False, thinking=thinking), ()
+        return model.prepare(cases, with_layouts=False, thinking=thinking), ()
     try:
         return model.prepare(cases, thinking=thinking), ()
     except (UnsupportedModel, InvalidInput) as error:
         # Answers need no places; what else is wrong is said again.
-        return model.prepare(cases, with_places=False, thinking=thinking), (f"There is no map: {error}",)
+        return model.prepare(cases, with_layouts=False, thinking=thinking), (f"There is no map: {error}",)
 
 
 def _on_server(

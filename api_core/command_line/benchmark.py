@@ -19,7 +19,7 @@ from ..explanation.methods import list_explanation_methods
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
-from .files import whole_file
+from ..whole_file import whole_file
 from .loading import load_clip_model, load_lvlm_model
 from .run_options import NO_MODEL
 from .terminal import ProgressBar, say

@@ -2,14 +2,13 @@
 
 import argparse
 import json
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
-from ..errors import AttentionPromptingError, InvalidInput
+from ..errors import InvalidInput
 from ..explanation.curves import draw_curves
 from ..explanation.explain import explain, find_method
 from ..explanation.result import Explanation, full_report
@@ -22,11 +21,11 @@ from ..progress import Progress
 from ..results import Heatmap, PictureMap
 from ..settings import resolve
 from .explain_options import NO_BASELINE
-from .files import Job, find_pictures, plan, refuse_collisions, write_all
+from .files import Job, find_pictures, plan, refuse_collisions, write_results
 from .loading import load_lvlm_model
 from .options import chosen_mask, chosen_style
-from .prompt import save_heatmap, save_picture
-from .terminal import ProgressBar, one_line, say
+from .prompt import save_heatmap, save_picture, save_png
+from .terminal import ProgressBar, do_each, say
 
 MOST_ON_A_PANEL = 6
 
@@ -45,25 +44,17 @@ def run(options: argparse.Namespace) -> int:
     model = load_lvlm_model(options, options.model)
     if model is None:
         raise InvalidInput("A model has to be explained. Give its name or folder with --model.")
-    failed = 0
     with ProgressBar("explaining") as bar:
-        for number, job in enumerate(jobs):
-            try:
-                found = explain_one(model, job, style, options, part_of(bar, number, len(jobs)))
-            except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
-                failed += 1
-                known = isinstance(error, AttentionPromptingError)
-                kind = "" if known else f"{type(error).__name__}: "
-                bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
-                if options.debug:
-                    bar.note(traceback.format_exc())
-                continue
-            for warning in found.map.warnings:
-                bar.note(f"warning: {job.source}: {' '.join(warning.split())}")
+
+        def work(number: int, job: Job) -> Iterator[str]:
+            found = explain_one(model, job, style, options, part_of(bar, number, len(jobs)))
+            yield from found.map.warnings
             if not found.reply.complete:
-                bar.note(f"warning: {job.source}: the answer was cut at {options.max_new_tokens} tokens")
+                yield f"the answer was cut at {options.max_new_tokens} tokens"
             with bar.aside():
                 say(f"{job.picture}\n    {told(found)}")
+
+        failed = do_each(jobs, work, bar, options.debug)
     if len(jobs) > 1:
         say(f"{len(jobs) - failed} of {len(jobs)} answers explained" + (f", {failed} failed" if failed else ""))
     return failed
@@ -92,20 +83,16 @@ def explain_one(
         seed=options.seed,
         on_progress=on_progress,
     )
-    heatmap = Heatmap((found.map,))
     whole, *_ = masks(found.map.pick([0]), options)
-    assert job.heatmap is not None
-    assert job.report is not None
-    assert job.curves is not None
-    writers: list[tuple[Path, Callable[[Path], None]]] = [
-        (job.picture, partial(save_picture, apply(picture, whole, style, options.strength), job.picture)),
-        (job.heatmap, partial(save_heatmap, heatmap)),
-        (job.report, partial(save_report, found, options.question, job.source)),
-        (job.curves, partial(save_picture, draw_curves(found), job.curves)),
-    ]
-    if job.panel:
-        writers.append((job.panel, partial(save_picture, beside_each_other(picture, found, options), job.panel)))
-    write_all(writers)
+    drawn = apply(picture, whole, style, options.strength)
+    writers: dict[str, Callable[[Path], None]] = {
+        "picture": lambda path: save_picture(drawn, job.picture, path),
+        "heatmap": partial(save_heatmap, Heatmap((found.map,))),
+        "report": partial(save_report, found, options.question, job.source),
+        "curves": lambda path: save_png(draw_curves(found), path),
+        "panel": lambda path: save_png(beside_each_other(picture, found, options), path),
+    }
+    write_results(job, writers)
     return found
 
 

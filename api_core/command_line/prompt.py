@@ -4,8 +4,7 @@ Writes PNG (or what -o ends with) under the picture's own stem. One bad picture 
 """
 
 import argparse
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..choices import CLIP_METHODS, LVLM_METHODS
-from ..errors import AttentionPromptingError, InvalidInput
+from ..errors import InvalidInput
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..overlay import Style
@@ -24,10 +23,10 @@ from ..panel import panel
 from ..pictures import flatten_alpha, to_picture, to_pil
 from ..prompting import names_lvlm, prompt_picture
 from ..results import Heatmap
-from .files import Job, find_pictures, plan, refuse_collisions, write_all
+from .files import Job, find_pictures, plan, refuse_collisions, write_results
 from .loading import load_clip_model, load_lvlm_model
 from .options import chosen_mask, chosen_style
-from .terminal import ProgressBar, one_line, say
+from .terminal import ProgressBar, do_each, say
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,24 +41,15 @@ def run(options: argparse.Namespace) -> int:
     lvlm = names_lvlm(options.model)
     refuse_options(options, lvlm)
     model = load_model(options, lvlm)
-    failed = 0
     with ProgressBar("prompting", shown=len(jobs) > 1) as bar:
-        for done, job in enumerate(jobs):
-            bar(done, len(jobs))
-            try:
-                warnings = prompt_one(model, job, style, options)
-            except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
-                failed += 1
-                known = isinstance(error, AttentionPromptingError)
-                kind = "" if known else f"{type(error).__name__}: "
-                bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
-                if options.debug:
-                    bar.note(traceback.format_exc())
-                continue
-            for warning in warnings:
-                bar.note(f"warning: {job.source}: {' '.join(warning.split())}")
+
+        def work(number: int, job: Job) -> Iterator[str]:
+            bar(number, len(jobs))
+            yield from prompt_one(model, job, style, options)
             with bar.aside():
                 say(str(job.picture))
+
+        failed = do_each(jobs, work, bar, options.debug)
     if len(jobs) > 1:
         say(f"{len(jobs) - failed} of {len(jobs)} pictures prompted" + (f", {failed} failed" if failed else ""))
     return failed
@@ -116,17 +106,14 @@ def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: ar
         hint_words=options.hint_words,
         max_new_tokens=options.max_new_tokens,
     )
-    writers: list[tuple[Path, Callable[[Path], None]]] = [
-        (job.picture, partial(save_picture, done.picture, job.picture))
-    ]
-    if job.mask:
-        writers.append((job.mask, partial(save_mask, done.mask)))
-    if job.heatmap:
-        writers.append((job.heatmap, partial(save_heatmap, done.heatmap)))
-    if job.panel:
-        beside = panel(picture, done.mask, done.picture, captions=("original", options.query, "prompted"))
-        writers.append((job.panel, partial(save_picture, beside, job.panel)))
-    write_all(writers)
+    captions = ("original", options.query, "prompted")
+    writers: dict[str, Callable[[Path], None]] = {
+        "picture": lambda path: save_picture(done.picture, job.picture, path),
+        "mask": partial(save_mask, done.mask),
+        "heatmap": partial(save_heatmap, done.heatmap),
+        "panel": lambda path: save_png(panel(picture, done.mask, done.picture, captions=captions), path),
+    }
+    write_results(job, writers)
     return tuple(dict.fromkeys(done.warnings))
 
 
@@ -137,6 +124,11 @@ def save_picture(picture: Tensor, target: Path, path: Path) -> None:
 
 
 SAVING: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+
+
+def save_png(picture: Tensor, path: Path) -> None:
+    """Write `picture` as PNG."""
+    to_pil(picture).save(path, format="PNG")
 
 
 def save_mask(mask: Tensor, path: Path) -> None:

@@ -2,9 +2,13 @@
 
 import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
+
+from ..errors import AttentionPromptingError
+from .files import Job
 
 BAR_WIDTH = 24
 
@@ -75,3 +79,21 @@ class ProgressBar:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def do_each(jobs: Sequence[Job], work: Callable[[int, Job], Iterable[str]], bar: ProgressBar, debug: bool) -> int:
+    """Do every job, and say what each warns of; returns how many failed, of which the bar says why."""
+
+    def fails(number: int, job: Job) -> bool:
+        try:
+            for warning in work(number, job):
+                bar.note(f"warning: {job.source}: {' '.join(warning.split())}")
+        except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
+            kind = "" if isinstance(error, AttentionPromptingError) else f"{type(error).__name__}: "
+            bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
+            if debug:
+                bar.note(traceback.format_exc())
+            return True
+        return False
+
+    return sum(fails(number, job) for number, job in enumerate(jobs))

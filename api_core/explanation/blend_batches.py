@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from torch import Tensor
 
+from ..models.devices import free_memory
 from ..models.lvlm.memory_estimate import estimate_gradient
 from ..models.lvlm.model import LvlmModel
-from ..models.memory import free_memory, retry_with_smaller_batch
+from ..models.memory import retry_with_smaller_batch
 from ..progress import Progress, ignore_progress
 from .answer_contrast import AnyObjective
 from .faithfulness import Faithfulness, measure

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..autograd import frozen
 from ..errors import InvalidInput, UnsupportedModel
 from ..models.conversation.case import Case
-from ..models.lvlm.inputs.pixel_map import PixelPlaces, pixel_inputs, pixel_places
+from ..models.lvlm.inputs.pixel_map import PixelMap, pixel_inputs, pixel_maps
 from ..models.lvlm.model import LvlmModel
 from .objective import Noise, Towards
 
@@ -20,7 +20,7 @@ from .objective import Noise, Towards
 class PixelBlends:
     """Both are what the model's processor made, by input name; only the mask is warped. All float32 on the CPU."""
 
-    places: Mapping[str, PixelPlaces]
+    maps: Mapping[str, PixelMap]
     picture: Mapping[str, Tensor]
     baseline: Mapping[str, Tensor]
 
@@ -28,7 +28,7 @@ class PixelBlends:
     def of(model: LvlmModel, case: Case, baseline: Tensor) -> PixelBlends:
         """Of a case's first picture [H, W, 3] and a baseline of the same size."""
         with frozen():
-            known = PixelBlends(pixel_places(model, case), pixel_inputs(model, case), {})
+            known = PixelBlends(pixel_maps(model, case), pixel_inputs(model, case), {})
         return known.against(model, case, baseline)
 
     def against(self, model: LvlmModel, case: Case, baseline: Tensor) -> PixelBlends:
@@ -41,7 +41,7 @@ class PixelBlends:
         with frozen():
             hidden = pixel_inputs(model, replace(case, pictures=(baseline, *case.pictures[1:])))
         for name, shown in self.picture.items():
-            if shown.shape != hidden[name].shape or shown.shape != self.places[name].shape:
+            if shown.shape != hidden[name].shape or shown.shape != self.maps[name].shape:
                 raise UnsupportedModel(
                     f"The processor of {model.name} cuts the picture and its baseline differently, so they cannot be "
                     "blended. Use another model."
@@ -52,11 +52,11 @@ class PixelBlends:
     def edge_image(self) -> Tensor:
         """The first view as a picture [C, h, w], normalised."""
         name = next(iter(self.picture))
-        return _first_view(self.picture[name], self.places[name].x, self.places[name].y)
+        return _first_view(self.picture[name], self.maps[name].x, self.maps[name].y)
 
     def pixel_weights(self, masks: Tensor) -> Tensor:
         """Masks [K, rows, columns] over the picture as weights [K, P] of all inputs' pixels in turn."""
-        return torch.cat([places.lift(masks) for places in self.places.values()], 1)
+        return torch.cat([pixel_map.mask_to_pixels(masks) for pixel_map in self.maps.values()], 1)
 
     def blend(self, weights: Tensor, towards: Towards, noise: Noise | None) -> dict[str, Tensor]:
         """The pixel inputs of N blends, from weights [N, P]."""
@@ -66,7 +66,7 @@ class PixelBlends:
             first += picture.numel()
             shown, other = (picture, self.baseline[name]) if towards == "picture" else (self.baseline[name], picture)
             blend = torch.lerp(other.flatten(), shown.flatten(), part)
-            blend = blend if noise is None else blend + noise.like(blend) * self.places[name].known
+            blend = blend if noise is None else blend + noise.like(blend) * self.maps[name].known
             made[name] = blend.reshape(len(weights) * picture.shape[0], *picture.shape[1:])
         return made
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..attribution.lvlm.words import find_words
+from ..attribution.lvlm.word_labels import find_words
 from ..models.conversation.case import Reply
 from ..results import require_finite
 from .answer_contrast import ContrastObjective

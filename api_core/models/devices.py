@@ -1,5 +1,6 @@
-"""Where a model runs and in which numbers: the names that callers give, and what this machine has."""
+"""Where a model runs, in which numbers and in how much memory: the names that callers give, and what is there."""
 
+import psutil
 import torch
 
 from ..choices import PRECISIONS
@@ -46,3 +47,13 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision not in DTYPES:
         raise InvalidInput(f"There is no precision {precision!r}. Choose one of {', '.join(PRECISIONS)}.")
     return DTYPES[precision]
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a forward may use on `device` now."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type == "mps":
+        return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
+    return int(psutil.virtual_memory().available)

@@ -28,7 +28,7 @@ class AttentionCall:
     causal: bool = False
 
 
-class _AttentionTap(TorchFunctionMode):
+class _AttentionWatcher(TorchFunctionMode):
     """Shows every scaled_dot_product_attention to `read` before running it as it is."""
 
     def __init__(self, read: Callable[[AttentionCall], None]) -> None:
@@ -58,7 +58,7 @@ class Hooks:
 
     def __init__(self) -> None:
         self._handles: list[RemovableHandle] = []
-        self._open: list[_AttentionTap] = []
+        self._open: list[_AttentionWatcher] = []
 
     def before(self, module: nn.Module, read: Callable[[tuple[Any, ...], dict[str, Any]], None]) -> None:
         """Call `read(args, kwargs)` with what `module` is about to be called with."""
@@ -83,7 +83,7 @@ class Hooks:
         """
 
         def enter(_: nn.Module, args: Any) -> None:
-            tap = _AttentionTap(read)
+            tap = _AttentionWatcher(read)
             tap.__enter__()
             self._open.append(tap)
 

@@ -1,10 +1,9 @@
-"""How much memory a device has left, and going on with less at once where it runs out."""
+"""Going on with less at once where memory runs out."""
 
 import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import psutil
 import torch
 
 from ..errors import NotEnoughMemory, reason
@@ -12,16 +11,6 @@ from ..errors import NotEnoughMemory, reason
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that a forward may use on `device` now."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    if device.type == "mps":
-        return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    return int(psutil.virtual_memory().available)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

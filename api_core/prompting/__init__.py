@@ -3,7 +3,7 @@
 `prompt_picture` is this library's own; `clip_api` and `llava_api` take what the paper's published package takes.
 """
 
-from .kept import names_lvlm, release
+from .model_cache import names_lvlm, release
 from .one_picture import PromptedPicture, prompt_picture
 from .published import clip_api, llava_api
 

@@ -19,7 +19,7 @@ from ..overlay import FadeStyle, Style, apply
 from ..pictures import PictureSource, to_picture, to_pil
 from ..progress import Progress, ignore_progress
 from ..results import Heatmap
-from .kept import kept_model
+from .model_cache import cached_model
 
 FEW_TOKENS = 20
 """The published package's limit for the answer that a map is made of."""
@@ -85,7 +85,7 @@ def prompt_picture(
     most max_new_tokens, 20 by default), hint_words, and several layers at once (see `lvlm_heatmap`).
     """
     pixels = to_picture(picture)
-    loaded = model if isinstance(model, ClipModel | LvlmModel) else kept_model(model, allow_download=allow_download)
+    loaded = model if isinstance(model, ClipModel | LvlmModel) else cached_model(model, allow_download=allow_download)
     said: str | None = None
     if isinstance(loaded, LvlmModel):
         _refuse(loaded, "a CLIP", fit=fit, neutral_text=neutral_text)

@@ -14,7 +14,7 @@ from ..overlay import FadeStyle, apply
 from ..pictures import flatten_alpha, open_image, to_picture, to_pil
 from ..progress import Progress, ignore_progress
 from ..results import Heatmap
-from .kept import kept_clip, kept_lvlm
+from .model_cache import cached_clip, cached_lvlm
 from .one_picture import FEW_TOKENS
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def clip_api(
     if reading == "upstream" and precision == "auto":
         precision = "fp32"
     opened = [_open_raw(source) if reading == "upstream" else to_picture(source) for source in sources]
-    model = kept_clip(model_name, precision=precision, device=device, allow_download=allow_download, folders=folders)
+    model = cached_clip(model_name, precision=precision, device=device, allow_download=allow_download, folders=folders)
     heatmap = clip_heatmap(
         model,
         opened,
@@ -116,7 +116,7 @@ def llava_api(
         return []
     style = FadeStyle.grey(grayscale, "truncate" if reading == "upstream" else "round")
     opened = [_open_raw(source) if reading == "upstream" else to_picture(source) for source in sources]
-    model = kept_lvlm(
+    model = cached_lvlm(
         model_name,
         precision=precision,
         attention=attention,

@@ -12,7 +12,7 @@ from pack.api_core.masks import tune
 from pack.api_core.models.clip.load import load_clip
 from pack.api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, Style
 from pack.api_core.pictures import to_picture
-from pack.api_core.prompting import clip_api, kept, llava_api, names_lvlm, prompt_picture, release
+from pack.api_core.prompting import clip_api, llava_api, model_cache, names_lvlm, prompt_picture, release
 from pack.tests import zoo
 from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
@@ -117,12 +117,12 @@ def test_the_model_is_kept_until_released(folder: Path, monkeypatch: pytest.Monk
         loads.append(arguments)
         return load_clip(*arguments, **options)
 
-    monkeypatch.setattr(kept, "load_clip", load)
+    monkeypatch.setattr(model_cache, "load_clip", load)
     clip_api(image(20, 20), "red", folder)
     clip_api(image(20, 20), "blue", folder)
     prompt_picture(image(20, 20), "blue", model=folder)
     assert len(loads) == 1
-    gone = weakref.ref(kept._kept[1].module)
+    gone = weakref.ref(model_cache._cached[1].module)
     release()
     gc.collect()
     assert gone() is None
@@ -284,9 +284,9 @@ def test_what_belongs_to_the_other_kind_is_refused(
 
 def test_one_model_is_kept_whatever_its_kind(folder: Path, llava: Path) -> None:
     prompt_picture(image(20, 20), "red", model=llava, answer="red")
-    first = weakref.ref(kept._kept[1].module)
+    first = weakref.ref(model_cache._cached[1].module)
     prompt_picture(image(20, 20), "blue", model=llava, answer="red")
-    assert kept._kept[1].module is first()
+    assert model_cache._cached[1].module is first()
     prompt_picture(image(20, 20), "red", model=folder)
     gc.collect()
     assert first() is None

@@ -50,12 +50,13 @@ def why_not() -> str | None:
 
 
 EMPTY = """async ([scale, offset]) => {
-    const { command, workflow, toast, sidebarTab } = window.app.extensionManager;
+    const { command, workflow, toast, sidebarTab, setting } = window.app.extensionManager;
     const before = workflow.openWorkflows.slice();
     await command.execute('Comfy.NewBlankWorkflow');
     for (const old of before) await workflow.closeWorkflow(old);
     toast.dismissAll();
     sidebarTab.activeSidebarTabId = null;
+    await setting.set('Comfy.RightSidePanel.IsOpen', false);
     Object.assign(window.app.canvas.ds, { scale, offset });
     if (window.app.graph.nodes.length || workflow.openWorkflows.length > 1) throw new Error('the page is not empty');
 }"""
@@ -162,7 +163,7 @@ class ComfyPage:
 
 @contextlib.contextmanager
 def opened(server: Server) -> Iterator[ComfyPage]:
-    """A fresh browser."""
+    """A fresh browser; close it before `Server.run` is used again, as both need the thread's event loop."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

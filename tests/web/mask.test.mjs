@@ -35,7 +35,7 @@ test("an unknown word is named, with the words that there are", () => {
 });
 
 test("contrast below 0 and smoothing 0 are the heatmap's own", () => {
-  const own = tuneMask(picture(), { contrast: -1, smoothing: 0, smoothingUnit: "pixels" });
+  const own = tuneMask(picture(), { contrast: -1, smoothing: 0, smoothing_unit: "pixels" });
   expect(own.values).toEqual(tuneMask(picture(), PLAIN).values);
   expect(own.values).not.toEqual(tuneMask(picture(), { contrast: 5, smoothing: 3 }).values);
 });
@@ -58,7 +58,7 @@ test("numbers that are not finite are refused, as in Python", () => {
 test("the upstream reading takes odd widths in patches and one look only", () => {
   const upstream = picture({ reading: "upstream" });
   expect(() => tuneMask(upstream, { contrast: 1, smoothing: 2 })).toThrow("odd whole number of patches, not by 2 patches");
-  expect(() => tuneMask(upstream, { ...PLAIN, smoothingUnit: "pixels" })).toThrow("not by 3 pixels");
+  expect(() => tuneMask(upstream, { ...PLAIN, smoothing_unit: "pixels" })).toThrow("not by 3 pixels");
   const tiled = picture({ reading: "upstream" });
   tiled.parts.attention.push(tiled.parts.attention[0]);
   expect(() => tuneMask(tiled, PLAIN)).toThrow("has 2 views");

@@ -15,8 +15,10 @@ import torch
 from pack.api_core.colormaps import COLORMAPS, colorize, colormap
 from pack.api_core.geometry import INTERPOLATIONS
 from pack.api_core.masks import tune
-from pack.api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, Style, apply
+from pack.api_core.overlay import STYLES as KINDS
+from pack.api_core.overlay import Style, apply
 from pack.api_core.results import PictureMap
+from pack.api_core.settings import read_color
 from pack.tests.promised import inputs, some_choices
 from pack.tests.web.parity_cases import LABELS, Case, random_cases
 
@@ -44,14 +46,8 @@ def run_node(folder: Path, jobs: list[dict[str, Any]], values: list[np.ndarray],
 def to_job(case: Case, values: list[np.ndarray]) -> dict[str, Any]:
     """The case as the page gets it; its numbers are added to `values`."""
     (picture,) = case.heatmap.pictures
-    settings = {camel_case(name): value for name, value in case.settings.items()}
-    settings["words"] = ", ".join(settings["words"])
+    settings = {**case.settings, "words": ", ".join(case.settings["words"])}
     return {"picture": to_header(picture, values), "settings": settings, "size": picture.size}
-
-
-def camel_case(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(other.title() for other in others)
 
 
 def to_header(picture: PictureMap, values: list[np.ndarray]) -> dict[str, Any]:
@@ -152,9 +148,9 @@ def test_colours_are_the_same_in_javascript(tmp_path: Path) -> None:
     assert start == len(made["values"])
 
 
-CHANCE = random.Random(4)
+FORMS = {form.title: form for kind in KINDS for form in kind.forms()}
 STYLES: tuple[dict[str, Any], ...] = (
-    *some_choices("AttnPromptOverlay", "style", CHANCE),
+    *some_choices("AttnPromptOverlay", "style", random.Random(4)),
     {"style": "fade to grey", "level": 0, "rounding": "none"},
     {"style": "fade to grey", "level": 97, "rounding": "truncate"},
     {"style": "fade to grey", "level": 255, "rounding": "round"},
@@ -191,14 +187,9 @@ def test_overlays_are_the_same_in_javascript(tmp_path: Path) -> None:
     assert start == len(made)
 
 
-def to_style(style: dict[str, Any]) -> Style:
+def to_style(given: dict[str, Any]) -> Style:
     """The library's style for what the widgets say."""
-    given = {name: value for name, value in style.items() if name not in ("style", "level")}
-    if "colour" in given:
-        digits = given.pop("colour").removeprefix("#")
-        pairs = [digit * 2 for digit in digits] if len(digits) == 3 else [digits[i : i + 2] for i in (0, 2, 4)]
-        given["color"] = tuple(int(pair, 16) / 255 for pair in pairs)
-    if "level" in style:
-        given["color"] = (style["level"] / 255,) * 3
-    kinds = {"blur": BlurStyle, "desaturate": DesaturateStyle, "heat colours": HeatStyle, "outline": OutlineStyle}
-    return kinds.get(style["style"], FadeStyle)(**given)
+    form = FORMS[given["style"]]
+    settings = {setting.widget or setting.name: setting for setting in form.settings}
+    said = {settings[name]: value for name, value in given.items() if name != "style"}
+    return form.make(**{one.name: read_color(value) if one.is_color else value for one, value in said.items()})

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { GONE } from "../../web/modules/node_faces.mjs";
+import { GONE } from "../../web/modules/node_widgets.mjs";
 import { Viewer } from "../../web/modules/viewer.mjs";
 import { api } from "./host/api.mjs";
 import { fileOf } from "./files.mjs";

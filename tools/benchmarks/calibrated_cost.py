@@ -25,8 +25,8 @@ from lvlm_capture_cost import PRECISIONS, SHAPES, build, prepare, wait
 
 from api_core.answering import M3ID, VCD, AvisC, Decoding, Greedy
 from api_core.models.conversation.case import Prepared
+from api_core.models.lvlm.contrastive import second_pass
 from api_core.models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt, contrastive_decoding
-from api_core.models.lvlm.generate import caches
 from api_core.models.lvlm.model import LvlmModel
 
 BAR = 2.1
@@ -50,11 +50,11 @@ def runs(model: LvlmModel, prepared: Prepared, tokens: int) -> dict[str, Callabl
         return answer
 
     def apart() -> None:
-        append, caches.append_rows = caches.append_rows, lambda *_: False
+        append, second_pass.append_rows = second_pass.append_rows, lambda *_: False
         try:
             by(KINDS["AvisC"])()
         finally:
-            caches.append_rows = append
+            second_pass.append_rows = append
 
     return {name: by(decoding) for name, decoding in KINDS.items()} | {TWO_CACHES: apart}
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from api_core.autograd import frozen  # noqa: E402
-from api_core.models.conversation.case import Case, Prepared  # noqa: E402
+from api_core.models.conversation.case import Case, Prepared, Reply  # noqa: E402
 from api_core.models.lvlm.attention.layer_recorder import LayerRows  # noqa: E402
 from api_core.models.lvlm.attention.rows import answer_rows  # noqa: E402
 from api_core.models.lvlm.model import LvlmModel, build_lvlm  # noqa: E402
@@ -45,8 +45,8 @@ TEMPLATE = (
 )
 QUESTION = " ".join(f"w{number}" for number in range(100, 154))
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-KINDS = ("plain", "own generate", "generation", "cache", "second pass", "eager")
-BARS = {"generation": 1.05, "cache": 1.05, "second pass": 1.25}
+KINDS = ("plain", "own generate", "generation", "second pass", "eager")
+BARS = {"generation": 1.05, "second pass": 1.25}
 MEMORY_BAR_MB = 40.0
 
 
@@ -123,29 +123,24 @@ def eagerly(model: LvlmModel, prepared: Prepared, tokens: int) -> None:
         model.module.set_attn_implementation("sdpa")
 
 
-def runs(model: LvlmModel, prepared: Prepared, tokens: int, layers: list[int]) -> dict[str, Callable[[], None]]:
-    def rows(path: str) -> Callable[[], None]:
-        def read() -> None:
-            answer_rows(
-                model,
-                prepared,
-                layers=layers,
-                answers=[None],
-                max_new_tokens=tokens,
-                path=path,  # type: ignore[arg-type]
-                reduce=mean_of_heads,
-            )
-
-        return read
+def runs(model: LvlmModel, prepared: Prepared, tokens: int, layers: list[int]) -> dict[str, Callable[[], object]]:
+    def rows(answers: list[Reply | None]) -> None:
+        settings: dict[str, Any] = {"layers": layers, "max_new_tokens": tokens, "reduce": mean_of_heads}
+        answer_rows(model, prepared, answers=answers, **settings)
 
     def plain() -> None:
         transformers_generate(model, prepared, tokens)
 
-    def own() -> None:
-        model.generate(prepared, max_new_tokens=tokens)
+    def own() -> list[Reply]:
+        return model.generate(prepared, max_new_tokens=tokens)
 
-    ways: dict[str, Callable[[], None]] = {path: rows(path) for path in ("generation", "cache", "second pass")}
-    return {"plain": plain, "own generate": own, **ways, "eager": lambda: eagerly(model, prepared, tokens)}
+    return {
+        "plain": plain,
+        "own generate": own,
+        "generation": lambda: rows([None]),
+        "second pass": lambda: rows([*own()]),
+        "eager": lambda: eagerly(model, prepared, tokens),
+    }
 
 
 def prepare(model: LvlmModel) -> Prepared:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from parts import load_clip, tune
-from story import Node, Story
+from shared_nodes import load_clip, tune
+from workflow_spec import Node, Story
 
 NAME = "Attention prompt"
 ID = "4f6a1f0e-9d43-4c8e-9a2b-0b9c5a6f1db1"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from parts import FIXED
-from story import Node
+from shared_nodes import FIXED
+from workflow_spec import Node
 
 SEED = 739
 QUESTION = "What colour is the cross?"

@@ -14,21 +14,27 @@ import json
 from pathlib import Path
 from typing import Any
 
-import asking
 import blueprint
-import looking
-import neighbours
-import trusting
-import words
+import clip_workflows
+import interop_workflows
+import lvlm_workflows
+import trust_workflow
+import word_workflow
 from page import ComfyPage, opened
-from story import THUMBNAIL, Story
+from workflow_spec import THUMBNAIL, Story
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = ROOT / "workflows"
 BLUEPRINTS = ROOT / "subgraphs"
 SAVED = ROOT / "tests" / "workflows" / "saved"
 PACK_PREFIX = "AttnPrompt"
-STORIES = (*looking.STORIES, *asking.STORIES, *words.STORIES, *trusting.STORIES, *neighbours.STORIES)
+STORIES = (
+    *clip_workflows.STORIES,
+    *lvlm_workflows.STORIES,
+    *word_workflow.STORIES,
+    *trust_workflow.STORIES,
+    *interop_workflows.STORIES,
+)
 
 
 def version() -> str:

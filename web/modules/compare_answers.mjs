@@ -1,14 +1,14 @@
 // Compare Answers: the answers to a question below each other, with the words marked in which they differ.
 import { make, useStyles } from "./dom.mjs";
-import { pager } from "./live_face.mjs";
-import { addFace, onEntry } from "./node_faces.mjs";
+import { pager } from "./live_preview.mjs";
+import { addFace, onEntry } from "./node_widgets.mjs";
 
 const HEIGHT = 160;
 const SAME = "The answers are the same.";
 
 /** @typedef {[string, boolean][]} Pieces of an answer: a text, and whether it differs */
 
-/** @param {import("./node_faces.mjs").FaceNode} node */
+/** @param {import("./node_widgets.mjs").FaceNode} node */
 export function compareAnswers(node) {
   useStyles("../styles/viewer.css", import.meta.url);
   useStyles("../styles/live.css", import.meta.url);

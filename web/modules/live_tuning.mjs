@@ -1,13 +1,13 @@
 // Smooth & Enhance Mask and Overlay Attention redraw their preview while a setting moves, without a run.
 import { readHeatmaps } from "./heatmap_file.mjs";
-import { LiveFace, fitted } from "./live_face.mjs";
+import { LiveFace, fitted } from "./live_preview.mjs";
 import { tuneMask } from "./mask.mjs";
-import { chain, fetchFile, fileUrl, GONE } from "./node_faces.mjs";
+import { chain, fetchFile, fileUrl, GONE } from "./node_widgets.mjs";
 import { overlay } from "./overlay.mjs";
 import { place } from "./resample.mjs";
 
 /**
- * @typedef {import("./node_faces.mjs").FaceNode} FaceNode
+ * @typedef {import("./node_widgets.mjs").FaceNode} FaceNode
  * @typedef {[number, number]} Size rows and columns
  */
 
@@ -39,11 +39,11 @@ class Tuner extends LiveFace {
 
   /** The mask of a picture of the batch by the widgets. @param {number} page */
   mask(page) {
-    const picture = { ...this.maps[Math.min(page, this.count - 1)], defaults: this.maps[0].defaults };
-    const settings = /** @type {any} */ (this.settings());
+    const picture = this.maps[Math.min(page, this.count - 1)];
+    const settings = this.settings();
     const key = JSON.stringify([page, settings]);
     if (key !== this.made?.key || picture.parts !== this.made.parts) {
-      const tuned = tuneMask(picture, { ...settings, smoothingUnit: settings.smoothing_unit }, fitted(picture.size));
+      const tuned = tuneMask(picture, settings, fitted(picture.size));
       this.made = { key, parts: picture.parts, tuned };
     }
     return this.made.tuned;

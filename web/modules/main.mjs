@@ -2,14 +2,14 @@
 import { app } from "../../../scripts/app.js";
 import { compareAnswers } from "./compare_answers.mjs";
 import { overlayLive, tuneLive } from "./live_tuning.mjs";
-import { outputsReplaced } from "./node_faces.mjs";
+import { outputsReplaced } from "./node_widgets.mjs";
 import { translateTooltips } from "./translated_tooltips.mjs";
-import { insetHeatmap, insetWithHints, viewHeatmap } from "./viewer_faces.mjs";
+import { insetHeatmap, insetWithHints, viewHeatmap } from "./viewer_nodes.mjs";
 import { showWarnings } from "./warnings.mjs";
 
 /**
  * What gives a new node its face, by the node's id.
- * @type {Record<string, (node: import("./node_faces.mjs").FaceNode) => void>}
+ * @type {Record<string, (node: import("./node_widgets.mjs").FaceNode) => void>}
  */
 const FACES = {
   AttnPromptCLIPHeatmap: insetHeatmap,

@@ -5,17 +5,18 @@ import { upstreamMask } from "./mask_upstream.mjs";
 import { pick, statistics } from "./views.mjs";
 
 /**
- * What the widgets of Smooth & Enhance Mask say. contrast below 0 and smoothing 0: the heatmap's own defaults.
+ * What the widgets of Smooth & Enhance Mask say, by their names; what is left out does nothing. contrast below 0 and
+ * smoothing 0, or none of them: the heatmap's own.
  * @typedef {object} MaskSettings
- * @property {number} contrast
- * @property {number} smoothing
+ * @property {number} [contrast]
+ * @property {number} [smoothing]
  * @property {string} [interpolation]
  * @property {string | string[]} [words] separated by commas, or a list
  * @property {number} [threshold]
  * @property {number} [grow] picture pixels
- * @property {number} [feather] picture pixels
  * @property {boolean} [invert]
- * @property {string} [smoothingUnit] "patches" or "pixels"
+ * @property {string} [smoothing_unit] "patches" or "pixels"
+ * @property {number} [feather] picture pixels
  */
 
 const LEFT_AS_IT_IS = "the mask is 1 everywhere and leaves the picture as it is.";
@@ -32,9 +33,9 @@ export function tuneMask(picture, settings, outSize = picture.size) {
   const size = /** @type {[number, number]} */ ([outSize[0], outSize[1]]);
   const scale = Math.max(size[0], size[1]) / Math.max(picture.size[0], picture.size[1]);
   const own = { contrast: 1, smoothing: 1, ...picture.defaults };
-  const contrast = settings.contrast < 0 ? own.contrast : settings.contrast;
+  const contrast = settings.contrast !== undefined && settings.contrast >= 0 ? settings.contrast : own.contrast;
   const smoothing = settings.smoothing || own.smoothing;
-  const pixels = settings.smoothing > 0 && settings.smoothingUnit === "pixels";
+  const pixels = Boolean(settings.smoothing) && settings.smoothing_unit === "pixels";
   const chosen = chosenLabels(picture.labels, settings.words);
   const { kept, flat } = informative(picture, chosen);
   const notes = flat.length

@@ -20,7 +20,10 @@ const RESIZE_BLUR = 0.6; // what making it smaller and larger again adds by itse
  * @returns {Uint8ClampedArray}
  */
 export function overlay(pixels, mask, size, style, strength, scale = 1) {
-  const { cover, behind } = layer(pixels, mask, size, style, scale);
+  if (!Object.hasOwn(LAYERS, style.style)) {
+    throw new Error(`Overlay Attention does not know the style '${style.style}'.`);
+  }
+  const { cover, behind } = LAYERS[style.style](style, pixels, mask, size, scale);
   const result = new Uint8ClampedArray(pixels);
   if (!strength) return result;
   const step = behind.length === 3 ? 0 : 3;
@@ -53,25 +56,21 @@ export function levels(colour) {
   return [0, 2, 4].map((i) => parseInt(all.slice(i, i + 2), 16));
 }
 
-/** @param {Uint8ClampedArray} pixels @param {Float32Array} mask @param {Size} size @param {Style} style @returns {Layer} */
-function layer(pixels, mask, size, style, /** @type {number} */ scale) {
-  switch (style.style) {
-    case "fade to grey":
-      return { cover: inverted(mask), behind: [style.level, style.level, style.level] };
-    case "fade to colour":
-      return { cover: inverted(mask), behind: levels(style.colour) };
-    case "blur":
-      return { cover: inverted(mask), behind: blurred(pixels, size, style.radius * scale) };
-    case "desaturate":
-      return { cover: inverted(mask), behind: grey(pixels) };
-    case "heat colours":
-      return heat(mask, style);
-    case "outline":
-      return { cover: line(mask, size, style, scale), behind: levels(style.colour) };
-    default:
-      throw new Error(`Overlay Attention does not know the style '${style.style}'.`);
-  }
-}
+/**
+ * What each style lays over a picture.
+ * @type {Record<string, (style: Style, pixels: Uint8ClampedArray, mask: Float32Array, size: Size, scale: number) => Layer>}
+ */
+const LAYERS = {
+  "fade to grey": ({ level }, _, mask) => ({ cover: inverted(mask), behind: [level, level, level] }),
+  "fade to colour": ({ colour }, _, mask) => ({ cover: inverted(mask), behind: levels(colour) }),
+  blur: ({ radius }, pixels, mask, size, scale) => ({
+    cover: inverted(mask),
+    behind: blurred(pixels, size, radius * scale),
+  }),
+  desaturate: (_, pixels, mask) => ({ cover: inverted(mask), behind: grey(pixels) }),
+  "heat colours": (style, _, mask) => heat(mask, style),
+  outline: (style, _, mask, size, scale) => ({ cover: line(mask, size, style, scale), behind: levels(style.colour) }),
+};
 
 /** @param {Uint8ClampedArray} pixels */
 function grey(pixels) {

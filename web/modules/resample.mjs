@@ -17,7 +17,6 @@ const KERNELS = {
   ],
   lanczos: [3, (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0)],
 };
-export const INTERPOLATIONS = ["lanczos", "bicubic", "hamming", "bilinear", "nearest"];
 
 /** @typedef {{width: number, first: Int32Array, weights: Float64Array}} Taps `width` weights for each point */
 
@@ -34,7 +33,7 @@ export function taps(cells, start, step, count, name) {
   const key = [cells, start, step, count, name].join();
   let found = held.get(key);
   if (!found) {
-    if (!INTERPOLATIONS.includes(name)) throw new Error(`There is no interpolation '${name}'.`);
+    if (name !== "nearest" && !Object.hasOwn(KERNELS, name)) throw new Error(`There is no interpolation '${name}'.`);
     found = name === "nearest" ? nearest(cells, start, step, count) : kernel(cells, start, step, count, name);
     if (held.size >= MOST_HELD) held.delete(/** @type {string} */ (held.keys().next().value));
     held.set(key, found);

@@ -2,16 +2,16 @@
 import { colour } from "./colormap.mjs";
 import { useStyles } from "./dom.mjs";
 import { readHeatmaps } from "./heatmap_file.mjs";
-import { fetchFile, fileUrl, GONE } from "./node_faces.mjs";
+import { fetchFile, fileUrl, GONE } from "./node_widgets.mjs";
 import { mapOf, paint, peakOf, places, strengthAt, valueAt } from "./viewer_maps.mjs";
-import { about, buildChips, buildViewer, legendColours } from "./viewer_parts.mjs";
+import { about, buildChips, buildViewer, legendColours } from "./viewer_dom.mjs";
 import { onChips, onFrame } from "./viewer_input.mjs";
 
 /**
  * @typedef {import("./heatmap_file.mjs").PictureMap} PictureMap
  * @typedef {import("./heatmap_file.mjs").Mask} Mask
  * @typedef {import("./heatmap_file.mjs").Label} Label
- * @typedef {import("./node_faces.mjs").Entry} Entry
+ * @typedef {import("./node_widgets.mjs").Entry} Entry
  * @typedef {import("./viewer_maps.mjs").Grid} Grid
  * @typedef {{opacity: number, colours: string, split: number, pins: {index: number, text: string}[], folded: boolean}}
  *   View what a user has set, in percent; it lies in the node's properties, so that it is saved and can be undone

@@ -46,9 +46,7 @@ export function within([height, width], longest) {
  * @returns {Grid}
  */
 export function mapOf(picture, indices, longest) {
-  const { contrast, smoothing } = picture.defaults;
-  const settings = { contrast, smoothing, interpolation: "lanczos", words: "", threshold: 0, grow: 0, invert: false };
-  return tuneMask(pick(picture, indices), { ...settings, smoothingUnit: "patches" }, within(picture.size, longest));
+  return tuneMask(pick(picture, indices), {}, within(picture.size, longest));
 }
 
 /**

@@ -1,7 +1,7 @@
 // Keeps a node's warning in sight: the page itself takes the text off the node as soon as the run ends.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { findNode } from "./node_faces.mjs";
+import { findNode } from "./node_widgets.mjs";
 
 const OWN_NODES = "AttnPrompt";
 const SECONDS = 20;

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...models.catalog import mask_defaults
-from ...models.conversation.case import Case, Row
+from ...models.conversation.case import Case, PromptRow
 from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...results import Heatmap, Label, PictureMap
 
@@ -57,9 +57,9 @@ def find_blind_tokens(attention: dict[int, Tensor], gamma: float, threshold: flo
     return BlindTokens(tuple(chosen), shares, mean, blind)
 
 
-def blind_map(row: Row, case: Case, blind: BlindTokens, model_name: str) -> Heatmap | None:
+def blind_map(row: PromptRow, case: Case, blind: BlindTokens, model_name: str) -> Heatmap | None:
     """A map of each picture of a case: 1 at blind tokens, 0 at others. None where the tokens have no known place."""
-    if row.places is None:
+    if row.layouts is None:
         return None
     sizes = [(picture.shape[0], picture.shape[1]) for picture in case.pictures]
     views = views_of_pictures(row, blind.blind.float()[None], "precise", sizes)

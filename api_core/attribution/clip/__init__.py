@@ -1,6 +1,5 @@
-"""What a contrastive model finds relevant to a text. One method per file, all of them listed in `methods`."""
+"""What a contrastive model finds relevant to a text. One method per file, called after it."""
 
-from .heatmap import clip_heatmap
-from .methods import METHODS, list_methods
+from .heatmap import METHODS, clip_heatmap, list_methods
 
 __all__ = ["METHODS", "clip_heatmap", "list_methods"]

@@ -1,26 +1,64 @@
 """From pictures and queries to a heatmap: each picture is looked at, encoded once, and compared with every text."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from typing import cast
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ... import choices
+from ...broadcast import broadcast_texts
 from ...choices import FITS, READINGS, Reading
 from ...errors import InvalidInput
 from ...models.catalog import DEFAULT_FIT, find_clip_model, mask_defaults
 from ...models.clip import ClipModel, Encoding
 from ...pictures import AnyPicture, require_loaded, require_picture, to_picture
 from ...progress import Progress, ignore_progress
-from ...results import Heatmap, PictureMap, View, require_finite
-from .encoding import encode_looks
-from .looking import Look, count_looks, look_as_upstream, look_precisely, picture_size
-from .methods import METHODS, Method
-from .queries import Query, queries_of, read_query
+from ...results import Heatmap, Label, PictureMap, View, require_finite
+from .model_views import ModelView, count_views, encode_views, picture_size, view_as_upstream, views_precisely
 
 # Pictures are prepared and encoded in groups of about so many squares, so that a long batch takes no more memory.
-_LOOKS_AT_ONCE = 32
+_VIEWS_AT_ONCE = 32
+_WORD = re.compile(r"\w+(?:['’\-]\w+)*")  # noqa: RUF001 - the typographic apostrophe is meant
+
+Compute = Callable[[Encoding, Tensor, Reading], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way from an encoded picture and texts to maps. describes: one sentence for people.
+
+    Its code is the file beside this that is called after it.
+    """
+
+    name: str
+    describes: str
+
+    @property
+    def compute(self) -> Compute:
+        """Takes an encoding, unit-norm texts [T, e] and the reading; gives a map's parts, each [T, rows, columns]."""
+        module = import_module(f".{self.name.replace(' ', '_')}", __package__)
+        return cast(Compute, module.compute)
+
+
+METHODS = {name: Method(name, describes) for name, describes in choices.CLIP_METHODS.items()}
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question: what its maps are called, and the text that is encoded for each of them, in the same order."""
+
+    labels: tuple[Label, ...]
+    texts: tuple[str, ...]
+
+
+def list_methods() -> list[str]:
+    """The names of the methods, the paper's first."""
+    return list(METHODS)
 
 
 def clip_heatmap(
@@ -52,14 +90,14 @@ def clip_heatmap(
     chosen = _find_method(method)
     if not len(pictures):
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
-    asked = [read_query(query, words) for query in queries_of(queries, len(pictures))]
+    asked = [_labelled(query, words) for query in _queries_of(queries, len(pictures))]
     _check(reading, batch_size, neutral_text)
     pictures = [_prepare(picture, reading) for picture in pictures]
     layer = model.resolve_layer(layer)
     features = _encode_texts(model, asked, neutral_text, reading)
     lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in asked}}
     shown, notes = _resolve_fit(model, fit, reading)
-    total = sum(count_looks(picture, shown, model.side) for picture in pictures)
+    total = sum(count_views(picture, shown, model.side) for picture in pictures)
     maps: list[PictureMap] = []
     done = 0
     for group in _groups(pictures, shown, model.side):
@@ -69,7 +107,7 @@ def clip_heatmap(
             on_progress(base + steps, total * model.depth)
 
         flat = [look for several in looks for look in several]
-        encodings = iter(encode_looks(model, flat, layer, shown, batch_size, report))
+        encodings = iter(encode_views(model, flat, layer, shown, batch_size, report))
         done += len(flat) * model.depth
         for index, several in zip(group, looks, strict=True):
             query = asked[index]
@@ -91,6 +129,29 @@ def clip_heatmap(
                 )
             )
     return Heatmap(tuple(maps))
+
+
+def _queries_of(queries: str | Sequence[str], pictures: int) -> list[str]:
+    """One query for each picture, none of them blank."""
+    for query in [queries] if isinstance(queries, str) or queries is None else queries:
+        if not isinstance(query, str) or not query.strip():
+            raise InvalidInput(f"A query must say what to look for; {query!r} is empty or no text.")
+    return broadcast_texts(queries, pictures, "queries")
+
+
+def _labelled(query: str, words: bool) -> Query:
+    """A query's labels and texts: the whole, and with `words` each of its different words when it has several."""
+    parts = _different_words(query) if words else []
+    parts = parts if len(parts) > 1 else []
+    labels = (Label(query, "whole"), *(Label(word, "query word") for word in parts))
+    return Query(labels, (query, *parts))
+
+
+def _different_words(query: str) -> list[str]:
+    found: dict[str, str] = {}
+    for word in _WORD.findall(query):
+        found.setdefault(word.casefold(), word)
+    return list(found.values())
 
 
 def _find_method(name: str) -> Method:
@@ -149,23 +210,25 @@ def _groups(pictures: Sequence[AnyPicture], fit: str, side: int) -> Iterator[lis
     looks = 0
     for index, picture in enumerate(pictures):
         group.append(index)
-        looks += count_looks(picture, fit, side)
-        if looks >= _LOOKS_AT_ONCE:
+        looks += count_views(picture, fit, side)
+        if looks >= _VIEWS_AT_ONCE:
             yield group
             group, looks = [], 0
     if group:
         yield group
 
 
-def _look(model: ClipModel, picture: AnyPicture, fit: str, reading: Reading) -> list[Look]:
+def _look(model: ClipModel, picture: AnyPicture, fit: str, reading: Reading) -> list[ModelView]:
     if reading == "upstream":
-        return [look_as_upstream(picture, model.side, model.grid)]
-    return look_precisely(cast(Tensor, picture), fit, model.side, model.grid, model.spec.interpolation, model.spec.mean)
+        return [view_as_upstream(picture, model.side, model.grid)]
+    return views_precisely(
+        cast(Tensor, picture), fit, model.side, model.grid, model.spec.interpolation, model.spec.mean
+    )
 
 
 def _parts(
     method: Method,
-    views: Sequence[tuple[Look, Encoding]],
+    views: Sequence[tuple[ModelView, Encoding]],
     texts: Tensor,
     neutral: Tensor | None,
     reading: Reading,

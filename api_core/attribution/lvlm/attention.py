@@ -6,21 +6,19 @@ picture's tokens in each head first, softmax over their scores alone, so that a 
 counts as much as one that looks at nothing else. This is the code's; `lvlm_image_mass` is the paper's formula.
 """
 
-from functools import partial
-
 from torch import Tensor
 
 from ...choices import Reading
 from ...models.conversation.case import Prepared
 from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.model import LvlmModel
-from .method import Asked, Relevance, counted, from_layers
+from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable
 
 
-def compute(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """Softmax over the picture's tokens, averaged over heads and layers: every row that sees one sums to 1."""
-    return from_layers(model, prepared, asked, partial(_mean_of_heads, reading=asked.reading))
+    return averaged_over_layers(model, prepared, request, _mean_of_heads)
 
 
-def _mean_of_heads(rows: LayerRows, reading: Reading) -> tuple[Tensor, ...]:
-    return (rows.among_image(counted(rows, reading)).mean(0),)
+def _mean_of_heads(rows: LayerRows, reading: Reading) -> Tensor:
+    return rows.among_image(countable(rows, reading)).mean(0)

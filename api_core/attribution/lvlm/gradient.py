@@ -15,49 +15,49 @@ from ...models.lvlm.attention.recorder import question_positions
 from ...models.lvlm.generate.teacher_forcing import part_of
 from ...models.lvlm.model import LvlmModel
 from ...progress import Progress
-from .method import Asked, Relevance, counted_tokens
+from .method import LvlmRequest, TokenRelevance, countable_tokens
 
 
-def compute(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """Attention times gradient, its positive part, averaged over heads and layers; one backward pass per case."""
-    replies = _replies(model, prepared, asked)
+    replies = _replies(model, prepared, request)
     found = []
     for index, reply in enumerate(replies):
-        found.append(_of_case(model, part_of(model, prepared, [index]), reply, asked))
-        asked.on_progress(len(replies) + index + 1, 2 * len(replies))
+        found.append(_of_case(model, part_of(model, prepared, [index]), reply, request))
+        request.on_progress(len(replies) + index + 1, 2 * len(replies))
     return found
 
 
-def _first_half(asked: Asked) -> Progress:
-    return lambda done, total: asked.on_progress(done, 2 * total)
+def _first_half(request: LvlmRequest) -> Progress:
+    return lambda done, total: request.on_progress(done, 2 * total)
 
 
-def _replies(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Reply]:
+def _replies(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[Reply]:
     """The given answers, and the others generated together."""
-    missing = [i for i, answer in enumerate(asked.answers) if answer is None]
+    missing = [i for i, answer in enumerate(request.answers) if answer is None]
     generated = []
     if missing:
         part = part_of(model, prepared, missing)
-        generated = model.generate(part, max_new_tokens=asked.max_new_tokens, on_progress=_first_half(asked))
+        generated = model.generate(part, max_new_tokens=request.max_new_tokens, on_progress=_first_half(request))
     by_case = dict(zip(missing, generated, strict=True))
-    return [by_case[i] if answer is None else answer for i, answer in enumerate(asked.answers)]
+    return [by_case[i] if answer is None else answer for i, answer in enumerate(request.answers)]
 
 
-def _of_case(model: LvlmModel, prepared: Prepared, reply: Reply, asked: Asked) -> Relevance:
+def _of_case(model: LvlmModel, prepared: Prepared, reply: Reply, request: LvlmRequest) -> TokenRelevance:
     row = prepared.rows[0]
-    asking = question_positions(row) if asked.question_rows else ()
+    asking = question_positions(row)
     answering = tuple(range(row.length - 1, row.length - 1 + len(reply.token_ids)))
     positions = sorted({*asking, *answering})
     words = [i for word in reply.words for i in range(word.first, word.last)] or range(len(reply.token_ids))
     maps = [
         (layer.weights * layer.gradients).clamp(min=0).mean(0)
         for layer in attention_gradients(
-            model, prepared, reply, layers=asked.layers, positions=positions, tokens=list(words)
+            model, prepared, reply, layers=request.layers, positions=positions, tokens=list(words)
         )
     ]
-    values = torch.stack(maps).mean(0) * counted_tokens(row, asked.reading)
+    values = torch.stack(maps).mean(0) * countable_tokens(row, request.reading)
 
     def at(wanted: tuple[int, ...]) -> Tensor:
         return values[[positions.index(position) for position in wanted]]
 
-    return Relevance(reply, at(asking), at(answering))
+    return TokenRelevance(reply, at(asking), at(answering))

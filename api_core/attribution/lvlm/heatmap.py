@@ -1,25 +1,54 @@
 """From pictures and questions to heatmaps of a vision-language model's own attention, word by word."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
 
+import torch
+from torch import Tensor
+
+from ... import choices
 from ...broadcast import broadcast, broadcast_texts, broadcast_words
 from ...choices import READINGS, Reading
 from ...errors import AttentionPromptingError, InvalidInput
 from ...models.catalog import mask_defaults
-from ...models.conversation.case import Case, Reply
+from ...models.conversation.case import Case, Prepared, Reply
 from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...models.lvlm.model import LvlmModel
 from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap, PictureMap
-from .method import Asked, Relevance
-from .methods import DEFAULT_METHOD, LVLM_METHODS, LvlmMethod
-from .views import padded_to_square
-from .words import label_maps
+from .method import LvlmRequest, TokenRelevance
+from .word_labels import label_maps
 
 PART = "attention"
 _CASES_AT_ONCE = 8
+# CLIP's mean colour: what the official LLaVA fills a square with.
+_MEAN = (0.48145466, 0.4578275, 0.40821073)
+
+
+@dataclass(frozen=True)
+class LvlmMethod:
+    """A way from cases to the relevance of their image tokens. describes: one sentence for people.
+
+    Its code is the file beside this that is called after it.
+    """
+
+    name: str
+    describes: str
+
+    @property
+    def compute(self) -> Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]]:
+        """The relevance by case, in order."""
+        module = import_module(f".{self.name.replace(' ', '_')}", __package__)
+        return cast(Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]], module.compute)
+
+
+LVLM_METHODS = {name: LvlmMethod(name, describes) for name, describes in choices.LVLM_METHODS.items()}
+DEFAULT_METHOD = "attention"
+"""Of both readings."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +59,11 @@ class LvlmHeatmap:
     heatmap: Heatmap
     replies: tuple[Reply, ...]
     further: tuple[Heatmap, ...] = ()
+
+
+def list_lvlm_methods() -> list[str]:
+    """The names of the methods, the paper's first."""
+    return list(LVLM_METHODS)
 
 
 def lvlm_heatmap(
@@ -70,34 +104,34 @@ def lvlm_heatmap(
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
     if max_new_tokens < 1 or (batch_size is not None and batch_size < 1):
         raise InvalidInput(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
-    asked = broadcast_texts(questions, count, "questions")
-    given = broadcast_texts(answers, count, "answers")
+    each_question = broadcast_texts(questions, count, "questions")
+    each_answer = broadcast_texts(answers, count, "answers")
     hints = broadcast_words(hint_words, count, "lists of hint words")
     slots = [
         broadcast([opaque_picture(one) for one in slot], count, "further pictures")
         for slot in (pictures, *more_pictures)
     ]
     shown = [[padded_to_square(one, model) for one in slot] if reading == "upstream" else slot for slot in slots]
-    model.family.require_places(model.module.config)
-    wanted = model.resolve_layers(layers)
+    model.family.require_layout(model.config)
+    resolved = model.resolve_layers(layers)
     maps: list[list[PictureMap]] = [[] for _ in slots]
     replies: list[Reply] = []
     size = batch_size or _CASES_AT_ONCE
     for start in range(0, count, size):
         group = range(start, min(start + size, count))
-        cases = [Case(tuple(slot[i] for slot in shown), asked[i], system_prompt) for i in group]
+        cases = [Case(tuple(slot[i] for slot in shown), each_question[i], system_prompt) for i in group]
         prepared = model.prepare(cases)
 
         def report(done: int, total: int, base: int = start, cases: int = len(group)) -> None:
             on_progress(base * 1000 + cases * 1000 * done // max(total, 1), count * 1000)
 
-        answered = tuple(_reply(model, given[i]) for i in group)
-        found = chosen.compute(model, prepared, Asked(wanted, answered, max_new_tokens, True, reading, report))
-        for index, row, relevance in zip(group, prepared.rows, found, strict=True):
+        given = tuple(_given_reply(model, each_answer[i]) for i in group)
+        computed = chosen.compute(model, prepared, LvlmRequest(resolved, given, max_new_tokens, reading, report))
+        for index, row, relevance in zip(group, prepared.rows, computed, strict=True):
             replies.append(relevance.reply)
             sizes = [(slot[index].shape[0], slot[index].shape[1]) for slot in slots]
             try:
-                _require_seen(relevance, wanted, model)
+                _require_seen(relevance, resolved, model)
                 labelled = label_maps(row, relevance, hints[index], reading)
                 views = views_of_pictures(row, labelled.values, reading, sizes)
             except AttentionPromptingError as error:
@@ -110,8 +144,9 @@ def lvlm_heatmap(
                         parts={PART: picture_views},
                         method=chosen.name,
                         model=model.name,
-                        layer=wanted[0] if len(wanted) == 1 else None,
+                        layer=resolved[0] if len(resolved) == 1 else None,
                         reading=reading,
+                        signed=relevance.signed,
                         warnings=labelled.warnings,
                         defaults=mask_defaults(model.name),
                     )
@@ -119,6 +154,21 @@ def lvlm_heatmap(
     on_progress(count * 1000, count * 1000)
     first, *further = (Heatmap(tuple(slot)) for slot in maps)
     return LvlmHeatmap(first, tuple(replies), tuple(further))
+
+
+def padded_to_square(picture: Tensor, model: LvlmModel) -> Tensor:
+    """A picture [H, W, 3] in the middle of a square of the mean colour, as the official LLaVA is shown it."""
+    height, width = picture.shape[:2]
+    side = max(height, width)
+    if height == width:
+        return picture
+    images = getattr(model.processor, "image_processor", None)
+    mean = getattr(images, "image_mean", None) or _MEAN
+    levels = torch.tensor([math.floor(255 * level) / 255 for level in mean], dtype=torch.float32)
+    square = levels.expand(side, side, 3).clone()
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = picture
+    return square
 
 
 def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
@@ -130,13 +180,13 @@ def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
     return LVLM_METHODS[name]
 
 
-def _reply(model: LvlmModel, answer: str | Reply | None) -> Reply | None:
+def _given_reply(model: LvlmModel, answer: str | Reply | None) -> Reply | None:
     if isinstance(answer, str):
         return model.reply_of_text(answer) if answer.strip() else None
     return answer
 
 
-def _require_seen(relevance: Relevance, layers: Sequence[int], model: LvlmModel) -> None:
+def _require_seen(relevance: TokenRelevance, layers: Sequence[int], model: LvlmModel) -> None:
     if not bool(relevance.answer.any()):
         raise InvalidInput(
             f"Nothing of the picture is attended to in layer {', '.join(map(str, layers))} of {model.name} while it "

@@ -5,22 +5,20 @@ the same weight instead. Without renormalising, rows that do not look at the pic
 count little as well.
 """
 
-from functools import partial
-
 from torch import Tensor
 
 from ...choices import Reading
 from ...models.conversation.case import Prepared
 from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.model import LvlmModel
-from .method import Asked, Relevance, counted, from_layers
+from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable
 
 
-def compute(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """The softmax over all that a row may look at, averaged over heads and layers."""
-    return from_layers(model, prepared, asked, partial(mean_probability, reading=asked.reading))
+    return averaged_over_layers(model, prepared, request, mean_probability)
 
 
-def mean_probability(rows: LayerRows, reading: Reading) -> tuple[Tensor, ...]:
+def mean_probability(rows: LayerRows, reading: Reading) -> Tensor:
     """The heads' mean attention [R, n], 0 for tokens that are not counted."""
-    return ((rows.probabilities * counted(rows, reading)).mean(0),)
+    return (rows.probabilities * countable(rows, reading)).mean(0)

@@ -1,64 +1,75 @@
 """What a method is asked for and gives, and what methods have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ...choices import Reading
-from ...models.conversation.case import Prepared, Reply, Row
-from ...models.lvlm.attention.layer_recorder import LayerRows, Reduce
-from ...models.lvlm.attention.recorder import RowAttention, image_columns
+from ...models.conversation.case import Prepared, PromptRow, Reply
+from ...models.lvlm.attention.layer_recorder import LayerRows
+from ...models.lvlm.attention.recorder import placed_image_positions
 from ...models.lvlm.attention.rows import answer_rows
 from ...models.lvlm.model import LvlmModel
 from ...progress import Progress
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is wanted of some cases. layers: 0 … depth - 1. answers: one per case, None to generate it. question_rows:
-    whether the question's words are read too."""
+class LvlmRequest:
+    """What is wanted of some cases. layers: 0 … depth - 1. answers: one per case, None to generate it."""
 
     layers: tuple[int, ...]
     answers: tuple[Reply | None, ...]
     max_new_tokens: int
-    question_rows: bool
     reading: Reading
     on_progress: Progress
 
 
 @dataclass(frozen=True)
-class Relevance:
+class TokenRelevance:
     """How relevant one case's image tokens are to each word of the question, float32 [Q, n], and to each token of the
-    reply, [R, n]. The tokens stand in the order of `image_columns`; 0 for those that were not counted."""
+    reply, [R, n]. The tokens stand in the order of `placed_image_positions`; 0 for those that were not counted.
+
+    signed: whether values below zero speak against the words.
+    """
 
     reply: Reply
     question: Tensor
     answer: Tensor
+    signed: bool = False
 
 
-def from_layers(
-    model: LvlmModel, prepared: Prepared, asked: Asked, reduce: Reduce, *, massive: float | None = None
-) -> list[Relevance]:
-    """Read the rows once, make one map [R, n] of each layer's by `reduce`, and take the layers' mean."""
+MapOfRows = Callable[[LayerRows, Reading], Tensor]
+"""Makes of some rows of a layer their map: relevance [R, n] of the case's image tokens."""
+
+
+def averaged_over_layers(
+    model: LvlmModel,
+    prepared: Prepared,
+    request: LvlmRequest,
+    map_of_rows: MapOfRows,
+    *,
+    sink_activation: float | None = None,
+) -> list[TokenRelevance]:
+    """Read the rows once, make a map of each layer's, and take the layers' mean."""
     rows = answer_rows(
         model,
         prepared,
-        layers=asked.layers,
-        answers=asked.answers,
-        max_new_tokens=asked.max_new_tokens,
-        question_rows=asked.question_rows,
-        reduce=reduce,
-        massive=massive,
-        on_progress=asked.on_progress,
+        layers=request.layers,
+        answers=request.answers,
+        max_new_tokens=request.max_new_tokens,
+        question_rows=True,
+        reduce=lambda read: (map_of_rows(read, request.reading),),
+        sink_activation=sink_activation,
+        on_progress=request.on_progress,
     )
-    counts = [len(image_columns(model, row)) for row in prepared.rows]
-    return [_mean_of_layers(read, count) for read, count in zip(rows, counts, strict=True)]
-
-
-def _mean_of_layers(read: RowAttention, count: int) -> Relevance:
-    return Relevance(read.reply, mean_over_layers(read.question, count), mean_over_layers(read.answer, count))
+    relevance = []
+    for recorded, row in zip(rows, prepared.rows, strict=True):
+        count = len(placed_image_positions(model, row))
+        question, answer = (mean_over_layers(kept, count) for kept in (recorded.question, recorded.answer))
+        relevance.append(TokenRelevance(recorded.reply, question, answer))
+    return relevance
 
 
 def mean_over_layers(kept: Mapping[int, Sequence[Tensor]], count: int) -> Tensor:
@@ -67,14 +78,14 @@ def mean_over_layers(kept: Mapping[int, Sequence[Tensor]], count: int) -> Tensor
     return torch.stack(maps).mean(0) if maps else torch.zeros(0, count)
 
 
-def counted_tokens(row: Row, reading: Reading) -> Tensor:
+def countable_tokens(row: PromptRow, reading: Reading) -> Tensor:
     """Which image tokens take part: bool [n].
 
     In the precise reading those that lie on the picture and saw it. In the upstream reading all, as in the official
     code: padding, and tokens without a place such as the ends of lines, keep their share of the softmax and are not
     drawn.
     """
-    places = row.places or ()
+    places = row.layouts or ()
     if reading == "upstream":
         return torch.ones(sum(len(picture.positions) for picture in places), dtype=torch.bool)
     seen = torch.zeros(row.length, dtype=torch.bool)
@@ -84,6 +95,6 @@ def counted_tokens(row: Row, reading: Reading) -> Tensor:
     return torch.cat([seen[picture.positions] for picture in places])
 
 
-def counted(rows: LayerRows, reading: Reading) -> Tensor:
-    """`counted_tokens` of the rows' case, where its scores are."""
-    return counted_tokens(rows.row, reading).to(rows.scores.device)
+def countable(rows: LayerRows, reading: Reading) -> Tensor:
+    """`countable_tokens` of the rows' case, where its scores are."""
+    return countable_tokens(rows.row, reading).to(rows.scores.device)

@@ -5,36 +5,39 @@ under a question which asks for nothing in particular.
 """
 
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from ...models.conversation.case import Prepared
+from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.attention.rows import prompt_rows
 from ...models.lvlm.model import LvlmModel
 from .image_mass import mean_probability
-from .method import Asked, Relevance, counted_tokens, from_layers, mean_over_layers
+from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable_tokens, mean_over_layers
 
 NEUTRAL_QUESTION = "Write a general description of the picture."
 # Of the mean: below it a token that nobody looks at would come out on top by dividing by next to nothing.
 _LEAST = 0.01
 
 
-def compute(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """Each row's attention over that of the row which begins the answer to the neutral question; 1 is no difference.
 
     Both are means over heads and layers first. No second answer is generated: one pass over the neutral prompts.
     """
-    reduce = partial(mean_probability, reading=asked.reading)
-    found = from_layers(model, prepared, asked, reduce)
+    found = averaged_over_layers(model, prepared, request, mean_probability)
     plain = model.prepare([replace(case, question=NEUTRAL_QUESTION, opening="") for case in prepared.cases])
-    anyway = prompt_rows(model, plain, layers=asked.layers, reduce=reduce)
+
+    def reduce(rows: LayerRows) -> tuple[Tensor, ...]:
+        return (mean_probability(rows, request.reading),)
+
+    anyway = prompt_rows(model, plain, layers=request.layers, reduce=reduce)
     relative = []
     for one, kept, row in zip(found, anyway, prepared.rows, strict=True):
         count = one.answer.shape[1]
         usual = mean_over_layers(kept, count)[0]
-        tokens = counted_tokens(row, asked.reading)
+        tokens = countable_tokens(row, request.reading)
         divisor = torch.maximum(usual, _LEAST * usual[tokens].mean())
         relative.append(replace(one, question=_over(one.question, divisor), answer=_over(one.answer, divisor)))
     return relative

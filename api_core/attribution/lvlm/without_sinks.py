@@ -8,7 +8,7 @@ Tokens that reach it in one of them too are sinks. Of the heads those are kept t
 other tokens than sinks there.
 """
 
-from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -17,31 +17,30 @@ from ...choices import Reading
 from ...models.conversation.case import Prepared
 from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.model import LvlmModel
-from .method import Asked, Relevance, counted, from_layers
+from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable
 
 # The paper's: activation of a sink in root mean squares; a head's least attention to the picture, and of that to other
 # tokens than sinks.
-MASSIVE = 20.0
+SINK_THRESHOLD = 20.0
 LEAST_IMAGE_MASS = 0.2
 LEAST_SHARE = 0.8
 
 
-def compute(model: LvlmModel, prepared: Prepared, asked: Asked) -> list[Relevance]:
+def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """The kept heads' mean attention to tokens that are no sinks, averaged over layers.
 
     Heads are chosen for each row. Where no head of a row passes, the one that comes nearest is kept: the one with most
     attention on the picture's other tokens.
     """
-    return from_layers(model, prepared, asked, partial(_chosen_heads, reading=asked.reading), massive=MASSIVE)
+    return averaged_over_layers(model, prepared, request, _chosen_heads, sink_activation=SINK_THRESHOLD)
 
 
-def _chosen_heads(rows: LayerRows, reading: Reading) -> tuple[Tensor, ...]:
-    looks = rows.probabilities * counted(rows, reading)
-    sinks = torch.zeros_like(looks[0, 0], dtype=torch.bool) if rows.massive is None else rows.massive >= MASSIVE
-    kept = looks * ~sinks
+def _chosen_heads(rows: LayerRows, reading: Reading) -> Tensor:
+    looks = rows.probabilities * countable(rows, reading)
+    kept = looks * (cast(Tensor, rows.sink_activation) < SINK_THRESHOLD)
     mass, elsewhere = looks.sum(-1), kept.sum(-1)
     share = elsewhere / mass.clamp(min=torch.finfo(mass.dtype).tiny)
     passes = (mass >= LEAST_IMAGE_MASS) & (share >= LEAST_SHARE)
     nearest = torch.nn.functional.one_hot(elsewhere.argmax(0), len(looks)).T.bool()
     chosen = torch.where(passes.any(0), passes, nearest).to(kept.dtype)
-    return ((kept * chosen.unsqueeze(-1)).sum(0) / chosen.sum(0).unsqueeze(-1),)
+    return (kept * chosen.unsqueeze(-1)).sum(0) / chosen.sum(0).unsqueeze(-1)

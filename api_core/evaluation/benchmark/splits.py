@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count as count_from
+from itertools import islice
 
 import numpy as np
 
@@ -75,9 +76,7 @@ def asked_cases(split: Split, stream: str, questions: int) -> list[QuestionCase]
 def named_cases(split: Split, stream: str, scenes: int) -> list[QuestionCase]:
     """Every object of the first `scenes` scenes that colour and shape tell from all others, as "a red star"."""
     cases: list[QuestionCase] = []
-    for done, (scene, drawn) in enumerate(drawn_scenes(split, stream)):
-        if done == scenes:
-            break
+    for scene, drawn in islice(drawn_scenes(split, stream), scenes):
         for concept in PAIRS:
             found = concept.found_in(drawn.scene)
             if len(found) == 1:

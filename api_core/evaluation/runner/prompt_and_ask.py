@@ -19,6 +19,7 @@ from ...errors import InvalidInput
 from ...masks import tune
 from ...pictures import to_pil
 from ...progress import Progress
+from ...results import Heatmap
 from ...whole_file import whole_file
 from ..cases import QuestionCase, pictures_of
 from ..scorers.answers import is_right
@@ -91,15 +92,16 @@ class AskCases:
         on_progress: Progress,
     ) -> list[Tensor]:
         heatmap = prompting.maps(pictures, [case.map_query for case in cases], on_progress)
-        tuned = tune(heatmap, prompting.mask)
-        masks, warnings = tuned.masks, tuned.warnings
-        drawn = [prompting.draw(picture, mask) for picture, mask in zip(pictures, masks, strict=True)]
-        for index, (case, outcome) in enumerate(zip(cases, outcomes, strict=True)):
-            own = [*heatmap.pictures[index].warnings, *_warnings_of(index, len(cases), warnings)]
-            outcome |= {"warnings": own} if own else {}
-            outcome |= {"mask": _mask_scores(masks[index], case)} if case.boxes else {}
-            outcome |= self._save(case, masks[index], drawn[index])
-        return drawn
+        prompted = []
+        for picture, found, case, outcome in zip(pictures, heatmap.pictures, cases, outcomes, strict=True):
+            tuned = tune(Heatmap((found,)), prompting.mask)
+            (mask,) = tuned.masks
+            prompted.append(prompting.draw(picture, mask))
+            warnings = [*found.warnings, *tuned.warnings]
+            outcome |= {"warnings": warnings} if warnings else {}
+            outcome |= {"mask": _mask_scores(mask, case)} if case.boxes else {}
+            outcome |= self._save(case, mask, prompted[-1])
+        return prompted
 
     def _save(self, case: QuestionCase, mask: Tensor, drawn: Tensor) -> dict[str, Any]:
         if self.folder is None:
@@ -126,14 +128,6 @@ def _about(case: QuestionCase) -> dict[str, Any]:
         value = getattr(case, name)
         about |= {name: value} if value else {}
     return about
-
-
-def _warnings_of(index: int, count: int, warnings: Sequence[str]) -> list[str]:
-    """The warnings of one picture of a batch, which name it "Picture n: " when there are several."""
-    if count == 1:
-        return list(warnings)
-    mark = f"Picture {index + 1}: "
-    return [warning.removeprefix(mark) for warning in warnings if warning.startswith(mark)]
 
 
 def _mask_scores(mask: Tensor, case: QuestionCase) -> dict[str, float]:

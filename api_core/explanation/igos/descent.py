@@ -19,7 +19,6 @@ from ...progress import Progress, ignore_progress
 from ..objective import Noise, Objective, Towards
 
 Variant = Literal["igos+", "igos++"]
-VARIANTS: tuple[Variant, ...] = ("igos+", "igos++")
 _EDGE = 0.01  # squared difference of neighbouring pixels at which the mask's variation costs 1 / e
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...models.conversation.case import Reply
 from ...models.lvlm.attention.gradients import attention_gradients
-from ...models.lvlm.attention.recorder import image_columns
+from ...models.lvlm.attention.recorder import placed_image_positions
 from ..answer_objective import AnswerObjective
 from ..method import ExplainContext, ExplanationMethod, MethodResult
 from .token_maps import map_of_tokens
@@ -37,7 +37,7 @@ def _of_answer(context: ExplainContext, objective: AnswerObjective, reply: Reply
     model = objective.model
     prepared = model.prepare([objective.case])
     row = prepared.rows[0]
-    columns = image_columns(model, row)
+    columns = placed_image_positions(model, row)
     length = row.length - 1 + len(reply.token_ids)
     relevance = torch.zeros(length)
     relevance[[row.length - 1 + token for token in objective.tokens]] = 1.0

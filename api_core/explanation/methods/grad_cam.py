@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...autograd import differentiable, without_weight_gradients
 from ...models.hooks import capturing
-from ...models.lvlm.attention.recorder import image_columns
+from ...models.lvlm.attention.recorder import placed_image_positions
 from ..answer_objective import AnswerObjective
 from ..method import ExplainContext, ExplanationMethod, MethodResult
 from .token_maps import map_of_tokens, token_row, whole_picture
@@ -22,7 +22,7 @@ def compute(context: ExplainContext) -> MethodResult:
     family. (Qwen3-VL adds more of the picture after its first layers, which this reading leaves out.) Against another
     answer it is what is left when the map for that one is taken away.
     """
-    maps = []
+    maps: list[Tensor] = []
     for sign, objective, _ in context.answers:
         context.on_progress(len(maps), len(context.answers))
         maps.append(sign * _of_answer(objective))
@@ -31,7 +31,7 @@ def compute(context: ExplainContext) -> MethodResult:
 
 def _of_answer(objective: AnswerObjective) -> Tensor:
     model, row = objective.model, token_row(objective)
-    columns = image_columns(model, row).to(model.device)
+    columns = placed_image_positions(model, row).to(model.device)
     entered: list[Tensor] = []
 
     def keep(args: Any, kwargs: Any) -> None:

@@ -3,22 +3,13 @@
 import hashlib
 import weakref
 from collections import OrderedDict
-from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor
 
+from .encoding import Encoding
+
 MOST_PICTURES = 64
 MOST_BYTES = 256 * 1024 * 1024
-
-
-class Sized(Protocol):
-    """Anything that knows how much memory it holds."""
-
-    @property
-    def nbytes(self) -> int: ...
-
-
-Kept = TypeVar("Kept", bound=Sized)
 
 
 def encoding_key(pixels: Tensor, *settings: object) -> str:
@@ -31,13 +22,13 @@ def encoding_key(pixels: Tensor, *settings: object) -> str:
     return digest.hexdigest()
 
 
-class EncodingCache(Generic[Kept]):
+class EncodingCache:
     """Encodings by key, least recently used dropped first. It belongs to one model object and dies with it."""
 
     def __init__(self, most_pictures: int = MOST_PICTURES, most_bytes: int = MOST_BYTES) -> None:
         self.most_pictures = most_pictures
         self.most_bytes = most_bytes
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, Encoding] = OrderedDict()
         self._nbytes = 0
 
     def __len__(self) -> int:
@@ -48,14 +39,14 @@ class EncodingCache(Generic[Kept]):
         """Memory held by the encodings that are kept."""
         return self._nbytes
 
-    def get(self, key: str) -> Kept | None:
+    def get(self, key: str) -> Encoding | None:
         """The encoding of that key, which is now the most recently used; None when it is not kept."""
         encoding = self._kept.get(key)
         if encoding is not None:
             self._kept.move_to_end(key)
         return encoding
 
-    def put(self, key: str, encoding: Kept) -> None:
+    def put(self, key: str, encoding: Encoding) -> None:
         """Keep an encoding, and drop the least recently used ones beyond the limits."""
         self._drop(key)
         if encoding.nbytes > self.most_bytes:
@@ -76,9 +67,9 @@ class EncodingCache(Generic[Kept]):
             self._nbytes -= dropped.nbytes
 
 
-_of_models: "weakref.WeakKeyDictionary[object, EncodingCache[Any]]" = weakref.WeakKeyDictionary()
+_of_models: "weakref.WeakKeyDictionary[object, EncodingCache]" = weakref.WeakKeyDictionary()
 
 
-def encodings_of(model: object) -> EncodingCache[Any]:
+def encodings_of(model: object) -> EncodingCache:
     """The cache of that model object; it goes when the model goes."""
     return _of_models.setdefault(model, EncodingCache())

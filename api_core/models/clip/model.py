@@ -12,12 +12,11 @@ from ...autograd import frozen, without_autocast
 from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
 from ..memory import in_batches_that_fit
-from . import engine
+from . import run_tower
 from .encoding import Encoding
 from .picture_spec import PictureSpec
-from .text_tower import TextTower
-from .texts import TextReader, merge
-from .towers import Tower, open_clip, transformers
+from .tokenise_text import TextTokenizer, merge
+from .towers import TextTower, Tower, open_clip, transformers
 
 Library = Literal["open_clip", "transformers"]
 
@@ -35,7 +34,7 @@ class ClipModel:
     spec: PictureSpec
     tower: Tower
     text_tower: TextTower
-    reader: TextReader
+    reader: TextTokenizer
     default_layer: int = SECOND_TO_LAST
     _texts: "OrderedDict[tuple[str, torch.dtype], Tensor]" = field(default_factory=OrderedDict, repr=False)
 
@@ -103,7 +102,7 @@ class ClipModel:
         self._check(pixels, valid)
         device, dtype = self.device, self.dtype
         height, width = pixels.shape[2:]
-        size = batch_size or engine.batch_size(self.tower, height, width, dtype, device)
+        size = batch_size or run_tower.batch_size(self.tower, height, width, dtype, device)
         count, depth = pixels.shape[0], self.depth
 
         def encode(batch: range) -> list[Encoding]:
@@ -112,7 +111,7 @@ class ClipModel:
                 part = self.spec.normalise(pixels[rows].to(device)).to(dtype)
                 seen = None if valid is None else valid[rows].to(device)
                 done, total = batch.start * depth, count * depth
-                return engine.encode(self.tower, part, seen, layer, on_progress=on_progress, done=done, total=total)
+                return run_tower.encode(self.tower, part, seen, layer, on_progress=on_progress, done=done, total=total)
 
         encodings = in_batches_that_fit(
             encode,
@@ -200,5 +199,5 @@ def build_clip(
     module.eval()
     tower = known.picture_tower(module, name)
     text_tower = known.text_tower(module)
-    reader = TextReader.of(tokenize, text_tower.context_length)
+    reader = TextTokenizer.of(tokenize, text_tower.context_length)
     return ClipModel(name, module, preprocess, tower, text_tower, reader, default_layer)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel, reason
-from ..files.local import HubFiles, find_in_cache
+from ..catalog.clip import needs_quick_gelu
+from ..files.local import HubFiles, find_in_cache, published_names
 from ..files.weights import PICKLE_SUFFIXES, check_safetensors, read_state_dict, weight_files
-from .quick_gelu import needs_quick_gelu, published_names, with_quick_gelu
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,21 @@ def build_from_folder(folder: Path, force_quick_gelu: bool = False) -> tuple[nn.
     if weights is None:
         raise ModelNotFound(f"{folder} holds {CONFIG_NAME} but no weights. Put open_clip_model.safetensors beside it.")
     needed = force_quick_gelu or needs_quick_gelu(*published_names(folder))
-    model_config = with_quick_gelu(config["model_cfg"], needed, str(folder / CONFIG_NAME))
+    model_config = _with_quick_gelu(config["model_cfg"], needed, str(folder / CONFIG_NAME))
     return _build(model_config, weights), model_config, dict(config.get("preprocess_cfg", {}))
+
+
+def _with_quick_gelu(model_config: Mapping[str, Any], needed: bool, where: str) -> dict[str, Any]:
+    """An open_clip `model_cfg` whose activation fits its weights; a configuration that says otherwise is an error."""
+    config = dict(model_config)
+    if needed and config.get("quick_gelu") is False:
+        raise UnsupportedModel(
+            f"{where} asks for plain GELU, but its weights were trained with QuickGELU and give wrong maps without. "
+            'Set "quick_gelu": true in its configuration, or remove the entry.'
+        )
+    if needed:
+        config["quick_gelu"] = True
+    return config
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -94,7 +107,7 @@ def build_from_file(
     preprocess = dict(open_clip.get_pretrained_cfg(architecture, tag) or {}) if tag else {}
     config = open_clip.get_model_config(architecture)
     needed = bool(preprocess.get("quick_gelu")) or needs_quick_gelu(tag, *published_names(path))
-    config = with_quick_gelu(config, needed, str(path))
+    config = _with_quick_gelu(config, needed, str(path))
     return _build(config, path), config, preprocess
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel, reason
-from ..catalog import TRANSFORMERS_CLASSES
-from ..files.local import read_json
+from ..catalog.clip import TRANSFORMERS_CLASSES, needs_quick_gelu
+from ..files.local import published_names, read_json
 from ..files.transformers_folder import (
     CONFIG_NAME,
     import_transformers,
@@ -18,7 +18,6 @@ from ..files.transformers_folder import (
 )
 from ..files.transformers_folder import PATTERNS as FOLDER_PATTERNS
 from .picture_spec import OPENAI_MEAN, OPENAI_STD, PictureSpec, channels
-from .quick_gelu import needs_quick_gelu, published_names
 
 _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # PIL's numbers
 HALF = (0.5, 0.5, 0.5)

@@ -47,7 +47,7 @@ class TokenGrid:
 
 
 @dataclass(frozen=True)
-class PicturePlaces:
+class PictureLayout:
     """Where the tokens of one picture come from: its grids (tiles, thumbnail, crops), and tokens without a place.
 
     Together they are every image token of that picture, each once.
@@ -55,16 +55,16 @@ class PicturePlaces:
 
     size: tuple[int, int]
     grids: tuple[TokenGrid, ...]
-    placeless: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    unplaced: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
 
     @property
     def positions(self) -> Tensor:
         """Every image token of the picture, in order: long [n]."""
-        return torch.cat([*(grid.tokens.flatten() for grid in self.grids), self.placeless]).sort().values
+        return torch.cat([*(grid.tokens.flatten() for grid in self.grids), self.unplaced]).sort().values
 
 
 @dataclass(frozen=True)
-class Piece:
+class WordTokens:
     """A stretch of text and the tokens it stands in: [first, last) in the row (or in the answer's own tokens)."""
 
     text: str
@@ -73,17 +73,17 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Row:
+class PromptRow:
     """One case as the model reads it. length: tokens of the prompt, padding counted; padding: tokens before it.
 
-    question_words: the words of the question in the row's tokens. places: of each picture, in order; None for a model
+    question_words: the words of the question in the row's tokens. layouts: of each picture, in order; None for a model
     whose image tokens have no place in the picture.
     """
 
     length: int
     padding: int
-    question_words: tuple[Piece, ...]
-    places: tuple[PicturePlaces, ...] | None
+    question_words: tuple[WordTokens, ...]
+    layouts: tuple[PictureLayout, ...] | None
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Prepared:
     """
 
     inputs: dict[str, Tensor]
-    rows: tuple[Row, ...]
+    rows: tuple[PromptRow, ...]
     cases: tuple[Case, ...]
     prompts: tuple[str, ...] = ()
     thinking: bool = False
@@ -115,5 +115,5 @@ class Reply:
     text: str
     thinking: str
     token_ids: tuple[int, ...]
-    words: tuple[Piece, ...]
+    words: tuple[WordTokens, ...]
     complete: bool

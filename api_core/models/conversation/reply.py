@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .case import Reply
-from .token_text import Span, Speller, pieces, word_spans
+from .token_text import IncrementalDecoder, Span, tokens_of_words, word_spans
 
 THINKING = (
     ("<think>", "</think>"),
@@ -31,21 +31,21 @@ def thinking_tokens(tokenizer: Any, special: frozenset[int]) -> dict[int, str]:
     return {token: text for token, text in texts.items() if text and any(mark.startswith(text) for mark in marks)}
 
 
-def read_reply(
-    speller: Speller, token_ids: Sequence[int], *, ends: frozenset[int], inside_thinking: bool = False
+def parse_reply(
+    decoder: IncrementalDecoder, token_ids: Sequence[int], *, ends: frozenset[int], inside_thinking: bool = False
 ) -> Reply:
-    """The answer in tokens: a `speller` that nothing was pushed to is used up for it.
+    """The answer in tokens: a `decoder` that nothing was pushed to is used up for it.
 
     inside_thinking: the prompt had opened a thinking part.
     """
     tokens = tuple(int(token) for token in token_ids)
     for token in tokens:
-        speller.push(token)
-    speller.finish()
-    text = speller.text
+        decoder.push(token)
+    decoder.finish()
+    text = decoder.text
     thinking, (start, end) = split_thinking(text, inside_thinking)
     words = [(start + first, start + last) for first, last in word_spans(text[start:end])]
-    found = pieces(text, words, speller.spans)
+    found = tokens_of_words(text, words, decoder.spans)
     return Reply(text[start:end], thinking, tokens, found, bool(tokens) and tokens[-1] in ends)
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .case import Piece
+from .case import WordTokens
 
 Span = tuple[int, int]
 
@@ -25,7 +25,7 @@ def word_spans(text: str) -> list[Span]:
     return [match.span() for match in _WORD.finditer(text)]
 
 
-class Speller:
+class IncrementalDecoder:
     """Spells tokens out as they come: the text so far, and which characters each token gave.
 
     skip: ids that give no text (special tokens). literal: ids that give this text instead of the tokenizer's. The
@@ -83,16 +83,18 @@ class Speller:
         self._open, self._open_at = [], []
 
 
-def spell(tokenizer: Any, tokens: Sequence[int], skip: frozenset[int]) -> tuple[str, list[Span]]:
+def decode_with_spans(tokenizer: Any, tokens: Sequence[int], skip: frozenset[int]) -> tuple[str, list[Span]]:
     """The text of tokens, and the characters that each of them gave."""
-    speller = Speller(tokenizer, skip)
+    decoder = IncrementalDecoder(tokenizer, skip)
     for token in tokens:
-        speller.push(int(token))
-    speller.finish()
-    return speller.text, speller.spans
+        decoder.push(int(token))
+    decoder.finish()
+    return decoder.text, decoder.spans
 
 
-def pieces(text: str, words: Sequence[Span], tokens: Sequence[Span], offset: int = 0) -> tuple[Piece, ...]:
+def tokens_of_words(
+    text: str, words: Sequence[Span], tokens: Sequence[Span], offset: int = 0
+) -> tuple[WordTokens, ...]:
     """The words of `text` at `words` with the tokens [first, last) that share characters with them.
 
     tokens: the characters of each token. offset: what is added to token numbers. A word that no token
@@ -102,13 +104,13 @@ def pieces(text: str, words: Sequence[Span], tokens: Sequence[Span], offset: int
     for start, end in words:
         touching = [index for index, (first, last) in enumerate(tokens) if first < end and last > start]
         if touching:
-            found.append(Piece(text[start:end], offset + touching[0], offset + touching[-1] + 1))
+            found.append(WordTokens(text[start:end], offset + touching[0], offset + touching[-1] + 1))
     return tuple(found)
 
 
 def locate_words(
     tokenizer: Any, row: Sequence[int], prompt: str, question: Span, skip: frozenset[int]
-) -> tuple[Piece, ...]:
+) -> tuple[WordTokens, ...]:
     """The words of the question in a row of input ids.
 
     prompt: the text of the row before pictures were expanded into tokens; question: its characters in it. Where the
@@ -118,7 +120,7 @@ def locate_words(
         found = _by_offsets(tokenizer, row, prompt, question)
         if found:
             return found
-    text, spans = spell(tokenizer, row, skip)
+    text, spans = decode_with_spans(tokenizer, row, skip)
     wanted = prompt[slice(*question)]
     later = prompt.count(wanted, question[1])  # the same words again, such as in the opening of the answer
     place = len(text)
@@ -127,10 +129,10 @@ def locate_words(
     if place < 0:
         return ()
     words = [(place + first, place + last) for first, last in word_spans(wanted)]
-    return pieces(text, words, spans)
+    return tokens_of_words(text, words, spans)
 
 
-def _by_offsets(tokenizer: Any, row: Sequence[int], prompt: str, question: Span) -> tuple[Piece, ...]:
+def _by_offsets(tokenizer: Any, row: Sequence[int], prompt: str, question: Span) -> tuple[WordTokens, ...]:
     encoded = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
     ids, offsets = list(encoded["input_ids"]), encoded["offset_mapping"]
     touching = [index for index, (first, last) in enumerate(offsets) if first < question[1] and last > question[0]]
@@ -142,7 +144,7 @@ def _by_offsets(tokenizer: Any, row: Sequence[int], prompt: str, question: Span)
         return ()
     begin, end = question
     words = [(begin + low, begin + high) for low, high in word_spans(prompt[begin:end])]
-    return pieces(prompt, words, offsets[first:last], place)
+    return tokens_of_words(prompt, words, offsets[first:last], place)
 
 
 def _last_place(row: list[int], wanted: list[int], likely: int) -> int | None:

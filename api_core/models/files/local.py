@@ -91,3 +91,9 @@ def cache_folder(repo: str) -> Path:
     home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
     cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
     return Path(os.path.expandvars(cache)).expanduser() / ("models--" + repo.replace("/", "--"))
+
+
+def published_names(path: Path) -> tuple[str, ...]:
+    """The names by which a file or a folder can tell whose weights it holds: its own, and the cache's name of it."""
+    cached = [part for part in path.parts if part.startswith("models--")]
+    return (path.name, path.parent.name if path.is_file() else "", *cached)

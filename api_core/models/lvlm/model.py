@@ -12,19 +12,18 @@ from torch import Tensor, nn
 from ...errors import InvalidInput, UnsupportedModel
 from ...progress import Progress, ignore_progress
 from ..catalog import RELATIVE_LAYER, LvlmEntry
-from ..conversation.case import Case, PicturePlaces, Prepared, Reply, Row
-from ..conversation.reply import read_reply, thinking_tokens
-from ..conversation.token_text import Span, Speller, locate_words
+from ..conversation.case import Case, PictureLayout, Prepared, PromptRow, Reply
+from ..conversation.reply import parse_reply, thinking_tokens
+from ..conversation.token_text import IncrementalDecoder, Span, locate_words
 from . import memory_estimate as costs
-from .families.adapter import Family
-from .families.registry import family_of
+from .families import Family, family_of
 from .generate import decoding_loop as generation
-from .generate.answer_tokens import AnswerWriter
+from .generate.answer_tokens import AnswerEncoder
 from .generate.batching import Around, OnToken, generate_replies
 from .generate.sampling import Sampling
 from .inputs.chat_prompt import PromptWriter, require_pictures, special_ids
-from .inputs.left_padding import settle_padding
-from .inputs.pixels import limit_processor, rescale, shrink, to_image
+from .inputs.processor import cap_processor_pixels, downscale_to, left_pad, to_pil_rgb
+from .inputs.token_views import rescale_layout
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +125,10 @@ class LvlmModel:
         nearest = (min(seeing, key=lambda layer: (abs(layer - goal), -layer)) for goal in wanted)
         return tuple(dict.fromkeys(nearest))
 
-    def prepare(self, cases: Sequence[Case], *, with_places: bool = True, thinking: bool = False) -> Prepared:
+    def prepare(self, cases: Sequence[Case], *, with_layouts: bool = True, thinking: bool = False) -> Prepared:
         """Cases as the model reads them: its chat template, its own processor, padded on the left.
 
-        with_places: find where each image token lies in its picture; False spares that for a model that only answers.
+        with_layouts: find where each image token lies in its picture; False spares that for a model that only answers.
         thinking: whether a model that can choose thinks before it answers. Raises UnsupportedModel when places are
         wanted and this model's image tokens have none that can be found.
         """
@@ -140,7 +139,9 @@ class LvlmModel:
         pictures = [[self._limited(picture) for picture in case.pictures] for case in cases]
         inputs = self._process(prompts, pictures)
         rows = tuple(
-            self._row(index, inputs, case, prompt, self.writer.find_question(case, prompt, thinking), seen, with_places)
+            self._row(
+                index, inputs, case, prompt, self.writer.find_question(case, prompt, thinking), seen, with_layouts
+            )
             for index, (case, prompt, seen) in enumerate(zip(clean, prompts, pictures, strict=True))
         )
         return Prepared(inputs, rows, tuple(cases), tuple(prompts), thinking)
@@ -183,13 +184,13 @@ class LvlmModel:
             on_progress=on_progress,
         )
 
-    def speller(self) -> Speller:
+    def incremental_decoder(self) -> IncrementalDecoder:
         """What spells its tokens out as they come; marks of thinking are left in."""
-        return Speller(self.tokenizer, self.special, thinking_tokens(self.tokenizer, self.special))
+        return IncrementalDecoder(self.tokenizer, self.special, thinking_tokens(self.tokenizer, self.special))
 
     def reply_of(self, token_ids: Sequence[int], *, inside_thinking: bool = False) -> Reply:
         """The answer that tokens spell. inside_thinking: the prompt had opened a thinking part."""
-        return read_reply(self.speller(), token_ids, ends=self.ends, inside_thinking=inside_thinking)
+        return parse_reply(self.incremental_decoder(), token_ids, ends=self.ends, inside_thinking=inside_thinking)
 
     def reply_of_text(self, text: str) -> Reply:
         """An answer from anywhere, as if the model had written it."""
@@ -213,19 +214,19 @@ class LvlmModel:
             return prepared
         side = max(1, round(prepared**0.5))
         black = torch.zeros(side, side, 3)
-        return self.prepare([Case((black,), "What is in the picture?")], with_places=False)
+        return self.prepare([Case((black,), "What is in the picture?")], with_layouts=False)
 
     @cached_property
-    def _answers(self) -> AnswerWriter:
+    def _answers(self) -> AnswerEncoder:
         case = Case((torch.zeros(64, 64, 3),), "What is in the picture?")
-        row = self.prepare([case], with_places=False).inputs["input_ids"][0].tolist()
-        return AnswerWriter(self.tokenizer, self.writer, case, row, self.special, self.ends)
+        row = self.prepare([case], with_layouts=False).inputs["input_ids"][0].tolist()
+        return AnswerEncoder(self.tokenizer, self.writer, case, row, self.special, self.ends)
 
     def _limited(self, picture: Tensor) -> Tensor:
-        return shrink(picture, self.max_pixels) if self._shrinks else picture
+        return downscale_to(picture, self.max_pixels) if self._shrinks else picture
 
     def _process(self, prompts: list[str], pictures: list[list[Tensor]]) -> dict[str, Tensor]:
-        images = [[to_image(picture) for picture in row] for row in pictures]
+        images = [[to_pil_rgb(picture) for picture in row] for row in pictures]
         most = max(len(row) for row in images)
         begin = self.tokenizer.bos_token
         # A template that writes the first token itself must not get a second one, as transformers' own path has it.
@@ -238,7 +239,7 @@ class LvlmModel:
             raise require_pictures(self.name, most, error) from error
         # Labels are for training: with them every step would also pay for a loss.
         tensors = {name: value for name, value in made.items() if isinstance(value, Tensor) and name != "labels"}
-        return settle_padding(tensors)
+        return left_pad(tensors)
 
     def _row(
         self,
@@ -248,23 +249,23 @@ class LvlmModel:
         prompt: str,
         question: Span,
         pictures: list[Tensor],
-        with_places: bool,
-    ) -> Row:
+        with_layouts: bool,
+    ) -> PromptRow:
         ids = inputs["input_ids"][index]
         words = locate_words(self.tokenizer, ids.tolist(), prompt, question, self.special)
         padding = int((inputs["attention_mask"][index] == 0).sum())
-        places = self._places(case, pictures, inputs, ids) if with_places else None
-        return Row(len(ids), padding, words, places)
+        places = self._places(case, pictures, inputs, ids) if with_layouts else None
+        return PromptRow(len(ids), padding, words, places)
 
     def _places(
         self, case: Case, pictures: list[Tensor], inputs: dict[str, Tensor], ids: Tensor
-    ) -> tuple[PicturePlaces, ...] | None:
-        if self.family.no_places:
+    ) -> tuple[PictureLayout, ...] | None:
+        if self.family.no_layout:
             return None
         seen = [(picture.shape[0], picture.shape[1]) for picture in pictures]
-        found = self.family.places(self.processor, self.config, seen, inputs, ids)
+        found = self.family.layouts(self.processor, self.config, seen, inputs, ids)
         whole = [(picture.shape[0], picture.shape[1]) for picture in case.pictures]
-        return tuple(rescale(place, size) for place, size in zip(found, whole, strict=True))
+        return tuple(rescale_layout(place, size) for place, size in zip(found, whole, strict=True))
 
 
 def build_lvlm(
@@ -272,7 +273,7 @@ def build_lvlm(
 ) -> LvlmModel:
     """Make an LvlmModel of a loaded transformers model and its processor, which is set to `max_pixels`."""
     module.eval()
-    limited = bool(max_pixels) and limit_processor(processor.image_processor, max_pixels)
+    limited = bool(max_pixels) and cap_processor_pixels(processor.image_processor, max_pixels)
     model = LvlmModel(
         name,
         module,

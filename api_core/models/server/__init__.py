@@ -5,9 +5,8 @@
 """
 
 from ..catalog import PRESETS
-from .library import REQUIREMENT, Limits
 from .model import ServerModel, ServerReply, connect
-from .probe import Probe, probe
+from .openai_client import REQUIREMENT, Limits
 from .profiles import (
     Profile,
     default_folder,
@@ -17,6 +16,7 @@ from .profiles import (
     save_profile,
 )
 from .secret import Secret
+from .vision_check import Probe, probe
 
 __all__ = [
     "PRESETS",

@@ -10,7 +10,7 @@ from ...errors import InvalidInput
 _ENDPOINTS = ("/chat/completions", "/completions", "/models", "/responses")
 
 
-def tidy_address(address: str) -> str:
+def normalise_base_url(address: str) -> str:
     """The base address that requests are made below: `http://127.0.0.1:8000` becomes `http://127.0.0.1:8000/v1`.
 
     An address without a path gets /v1, which every OpenAI-compatible server has; one that was copied with its endpoint

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..conversation.case import Case
-from .failures import Failed, Failure, explain, garbled
-from .library import Limits, open_client
-from .loop import Emit
-from .pictures import data_address
-from .profiles import Profile
-from .secret import Secret
-from .stream import Deadline, StreamedAnswer, stream_answer
+from torch import Tensor
 
+from ...errors import InvalidInput
+from ...pictures import to_pil
+from ..conversation.case import Case
+from .background_loop import Emit
+from .failures import Failure, RequestFailed, explain, garbled
+from .openai_client import Limits, open_client
+from .profiles import Profile
+from .read_stream import Deadline, StreamedAnswer, stream_answer
+from .secret import Secret
+
+PNG_UP_TO = 2 * 1024 * 1024
+"""Pixels. Up to this a picture goes as PNG, exactly as it is; a larger one as JPEG of quality 95 without subsampling,
+which no eye tells apart and which is a fifth of the bytes."""
+
+LARGEST = 20_000_000
+"""Bytes of one picture's data address: what hosted servers take at most."""
 _LISTING = 20.0  # seconds that a list of models may take
 
 
 @dataclass(frozen=True)
-class Spoke:
+class TextEvent:
     """An event: the text of `row` so far, of `pieces` tokens (about)."""
 
     row: int
@@ -31,7 +42,7 @@ class Spoke:
 
 
 @dataclass(frozen=True)
-class Noticed:
+class NoticeEvent:
     """An event: a line that people may want to read, such as a wait before another attempt."""
 
     line: str
@@ -47,7 +58,7 @@ class Server:
 
 
 async def list_models(server: Server, emit: Emit) -> tuple[str, ...]:
-    """The names of the server's models. Raises Failed."""
+    """The names of the server's models. Raises RequestFailed."""
     async with open_client(server.profile, server.secret, server.limits) as client:
         return await _repeat(server, emit, lambda: _models(client, server))
 
@@ -81,7 +92,7 @@ async def _answer(
     notes: list[str] = []
 
     def on_piece(answer: StreamedAnswer) -> None:
-        emit(Spoke(row, answer.so_far, answer.pieces))
+        emit(TextEvent(row, answer.so_far, answer.pieces))
 
     async def attempt() -> StreamedAnswer:
         return await stream_answer(
@@ -96,12 +107,12 @@ async def _answer(
     while True:
         try:
             answer: StreamedAnswer = await _repeat(server, emit, attempt)
-        except Failed as failed:
+        except RequestFailed as failed:
             note = _without(request, failed.failure.parameter)
             if note is None:
-                raise Failed(await _with_names(client, server, failed.failure)) from None
+                raise RequestFailed(await _with_names(client, server, failed.failure)) from None
             notes.append(note)
-            emit(Noticed(f"{server.profile.name}: {note}"))
+            emit(NoticeEvent(f"{server.profile.name}: {note}"))
             continue
         answer.notes += notes
         return answer
@@ -113,26 +124,41 @@ async def _repeat(server: Server, emit: Emit, attempt: Any) -> Any:
     for number in range(limits.retries + 1):
         try:
             return await attempt()
-        except Failed as failed:
+        except RequestFailed as failed:
             failure = failed.failure
         if not failure.transient or number == limits.retries:
             tries = f" That was attempt {number + 1}." if number and failure.transient else ""
-            raise Failed(replace(failure, message=failure.message + tries))
+            raise RequestFailed(replace(failure, message=failure.message + tries))
         wait = limits.first_wait * 2**number * random.uniform(0.8, 1.2)
         if failure.wait is not None:
             wait = failure.wait
         if wait > limits.longest_wait:
-            raise Failed(Failure(f"{failure.message} It asks to be left alone for {wait:.0f} s.", failure.kind))
-        emit(Noticed(f"{failure.message} Trying again in {wait:.1f} s ({number + 2} of {limits.retries + 1})."))
+            raise RequestFailed(Failure(f"{failure.message} It asks to be left alone for {wait:.0f} s.", failure.kind))
+        emit(NoticeEvent(f"{failure.message} Trying again in {wait:.1f} s ({number + 2} of {limits.retries + 1})."))
         await asyncio.sleep(wait)
     raise AssertionError("unreachable")
 
 
 def chat_messages(case: Case) -> list[dict[str, Any]]:
     """A case as the chat endpoint takes it: the system prompt, then the pictures in order and the question."""
-    pictures = [{"type": "image_url", "image_url": {"url": data_address(picture)}} for picture in case.pictures]
+    pictures = [{"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in case.pictures]
     system = [{"role": "system", "content": case.system_prompt}] if case.system_prompt.strip() else []
     return [*system, {"role": "user", "content": [*pictures, {"type": "text", "text": case.question}]}]
+
+
+def data_url(picture: Tensor) -> str:
+    """A picture, float32 [H, W, 3] in 0..1, as `data:image/png;base64,…` or `data:image/jpeg;base64,…`."""
+    height, width = picture.shape[:2]
+    kind, settings = ("png", {}) if height * width <= PNG_UP_TO else ("jpeg", {"quality": 95, "subsampling": 0})
+    stream = io.BytesIO()
+    to_pil(picture).save(stream, format=kind, **settings)
+    address = f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+    if len(address) > LARGEST:
+        raise InvalidInput(
+            f"A picture of {width} x {height} pixels is {len(address) / 1e6:.0f} MB to send; servers take at most "
+            f"{LARGEST / 1e6:.0f} MB. Make it smaller first: models see few of so many pixels."
+        )
+    return address
 
 
 def _without(request: dict[str, Any], parameter: str) -> str | None:
@@ -154,22 +180,22 @@ async def _models(client: Any, server: Server) -> tuple[str, ...]:
     try:
         reply = await Deadline(limits.connect + _LISTING, message).keep(client.models.with_raw_response.list())
         text = str(reply.http_response.text)
-    except (Failed, asyncio.CancelledError):
+    except (RequestFailed, asyncio.CancelledError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever the library raises is explained, never passed on
-        raise Failed(explain(error, profile, "", server.secret, limits.connect)) from None
+        raise RequestFailed(explain(error, profile, "", server.secret, limits.connect)) from None
     try:
         entries = json.loads(text)["data"] or ()  # Ollama without a model lists null
         return tuple(str(entry["id"]) for entry in entries)
     except (ValueError, KeyError, TypeError):
-        raise Failed(garbled(text, profile, server.secret)) from None
+        raise RequestFailed(garbled(text, profile, server.secret)) from None
 
 
 async def _only_model(client: Any, server: Server, emit: Emit) -> str:
     names: tuple[str, ...] = await _repeat(server, emit, lambda: _models(client, server))
     if len(names) == 1:
         return names[0]
-    raise Failed(Failure(f"Which model of {server.profile.name}? {_listed(names)}", "model"))
+    raise RequestFailed(Failure(f"Which model of {server.profile.name}? {_listed(names)}", "model"))
 
 
 async def _with_names(client: Any, server: Server, failure: Failure) -> Failure:
@@ -178,7 +204,7 @@ async def _with_names(client: Any, server: Server, failure: Failure) -> Failure:
         return failure
     try:
         names = await _models(client, server)
-    except Failed:
+    except RequestFailed:
         return failure
     return Failure(f"{failure.message} {_listed(names)}", failure.kind)
 

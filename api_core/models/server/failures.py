@@ -13,7 +13,7 @@ from time import time
 from typing import Any
 
 from .profiles import Profile
-from .secret import Secret, hide
+from .secret import Secret, redact
 
 _QUOTED = 240  # letters of a server's own words in a message
 _NOT_TAKEN = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
@@ -41,7 +41,7 @@ class Failure:
     parameter: str = ""
 
 
-class Failed(Exception):
+class RequestFailed(Exception):
     """Carries a Failure through the client's loop; it never leaves this package."""
 
     def __init__(self, failure: Failure) -> None:
@@ -229,5 +229,5 @@ def _text_of(response: Any) -> str:
 
 
 def _excerpt(text: str, secret: Secret | None) -> str:
-    words = " ".join(hide(text, secret).split())
+    words = " ".join(redact(text, secret).split())
     return words if len(words) <= _QUOTED else words[: _QUOTED - 1] + "…"

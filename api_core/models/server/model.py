@@ -12,9 +12,9 @@ from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
 from ..conversation.case import Case, Reply
 from . import client
-from .client import Noticed, Server, Spoke
-from .library import Limits, limits_of, require_library
-from .loop import Emit, run
+from .background_loop import Emit, run
+from .client import NoticeEvent, Server, TextEvent
+from .openai_client import Limits, limits_of, require_library
 from .profiles import Profile, find_profile
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class ServerModel:
         total = len(cases) * max_new_tokens
 
         def on_event(event: Any) -> None:
-            if isinstance(event, Spoke):
+            if isinstance(event, TextEvent):
                 done[event.row] = min(max(done[event.row], event.pieces), max_new_tokens)
                 if on_token:
                     on_token(event.row, event.text)
@@ -138,5 +138,5 @@ def connect(
 
 
 def _notice(event: Any, on_notice: Callable[[str], None] | None) -> None:
-    if isinstance(event, Noticed):
+    if isinstance(event, NoticeEvent):
         (on_notice or logger.warning)(event.line)

@@ -21,7 +21,7 @@ from typing import Any
 
 from ...errors import InvalidInput, ModelNotFound, ServerFailed
 from ..catalog import PRESETS
-from .address import is_this_machine, tidy_address
+from .address import is_this_machine, normalise_base_url
 from .secret import Secret
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Profile:
 
     def __post_init__(self) -> None:
         require_name(self.name)
-        object.__setattr__(self, "address", tidy_address(self.address))
+        object.__setattr__(self, "address", normalise_base_url(self.address))
         if self.key_variable and not _VARIABLE.fullmatch(self.key_variable):
             raise InvalidInput(
                 "What was given as the key's environment variable is not the name of one (letters, digits and _, no "

@@ -54,6 +54,6 @@ class Secret:
         raise TypeError("A key cannot be pickled. Connect to the server again where it is needed.")
 
 
-def hide(text: str, secret: Secret | None) -> str:
+def redact(text: str, secret: Secret | None) -> str:
     """`text` without the key, whether there is one or not."""
     return secret.hide_in(text) if secret else text

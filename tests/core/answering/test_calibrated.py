@@ -178,7 +178,7 @@ def test_where_no_place_can_be_found_it_still_answers(model: LvlmModel, monkeypa
     def lost(*args: Any, **options: Any) -> Any:
         raise UnsupportedModel("64 patches make 9 image tokens.")
 
-    monkeypatch.setattr(type(model.family), "places", lost)
+    monkeypatch.setattr(type(model.family), "layouts", lost)
     found = answers(model, AvisC())
     assert ids(found) == ids(expected)
     assert all(answer.blind_tokens is None and answer.blind is not None for answer in found)
@@ -226,7 +226,7 @@ def test_defaults_are_the_papers() -> None:
 def test_alpha_is_the_catalogs_unless_it_is_given(model: LvlmModel) -> None:
     plain, poorer = torch.tensor([[1.0, 0.9]]), torch.tensor([[1.0, 0.0]])
     for decoding, gap in ((AvisC(), 0.1 - 2.5 * 0.9), (AvisC(alpha=1.0), 0.1 - 0.9)):
-        second = decoding.against(model)
+        second = decoding.second_pass(model)
         assert isinstance(second, BlindTokensOnly)
         joined = second.combine_logits(plain, poorer, 0)[0]
         assert float(joined[0] - joined[1]) == pytest.approx(gap, abs=1e-5)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.attribution import LVLM_METHODS, list_lvlm_methods, lvlm_heatmap
-from pack.api_core.attribution.lvlm import methods
-from pack.api_core.attribution.lvlm.words import find_words, whole_rows
+from pack.api_core.attribution.lvlm import heatmap
+from pack.api_core.attribution.lvlm.word_labels import find_words, whole_rows
 from pack.api_core.errors import Cancelled, InvalidInput, UnsupportedModel
 from pack.api_core.masks import tune
-from pack.api_core.models.conversation.case import Piece, Reply
+from pack.api_core.models.conversation.case import Reply, WordTokens
 from torch import Tensor
 
 Models = Callable[[str], Any]
@@ -67,7 +67,7 @@ def test_hint_words_choose_the_whole_whatever_their_case(lvlm: Models) -> None:
 
 def test_a_hint_finds_whole_words_each_time_and_phrases_in_order() -> None:
     texts = ["The", "red", "star", "and", "a", "RED", "Starfish"]
-    words = tuple(Piece(text, 2 * i, 2 * i + 2) for i, text in enumerate(texts))
+    words = tuple(WordTokens(text, 2 * i, 2 * i + 2) for i, text in enumerate(texts))
     assert [word.first for word in find_words(words, "red")] == [2, 10]
     assert [word.first for word in find_words(words, "Red, star")] == [2, 4]
     for absent in ("star red", "fish", "?!", "star and the"):
@@ -130,7 +130,7 @@ def test_a_reply_is_read_token_for_token(lvlm: Models) -> None:
 
 
 def test_every_method_is_a_file_and_a_line() -> None:
-    folder = Path(methods.__file__).parent
+    folder = Path(heatmap.__file__).parent
     files = {path.stem for path in folder.glob("*.py") if re.search(r"^def compute\(", path.read_text(), re.MULTILINE)}
     assert files == {name.replace(" ", "_") for name in list_lvlm_methods()}
     assert all(callable(method.compute) and method.describes.endswith(".") for method in LVLM_METHODS.values())

@@ -10,7 +10,7 @@ from pack.api_core.explanation.explain_one import PART
 from pack.api_core.explanation.methods import attention
 from pack.api_core.explanation.methods.token_maps import map_of_tokens, token_row
 from pack.api_core.models.conversation.case import Case
-from pack.api_core.models.lvlm.attention.recorder import image_columns
+from pack.api_core.models.lvlm.attention.recorder import placed_image_positions
 from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.models.lvlm.load import load_lvlm
 from pack.api_core.results import Label
@@ -47,7 +47,7 @@ def log_likelihood(logits, objective, row):
 def test_grad_cam_is_activation_times_mean_gradient(model, picture):
     objective, _, row, inputs = asked(model, picture)
     module = model.module
-    columns = image_columns(model, row)
+    columns = placed_image_positions(model, row)
     embedded = module.get_input_embeddings()(inputs["input_ids"]).detach()
     seen = module.get_image_features(pixel_values=inputs["pixel_values"], return_dict=True).pooler_output[0]
     embedded[0, columns] = seen.detach()
@@ -75,7 +75,7 @@ def test_t_mm_is_the_product_of_all_layers(model, picture):
     for weights, slope in zip(made.attentions, slopes, strict=True):
         relevance = relevance + torch.relu(weights[0] * slope[0]).mean(0).detach() @ relevance
     rows = [row.length - 1 + token for token in objective.tokens]
-    wanted = map_of_tokens(objective, row, relevance[rows].sum(0)[image_columns(model, row)])
+    wanted = map_of_tokens(objective, row, relevance[rows].sum(0)[placed_image_positions(model, row)])
     found = found_by(model, picture, "attention x gradient")
     assert wanted.max() > 0
     assert torch.allclose(found, wanted, atol=1e-3 * float(wanted.max()))

@@ -39,17 +39,17 @@ def test_gradients_reach_every_tile_and_a_batch_is_a_loop(name: str, lvlm: Model
         whole = objective.log_likelihoods(objective.pixel_weights(torch.ones(1, 2, 2)), "picture")[0]
         reply = model.reply_of(objective.token_ids)
         logits = model.module(
-            **answered_inputs(model, model.prepare([objective.case], with_places=False), [reply])
+            **answered_inputs(model, model.prepare([objective.case], with_layouts=False), [reply])
         ).logits
     ids = torch.tensor(objective.token_ids)
     own = logits[0, -len(ids) :].log_softmax(-1).gather(1, ids[:, None])[list(objective.tokens), 0]
     assert torch.allclose(whole, own, atol=1e-4), "the whole picture is the picture"
     assert torch.allclose(together.detach(), alone, atol=2e-4)
-    if all(bool(places.known.all()) for places in objective.blends.places.values()):
+    if all(bool(places.known.all()) for places in objective.blends.maps.values()):
         assert torch.allclose(swapped, alone, atol=2e-4), "w of the picture is 1 - w of the baseline"
     first = 0
     for name, pixels in objective.blends.picture.items():
-        known = objective.blends.places[name].known
+        known = objective.blends.maps[name].known
         part = slope[:, first : first + pixels.numel()].abs() * known
         first += pixels.numel()
         views = len(pixels.reshape(-1, *pixels.shape[-3:])) if pixels.ndim >= 4 else 1

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_names_and_aliases_are_unambiguous() -> None:
-    names = [name.casefold() for entry in (*CLIP_MODELS, *LVLM_MODELS) for name in (entry.name, *entry.aliases)]
+    names = [name.casefold() for entry in CLIP_MODELS for name in (entry.name, *entry.aliases)]
+    names += [name.casefold() for entry in LVLM_MODELS for name in {name.casefold() for name in entry.names}]
     assert len(names) == len(set(names))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory
-from pack.api_core.models.clip import ClipModel, Encoding, PictureSpec, build_clip, engine
+from pack.api_core.models.clip import ClipModel, Encoding, PictureSpec, build_clip, run_tower
 from pack.tests.tiny import tiny_clip_module, tiny_tokenizer
 from torch import nn
 
@@ -174,14 +174,14 @@ def test_autocast_of_a_host_does_not_reach_the_maps(model: ClipModel) -> None:
 
 
 def test_mini_batches_follow_the_memory(model: ClipModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    need = engine.picture_bytes(model.tower, 48, 48, torch.float32)
+    need = run_tower.picture_bytes(model.tower, 48, 48, torch.float32)
     sizes = []
     for free in (0, 8 * need, 12 * need, 10**12):
-        monkeypatch.setattr(engine, "free_memory", lambda device, free=free: free)
-        sizes.append(engine.batch_size(model.tower, 48, 48, torch.float32, torch.device("cpu")))
-    assert sizes == [1, 2, 3, engine.CPU_BATCH]
+        monkeypatch.setattr(run_tower, "free_memory", lambda device, free=free: free)
+        sizes.append(run_tower.batch_size(model.tower, 48, 48, torch.float32, torch.device("cpu")))
+    assert sizes == [1, 2, 3, run_tower.CPU_BATCH]
     monkeypatch.undo()
-    assert engine.free_memory(torch.device("cpu")) > 0
+    assert run_tower.free_memory(torch.device("cpu")) > 0
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_when_memory_runs_out_fewer_pictures_go_through_at_once(
 ) -> None:
     wanted = model.encode_pictures(pixels(7), batch_size=1)
     most, tried = 2, []
-    original = engine.encode
+    original = run_tower.encode
 
     def encode(tower: object, part: torch.Tensor, *rest: object, **more: object) -> list[Encoding]:
         tried.append(len(part))
@@ -200,7 +200,7 @@ def test_when_memory_runs_out_fewer_pictures_go_through_at_once(
             raise error
         return original(tower, part, *rest, **more)
 
-    monkeypatch.setattr(engine, "encode", encode)
+    monkeypatch.setattr(run_tower, "encode", encode)
     found = model.encode_pictures(pixels(7), batch_size=8)
     assert tried == [7, 3, 1, 1, 1, 1, 1, 1, 1]
     for one, other in zip(found, wanted, strict=True):
@@ -217,7 +217,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(model: ClipModel, monke
         tried.append(len(part))
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(engine, "encode", encode)
+    monkeypatch.setattr(run_tower, "encode", encode)
     with pytest.raises(RuntimeError, match="mat1"):
         model.encode_pictures(pixels(3), batch_size=3)
     assert tried == [3]

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from pack.api_core.choices import SCHEMES, Scheme
 from pack.api_core.errors import Cancelled, UnsupportedModel
 from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm.contrastive import decoder_call, second_pass
+from pack.api_core.models.lvlm.contrastive.decoder_call import concat_masks, duplicate_rows, mask_out
 from pack.api_core.models.lvlm.contrastive.second_pass import (
     PromptState,
     WeakenedPrompt,
@@ -17,14 +20,10 @@ from pack.api_core.models.lvlm.contrastive.second_pass import (
     contrastive_decoding,
 )
 from pack.api_core.models.lvlm.contrastive.weakened_prompts import (
-    SCHEMES,
-    Scheme,
     left_out,
     noised_pictures,
     with_other_pictures,
 )
-from pack.api_core.models.lvlm.generate import caches
-from pack.api_core.models.lvlm.generate.decoder_arguments import concat_masks, duplicate_rows, mask_out
 from pack.api_core.models.lvlm.generate.sampling import Sampling
 from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.tests import zoo
@@ -102,7 +101,7 @@ class Noised(Without):
 
 
 def tokens(model: Any, cases: Sequence[Case], contrast: Any = None, **more: Any) -> list[tuple[int, ...]]:
-    prepared = model.prepare(cases, with_places=False)
+    prepared = model.prepare(cases, with_layouts=False)
     return [reply.token_ids for reply in generated(model, prepared, contrast, **more)]
 
 
@@ -123,7 +122,7 @@ def test_with_nothing_left_out_it_is_plain_greedy_token_for_token(name: str, lvl
 @pytest.mark.parametrize("name", ALL)
 def test_a_batch_with_padding_answers_as_each_alone_does(name: str, lvlm: Models) -> None:
     model = lvlm(name)
-    prepared = model.prepare(CASES, with_places=False)
+    prepared = model.prepare(CASES, with_layouts=False)
     assert any(row.padding for row in prepared.rows)
     for contrast in (lambda: Without(every_other), lambda: Without(every, "attention mask"), lambda: Noised(0.5)):
         together = tokens(model, CASES, contrast())
@@ -137,17 +136,17 @@ def test_one_cache_for_both_readings_gives_what_two_caches_give(
 ) -> None:
     model = lvlm(name)
     joined: list[bool] = []
-    append = caches.append_rows
+    append = decoder_call.append_rows
 
     def watched(*args: Any) -> bool:
         joined.append(append(*args))
         return joined[-1]
 
     one, two = Without(every_other, scheme), Without(every_other, scheme)
-    monkeypatch.setattr(caches, "append_rows", watched)
+    monkeypatch.setattr(second_pass, "append_rows", watched)
     together = tokens(model, CASES, one)
     assert joined == [True]
-    monkeypatch.setattr(caches, "append_rows", lambda *args: False)
+    monkeypatch.setattr(second_pass, "append_rows", lambda *args: False)
     assert tokens(model, CASES, two) == together
     for own, other in zip(one.weakened, two.weakened, strict=True):
         torch.testing.assert_close(own, other, atol=1e-3, rtol=1e-4)
@@ -180,7 +179,7 @@ def test_the_second_reading_is_a_full_pass_without_those_tokens_at_every_step(na
     """No cache there, so a second pass that lost its own, or took the first one's, would show from step 2 on."""
     model = lvlm(name)
     (one,) = CASES[:1]
-    prepared = model.prepare([one], with_places=False)
+    prepared = model.prepare([one], with_layouts=False)
     contrast = Without(every_other)
     with calmer(model, model.module):
         replies = generated(model, prepared, contrast)
@@ -212,7 +211,7 @@ def test_nothing_of_what_is_left_out_gets_through(name: str, scheme: Scheme, lvl
 def test_hidden_tokens_are_those_of_an_attention_mask(lvlm: Models) -> None:
     """Against the model's own mask, with the positions that the prompt has without it."""
     model = lvlm("llava-1.5")
-    prepared = model.prepare(CASES[:1], with_places=False)
+    prepared = model.prepare(CASES[:1], with_layouts=False)
     contrast = Without(every_other, "attention mask")
     replies = generated(model, prepared, contrast)
     inputs = answered_inputs(model, prepared, replies)
@@ -240,7 +239,7 @@ def test_schemes_and_seeds_differ(lvlm: Models) -> None:
 @pytest.mark.parametrize("name", FEW)
 def test_where_the_prompt_looks_is_what_eager_attention_says(name: str, lvlm: Models, zoo_folder: Models) -> None:
     model = lvlm(name)
-    prepared = model.prepare(CASES, with_places=False)
+    prepared = model.prepare(CASES, with_layouts=False)
     reference = eager(zoo_folder(name))
     contrast = Without(none, needs_attention=True)
     with calmer(model, reference, model.module):
@@ -331,7 +330,7 @@ def test_a_model_whose_scores_cannot_be_followed_is_refused(lvlm: Models, monkey
         tokens(model, CASES, Without(none))
     monkeypatch.undo()
     decoder = model.family.decoder(model.module)
-    prepared = model.prepare(CASES[:1], with_places=False)
+    prepared = model.prepare(CASES[:1], with_layouts=False)
     embeddings = model.module.get_input_embeddings()(prepared.inputs["input_ids"])
 
     def never_scored() -> None:
@@ -351,18 +350,18 @@ def test_caches_that_are_not_known_are_left_apart() -> None:
         return cache
 
     own, other = filled(2, 1.0), filled(2, 5.0)
-    assert caches.append_rows(own, other, 2)
+    assert decoder_call.append_rows(own, other, 2)
     assert own.layers[0].keys[:, 0, 0, 0].tolist() == [1, 1, 5, 5]
     assert own.get_seq_length() == 3
 
     class Unknown(DynamicCache):
         pass
 
-    assert not caches.append_rows(Unknown(), DynamicCache(), 2)
+    assert not decoder_call.append_rows(Unknown(), DynamicCache(), 2)
     odd, even = filled(2, 1.0), filled(2, 1.0)
     odd.layers[0].extra = torch.zeros(7, 3)  # type: ignore[attr-defined]
     even.layers[0].extra = torch.zeros(7, 3)  # type: ignore[attr-defined]
-    assert not caches.append_rows(odd, even, 2)
+    assert not decoder_call.append_rows(odd, even, 2)
     assert odd.layers[0].keys.shape[0] == 2
 
 

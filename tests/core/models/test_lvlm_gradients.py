@@ -8,7 +8,7 @@ import torch
 from pack.api_core.errors import AttentionPromptingError
 from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.lvlm.attention.gradients import attention_gradients
-from pack.api_core.models.lvlm.attention.recorder import image_columns
+from pack.api_core.models.lvlm.attention.recorder import placed_image_positions
 from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.models.lvlm.load import load_lvlm
 
@@ -37,7 +37,7 @@ def test_weights_and_gradients_are_those_of_eager_attention(name: str, lvlm: Mod
     total = sum(scores[i, reply.token_ids[i]] for i in tokens)
     attentions = [made.attentions[layer] for layer in layers]
     wanted = torch.autograd.grad(total, attentions)
-    columns = image_columns(model, row)
+    columns = placed_image_positions(model, row)
     found = attention_gradients(model, prepared, reply, layers=layers, positions=positions, tokens=list(tokens))
     for layer, weights, gradient in zip(found, attentions, wanted, strict=True):
         eagerly = weights[0, :, positions][..., columns].detach()

@@ -7,9 +7,8 @@ import pytest
 import torch
 from pack.api_core.errors import InvalidInput, UnsupportedModel
 from pack.api_core.models.conversation.case import Case
-from pack.api_core.models.lvlm.inputs.chat_prompt import PromptWriter, neutralise, special_strings
-from pack.api_core.models.lvlm.inputs.left_padding import settle_padding
-from pack.api_core.models.lvlm.inputs.pixels import shrink, to_image
+from pack.api_core.models.lvlm.inputs.chat_prompt import PromptWriter, escape_special_tokens, special_strings
+from pack.api_core.models.lvlm.inputs.processor import downscale_to, left_pad, to_pil_rgb
 from pack.api_core.models.lvlm.load import load_lvlm
 from pack.tests import zoo
 from PIL import Image
@@ -17,7 +16,7 @@ from PIL import Image
 QUESTION = "Where is the blue Zebra on the left?"
 Models = Callable[[str], Any]
 
-with_places = [name for name in zoo.FAMILIES if name not in zoo.WITHOUT_PLACES]
+with_layouts = [name for name in zoo.FAMILIES if name not in zoo.WITHOUT_PLACES]
 with_chat = [name for name in zoo.FAMILIES if name not in zoo.WITHOUT_CHAT]
 
 
@@ -33,7 +32,7 @@ def case(height: int = 60, width: int = 80, question: str = QUESTION, **more: An
 @pytest.mark.parametrize("name", with_chat)
 def test_the_prompt_is_what_transformers_own_path_makes(name: str, lvlm: Models) -> None:
     model = lvlm(name)
-    ours = model.prepare([case()], with_places=False)
+    ours = model.prepare([case()], with_layouts=False)
     image = Image.fromarray((picture(60, 80).numpy() * 255).round().astype(np.uint8))
     content = [{"type": "image", "image": image}, {"type": "text", "text": QUESTION}]
     options = {"enable_thinking": False} if "enable_thinking" in model.writer.template else {}
@@ -55,7 +54,7 @@ def test_the_prompt_is_what_transformers_own_path_makes(name: str, lvlm: Models)
 @pytest.mark.parametrize("name", zoo.FAMILIES)
 def test_words_of_the_question_lie_on_their_own_tokens(name: str, lvlm: Models) -> None:
     model = lvlm(name)
-    prepared = model.prepare([case(), case(90, 50, "Is the small ring red?")], with_places=False)
+    prepared = model.prepare([case(), case(90, 50, "Is the small ring red?")], with_layouts=False)
     for row, ids, question in zip(
         prepared.rows, prepared.inputs["input_ids"], (QUESTION, "Is the small ring red?"), strict=True
     ):
@@ -73,8 +72,8 @@ def test_words_of_the_question_lie_on_their_own_tokens(name: str, lvlm: Models) 
 def test_a_batch_is_padded_on_the_left_and_says_how_far(name: str, lvlm: Models) -> None:
     model = lvlm(name)
     short, long = case(question="Red?"), case(90, 50, f"{QUESTION} {QUESTION}")
-    prepared = model.prepare([short, long], with_places=False)
-    alone = [model.prepare([one], with_places=False).inputs["input_ids"][0] for one in (short, long)]
+    prepared = model.prepare([short, long], with_layouts=False)
+    alone = [model.prepare([one], with_layouts=False).inputs["input_ids"][0] for one in (short, long)]
     for row, ids, mask, own in zip(
         prepared.rows, prepared.inputs["input_ids"], prepared.inputs["attention_mask"], alone, strict=True
     ):
@@ -84,20 +83,20 @@ def test_a_batch_is_padded_on_the_left_and_says_how_far(name: str, lvlm: Models)
     assert {row.padding > 0 for row in prepared.rows} == {True, False}
 
 
-@pytest.mark.parametrize("name", with_places)
+@pytest.mark.parametrize("name", with_layouts)
 def test_places_are_of_the_picture_as_it_came_and_on_image_tokens(name: str, lvlm: Models) -> None:
     model = lvlm(name)
     prepared = model.prepare([case(), case(90, 50, "Red?")])
     token = model.family.image_token(model.config)
     for row, ids, size in zip(prepared.rows, prepared.inputs["input_ids"], [(60, 80), (90, 50)], strict=True):
-        (place,) = row.places
+        (place,) = row.layouts
         assert place.size == size
         assert (ids == token).nonzero().flatten().tolist() == place.positions.tolist()
 
 
 @pytest.mark.parametrize("name", zoo.WITHOUT_PLACES)
 def test_a_model_without_places_still_prepares(name: str, lvlm: Models) -> None:
-    assert lvlm(name).prepare([case()]).rows[0].places is None
+    assert lvlm(name).prepare([case()]).rows[0].layouts is None
 
 
 @pytest.mark.parametrize("name", ["llava-1.5", "qwen2.5-vl", "gemma3", "smolvlm2", "internvl", "mistral3"])
@@ -106,7 +105,7 @@ def test_special_words_in_a_question_stay_words(name: str, lvlm: Models) -> None
     specials = special_strings(model.processor)
     assert specials
     nasty = "What does " + " ".join(specials) + " mean?"
-    plain = model.prepare([case(system_prompt="Be kind.", opening="It")], with_places=False)
+    plain = model.prepare([case(system_prompt="Be kind.", opening="It")], with_layouts=False)
     attacked = model.prepare([case(question=nasty, system_prompt=nasty, opening=nasty)])
     clean = plain.inputs["input_ids"][0].tolist()
     seen = attacked.inputs["input_ids"][0].tolist()
@@ -121,21 +120,21 @@ def test_padding_goes_where_a_model_can_bear_it() -> None:
     mask = torch.tensor([[1, 1, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]])
     other, other_mask = torch.tensor([[0, 5, 6], [4, 5, 6]]), torch.tensor([[0, 1, 1], [1, 1, 1]])
     given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": ids * 10}
-    settled = settle_padding({**given, "reader_input_ids": other, "reader_attention_mask": other_mask})
+    settled = left_pad({**given, "reader_input_ids": other, "reader_attention_mask": other_mask})
     assert settled["input_ids"].tolist() == [[0, 0, 7, 7, 1, 2], [7, 7, 1, 2, 3, 4]]
     assert settled["attention_mask"].tolist() == [[0, 0, 1, 1, 1, 1], [1] * 6]
     assert torch.equal(settled["token_type_ids"], settled["input_ids"] * 10)
     assert settled["reader_input_ids"].tolist() == [[5, 6, 0], [4, 5, 6]]
     assert settled["reader_attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
-    assert settle_padding({"input_ids": ids})["attention_mask"].tolist() == [[1] * 6] * 2
+    assert left_pad({"input_ids": ids})["attention_mask"].tolist() == [[1] * 6] * 2
 
 
 def test_neutralising_leaves_nothing_that_is_special() -> None:
     specials = ("<image>", "</s>", "<|im_end|>", "[IMG]")
-    text = neutralise("a <im<image>age> <|im_end|> [IMG]</s>", specials)
+    text = escape_special_tokens("a <im<image>age> <|im_end|> [IMG]</s>", specials)
     assert not [mark for mark in specials if mark in text]
     assert text.replace(" ", "") == "a<im<image>age><|im_end|>[IMG]</s>"
-    assert neutralise("nothing < here >", specials) == "nothing < here >"
+    assert escape_special_tokens("nothing < here >", specials) == "nothing < here >"
 
 
 def test_a_short_question_is_not_sought_in_the_templates_words(lvlm: Models) -> None:
@@ -150,7 +149,7 @@ def test_a_short_question_is_not_sought_in_the_templates_words(lvlm: Models) -> 
 
 @pytest.mark.parametrize("name", with_chat)
 def test_a_system_prompt_is_read_before_the_question(name: str, lvlm: Models) -> None:
-    prompt = lvlm(name).prepare([case(system_prompt="Be brief now.")], with_places=False).prompts[0]
+    prompt = lvlm(name).prepare([case(system_prompt="Be brief now.")], with_layouts=False).prompts[0]
     assert 0 <= prompt.index("Be brief now.") < prompt.index(QUESTION)
 
 
@@ -188,8 +187,8 @@ def test_several_pictures_of_a_prompt_are_placed_apart(name: str, lvlm: Models) 
     model = lvlm(name)
     both = Case((picture(60, 80), picture(90, 50, 1)), QUESTION)
     (row,) = model.prepare([both]).rows
-    assert [place.size for place in row.places] == [(60, 80), (90, 50)]
-    first, second = (set(place.positions.tolist()) for place in row.places)
+    assert [place.size for place in row.layouts] == [(60, 80), (90, 50)]
+    first, second = (set(place.positions.tolist()) for place in row.layouts)
     assert max(first) < min(second)
 
 
@@ -197,8 +196,8 @@ def test_large_pictures_are_shrunk_the_models_own_way(zoo_folder: Models) -> Non
     limited = load_lvlm(zoo_folder("qwen2.5-vl"), device="cpu", max_pixels=80 * 80)
     free = load_lvlm(zoo_folder("qwen2.5-vl"), device="cpu")
     large = case(200, 400)
-    (place,) = limited.prepare([large]).rows[0].places
-    (more,) = free.prepare([large]).rows[0].places
+    (place,) = limited.prepare([large]).rows[0].layouts
+    (more,) = free.prepare([large]).rows[0].layouts
     assert place.size == more.size == (200, 400)
     assert len(place.positions) * 16 * 16 <= 80 * 80 < len(more.positions) * 16 * 16
     box = place.grids[0].box
@@ -209,7 +208,7 @@ def test_other_models_get_pictures_shrunk_before_and_places_in_full_size(zoo_fol
     limited = load_lvlm(zoo_folder("llava-next"), device="cpu", max_pixels=100 * 100)
     free = load_lvlm(zoo_folder("llava-next"), device="cpu")
     large = case(200, 400)
-    seen, whole = limited.prepare([large]).rows[0].places[0], free.prepare([large]).rows[0].places[0]
+    seen, whole = limited.prepare([large]).rows[0].layouts[0], free.prepare([large]).rows[0].layouts[0]
     assert seen.size == whole.size == (200, 400)
     ours, theirs = seen.grids[0].box, whole.grids[0].box
     assert ours.right == pytest.approx(theirs.right, rel=0.02)
@@ -218,18 +217,18 @@ def test_other_models_get_pictures_shrunk_before_and_places_in_full_size(zoo_fol
 
 def test_shrinking_keeps_the_mean_and_the_aspect() -> None:
     large = picture(120, 360)
-    small = shrink(large, 40 * 120)
+    small = downscale_to(large, 40 * 120)
     assert small.shape == (40, 120, 3)
     assert torch.allclose(small.mean(), large.mean(), atol=1e-6)
-    assert shrink(large, 0) is large
-    assert shrink(large, 120 * 360) is large
+    assert downscale_to(large, 0) is large
+    assert downscale_to(large, 120 * 360) is large
 
 
 def test_pictures_reach_the_processor_as_they_were_in_their_file() -> None:
     values = torch.arange(256).reshape(16, 16, 1).expand(16, 16, 3).float() / 255
-    assert (np.asarray(to_image(values)) == np.arange(256).reshape(16, 16, 1)).all()
+    assert (np.asarray(to_pil_rgb(values)) == np.arange(256).reshape(16, 16, 1)).all()
     with pytest.raises(InvalidInput, match="NaN"):
-        to_image(values / 0 * 0)
+        to_pil_rgb(values / 0 * 0)
 
 
 def test_what_a_processor_refuses_is_said_with_the_count(lvlm: Models) -> None:
@@ -252,7 +251,7 @@ def test_nothing_to_ask_about_is_said(lvlm: Models) -> None:
 
 def test_a_thinking_switch_of_the_template_is_used(lvlm: Models) -> None:
     model = lvlm("qwen3.5")
-    quiet, loud = (model.prepare([case()], with_places=False, thinking=on) for on in (False, True))
+    quiet, loud = (model.prepare([case()], with_layouts=False, thinking=on) for on in (False, True))
     assert "</think>" in quiet.prompts[0]
     assert quiet.prompts != loud.prompts
     assert loud.thinking
@@ -272,8 +271,8 @@ def test_layers(name: str, lvlm: Models) -> None:
 @pytest.mark.parametrize("name", zoo.FAMILIES)
 def test_memory_grows_with_tokens_rows_and_pixels(name: str, lvlm: Models) -> None:
     model = lvlm(name)
-    one = model.prepare([case()], with_places=False)
-    two = model.prepare([case(), case()], with_places=False)
+    one = model.prepare([case()], with_layouts=False)
+    two = model.prepare([case(), case()], with_layouts=False)
     few, many = model.estimate_memory(one, 10), model.estimate_memory(one, 1000)
     assert 0 < few < many
     assert model.estimate_memory(two, 10) > few

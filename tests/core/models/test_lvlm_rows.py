@@ -1,4 +1,4 @@
-"""Rows read by every path against eager attention, step by step."""
+"""Rows read while generating and in a second pass against eager attention, step by step."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 import torch
-from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory, UnsupportedModel
-from pack.api_core.models.conversation.case import Case, PicturePlaces, Row, TokenGrid
-from pack.api_core.models.lvlm.attention.intercept import tapping
+from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory
+from pack.api_core.models.conversation.case import Case, PictureLayout, PromptRow, TokenGrid
+from pack.api_core.models.lvlm.attention.intercept import intercepting
 from pack.api_core.models.lvlm.attention.layer_recorder import (
-    LayerReader,
+    LayerRecorder,
     LayerRows,
-    Wanted,
-    keep_scores,
-    massive_activations,
+    RowRequest,
+    scores_and_totals,
+    sink_activations,
 )
-from pack.api_core.models.lvlm.attention.recorder import image_columns, question_positions
+from pack.api_core.models.lvlm.attention.recorder import placed_image_positions, question_positions
 from pack.api_core.models.lvlm.attention.rows import answer_rows, prompt_rows
 from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.results import Box
@@ -49,7 +49,7 @@ def expected(steps: list[list[Tensor]], layer: int, case: int, position: int, le
 
 
 @pytest.mark.parametrize("name", SEEING)
-def test_rows_are_those_of_eager_attention_by_every_path(name: str, lvlm: Models, zoo_folder: Models) -> None:
+def test_rows_are_those_of_eager_attention_in_both_passes(name: str, lvlm: Models, zoo_folder: Models) -> None:
     """Both pictures of a batch with padding, all heads, every layer, rows of the answer and of the question's words."""
     if broken := zoo.cannot_answer(name):
         pytest.skip(broken)
@@ -58,20 +58,18 @@ def test_rows_are_those_of_eager_attention_by_every_path(name: str, lvlm: Models
     assert any(row.padding for row in prepared.rows)
     reference = eager(zoo_folder(name))
     layers = list(model.family.readable_layers(model.module))
-    paths = ["generation", "second pass", *(["cache"] if model.family.chunks else [])]
-    wanted = {"layers": layers, "answers": [None, None], "max_new_tokens": TOKENS}
+    wanted = {"layers": layers, "max_new_tokens": TOKENS, "question_rows": True}
     with calmer(model, reference, model.module):
         tokens, steps = eager_attentions(reference, model.to_device(prepared.inputs), TOKENS)
-        read_by = {
-            path: answer_rows(model, prepared, question_rows=path != "cache", path=path, **wanted) for path in paths
-        }
-    for path, rows in read_by.items():
+        generated = answer_rows(model, prepared, answers=[None, None], **wanted)
+        again = answer_rows(model, prepared, answers=[read.reply for read in generated], **wanted)
+    for rows in (generated, again):
         for index, (read, row) in enumerate(zip(rows, prepared.rows, strict=True)):
             ids = read.reply.token_ids
             assert list(ids) == tokens[index, : len(ids)].tolist()
-            columns = image_columns(model, row)
+            columns = placed_image_positions(model, row)
             positions = range(row.length - 1, row.length - 1 + len(ids))
-            asked = question_positions(row) if path != "cache" else ()
+            asked = question_positions(row)
             for order, layer in enumerate(layers):
                 for kept, wanted in ((read.answer[layer], positions), (read.question[layer], asked)):
                     for i, position in enumerate(wanted):
@@ -79,13 +77,6 @@ def test_rows_are_those_of_eager_attention_by_every_path(name: str, lvlm: Models
                         found = (scores - total[:, None]).exp()
                         eagerly = expected(steps, order, index, position, row.length, columns)
                         torch.testing.assert_close(found, eagerly, **CLOSE)
-
-
-@pytest.mark.parametrize("name", ["gemma3", "qwen3.5"])
-def test_a_cache_that_does_not_keep_every_token_is_not_read_on(name: str, lvlm: Models) -> None:
-    model = lvlm(name)
-    with pytest.raises(UnsupportedModel, match="second pass"):
-        answer_rows(model, model.prepare(CASES[:1]), layers=[3], answers=[None], max_new_tokens=3, path="cache")
 
 
 @pytest.mark.parametrize("name", ["llava-1.5", "qwen2.5-vl", "paligemma"])
@@ -101,7 +92,7 @@ def test_a_given_answer_is_read_as_if_it_had_been_generated(name: str, lvlm: Mod
         attention = eager(zoo_folder(name))(**inputs, output_attentions=True).attentions[2]
     for index, (read, row) in enumerate(zip(rows, prepared.rows, strict=True)):
         count = len(read.reply.token_ids)
-        wanted = attention[index][:, row.length - 1 : row.length - 1 + count][..., image_columns(model, row)]
+        wanted = attention[index][:, row.length - 1 : row.length - 1 + count][..., placed_image_positions(model, row)]
         scores, total = read.answer[2]
         torch.testing.assert_close((scores - total[..., None]).exp(), wanted.transpose(0, 1), **CLOSE)
 
@@ -198,8 +189,6 @@ def test_what_cannot_be_read_is_refused(lvlm: Models) -> None:
         answer_rows(model, prepared, layers=[4], answers=[None, None])
     with pytest.raises(InvalidInput, match="1 answers for 2 cases"):
         answer_rows(model, prepared, layers=[1], answers=[None])
-    with pytest.raises(InvalidInput, match="no path 'guess'"):
-        answer_rows(model, prepared, layers=[1], answers=[None, None], path="guess")
     with pytest.raises(InvalidInput, match="no picture"):
         answer_rows(model, model.prepare([Case((), "Red?")]), layers=[1], answers=[None])
 
@@ -238,15 +227,15 @@ def test_softcapping_sinks_and_windows_are_those_of_the_model(name: str, more: d
     module = causal(name, pad_token_id=0, bos_token_id=1, eos_token_id=2, **more)
     ids = torch.arange(3, 17).reshape(1, 14)
     columns = torch.tensor([1, 2, 3, 8, 9])
-    wanted = Wanted(plain_row(14, columns), columns, (5,), 13)
-    readers = {layer: LayerReader(layer, [wanted], keep_scores) for layer in (0, 1)}
+    wanted = RowRequest(plain_row(14, columns), columns, (5,), 13)
+    readers = {layer: LayerRecorder(layer, [wanted], scores_and_totals) for layer in (0, 1)}
     modules = {layer: module.model.layers[layer].self_attn for layer in (0, 1)}
 
     def read(layer: int, call: Any, proceed: Any) -> Any:
         readers[layer].read(call)
         return proceed()
 
-    with torch.no_grad(), tapping(modules, read):
+    with torch.no_grad(), intercepting(modules, read):
         made = module.generate(
             ids,
             max_new_tokens=5,
@@ -264,9 +253,9 @@ def test_softcapping_sinks_and_windows_are_those_of_the_model(name: str, more: d
             torch.testing.assert_close((scores - total[:, None]).exp(), reference, **CLOSE)
 
 
-def plain_row(length: int, columns: Tensor) -> Row:
+def plain_row(length: int, columns: Tensor) -> PromptRow:
     grid = TokenGrid(columns[None], torch.ones(1, len(columns), dtype=torch.bool), Box(0, 0, 1, 1))
-    return Row(length, 0, (), (PicturePlaces((1, 1), (grid,)),))
+    return PromptRow(length, 0, (), (PictureLayout((1, 1), (grid,)),))
 
 
 def test_what_a_reduction_is_given() -> None:
@@ -285,9 +274,9 @@ def test_massive_activations_are_those_of_the_first_token_s_dimensions() -> None
     hidden[1, 40] = 50.0  # the first token, after one of padding
     hidden[3, 40] = -30.0  # a sink
     hidden[4, 70] = 60.0  # stands out elsewhere
-    found = massive_activations(hidden, 1, torch.tensor([2, 3, 4]), 5.0)
+    found = sink_activations(hidden, 1, torch.tensor([2, 3, 4]), 5.0)
     assert found[1] > 5
     assert found[0] < 2
     assert found[2] < 0.1
     hidden[1, 40] = 0.1
-    assert massive_activations(hidden, 1, torch.tensor([2, 3, 4]), 5.0).tolist() == [0, 0, 0]
+    assert sink_activations(hidden, 1, torch.tensor([2, 3, 4]), 5.0).tolist() == [0, 0, 0]

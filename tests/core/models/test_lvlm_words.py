@@ -1,6 +1,12 @@
 import pytest
 from pack.api_core.models.conversation.reply import opens_thinking, split_thinking
-from pack.api_core.models.conversation.token_text import Speller, locate_words, pieces, spell, word_spans
+from pack.api_core.models.conversation.token_text import (
+    IncrementalDecoder,
+    decode_with_spans,
+    locate_words,
+    tokens_of_words,
+    word_spans,
+)
 from pack.tests.zoo import vocabulary
 
 SENTENCE = "The Elephant's café: 3.5 猫です, well-known 🙂 it is."
@@ -33,10 +39,10 @@ def test_words_are_whole() -> None:
 def test_tokens_spell_the_text_they_were_made_of(kind: str) -> None:
     known = tokenizer(kind)
     ids = known(SENTENCE, add_special_tokens=False)["input_ids"]
-    text, spans = spell(known, ids, frozenset())
+    text, spans = decode_with_spans(known, ids, frozenset())
     assert text == SENTENCE
     assert [start for start, _ in spans] == sorted(start for start, _ in spans)
-    found = pieces(text, word_spans(text), spans)
+    found = tokens_of_words(text, word_spans(text), spans)
     assert [piece.text for piece in found] == WORDS
     for piece in found:
         said = known.decode(ids[piece.first : piece.last])
@@ -49,14 +55,14 @@ def test_tokens_spell_the_text_they_were_made_of(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_streamed_text_never_holds_a_broken_character(kind: str) -> None:
     known = tokenizer(kind)
-    speller = Speller(known, frozenset())
+    decoder = IncrementalDecoder(known, frozenset())
     seen = []
     for token in known(SENTENCE, add_special_tokens=False)["input_ids"]:
-        speller.push(token)
-        seen.append(speller.text)
-        assert SENTENCE.startswith(speller.text)
-    speller.finish()
-    assert speller.text == SENTENCE
+        decoder.push(token)
+        seen.append(decoder.text)
+        assert SENTENCE.startswith(decoder.text)
+    decoder.finish()
+    assert decoder.text == SENTENCE
     assert len(set(seen)) < len(seen), "some character should have been split for this test to mean anything"
 
 
@@ -64,22 +70,22 @@ def test_bytes_that_never_become_a_character_do_not_hold_the_rest_back() -> None
     known = tokenizer("bytes")
     broken = known("🙂", add_special_tokens=False)["input_ids"][:2]
     after = known(" is the", add_special_tokens=False)["input_ids"]
-    speller = Speller(known, frozenset())
+    decoder = IncrementalDecoder(known, frozenset())
     for token in [*broken, *after]:
-        speller.push(token)
-    speller.finish()
-    assert speller.text.endswith(" is the")
-    assert spell(known, broken, frozenset())[0].strip("\ufffd") == ""
+        decoder.push(token)
+    decoder.finish()
+    assert decoder.text.endswith(" is the")
+    assert decode_with_spans(known, broken, frozenset())[0].strip("\ufffd") == ""
 
 
 def test_special_tokens_spell_nothing_and_do_not_break_words() -> None:
     known = tokenizer("llama")
     ids = known("The circle", add_special_tokens=False)["input_ids"]
     end = known.convert_tokens_to_ids("</s>")
-    text, spans = spell(known, [end, ids[0], end, *ids[1:], end], frozenset([end]))
+    text, spans = decode_with_spans(known, [end, ids[0], end, *ids[1:], end], frozenset([end]))
     assert text == "The circle"
     assert spans[0] == (0, 0)
-    assert pieces(text, word_spans(text), spans)[1].text == "circle"
+    assert tokens_of_words(text, word_spans(text), spans)[1].text == "circle"
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "words"])

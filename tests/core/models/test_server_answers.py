@@ -10,7 +10,7 @@ from pack.api_core.answering import Greedy, Sample, ask
 from pack.api_core.errors import InvalidInput
 from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.server import Limits, Profile, ServerModel
-from pack.api_core.models.server.pictures import PNG_UP_TO, data_address
+from pack.api_core.models.server.client import PNG_UP_TO, data_url
 from pack.tests.servers.process import ServerProcess, running
 
 
@@ -151,13 +151,13 @@ def test_small_pictures_go_as_they_are_and_large_ones_as_fine_jpeg() -> None:
 
     side = int(PNG_UP_TO**0.5)
     small = torch.rand(40, 50, 3, generator=torch.Generator().manual_seed(1))
-    address = data_address(small)
+    address = data_url(small)
     assert address.startswith("data:image/png;base64,")
     sent = Image.open(io.BytesIO(base64.b64decode(address.split(",")[1])))
     levels = torch.tensor(list(sent.tobytes()), dtype=torch.uint8).reshape(40, 50, 3)
     assert torch.equal(levels, small.mul(255).round().to(torch.uint8))
-    assert data_address(torch.zeros(side, side, 3)).startswith("data:image/png")
-    large = data_address(torch.zeros(side + 1, side, 3))
+    assert data_url(torch.zeros(side, side, 3)).startswith("data:image/png")
+    large = data_url(torch.zeros(side + 1, side, 3))
     assert large.startswith("data:image/jpeg;base64,")
     jpeg = Image.open(io.BytesIO(base64.b64decode(large.split(",")[1])))
     assert max(jpeg.quantization[0]) <= 13  # what Pillow's quality 95 gives; 90 goes to 24

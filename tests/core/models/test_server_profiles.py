@@ -23,7 +23,7 @@ from pack.api_core.models.server import (
     remove_profile,
     save_profile,
 )
-from pack.api_core.models.server.address import is_this_machine, tidy_address
+from pack.api_core.models.server.address import is_this_machine, normalise_base_url
 
 KEY = "sk-test-5f4dcc3b5aa765d61d8327deb882cf99"
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
@@ -41,13 +41,13 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
     ],
 )
 def test_an_address_is_tidied(given: str, used: str) -> None:
-    assert tidy_address(given) == used
+    assert normalise_base_url(given) == used
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8000", "ftp://example.org", "http://", "", "http://a:port/v1"])
 def test_what_is_no_web_address_is_refused(address: str) -> None:
     with pytest.raises(InvalidInput):
-        tidy_address(address)
+        normalise_base_url(address)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
-"""What the engine needs to know of a picture tower; one file per way a tower reads its patches out."""
+"""What the library needs to know of a model's towers; one file per way a picture tower pools its patches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor, nn
 
+from ....errors import UnsupportedModel
+
 
 @dataclass(frozen=True)
-class Readings:
+class TowerOutputs:
     """What a readout found for a mini-batch, float32 on the model's device; the fields are those of `Encoding`."""
 
     contributions: Tensor
@@ -19,13 +21,13 @@ class Readings:
     patch_offset: Tensor | None = None
 
 
-Finish = Callable[[Tensor], Readings]
+Finalise = Callable[[Tensor], TowerOutputs]
 
 
 class Readout(Protocol):
     """How a tower turns patches into its feature, and how that is read.
 
-    `watch(blocks, layer)` attaches to the modules while the tower runs, and gives a function that makes the readings
+    `record(blocks, layer)` attaches to the modules while the tower runs, and gives a function that makes the readings
     from the tower's features [B, e], not normalised.
     """
 
@@ -35,7 +37,7 @@ class Readout(Protocol):
     @property
     def complementary(self) -> bool: ...
 
-    def watch(self, blocks: Sequence[nn.Module], layer: int) -> AbstractContextManager[Finish]: ...
+    def record(self, blocks: Sequence[nn.Module], layer: int) -> AbstractContextManager[Finalise]: ...
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,33 @@ class Tower:
     @property
     def family(self) -> str:
         return self.readout.family
+
+
+@dataclass(frozen=True)
+class TextTower:
+    """How texts are encoded: token ids [T, context] -> features [T, e], not normalised.
+
+    croppable: tokens after a text's end cannot change its feature (causal attention, read at the end of the text), so
+    a shorter context gives the same.
+    """
+
+    encode: Callable[[Tensor], Tensor]
+    context_length: int
+    croppable: bool
+
+
+def unsupported(name: str, what: str) -> UnsupportedModel:
+    """The error that names the tower and what to use instead."""
+    return UnsupportedModel(
+        f"{name} has a picture tower that cannot be read for a heatmap: {what}. Use a model with a class-token ViT, "
+        "such as ViT-L-14-336/openai or ViT-B-16/openai."
+    )
+
+
+def require_seen(seen: Collection[str], *names: str) -> None:
+    """Raise UnsupportedModel unless the tower showed everything its readout needs while it ran."""
+    if missing := set(names) - set(seen):
+        raise UnsupportedModel(
+            f"The picture tower ran without showing its {', '.join(sorted(missing))}: it is built differently from its "
+            "kind, or runs attention in a way of its own. Use an unmodified model, such as ViT-L-14-336/openai."
+        )

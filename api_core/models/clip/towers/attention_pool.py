@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ...hooks import Hooks, capturing
-from ..shares import Shares, Step, in_float32
-from . import Finish, Readings
-from .attention_row import Projections, Row, row_of_call
-from .refusal import require_seen
+from ..contributions import Contributions, Step, in_float32
+from . import Finalise, TowerOutputs, require_seen
+from .attention_row import AttentionWeights, Projections, row_of_call
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,14 @@ class Pool:
     values: tokens [B, n, d] as they enter the pool -> values [B, n, H * d].
     """
 
-    read: Callable[[Hooks, Callable[[Row], None]], None]
+    read: Callable[[Hooks, Callable[[AttentionWeights], None]], None]
     values: Callable[[Tensor], Tensor]
 
 
 def multihead_pool(attention: nn.MultiheadAttention, norm: nn.LayerNorm | None = None) -> Pool:
     """A pool that is nn.MultiheadAttention, read at its input by query 0; norm: what tokens pass before it."""
 
-    def read(hooks: Hooks, use: Callable[[Row], None]) -> None:
+    def read(hooks: Hooks, use: Callable[[AttentionWeights], None]) -> None:
         def from_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             query, tokens = args[0], args[1]
             mask = kwargs.get("attn_mask")
@@ -66,7 +65,7 @@ def latent_pool(pool: Any) -> Pool:
 def mean_token_pool(pool: Any) -> Pool:
     """The attention pool of CLIP's ResNets: the mean over the map asks, and is asked as the first token too."""
 
-    def read(hooks: Hooks, use: Callable[[Row], None]) -> None:
+    def read(hooks: Hooks, use: Callable[[AttentionWeights], None]) -> None:
         def from_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             tokens = args[0].flatten(2).transpose(1, 2).float()
             tokens = torch.cat([tokens.mean(dim=1, keepdim=True), tokens], dim=1) + pool.positional_embedding.float()
@@ -93,23 +92,23 @@ class AttentionPoolReadout:
     complementary: bool = False
 
     @contextmanager
-    def watch(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finish]:
+    def record(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finalise]:
         seen: dict[str, Any] = {}
         steps = self.steps()
 
-        def read_row(row: Row) -> None:
-            seen["attention"] = Shares.of(row.weighted).through(steps).without_prefix(self.prefix)
-            seen.setdefault("patches", alone(row.values[:, self.prefix :], steps))
+        def read_row(row: AttentionWeights) -> None:
+            seen["attention"] = Contributions.of(row.weighted).propagate(steps).without_prefix(self.prefix)
+            seen.setdefault("patches", single_token_features(row.values[:, self.prefix :], steps))
 
         def read_block(output: Any) -> None:
             tokens = output if isinstance(output, Tensor) else output[0]
-            seen["patches"] = alone(self.pool.values(tokens[:, self.prefix :]), steps)
+            seen["patches"] = single_token_features(self.pool.values(tokens[:, self.prefix :]), steps)
 
-        def finish(features: Tensor) -> Readings:
+        def finish(features: Tensor) -> TowerOutputs:
             require_seen(seen, "attention", "patches")
             length = features.float().norm(dim=-1, keepdim=True)
-            shares: Shares = seen["attention"]
-            return Readings(shares.tokens / length[:, None], shares.rest / length, seen["patches"])
+            shares: Contributions = seen["attention"]
+            return TowerOutputs(shares.tokens / length[:, None], shares.rest / length, seen["patches"])
 
         with capturing() as hooks:
             self.pool.read(hooks, read_row)
@@ -119,7 +118,7 @@ class AttentionPoolReadout:
             seen.clear()
 
 
-def alone(values: Tensor, steps: Sequence[Step]) -> Tensor:
+def single_token_features(values: Tensor, steps: Sequence[Step]) -> Tensor:
     """What the feature would be if there were one token only: values [B, n, d] -> unit-norm [B, n, e]."""
     for step in steps:
         values = in_float32(step, values)

@@ -10,7 +10,7 @@ from ...hooks import AttentionCall, attention_weights, masked_softmax
 
 
 @dataclass(frozen=True)
-class Row:
+class AttentionWeights:
     """weights: [B, H, n], summing to 1 over n. values: [B, n, H * d], the heads side by side. Both float32."""
 
     weights: Tensor
@@ -48,7 +48,7 @@ class Projections:
         query, key, value = attention.q_proj, attention.k_proj, attention.v_proj
         return cls(query.weight, key.weight, value.weight, query.bias, value.bias, attention.num_heads)
 
-    def row(self, query: Tensor, tokens: Tensor, mask: Tensor | None = None) -> Row:
+    def row(self, query: Tensor, tokens: Tensor, mask: Tensor | None = None) -> AttentionWeights:
         """The row of single queries [B, channels] over tokens [B, n, channels].
 
         The query is taken back through the key weights, so no keys are built; their bias adds the same to every score
@@ -61,20 +61,20 @@ class Projections:
         key = self.key.float().view(self.heads, per_head.shape[-1], -1)
         pulled = torch.einsum("bhd,hdc->bhc", per_head, key) * per_head.shape[-1] ** -0.5
         weights = masked_softmax(pulled @ tokens.transpose(1, 2), mask)
-        return Row(weights, self.values(tokens))
+        return AttentionWeights(weights, self.values(tokens))
 
     def values(self, tokens: Tensor) -> Tensor:
         """[B, n, H * d] of float32 tokens [B, n, channels]."""
         return nn.functional.linear(tokens, self.value.float(), _float(self.value_bias))
 
 
-def row_of_call(call: AttentionCall, index: int = 0) -> Row:
+def row_of_call(call: AttentionCall, index: int = 0) -> AttentionWeights:
     """The row of query `index` of a fused attention call."""
     mask = call.mask
     if mask is not None:
         mask = mask.expand(*call.query.shape[:2], call.query.shape[2], call.key.shape[2])[:, :, index]
     weights = attention_weights(call.query[:, :, index], call.key, mask, call.scale)
-    return Row(weights, call.value.float().transpose(1, 2).flatten(2))
+    return AttentionWeights(weights, call.value.float().transpose(1, 2).flatten(2))
 
 
 def _float(tensor: Tensor | None) -> Tensor | None:

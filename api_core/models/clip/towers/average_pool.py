@@ -14,10 +14,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...hooks import capturing, first_tensor
-from ..shares import Shares, Step
-from . import Finish, Readings
-from .attention_pool import alone
-from .refusal import require_seen
+from ..contributions import Contributions, Step
+from . import Finalise, TowerOutputs, require_seen
+from .attention_pool import single_token_features
 
 
 @dataclass(frozen=True)
@@ -35,19 +34,21 @@ class AveragePoolReadout:
     complementary: bool = False
 
     @contextmanager
-    def watch(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finish]:
+    def record(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finalise]:
         seen: dict[str, Tensor] = {}
 
         def read(output: Any) -> None:
             seen["tokens"] = self._tokens(first_tensor(output)).float()
 
-        def finish(features: Tensor) -> Readings:
+        def finish(features: Tensor) -> TowerOutputs:
             require_seen(seen, "tokens")
             tokens = seen["tokens"]
             steps = self.steps()
-            shares = Shares.of(tokens / tokens.shape[1]).through(steps)
+            shares = Contributions.of(tokens / tokens.shape[1]).propagate(steps)
             length = features.float().norm(dim=-1, keepdim=True)
-            return Readings(shares.tokens / length[:, None], shares.rest / length, alone(tokens, steps))
+            return TowerOutputs(
+                shares.tokens / length[:, None], shares.rest / length, single_token_features(tokens, steps)
+            )
 
         with capturing() as hooks:
             hooks.after(self.source, read)

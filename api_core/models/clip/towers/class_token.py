@@ -16,10 +16,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ...hooks import Hooks, capturing, first_tensor
-from ..shares import Matrix, Scale, Shares, Step, inverse_deviation, norm_gain
-from . import Finish, Readings
-from .attention_row import Projections, Row, row_of_call
-from .refusal import require_seen
+from ..contributions import Contributions, Matrix, Scale, Step, inverse_deviation, norm_gain
+from . import Finalise, TowerOutputs, require_seen
+from .attention_row import AttentionWeights, Projections, row_of_call
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class BlockAttention:
     steps: tuple[Step, ...]
     fused: bool
 
-    def read(self, hooks: Hooks, use: Callable[[Row], None]) -> None:
+    def read(self, hooks: Hooks, use: Callable[[AttentionWeights], None]) -> None:
         """Give `use` the class token's row when the block runs.
 
         fused: it is taken at the fused attention call (rotary embeddings, norms on queries and keys), otherwise from
@@ -63,15 +62,17 @@ class ClassTokenReadout:
     complementary: bool = True
 
     @contextmanager
-    def watch(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finish]:
+    def record(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finalise]:
         seen: dict[str, Any] = {}
         block = blocks[layer]
         attention = self.attention(block)
         gain = norm_gain(self.norm)
         projection = self.projection().float()
 
-        def read_row(row: Row) -> None:
-            seen["attention"] = Shares.of(row.weighted).through((*attention.steps, Scale(gain), Matrix(projection)))
+        def read_row(row: AttentionWeights) -> None:
+            seen["attention"] = Contributions.of(row.weighted).propagate(
+                (*attention.steps, Scale(gain), Matrix(projection))
+            )
 
         def read_residual(output: Any) -> None:
             tokens = first_tensor(output)[:, self.prefix :].float() * gain
@@ -81,12 +82,12 @@ class ClassTokenReadout:
             value = first_tensor(args if args else kwargs["input"])
             seen["class token"] = (value[:, 0] if value.ndim == 3 else value).float()
 
-        def finish(features: Tensor) -> Readings:
+        def finish(features: Tensor) -> TowerOutputs:
             require_seen(seen, "attention", "patches", "class token")
             scale = inverse_deviation(seen["class token"], self.norm.eps) / features.float().norm(dim=-1)
-            shares: Shares = seen["attention"]
+            shares: Contributions = seen["attention"]
             kept = shares.without_prefix(self.prefix)
-            return Readings(
+            return TowerOutputs(
                 contributions=kept.tokens * scale[:, None, None],
                 rest=kept.rest * scale[:, None],
                 patches=seen["patches"] * scale[:, None, None],
@@ -101,7 +102,7 @@ class ClassTokenReadout:
             seen.clear()
 
     def _offsets(
-        self, projection: Tensor, shares: Shares, final: Tensor, features: Tensor, depth: int
+        self, projection: Tensor, shares: Contributions, final: Tensor, features: Tensor, depth: int
     ) -> dict[str, Tensor]:
         """The official code's equal parts: of 2 * depth - 1 summands of c, and of the n tokens of the attention."""
         summands, count = 2 * depth - 1, shares.tokens.shape[1]

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from torch.func import jvp
 
 from ...hooks import capturing, first_tensor
-from ..shares import Shares, Step, in_float32
-from . import Finish, Readings
+from ..contributions import Contributions, Step, in_float32
+from . import Finalise, TowerOutputs, require_seen
 from .attention_pool import Pool
-from .attention_row import Row
-from .refusal import require_seen
+from .attention_row import AttentionWeights
 
 
 @dataclass(frozen=True)
@@ -51,15 +50,15 @@ class MapHeadReadout:
     complementary: bool = False
 
     @contextmanager
-    def watch(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finish]:
+    def record(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finalise]:
         seen: dict[str, Any] = {}
 
-        def read_row(row: Row) -> None:
+        def read_row(row: AttentionWeights) -> None:
             mean = row.weighted.sum(dim=1, keepdim=True)
             heads = row.weights.transpose(1, 2)[..., None]
             shift = row.weighted - (mean.unflatten(2, (heads.shape[2], -1)) * heads).flatten(2)
             pooled = in_float32(self.out, mean)
-            directions = Shares.of(shift[:, -seen["count"] :]).through([self.out]).tokens
+            directions = Contributions.of(shift[:, -seen["count"] :]).propagate([self.out]).tokens
             turned = jvp(self._feature, (pooled.expand_as(directions).contiguous(),), (directions,))[1]
             seen["contributions"] = turned
 
@@ -68,11 +67,11 @@ class MapHeadReadout:
             seen["count"] = tokens.shape[1]
             seen["patches"] = self._feature(in_float32(self.out, self.pool.values(tokens)))
 
-        def finish(features: Tensor) -> Readings:
+        def finish(features: Tensor) -> TowerOutputs:
             require_seen(seen, "contributions", "patches")
             feature = nn.functional.normalize(features.float(), dim=-1)
             contributions: Tensor = seen["contributions"]
-            return Readings(contributions, feature - contributions.sum(dim=1), seen["patches"])
+            return TowerOutputs(contributions, feature - contributions.sum(dim=1), seen["patches"])
 
         with capturing() as hooks:
             self.pool.read(hooks, read_row)

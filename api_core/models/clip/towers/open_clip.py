@@ -8,13 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ...hooks import first_tensor
-from ..shares import Matrix, Scale
-from ..text_tower import TextTower
-from . import Readout, Tower
+from ..contributions import Matrix, Scale
+from . import Readout, TextTower, Tower, unsupported
 from .attention_pool import AttentionPoolReadout, mean_token_pool, multihead_pool
 from .average_pool import AveragePoolReadout
 from .class_token import BlockAttention, ClassTokenReadout, multihead
-from .refusal import unsupported
 from .timm import timm_tower
 
 

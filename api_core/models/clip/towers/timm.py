@@ -5,13 +5,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..shares import Scale, Step
-from . import Readout, Tower
+from ..contributions import Scale, Step
+from . import Readout, Tower, unsupported
 from .attention_pool import latent_pool
 from .average_pool import AveragePoolReadout
 from .class_token import BlockAttention, ClassTokenReadout
 from .map_head import MapHeadReadout, ResidualMlp
-from .refusal import unsupported
 
 _BLOCKS = ("Block", "EvaBlock", "EvaBlockPostNorm", "RelPosBlock")
 

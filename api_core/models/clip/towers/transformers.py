@@ -5,12 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..text_tower import TextTower
-from . import Tower
+from . import TextTower, Tower, unsupported
 from .attention_pool import multihead_pool
 from .class_token import ClassTokenReadout, multihead
 from .map_head import MapHeadReadout, ResidualMlp
-from .refusal import unsupported
 
 
 def picture_tower(module: Any, name: str) -> Tower:

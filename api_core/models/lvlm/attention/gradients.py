@@ -18,8 +18,8 @@ from ....errors import UnsupportedModel
 from ...conversation.case import Prepared, Reply
 from ..generate.teacher_forcing import answered_inputs
 from ..model import LvlmModel
-from .intercept import DecoderCall, Output, added_scores, score, tapping
-from .recorder import image_columns
+from .intercept import DecoderCall, Output, added_scores, intercepting, score
+from .recorder import placed_image_positions
 
 # Gradients through fp16 layers fall below its smallest numbers when they start at 1.
 _FP16_GAIN = 1024.0
@@ -52,7 +52,7 @@ def attention_gradients(
     """
     with frozen():  # a host may call from inside inference mode, whose tensors no gradient passes
         rows = torch.tensor(positions, device=model.device)
-        wanted_columns = image_columns(model, prepared.rows[0]) if columns is None else columns
+        wanted_columns = placed_image_positions(model, prepared.rows[0]) if columns is None else columns
         seen = wanted_columns.to(model.device)
         inputs = {name: value.clone() for name, value in answered_inputs(model, prepared, [reply]).items()}
     weights: dict[int, Tensor] = {}
@@ -70,7 +70,7 @@ def attention_gradients(
         differentiable(model.module, *inputs.values()),
         without_autocast(model.device.type),
         without_weight_gradients(model.module),
-        tapping(modules, read),
+        intercepting(modules, read),
     ):
         total = _log_probability(model, inputs, reply, tokens) * gain
         missing = [layer for layer in wanted if layer not in weights]

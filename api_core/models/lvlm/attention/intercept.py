@@ -1,8 +1,9 @@
 """Reading what chosen attention layers of a decoder compute, while every layer keeps its fused kernel.
 
-transformers asks the `config` of each attention module for the function that computes its attention. Inside `tapping`
-the chosen modules hold a copy of theirs that names a function of ours, which shows the call and then runs the one that
-was there. Queries and keys are seen after any rotary embedding, norm and cache, so nothing here knows a family.
+transformers asks the `config` of each attention module for the function that computes its attention. Inside
+`intercepting` the chosen modules hold a copy of theirs that names a function of ours, which shows the call and then
+runs the one that was there. Queries and keys are seen after any rotary embedding, norm and cache, so nothing here knows
+a family.
 """
 
 import copy
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from ....errors import UnsupportedModel
 
 Output = tuple[Tensor, Tensor | None]
-_NAME = "attention_prompting_tap"
+_NAME = "attention_prompting_intercept"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ Read = Callable[[int, DecoderCall, Callable[[], Output]], Output]
 
 
 @contextmanager
-def tapping(modules: Mapping[int, nn.Module], read: Read) -> Iterator[None]:
+def intercepting(modules: Mapping[int, nn.Module], read: Read) -> Iterator[None]:
     """Show `read` every attention call of `modules` (layer -> attention module); as before when the block ends."""
     _register()
     before: dict[int, Any] = {}
@@ -65,7 +66,7 @@ def tapping(modules: Mapping[int, nn.Module], read: Read) -> Iterator[None]:
             tapped = copy.copy(config)
             # Straight into the dictionary: the property would hand the name on to configs that other modules share.
             tapped.__dict__["_attn_implementation_internal"] = _NAME
-            tapped.__dict__["_attention_tap"] = (layer, read, config._attn_implementation)
+            tapped.__dict__["_attention_intercept"] = (layer, read, config._attn_implementation)
             cast(Any, module).config = tapped
         yield
     finally:
@@ -76,13 +77,13 @@ def tapping(modules: Mapping[int, nn.Module], read: Read) -> Iterator[None]:
 def _register() -> None:
     from transformers import AttentionInterface
 
-    AttentionInterface.register(_NAME, _tapped)
+    AttentionInterface.register(_NAME, _intercepted)
 
 
-def _tapped(
+def _intercepted(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> Output:
-    layer, read, base = cast(Any, module).config._attention_tap
+    layer, read, base = cast(Any, module).config._attention_intercept
     if attention_mask is not None and not isinstance(attention_mask, Tensor):
         raise UnsupportedModel(
             f"The {base} attention of this model keeps its mask in a form that cannot be read "

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ....autograd import without_autocast
-from ...conversation.case import Row
+from ...conversation.case import PromptRow
 from .intercept import DecoderCall, added_scores, log_totals, score
 
 # Scores of so many bytes are made at once, so that a long answer over many image tokens takes no more memory.
@@ -24,16 +24,17 @@ class LayerRows:
 
     scores: float32 [H, R, n], as they enter the softmax; -inf where a row may not look. log_total: [H, R], the
     logarithm of the softmax's denominator over every key (and sink). value_norms: [H, n], the lengths of the image
-    tokens' values. massive: [n], how far each token's input stands out in the dimensions in which the first token of
-    the prompt does, in units of its own root mean square (0 where there are no such dimensions); None unless asked for.
+    tokens' values. sink_activation: [n], how far each token's input stands out in the dimensions in which the first
+    token of the prompt does, in units of its own root mean square (0 where there are no such dimensions); None unless
+    asked for.
     """
 
-    row: Row
+    row: PromptRow
     layer: int
     scores: Tensor
     log_total: Tensor
     value_norms: Tensor
-    massive: Tensor | None = None
+    sink_activation: Tensor | None = None
 
     @property
     def probabilities(self) -> Tensor:
@@ -51,21 +52,21 @@ class LayerRows:
         return scores.softmax(-1).nan_to_num(0.0)
 
 
-Reduce = Callable[[LayerRows], tuple[Tensor, ...]]
+RowReducer = Callable[[LayerRows], tuple[Tensor, ...]]
 """Makes of some rows what is kept of them: tensors [R, …]. It is given a long answer's rows in several goes."""
 
 
-def keep_scores(rows: LayerRows) -> tuple[Tensor, ...]:
+def scores_and_totals(rows: LayerRows) -> tuple[Tensor, ...]:
     """Keep scores [R, H, n] and log totals [R, H]."""
     return rows.scores.transpose(0, 1), rows.log_total.transpose(0, 1)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RowRequest:
     """What is read of one case: its image tokens, and the rows at `positions` and from `first` on (`count` of them, or
     as many as there are). All count from the beginning of the row, padding included."""
 
-    row: Row
+    row: PromptRow
     columns: Tensor
     positions: tuple[int, ...]
     first: int
@@ -87,18 +88,15 @@ class _Waiting:
     keys: int
 
 
-class LayerReader:
-    """Collects the wanted rows of every case of a batch from the calls of one layer.
+class LayerRecorder:
+    """Collects the wanted rows of every case of a batch from the calls of one layer."""
 
-    begin: the position of the first row that comes; those before it are in the cache.
-    """
-
-    def __init__(self, layer: int, wanted: Sequence[Wanted], reduce: Reduce, begin: int = 0) -> None:
+    def __init__(self, layer: int, wanted: Sequence[RowRequest], reduce: RowReducer) -> None:
         self.layer = layer
-        self.massive: list[Tensor] | None = None
+        self.sink_activation: list[Tensor] | None = None
         self._wanted = wanted
         self._reduce = reduce
-        self._seen = begin
+        self._seen = 0
         self._gone = 0
         self._last: DecoderCall | None = None
         self._waiting: list[list[_Waiting]] = [[] for _ in wanted]
@@ -173,8 +171,10 @@ class LayerReader:
         total = log_totals(scores, call.sinks)
         columns = self._wanted[case].columns.to(scores.device) - self._gone
         picked = scores[..., columns.clamp(0, keys - 1)].masked_fill_(columns < 0, float("-inf"))
-        massive = None if self.massive is None else self.massive[case]
-        kept = self._reduce(LayerRows(self._wanted[case].row, self.layer, picked, total, self._norms[case], massive))
+        sink_activation = None if self.sink_activation is None else self.sink_activation[case]
+        kept = self._reduce(
+            LayerRows(self._wanted[case].row, self.layer, picked, total, self._norms[case], sink_activation)
+        )
         positions = [position for rows in group for position in rows.positions]
         self._done[case].append((positions, tuple(tensor.to("cpu", torch.float32) for tensor in kept)))
 
@@ -203,7 +203,7 @@ def _grouped(waiting: Sequence[_Waiting], most: int) -> list[list[_Waiting]]:
     return groups
 
 
-def massive_activations(hidden: Tensor, first: int, columns: Tensor, least: float) -> Tensor:
+def sink_activations(hidden: Tensor, first: int, columns: Tensor, least: float) -> Tensor:
     """How far image tokens stand out where the prompt's first token does, in root mean squares: float32 [n].
 
     hidden: [m, c], what enters a layer. The dimensions are those in which the token at `first` reaches `least`.

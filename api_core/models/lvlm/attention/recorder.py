@@ -11,54 +11,53 @@ from torch import Tensor
 from ....autograd import frozen, without_autocast
 from ....errors import InvalidInput, UnsupportedModel
 from ....progress import Progress, ignore_progress
-from ...conversation.case import Prepared, Reply, Row
+from ...conversation.case import Prepared, PromptRow, Reply
 from ..model import LvlmModel
-from .intercept import DecoderCall, Output, Read, tapping
-from .layer_recorder import LayerReader, Reduce, Wanted, massive_activations
+from .intercept import DecoderCall, Output, Read, intercepting
+from .layer_recorder import LayerRecorder, RowReducer, RowRequest, sink_activations
 
-Kept = Mapping[int, tuple[Tensor, ...]]
+RecordedRows = Mapping[int, tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
-class RowAttention:
+class RecordedAttention:
     """What was read of one case. question, answer: layer -> what the reduction kept, tensors [Q, …] and [R, …]: a row
     for each word of the question (nothing where none were asked for), and one for each token of the reply."""
 
     reply: Reply
-    question: Kept
-    answer: Kept
+    question: RecordedRows
+    answer: RecordedRows
 
 
 @dataclass(frozen=True)
-class RowSettings:
+class RecorderSettings:
     """What is read: of which layers, whether of the question's words too, what is kept (see `answer_rows`)."""
 
     layers: tuple[int, ...]
     question_rows: bool
-    reduce: Reduce
-    massive: float | None
+    reduce: RowReducer
+    sink_activation: float | None
 
 
-class _Enough(Exception):
+class _StopForward(Exception):
     """No error: how a pass is ended after the last layer that is read."""
 
 
-class BatchReader:
+class AttentionRecorder:
     """The readers of all wanted layers of one batch.
 
     counts: the tokens of each answer where they are known, and then all of the input comes in one call: it ends after
-    the last layer, unless it is read as a whole. begin: the position of the first row that comes. columns: of each
-    case, the image tokens that are read, where it is not all that have a place.
+    the last layer, unless it is read as a whole. columns: of each case, the image tokens that are read, where it is not
+    all that have a place.
     """
 
     def __init__(
         self,
         model: LvlmModel,
         prepared: Prepared,
-        settings: RowSettings,
+        settings: RecorderSettings,
         counts: Sequence[int] | None = None,
         on_progress: Progress = ignore_progress,
-        begin: int = 0,
         columns: Sequence[Tensor] | None = None,
         whole: bool = False,
     ) -> None:
@@ -70,48 +69,48 @@ class BatchReader:
         self._on_progress = on_progress
         self._prepared = prepared
         self._wanted = [
-            Wanted(
+            RowRequest(
                 row,
-                image_columns(model, row) if columns is None else columns[i],
+                placed_image_positions(model, row) if columns is None else columns[i],
                 question_positions(row) if settings.question_rows else (),
                 row.length - 1,
                 None if counts is None else counts[i],
             )
             for i, row in enumerate(prepared.rows)
         ]
-        self._readers = {n: LayerReader(n, self._wanted, settings.reduce, begin) for n in settings.layers}
+        self._recorders = {n: LayerRecorder(n, self._wanted, settings.reduce) for n in settings.layers}
         self._found: dict[int, list[dict[int, tuple[Tensor, ...]]]] = {}
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Read while the model runs in this block."""
         module, family = self._model.module, self._model.family
         modules = {layer: family.attention(module, layer) for layer in self._settings.layers}
         with ExitStack() as stack:
-            if self._settings.massive is not None:
+            if self._settings.sink_activation is not None:
                 for layer in self._settings.layers:
                     stack.callback(self._watch(layer).remove)
             read: Read = self._read
-            stack.enter_context(tapping(modules, read))
+            stack.enter_context(intercepting(modules, read))
             yield
 
     def run(self, **inputs: Any) -> None:
         """Run the model on all of the input at once, as far as the last layer that is read."""
-        with frozen(), without_autocast(self._model.device.type), self.reading(), suppress(_Enough):
+        with frozen(), without_autocast(self._model.device.type), self.recording(), suppress(_StopForward):
             self._model.module(**inputs)
 
     def _read(self, layer: int, call: DecoderCall, proceed: Any) -> Output:
-        reader = self._readers[layer]
-        if call.query.shape[0] != len(self._wanted) or (call.query.shape[2] > 1 and reader.past_prompt):
+        recorder = self._recorders[layer]
+        if call.query.shape[0] != len(self._wanted) or (call.query.shape[2] > 1 and recorder.past_prompt):
             self._interrupted = True  # the batch was run again in parts
         if self._interrupted:
             return proceed()  # type: ignore[no-any-return]
-        reader.read(call)
+        recorder.read(call)
         if self._in_one:
-            self._found[layer] = reader.finish()
-            self._on_progress(len(self._found), len(self._readers))
+            self._found[layer] = recorder.finish()
+            self._on_progress(len(self._found), len(self._recorders))
             if self._ends and layer == self._settings.layers[-1]:
-                raise _Enough
+                raise _StopForward
         return proceed()  # type: ignore[no-any-return]
 
     def _watch(self, layer: int) -> Any:
@@ -119,10 +118,10 @@ class BatchReader:
 
         def look(_: Any, args: Any, kwargs: dict[str, Any]) -> None:
             hidden = args[0] if args else kwargs["hidden_states"]
-            if self._readers[layer].massive is None and hidden.shape[1] >= self._prepared.rows[0].length:
-                self._readers[layer].massive = [
-                    massive_activations(
-                        hidden[i], row.padding, self._wanted[i].columns, float(self._settings.massive or 0)
+            if self._recorders[layer].sink_activation is None and hidden.shape[1] >= self._prepared.rows[0].length:
+                self._recorders[layer].sink_activation = [
+                    sink_activations(
+                        hidden[i], row.padding, self._wanted[i].columns, float(self._settings.sink_activation or 0)
                     )
                     for i, row in enumerate(self._prepared.rows)
                 ]
@@ -132,18 +131,18 @@ class BatchReader:
 
     def complete(self, replies: Sequence[Reply]) -> bool:
         """Whether every wanted row was seen: not where the batch was run in parts, or a layer was given fewer rows."""
-        return not self._interrupted and all(self._covers(layer, replies) for layer in self._readers)
+        return not self._interrupted and all(self._covers(layer, replies) for layer in self._recorders)
 
-    def results(self, replies: Sequence[Reply]) -> list[RowAttention]:
+    def results(self, replies: Sequence[Reply]) -> list[RecordedAttention]:
         """What was kept, by case; raises UnsupportedModel where a layer was never heard of."""
-        for layer in self._readers:
+        for layer in self._recorders:
             if not self._covers(layer, replies):
                 raise UnsupportedModel(
                     f"Layer {layer} of {self._model.name} did not show its attention to transformers' interface. "
                     "Choose another layer."
                 )
         return [
-            RowAttention(
+            RecordedAttention(
                 reply,
                 {layer: _stack(found[i], self._wanted[i].positions) for layer, found in self._found.items()},
                 {layer: _stack(found[i], self._answer(i, reply)) for layer, found in self._found.items()},
@@ -157,8 +156,8 @@ class BatchReader:
 
     def _covers(self, layer: int, replies: Sequence[Reply]) -> bool:
         if layer not in self._found:
-            self._found[layer] = self._readers[layer].finish()
-        if self._settings.massive is not None and self._readers[layer].massive is None:
+            self._found[layer] = self._recorders[layer].finish()
+        if self._settings.sink_activation is not None and self._recorders[layer].sink_activation is None:
             return False
         return all(
             position in found
@@ -172,16 +171,16 @@ def _stack(found: Mapping[int, tuple[Tensor, ...]], positions: Sequence[int]) ->
     return tuple(torch.stack(kept) for kept in zip(*rows, strict=True))
 
 
-def image_columns(model: LvlmModel, row: Row) -> Tensor:
+def placed_image_positions(model: LvlmModel, row: PromptRow) -> Tensor:
     """The positions of every image token of a row, picture after picture: long [n]."""
-    if row.places is None:
-        model.family.require_places(model.module.config)
+    if row.layouts is None:
+        model.family.require_layout(model.module.config)
         raise UnsupportedModel(f"{model.name} does not say where its image tokens lie, so there is no heatmap of it.")
-    if not row.places:
+    if not row.layouts:
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
-    return torch.cat([places.positions for places in row.places])
+    return torch.cat([places.positions for places in row.layouts])
 
 
-def question_positions(row: Row) -> tuple[int, ...]:
+def question_positions(row: PromptRow) -> tuple[int, ...]:
     """Where each word of the question is read: at its last token."""
     return tuple(word.last - 1 for word in row.question_words)

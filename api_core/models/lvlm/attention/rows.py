@@ -5,27 +5,20 @@ question is read in the row *at* its last token, which has seen the whole word.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from ....autograd import frozen
-from ....errors import InvalidInput, UnsupportedModel
+from ....errors import InvalidInput
 from ....progress import Progress, ignore_progress
 from ...conversation.case import Prepared, Reply
 from ...memory import in_batches_that_fit
-from ..generate.caches import cache_of
-from ..generate.teacher_forcing import answer_ids, answered_inputs, part_of, prompt_inputs
+from ..generate.teacher_forcing import answered_inputs, part_of
 from ..model import LvlmModel
-from .layer_recorder import Reduce, keep_scores
-from .recorder import BatchReader, RowAttention, RowSettings
+from .layer_recorder import RowReducer, scores_and_totals
+from .recorder import AttentionRecorder, RecordedAttention, RecorderSettings
 
 log = logging.getLogger(__name__)
-
-Path = Literal["auto", "generation", "cache", "second pass"]
-PATHS: tuple[Path, ...] = ("auto", "generation", "cache", "second pass")
 
 
 def answer_rows(
@@ -36,26 +29,24 @@ def answer_rows(
     answers: Sequence[Reply | None],
     max_new_tokens: int = 20,
     question_rows: bool = False,
-    path: Path = "auto",
-    reduce: Reduce = keep_scores,
-    massive: float | None = None,
+    reduce: RowReducer = scores_and_totals,
+    sink_activation: float | None = None,
     on_progress: Progress = ignore_progress,
-) -> list[RowAttention]:
+) -> list[RecordedAttention]:
     """Read the rows of each case's answer, and reduce them layer by layer.
 
     layers: 0 … depth - 1. answers: one per case; None is generated greedily. question_rows: also the rows of the
-    question's words. reduce: what is kept of some rows of one layer; without one their scores. massive: also measure,
-    for the reduction, what enters the layer against the prompt's first token (see `LayerRows.massive`).
+    question's words. reduce: what is kept of some rows of one layer; without one their scores. sink_activation: also
+    measure, for the reduction, what enters the layer against the prompt's first token, in the dimensions in which that
+    reaches so many root mean squares (see `LayerRows.sink_activation`).
 
-    path: how an answer is read. "generation": while it is generated; "cache": afterwards, in one piece, on what
-    generation remembers of the prompt (families that are proven to do it exactly, and no question rows); "second pass":
-    prompt and answer together, up to the last wanted layer. "auto" is the first where the answer is generated, and the
-    last where it is given.
+    A generated answer is read while it is generated; a given one with its prompt in one pass, up to the last wanted
+    layer.
     """
     wanted = sorted(set(layers))
-    _check(model, prepared, wanted, answers, path)
-    found: list[RowAttention | None] = [None] * len(prepared)
-    settings = RowSettings(tuple(wanted), question_rows, reduce, massive)
+    _check(model, prepared, wanted, answers)
+    found: list[RecordedAttention | None] = [None] * len(prepared)
+    settings = RecorderSettings(tuple(wanted), question_rows, reduce, sink_activation)
     for given in (False, True):
         chosen = [i for i, answer in enumerate(answers) if (answer is not None) == given]
         if not chosen:
@@ -65,7 +56,7 @@ def answer_rows(
             replies = [answer for answer in answers if answer is not None]
             read = _second_pass(model, part, replies, settings, on_progress)
         else:
-            read = _of_generated(model, part, settings, max_new_tokens, path, on_progress)
+            read = _of_generated(model, part, settings, max_new_tokens, on_progress)
         for index, rows in zip(chosen, read, strict=True):
             found[index] = rows
     return [rows for rows in found if rows is not None]
@@ -76,7 +67,7 @@ def prompt_rows(
     prepared: Prepared,
     *,
     layers: Sequence[int],
-    reduce: Reduce = keep_scores,
+    reduce: RowReducer = scores_and_totals,
     on_progress: Progress = ignore_progress,
 ) -> list[dict[int, tuple[Tensor, ...]]]:
     """The prompt's last row, which predicts the first token of any answer: by case, layer -> tensors [1, …].
@@ -85,44 +76,34 @@ def prompt_rows(
     """
     wanted = sorted(set(layers))
     nothing_yet = Reply("", "", (0,), (), False)  # a token that is never fed: the pass ends with the prompt
-    _check(model, prepared, wanted, [None] * len(prepared), "auto")
-    settings = RowSettings(tuple(wanted), False, reduce, None)
+    _check(model, prepared, wanted, [None] * len(prepared))
+    settings = RecorderSettings(tuple(wanted), False, reduce, None)
     read = _second_pass(model, prepared, [nothing_yet] * len(prepared), settings, on_progress)
     return [dict(rows.answer) for rows in read]
 
 
 def _of_generated(
-    model: LvlmModel,
-    prepared: Prepared,
-    settings: RowSettings,
-    max_new_tokens: int,
-    path: Path,
-    on_progress: Progress,
-) -> list[RowAttention]:
-    if path == "second pass":
+    model: LvlmModel, prepared: Prepared, settings: RecorderSettings, max_new_tokens: int, on_progress: Progress
+) -> list[RecordedAttention]:
+    recorder = AttentionRecorder(model, prepared, settings)
+    with recorder.recording():
         replies = model.generate(prepared, max_new_tokens=max_new_tokens, on_progress=on_progress)
-        return _second_pass(model, prepared, replies, settings, ignore_progress)
-    if path == "cache":
-        return _on_cache(model, prepared, settings, max_new_tokens, on_progress)
-    readers = BatchReader(model, prepared, settings)
-    with readers.reading():
-        replies = model.generate(prepared, max_new_tokens=max_new_tokens, on_progress=on_progress)
-    if not readers.complete(replies):
+    if not recorder.complete(replies):
         log.info("%s did not show every row while it generated: the answers are read in a second pass", model.name)
         return _second_pass(model, prepared, replies, settings, ignore_progress)
-    return readers.results(replies)
+    return recorder.results(replies)
 
 
 def _second_pass(
-    model: LvlmModel, prepared: Prepared, replies: Sequence[Reply], settings: RowSettings, on_progress: Progress
-) -> list[RowAttention]:
+    model: LvlmModel, prepared: Prepared, replies: Sequence[Reply], settings: RecorderSettings, on_progress: Progress
+) -> list[RecordedAttention]:
     """As many cases at once as there is memory for."""
 
-    def read(cases: range) -> list[RowAttention]:
+    def read(cases: range) -> list[RecordedAttention]:
         part, answers = part_of(model, prepared, cases), [replies[i] for i in cases]
-        readers = BatchReader(model, part, settings, [len(reply.token_ids) for reply in answers], on_progress)
-        readers.run(**answered_inputs(model, part, answers), use_cache=False)
-        return readers.results(answers)
+        recorder = AttentionRecorder(model, part, settings, [len(reply.token_ids) for reply in answers], on_progress)
+        recorder.run(**answered_inputs(model, part, answers), use_cache=False)
+        return recorder.results(answers)
 
     return in_batches_that_fit(
         read,
@@ -135,51 +116,7 @@ def _second_pass(
     )
 
 
-def _on_cache(
-    model: LvlmModel, prepared: Prepared, settings: RowSettings, max_new_tokens: int, on_progress: Progress
-) -> list[RowAttention]:
-    with _remembering(model) as remembered:
-        replies = model.generate(prepared, max_new_tokens=max_new_tokens, on_progress=on_progress)
-    length = prepared.rows[0].length
-    cache: Any = remembered.get("cache")
-    longest = max(len(reply.token_ids) for reply in replies)
-    extra = None
-    if model.family.can_chunk(cache) and cache.get_seq_length() == length + longest - 1:
-        cache.crop(-longest)  # the prompt's last row predicts the first token and is run again with the answer
-        ids, mask = answer_ids(model, replies)
-        with frozen():
-            inputs = prompt_inputs(model, prepared)
-            extra = model.family.chunk_inputs(model.module, inputs, ids[:, :-1], cache, mask[:, :-1])
-    if extra is None:
-        raise UnsupportedModel(
-            f"Reading an answer in one piece on the prompt's cache is not proven for {model.name} "
-            f"({model.family.title}). Use path='second pass'."
-        )
-    readers = BatchReader(model, prepared, settings, [len(reply.token_ids) for reply in replies], begin=length - 1)
-    readers.run(**extra)
-    return readers.results(replies)
-
-
-@contextmanager
-def _remembering(model: LvlmModel) -> Iterator[dict[str, Any]]:
-    """Keeps the last cache that the decoder was called with."""
-    held: dict[str, Any] = {}
-
-    def look(_: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        held["cache"] = cache_of(kwargs)
-
-    handle = model.family.decoder(model.module).register_forward_pre_hook(look, with_kwargs=True)
-    try:
-        yield held
-    finally:
-        handle.remove()
-
-
-def _check(
-    model: LvlmModel, prepared: Prepared, layers: Sequence[int], answers: Sequence[Reply | None], path: Path
-) -> None:
-    if path not in PATHS:
-        raise InvalidInput(f"There is no path {path!r}. Choose one of {', '.join(PATHS)}.")
+def _check(model: LvlmModel, prepared: Prepared, layers: Sequence[int], answers: Sequence[Reply | None]) -> None:
     if len(answers) != len(prepared):
         raise InvalidInput(f"{len(answers)} answers for {len(prepared)} cases: give one for each, None to generate it.")
     if not layers or not 0 <= layers[0] <= layers[-1] < model.depth:

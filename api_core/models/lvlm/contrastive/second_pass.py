@@ -21,18 +21,20 @@ from torch import Tensor, nn
 from ....errors import UnsupportedModel
 from ...conversation.case import Prepared, Reply
 from ..attention.layer_recorder import LayerRows
-from ..attention.recorder import BatchReader, RowSettings
-from ..generate import caches
-from ..generate.decoder_arguments import (
+from ..attention.recorder import AttentionRecorder, RecorderSettings
+from ..model import LvlmModel
+from .decoder_call import (
     EMBEDDINGS,
     MASK,
+    append_rows,
+    cache_name,
+    cache_of,
     concat_masks,
     duplicate_rows,
     mask_out,
     row_count,
     token_count,
 )
-from ..model import LvlmModel
 
 Attention = dict[int, Tensor]
 """By layer: what the prompt's last row gives to each image token, the heads' mean, float32 [n]."""
@@ -123,7 +125,7 @@ def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator
 
 def all_image_positions(model: LvlmModel, prepared: Prepared) -> tuple[Tensor, ...]:
     """The positions of each row's image tokens, whether or not they lie somewhere in the picture: long [n]."""
-    return tuple(model.family.image_positions(model.config, ids) for ids in prepared.inputs["input_ids"])
+    return tuple(model.family.positions_of_image_tokens(model.config, ids) for ids in prepared.inputs["input_ids"])
 
 
 @dataclass
@@ -154,7 +156,7 @@ class _TwoPasses:
         return self._prompt(arguments) if self.prompt is None else self._step(arguments, self.prompt)
 
     def _prompt(self, arguments: dict[str, Any]) -> Any:
-        cache = caches.cache_of(arguments)
+        cache = cache_of(arguments)
         if cache is None or cache.get_seq_length() or EMBEDDINGS not in arguments:
             raise UnsupportedModel(f"{self.model.name} does not show its decoder the prompt in one piece.")
         columns = all_image_positions(self.model, self.prepared)
@@ -167,7 +169,7 @@ class _TwoPasses:
             out, attention = self.own_forward(**arguments), ()
         self.prompt = self.contrast.weaken(PromptState(self.prepared, arguments, columns, attention))
         self.waiting = _states(self._weakened(arguments, self.prompt, further))
-        if not caches.append_rows(cache, further, row_count(arguments)):
+        if not append_rows(cache, further, row_count(arguments)):
             self.cache = further
         return out
 
@@ -185,7 +187,7 @@ class _TwoPasses:
         return _with_states(out, plain)
 
     def _weakened(self, arguments: dict[str, Any], prompt: WeakenedPrompt, cache: Any) -> Any:
-        theirs = {**arguments, **prompt.arguments, str(caches.cache_name(arguments)): cache}
+        theirs = {**arguments, **prompt.arguments, str(cache_name(arguments)): cache}
         if prompt.hidden is not None:
             theirs[MASK] = self._hiding(arguments, prompt.hidden)
         return self.own_forward(**theirs)
@@ -202,18 +204,18 @@ class _TwoPasses:
                 f"{self.model.name} computes its attention in a way of its own that cannot be read. Choose another "
                 "decoding, or another model."
             )
-        reader = BatchReader(
+        recorder = AttentionRecorder(
             self.model,
             self.prepared,
-            RowSettings(layers, False, _mean_of_heads, None),
+            RecorderSettings(layers, False, _mean_of_heads, None),
             [1] * len(self.prepared),
             columns=columns,
             whole=True,
         )
-        with reader.reading():
+        with recorder.recording():
             out = self.own_forward(**arguments)
         nothing_yet = Reply("", "", (0,), (), False)
-        read = reader.results([nothing_yet] * len(self.prepared))
+        read = recorder.results([nothing_yet] * len(self.prepared))
         return out, tuple({layer: kept[0][0] for layer, kept in rows.answer.items()} for rows in read)
 
     def before_head(self, _: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:

@@ -14,8 +14,8 @@ from ....autograd import frozen, without_autocast
 from ....choices import Scheme
 from ....errors import UnsupportedModel
 from ...conversation.case import Prepared
-from ..generate.decoder_arguments import EMBEDDINGS, per_image_token_tensors
 from ..model import LvlmModel
+from .decoder_call import EMBEDDINGS, per_image_token_tensors
 from .second_pass import PromptState, WeakenedPrompt, all_image_positions, replaced_forward
 
 
@@ -72,7 +72,7 @@ def noised_pictures(model: LvlmModel, prepared: Prepared, share: float, seed: in
     """
     found = []
     for case in prepared.cases:
-        alone = model.prepare([case], with_places=False, thinking=prepared.thinking)
+        alone = model.prepare([case], with_layouts=False, thinking=prepared.thinking)
         generator = torch.Generator().manual_seed(seed)
         noised = {
             name: _noised(value, share, generator) if value.is_floating_point() else value
@@ -87,7 +87,7 @@ def _noised(pixels: Tensor, share: float, generator: torch.Generator) -> Tensor:
     return (share**0.5 * pixels.float() + (1 - share) ** 0.5 * noise).to(pixels.dtype)
 
 
-class _Enough(Exception):
+class _StopForward(Exception):
     """No error: how a pass is ended before the decoder."""
 
 
@@ -97,10 +97,10 @@ def _embedded(model: LvlmModel, prepared: Prepared) -> PictureEmbeddings:
 
     def catch(*_: Any, **arguments: Any) -> Any:
         seen.update(arguments)
-        raise _Enough
+        raise _StopForward
 
     decoder = model.family.decoder(model.module)
-    with frozen(), without_autocast(model.device.type), replaced_forward(decoder, catch), suppress(_Enough):
+    with frozen(), without_autocast(model.device.type), replaced_forward(decoder, catch), suppress(_StopForward):
         model.module(**model.to_device(prepared.inputs), use_cache=False)
     if EMBEDDINGS not in seen:
         raise UnsupportedModel(f"{model.name} does not show its decoder the picture as embeddings.")

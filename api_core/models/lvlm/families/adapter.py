@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ....errors import InvalidInput, UnsupportedModel
-from ...conversation.case import Case, PicturePlaces, TokenGrid
-from ..generate.caches import cache_argument
+from ...conversation.case import Case, PictureLayout, TokenGrid
 from .grids import patch_raster, shapes, token_grid
-from .pixel_probe import Look, look
+from .pixel_probe import ProbedPicture, probe_picture
 
 _IMAGE_TOKEN_NAMES = ("image_token_id", "image_token_index", "image_patch_id")
 # A part of a configuration with one of these in its name pools the picture into tokens that have no place in it.
@@ -26,23 +25,21 @@ _PER_TOKEN = ("token_type_ids",)
 _NOT_OF_AN_ANSWER = ("position_ids", "cache_position", "labels")
 _MOST_LAYOUTS = 256
 _SMALLEST = 16
-_layouts: weakref.WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], PicturePlaces]] = weakref.WeakKeyDictionary()
+_layouts: weakref.WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], PictureLayout]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Family:
     """The generic family; a family that differs overrides what differs.
 
-    title: the name for people. model_types: `config.model_type` of its models. no_places: why its image tokens have no
-    place in the picture, so that heatmaps are refused; None when they have. chunks: whether an answer fed as one chunk
-    on the prompt's cache was shown to give what a full pass gives. placeholder: the processor's name for what stands
-    for a picture in a text.
+    title: the name for people. model_types: `config.model_type` of its models. no_layout: why its image tokens have no
+    place in the picture, so that heatmaps are refused; None when they have. placeholder: the processor's name for what
+    stands for a picture in a text.
     """
 
     title: str
     model_types: tuple[str, ...] = ()
-    no_places: str | None = None
-    chunks: bool = False
+    no_layout: str | None = None
     placeholder: str = "image_token"
 
     def messages(self, case: Case) -> list[dict[str, Any]]:
@@ -73,11 +70,11 @@ class Family:
             f"{', '.join(_IMAGE_TOKEN_NAMES)}), so its image tokens cannot be found. Use another model for heatmaps."
         )
 
-    def image_positions(self, config: Any, row_ids: Tensor) -> Tensor:
+    def positions_of_image_tokens(self, config: Any, row_ids: Tensor) -> Tensor:
         """Where the image tokens of a row of input ids [S] stand: long [n]."""
         return (row_ids == self.image_token(config)).nonzero().flatten()
 
-    def places(
+    def layouts(
         self,
         processor: Any,
         config: Any,
@@ -86,18 +83,18 @@ class Family:
         row_ids: Tensor,
         *,
         options: Mapping[str, Any] | None = None,
-    ) -> tuple[PicturePlaces, ...]:
+    ) -> tuple[PictureLayout, ...]:
         """Where every image token of one row comes from, picture by picture.
 
         sizes: (H, W) of the row's pictures in order. inputs: what the processor made of the whole batch. row_ids: the
         row's input ids [S]. options: what else the processor was called with. Raises UnsupportedModel when the tokens
         have no place, or a place cannot be found for each of them.
         """
-        self.require_places(config)
-        positions = self.image_positions(config, row_ids)
+        self.require_layout(config)
+        positions = self.positions_of_image_tokens(config, row_ids)
         # Some processors treat several pictures of a prompt otherwise than one.
         copies = min(len(sizes), 2)
-        layouts = [self.layout(processor, config, (int(h), int(w)), copies, options or {}) for h, w in sizes]
+        layouts = [self.picture_layout(processor, config, (int(h), int(w)), copies, options or {}) for h, w in sizes]
         counts = [len(layout.positions) for layout in layouts]
         if sum(counts) != len(positions):
             raise UnsupportedModel(
@@ -106,9 +103,9 @@ class Family:
             )
         return tuple(_moved(layout, own) for layout, own in zip(layouts, positions.split(counts), strict=True))
 
-    def layout(
+    def picture_layout(
         self, processor: Any, config: Any, size: tuple[int, int], copies: int, options: Mapping[str, Any]
-    ) -> PicturePlaces:
+    ) -> PictureLayout:
         """The places of one picture's tokens, counted from 0; of a prompt that holds `copies` pictures of that size.
 
         Kept for the same processor, its settings, the model's, and options.
@@ -119,9 +116,9 @@ class Family:
         key = (self, size, copies, *settings)
         if key not in kept:
             prompt = self._probing_prompt(processor, Case((torch.zeros(1, 1, 3),) * copies, "?"))
-            seen = look(processor, prompt, self.image_token(config), size, copies, options)
+            seen = probe_picture(processor, prompt, self.image_token(config), size, copies, options)
             try:
-                layout = self.place(config, size, seen, torch.arange(seen.tokens))
+                layout = self.token_layout(config, size, seen, torch.arange(seen.tokens))
             except UnsupportedModel as error:
                 if min(size) >= _SMALLEST:
                     raise
@@ -148,14 +145,14 @@ class Family:
                 return str(processor.apply_chat_template(self.messages(case), chat_template=template, tokenize=False))
         return self.plain_prompt(processor, case)
 
-    def place(self, config: Any, size: tuple[int, int], seen: Look, tokens: Tensor) -> PicturePlaces:
+    def token_layout(self, config: Any, size: tuple[int, int], seen: ProbedPicture, tokens: Tensor) -> PictureLayout:
         """Lay one picture's tokens over what its views saw: views in order, each row by row."""
         grids, first = [], 0
         for view, shape in zip(seen.views, shapes(seen.views, len(tokens), self.patch_side(config)), strict=True):
             raster = patch_raster(view, round(shape.side)) if view.in_patches else view
             grids.append(token_grid(raster, shape, tokens[first : first + shape.tokens], size))
             first += shape.tokens
-        return PicturePlaces(size, tuple(grids))
+        return PictureLayout(size, tuple(grids))
 
     def patch_side(self, config: Any) -> int | None:
         """The side of a patch of the picture tower in its pixels, where the configuration says it."""
@@ -163,9 +160,9 @@ class Family:
         side = side[0] if isinstance(side, list | tuple) else side
         return side if isinstance(side, int) else None
 
-    def require_places(self, config: Any) -> None:
+    def require_layout(self, config: Any) -> None:
         """Raise UnsupportedModel, with the reason, when this model's image tokens have no place in the picture."""
-        reason = self.no_places
+        reason = self.no_layout
         if reason is None and getattr(config, "is_encoder_decoder", False):
             reason = "its answer attends to an encoder's memory instead of the prompt"
         if reason is None and (names := _pooling_parts(config)):
@@ -249,7 +246,9 @@ class Family:
         answer_ids = answer_ids.to(ids.device)
         made = {name: value for name, value in inputs.items() if name not in _NOT_OF_AN_ANSWER}
         made["input_ids"] = torch.cat([ids, answer_ids], 1)
-        made["attention_mask"] = whole_mask(inputs, answer_ids, answer_mask)
+        mask = inputs.get("attention_mask", torch.ones_like(ids))
+        own = torch.ones_like(answer_ids) if answer_mask is None else answer_mask
+        made["attention_mask"] = torch.cat([mask, own.to(mask)], 1)
         for name, value in made.items():
             if name.endswith(_PER_TOKEN):
                 made[name] = torch.cat([value, torch.full_like(answer_ids, self.answer_type).to(value)], 1)
@@ -260,62 +259,11 @@ class Family:
         """The token type of an answer's tokens: text."""
         return 0
 
-    def chunk_inputs(
-        self,
-        module: nn.Module,
-        inputs: Mapping[str, Tensor],
-        answer_ids: Tensor,
-        cache: Any,
-        answer_mask: Tensor | None = None,
-    ) -> dict[str, Any] | None:
-        """What to call the model with to read on where a cache of the prompt ends, in one go.
 
-        cache: holds the prompt, or its first tokens; what it lacks of prompt and answer is fed. None where this was not
-        shown to equal a full pass: then take one.
-        """
-        if not self.can_chunk(cache):
-            return None
-        ids = torch.cat([inputs["input_ids"], answer_ids.to(inputs["input_ids"])], 1)
-        mask = whole_mask(inputs, answer_ids, answer_mask)
-        known = int(cache.get_seq_length())
-        if known < 1 or bool((ids[:, known:] == self.image_token(module.config)).any()):
-            return None
-        return {
-            "input_ids": ids[:, known:],
-            "attention_mask": mask,
-            "position_ids": self.chunk_positions(module, inputs, mask)[..., known:],
-            cache_argument(module): cache,
-            "use_cache": True,
-        }
-
-    def can_chunk(self, cache: Any) -> bool:
-        """Whether an answer can be read on this cache in one go, and the cache cut back to the prompt before."""
-        return self.chunks and _grows_only(cache)
-
-    def chunk_positions(self, module: nn.Module, inputs: Mapping[str, Tensor], mask: Tensor) -> Tensor:
-        """The positions that generation gives to tokens under `mask` [B, S + R]: long [..., B, S + R]."""
-        return (mask.long().cumsum(1) - 1).masked_fill(mask == 0, 0)
-
-
-def _moved(layout: PicturePlaces, positions: Tensor) -> PicturePlaces:
+def _moved(layout: PictureLayout, positions: Tensor) -> PictureLayout:
     """A layout whose tokens stand at `positions` [n] of a row."""
     grids = tuple(TokenGrid(positions[grid.tokens], grid.valid, grid.box) for grid in layout.grids)
-    return PicturePlaces(layout.size, grids, positions[layout.placeless])
-
-
-def whole_mask(inputs: Mapping[str, Tensor], answer_ids: Tensor, answer_mask: Tensor | None = None) -> Tensor:
-    """Which tokens of prompt and answer are no padding: long [B, S + R]."""
-    mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
-    own = torch.ones_like(answer_ids) if answer_mask is None else answer_mask
-    return torch.cat([mask, own.to(mask)], 1)
-
-
-def _grows_only(cache: Any) -> bool:
-    """Whether every layer of a cache keeps all it was given, so that what it holds of a prompt can be told."""
-    from transformers.cache_utils import DynamicLayer
-
-    layers = getattr(cache, "layers", None) or ()
-    return len(layers) > 0 and all(type(layer) is DynamicLayer for layer in layers)
+    return PictureLayout(layout.size, grids, positions[layout.unplaced])
 
 
 def _pooling_parts(config: Any) -> list[str]:

@@ -15,25 +15,25 @@ import torch
 from torch import Tensor
 
 from ....errors import UnsupportedModel
-from ...conversation.case import PicturePlaces
+from ...conversation.case import PictureLayout
 from .adapter import Family
 from .grids import Shape, token_grid
-from .pixel_probe import Look, Seen
+from .pixel_probe import ProbedPicture, ProbedView
 
 
 class AnyResolutionFamily(Family):
     """A base grid, then a fine grid over tiles with a newline at the end of each row."""
 
-    def place(self, config: Any, size: tuple[int, int], seen: Look, tokens: Tensor) -> PicturePlaces:
-        """The base look, then the fine grid over the tiles as the model packs them."""
+    def token_layout(self, config: Any, size: tuple[int, int], seen: ProbedPicture, tokens: Tensor) -> PictureLayout:
+        """The base probe_picture, then the fine grid over the tiles as the model packs them."""
         side = config.vision_config.image_size // config.vision_config.patch_size
         cell = seen.views[0].x.shape[0] / side
         base = token_grid(seen.views[0], Shape(side, side, cell), tokens[: side * side], size)
         fine = tokens[side * side :]
         if len(seen.views) == 1:
             # Several pictures in one prompt are seen as a whole only, with one newline each.
-            return PicturePlaces(size, (base,), fine)
-        top, bottom, left, right = _kept(config, size, side)
+            return PictureLayout(size, (base,), fine)
+        top, bottom, left, right = _unpadded_area(config, size, side)
         rows, columns = self.packed(config, bottom - top, right - left, side)
         if rows * (columns + 1) != len(fine):
             raise UnsupportedModel(
@@ -43,12 +43,12 @@ class AnyResolutionFamily(Family):
         lines = fine.reshape(rows, columns + 1)
         if not rows * columns:
             # Of a picture thinner than a cell only the newlines are left.
-            return PicturePlaces(size, (base,), fine)
+            return PictureLayout(size, (base,), fine)
         canvas = _canvas(config, size, seen.views[1:])
         area = tuple(round(edge * cell) for edge in (top, bottom, left, right))
         shape = Shape(rows, columns, cell)
         grid = token_grid(canvas, shape, lines[:, :-1], size, area=(area[0], area[1], area[2], area[3]))
-        return PicturePlaces(size, (base, grid), lines[:, -1])
+        return PictureLayout(size, (base, grid), lines[:, -1])
 
     def packed(self, config: Any, rows: int, columns: int, side: int) -> tuple[int, int]:
         """Rows and columns of the fine grid as the answer sees it: here all of them."""
@@ -72,7 +72,7 @@ def _tiles(config: Any, size: tuple[int, int]) -> tuple[int, int]:
     return int(rows), int(columns)
 
 
-def _canvas(config: Any, size: tuple[int, int], tiles: Sequence[Seen]) -> Seen:
+def _canvas(config: Any, size: tuple[int, int], tiles: Sequence[ProbedView]) -> ProbedView:
     rows, columns = _tiles(config, size)
     if rows * columns != len(tiles):
         raise UnsupportedModel(
@@ -84,10 +84,10 @@ def _canvas(config: Any, size: tuple[int, int], tiles: Sequence[Seen]) -> Seen:
         lines = [torch.cat(parts[row * columns : (row + 1) * columns], 1) for row in range(rows)]
         return torch.cat(lines, 0)
 
-    return Seen(joined([t.x for t in tiles]), joined([t.y for t in tiles]), joined([t.share for t in tiles]))
+    return ProbedView(joined([t.x for t in tiles]), joined([t.y for t in tiles]), joined([t.share for t in tiles]))
 
 
-def _kept(config: Any, size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
+def _unpadded_area(config: Any, size: tuple[int, int], side: int) -> tuple[int, int, int, int]:
     """The fine cells that the model keeps: first row, last row, first column, last column (exclusive)."""
     from transformers.models.llava_next.modeling_llava_next import unpad_image
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ....errors import UnsupportedModel
 from ....results import Box
 from ...conversation.case import TokenGrid
-from .pixel_probe import Seen
+from .pixel_probe import ProbedView
 
 # A cell counts as picture from this share of what the fullest cell saw.
 _ENOUGH = 0.5
@@ -40,7 +40,7 @@ class Shape:
         return self.rows * self.columns
 
 
-def shapes(views: Sequence[Seen], tokens: int, patch: int | None) -> list[Shape]:
+def shapes(views: Sequence[ProbedView], tokens: int, patch: int | None) -> list[Shape]:
     """How `tokens` tokens lie in the views: cells of one size, square in the model's pixels, row by row.
 
     patch: the side of a patch of the model's tower in pixels, where it is known; what does not fill a whole patch at a
@@ -60,27 +60,27 @@ def shapes(views: Sequence[Seen], tokens: int, patch: int | None) -> list[Shape]
     )
 
 
-def patch_raster(view: Seen, side: int) -> Seen:
+def patch_raster(view: ProbedView, side: int) -> ProbedView:
     """Bring patches in the model's order into rows and columns: [N] -> [R, C].
 
     A token is made of side x side patches: either they follow each other, or the patches lie row by row.
     """
     if side > 1 and len(view.x) % side**2 == 0:
-        groups = Seen(*(part.reshape(-1, side**2) for part in (view.x, view.y, view.share)))
+        groups = ProbedView(*(part.reshape(-1, side**2) for part in (view.x, view.y, view.share)))
         if all(_columns(x, y) == side for x, y in zip(groups.x, groups.y, strict=True)):
             columns = _columns(groups.x.mean(1), groups.y.mean(1))
-            return Seen(
+            return ProbedView(
                 *(
                     part.reshape(-1, columns, side, side).transpose(1, 2).reshape(-1, columns * side)
                     for part in (groups.x, groups.y, groups.share)
                 )
             )
     columns = _columns(view.x, view.y)
-    return Seen(*(part.reshape(-1, columns) for part in (view.x, view.y, view.share)))
+    return ProbedView(*(part.reshape(-1, columns) for part in (view.x, view.y, view.share)))
 
 
 def token_grid(
-    view: Seen, shape: Shape, tokens: Tensor, size: tuple[int, int], area: tuple[int, int, int, int] | None = None
+    view: ProbedView, shape: Shape, tokens: Tensor, size: tuple[int, int], area: tuple[int, int, int, int] | None = None
 ) -> TokenGrid:
     """The grid of `tokens` [rows x columns] over a raster [R, C].
 
@@ -103,7 +103,7 @@ def token_grid(
     return TokenGrid(tokens.reshape(shape.rows, shape.columns), valid, box)
 
 
-def _shapes_of_patches(views: Sequence[Seen], tokens: int) -> list[Shape]:
+def _shapes_of_patches(views: Sequence[ProbedView], tokens: int) -> list[Shape]:
     patches = sum(len(view.x) for view in views)
     side = _whole_root(patches, tokens)
     if not side:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ....errors import UnsupportedModel
 from ...conversation.case import Case
@@ -45,7 +45,3 @@ class PaliGemmaFamily(Family):
     def answer_type(self) -> int:
         """The causal part: 0 would put the answer into the prompt, silently."""
         return 1
-
-    def chunk_positions(self, module: nn.Module, inputs: Mapping[str, Tensor], mask: Tensor) -> Tensor:
-        """Counted from one."""
-        return super().chunk_positions(module, inputs, mask) + 1

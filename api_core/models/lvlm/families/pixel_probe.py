@@ -29,7 +29,7 @@ _LEAST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProbedView:
     """What the model gets of one view, in picture pixels: float32, pixels [R, C] of a view or patches [N] in order.
 
     share: how much of it is picture rather than padding, 0..1; x and y mean nothing where it is 0.
@@ -46,21 +46,21 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Look:
+class ProbedPicture:
     """What one picture becomes: its views in the model's order, and how many image tokens it has in a prompt."""
 
-    views: tuple[Seen, ...]
+    views: tuple[ProbedView, ...]
     tokens: int
 
 
-def look(
+def probe_picture(
     processor: Any,
     prompt: str,
     image_token: int,
     size: tuple[int, int],
     copies: int = 1,
     options: Mapping[str, Any] | None = None,
-) -> Look:
+) -> ProbedPicture:
     """What a picture of `size` (H, W) becomes in a prompt that holds `copies` pictures of that size.
 
     options: what the processor is called with besides text and pictures.
@@ -75,10 +75,10 @@ def look(
             "can be laid over them. Use another model."
         )
     views = [
-        _seen(black, white, across, down, size)
+        _probed_view(black, white, across, down, size)
         for black, white, across, down in zip(*(views for views, _ in runs), strict=True)
     ]
-    return Look(tuple(view for view in views if view.share.numel()), runs[0][1])
+    return ProbedPicture(tuple(view for view in views if view.share.numel()), runs[0][1])
 
 
 def _run(
@@ -153,7 +153,7 @@ def straightened(own: Tensor, other: Tensor) -> Tensor:
     return (_MAIN * own - (1 - _MAIN) * other) / (_MAIN**2 - (1 - _MAIN) ** 2)
 
 
-def _seen(black: Tensor, white: Tensor, across: Tensor, down: Tensor, size: tuple[int, int]) -> Seen:
+def _probed_view(black: Tensor, white: Tensor, across: Tensor, down: Tensor, size: tuple[int, int]) -> ProbedView:
     contrast = white - black
     over = 0 if contrast.ndim == 3 else 1
     full = contrast.abs().amax((1, 2) if over == 0 else 0, keepdim=True)
@@ -162,9 +162,9 @@ def _seen(black: Tensor, white: Tensor, across: Tensor, down: Tensor, size: tupl
     right, below = (torch.where(known, part, torch.zeros(())).sum(over) / count.clamp(min=1) for part in bright)
     share = contrast.abs() / full.clamp(min=1e-12)
     x, y = straightened(right, below) * size[1], straightened(below, right) * size[0]
-    seen = Seen(x, y, torch.where(count > 0, share.mean(over), torch.zeros(())))
+    seen = ProbedView(x, y, torch.where(count > 0, share.mean(over), torch.zeros(())))
     if not seen.in_patches:
         return seen
     # Patches after the last one that saw something fill a batch up; they are no tokens.
     last = int(seen.share.nonzero()[-1]) + 1 if bool(seen.share.any()) else 0
-    return Seen(seen.x[:last], seen.y[:last], seen.share[:last])
+    return ProbedView(seen.x[:last], seen.y[:last], seen.share[:last])

@@ -10,7 +10,7 @@ _TAIL = 8
 _SAMPLE = "yes"
 
 
-class AnswerWriter:
+class AnswerEncoder:
     """Encodes answers of one model.
 
     A word's space belongs to its first token or not, by tokenizer and by what stands before; so the few ways there are

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ....progress import Progress
 from ...conversation.case import Case, Prepared, Reply
 from ...conversation.reply import opens_thinking
-from ...conversation.token_text import Speller
+from ...conversation.token_text import IncrementalDecoder
 from ...hooks import capturing
 from ...memory import in_batches_that_fit
 from . import decoding_loop as generation
@@ -40,9 +40,9 @@ class GenerativeModel(Protocol):
     def ends(self) -> frozenset[int]: ...
     @property
     def decoder_layers(self) -> Sequence[nn.Module]: ...
-    def prepare(self, cases: Sequence[Case], *, with_places: bool, thinking: bool) -> Prepared: ...
+    def prepare(self, cases: Sequence[Case], *, with_layouts: bool, thinking: bool) -> Prepared: ...
     def to_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
-    def speller(self) -> Speller: ...
+    def incremental_decoder(self) -> IncrementalDecoder: ...
     def reply_of(self, token_ids: Sequence[int], *, inside_thinking: bool) -> Reply: ...
 
 
@@ -63,7 +63,7 @@ def generate_replies(
         part = prepared
         if len(rows) < count:
             cases = prepared.cases[rows.start : rows.stop]
-            part = model.prepare(cases, with_places=False, thinking=prepared.thinking)
+            part = model.prepare(cases, with_layouts=False, thinking=prepared.thinking)
         done = _Done(rows.start, count, max_new_tokens, on_token, on_progress)
         return _answer_batch(model, part, sampling, around, done)
 
@@ -104,15 +104,15 @@ def _answer_batch(
     model: GenerativeModel, prepared: Prepared, sampling: Sampling | None, around: Around | None, done: _Done
 ) -> list[Reply]:
     rows = len(prepared)
-    spellers = [model.speller() for _ in range(rows)]
+    decoders = [model.incremental_decoder() for _ in range(rows)]
     steps = 0
 
     def on_step(new: list[int | None]) -> None:
         nonlocal steps
         steps += 1
         for row, token in enumerate(new):
-            if token is not None and spellers[row].push(token):
-                done.text(row, spellers[row].text)
+            if token is not None and decoders[row].push(token):
+                done.text(row, decoders[row].text)
         done.tokens(steps * rows)
 
     def before_layer(args: Any, kwargs: Any) -> None:

@@ -52,7 +52,7 @@ class Sampler:
         self._generators = [torch.Generator().manual_seed(sampling.seed) for _ in range(rows)]
 
     def __call__(self, scores: Tensor) -> Tensor:
-        chances, tokens = kept(scores, self.sampling)
+        chances, tokens = truncated_probabilities(scores, self.sampling)
         bounds = chances.cumsum(dim=-1)
         drawn = torch.cat([torch.rand(1, generator=generator) for generator in self._generators]).to(scores.device)
         chosen = (bounds <= drawn[:, None] * bounds[:, -1:]).sum(dim=-1, keepdim=True)
@@ -60,7 +60,7 @@ class Sampler:
         return tokens.gather(1, torch.minimum(chosen, last))[:, 0]
 
 
-def kept(scores: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+def truncated_probabilities(scores: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     """The chances of tokens after temperature, top_k and top_p, likeliest first, and the tokens: both [rows, v].
 
     What was cut off has chance 0. The token that crosses top_p is kept, so that there is always one.

@@ -41,7 +41,7 @@ def _is_special(token: Any) -> bool:
     return bool(getattr(token, "special", False))
 
 
-def neutralise(text: str, specials: tuple[str, ...]) -> str:
+def escape_special_tokens(text: str, specials: tuple[str, ...]) -> str:
     """`text` with a blank inside everything that the model would read as a command: `<image>` becomes `< image>`.
 
     Otherwise such a word in a question would ask for a second picture, or end the question.
@@ -66,9 +66,9 @@ class PromptWriter:
         """The case with its texts made harmless, and blanks around question and system prompt left out."""
         return replace(
             case,
-            question=neutralise(case.question.strip(), self.specials),
-            system_prompt=neutralise(case.system_prompt.strip(), self.specials),
-            opening=neutralise(case.opening, self.specials),
+            question=escape_special_tokens(case.question.strip(), self.specials),
+            system_prompt=escape_special_tokens(case.system_prompt.strip(), self.specials),
+            opening=escape_special_tokens(case.opening, self.specials),
         )
 
     def write(self, case: Case, thinking: bool = False) -> str:

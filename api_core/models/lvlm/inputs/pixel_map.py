@@ -19,7 +19,7 @@ from ..model import LvlmModel
 
 
 @dataclass(frozen=True)
-class PixelPlaces:
+class PixelMap:
     """Of one pixel input, all as float32 [P] in its flat order: x and y in -1..1 from edge to edge of the picture.
 
     known: 1 where a number comes from the picture, 0 where it does not (x and y are 0 there). shape: of the input.
@@ -30,7 +30,7 @@ class PixelPlaces:
     known: Tensor
     shape: torch.Size
 
-    def lift(self, masks: Tensor) -> Tensor:
+    def mask_to_pixels(self, masks: Tensor) -> Tensor:
         """Masks [K, rows, columns], corner cells on the picture's corners, as weights [K, P]; 1 where unknown."""
         grid = torch.stack([self.x, self.y], -1).to(masks.device)[None, None]
         known = self.known.to(masks.device)
@@ -42,26 +42,26 @@ class PixelPlaces:
 
 def pixel_inputs(model: LvlmModel, case: Case) -> dict[str, Tensor]:
     """What the processor makes of a case, on the CPU: only the inputs of fractions, which are pixels."""
-    inputs = model.prepare([case], with_places=False).inputs
+    inputs = model.prepare([case], with_layouts=False).inputs
     return {name: value for name, value in inputs.items() if value.is_floating_point()}
 
 
-def pixel_places(model: LvlmModel, case: Case) -> dict[str, PixelPlaces]:
+def pixel_maps(model: LvlmModel, case: Case) -> dict[str, PixelMap]:
     """The places of every pixel input of a case in its first picture."""
     size = (case.pictures[0].shape[0], case.pictures[0].shape[1])
     black, white, across, down = (
         pixel_inputs(model, replace(case, pictures=(level[..., None].expand(*size, 3), *case.pictures[1:])))
         for level in probe_levels(size, 1, torch.float32)
     )
-    found = {name: _places(model, black[name], white[name], across[name], down[name], size) for name in black}
+    found = {name: _pixel_map(model, black[name], white[name], across[name], down[name], size) for name in black}
     if not any(bool(places.known.any()) for places in found.values()):
         raise UnsupportedModel(f"The processor of {model.name} gives no pixels that follow the picture.")
     return found
 
 
-def _places(
+def _pixel_map(
     model: LvlmModel, black: Tensor, white: Tensor, across: Tensor, down: Tensor, size: tuple[int, int]
-) -> PixelPlaces:
+) -> PixelMap:
     if len({tuple(tensor.shape) for tensor in (black, white, across, down)}) != 1:
         raise UnsupportedModel(
             f"The processor of {model.name} cuts pictures of one size differently depending on what they show, so no "
@@ -75,4 +75,4 @@ def _places(
         for own, other, length in ((right, below, size[1]), (below, right, size[0]))
     )
     zero = torch.zeros(())
-    return PixelPlaces(torch.where(known, x, zero), torch.where(known, y, zero), known.float(), black.shape)
+    return PixelMap(torch.where(known, x, zero), torch.where(known, y, zero), known.float(), black.shape)

@@ -1,4 +1,4 @@
-"""From scores of image tokens to views of their pictures."""
+"""From scores of image tokens to views of their pictures, in the pixels of the pictures as they were given."""
 
 import torch
 from torch import Tensor
@@ -6,11 +6,11 @@ from torch import Tensor
 from ....choices import Reading
 from ....errors import InvalidInput
 from ....results import Box, View, require_finite
-from ...conversation.case import PicturePlaces, Row
+from ...conversation.case import PictureLayout, PromptRow, TokenGrid
 
 
 def views_of_pictures(
-    row: Row, values: Tensor, reading: Reading, sizes: list[tuple[int, int]]
+    row: PromptRow, values: Tensor, reading: Reading, sizes: list[tuple[int, int]]
 ) -> list[tuple[View, ...]]:
     """Values [M, n] of a case's image tokens, picture after picture, as views of each: a view for each grid of tokens.
 
@@ -18,7 +18,7 @@ def views_of_pictures(
     whole picture, whatever part of it the model saw, as the official code does.
     """
     require_finite(values, "The attention to the pictures")
-    places = row.places or ()
+    places = row.layouts or ()
     found = []
     first = 0
     for picture, size in zip(places, sizes, strict=True):
@@ -28,7 +28,7 @@ def views_of_pictures(
     return found
 
 
-def _views(picture: PicturePlaces, values: Tensor, reading: Reading, size: tuple[int, int]) -> list[View]:
+def _views(picture: PictureLayout, values: Tensor, reading: Reading, size: tuple[int, int]) -> list[View]:
     if reading == "upstream" and len(picture.grids) != 1:
         raise InvalidInput(
             f"The upstream reading knows one grid of tokens per picture; this model looks at a picture in "
@@ -44,3 +44,19 @@ def _views(picture: PicturePlaces, values: Tensor, reading: Reading, size: tuple
         else:
             views.append(View(cells, grid.box, grid.valid))
     return views
+
+
+def rescale_layout(places: PictureLayout, size: tuple[int, int]) -> PictureLayout:
+    """The places of a picture that was shrunk, in the pixels of the picture as it came: (H, W)."""
+    if places.size == size:
+        return places
+    down, right = size[0] / places.size[0], size[1] / places.size[1]
+    grids = tuple(
+        TokenGrid(
+            grid.tokens,
+            grid.valid,
+            Box(grid.box.left * right, grid.box.top * down, grid.box.right * right, grid.box.bottom * down),
+        )
+        for grid in places.grids
+    )
+    return PictureLayout(size, grids, places.unplaced)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from pack.api_core.models.conversation.case import Case
-from pack.api_core.models.lvlm.inputs.pixels import to_image
+from pack.api_core.models.lvlm.inputs.processor import to_pil_rgb
 from torch import Tensor, nn
 
 STRIPES = 24
@@ -102,10 +102,10 @@ def measure(
         row = list(pictures)
         row[which] = variant
         cases.append(Case(tuple(row), question))
-    prepared = model.prepare(cases, with_places=False)
+    prepared = model.prepare(cases, with_layouts=False)
     inputs = prepared.inputs
     if options:
-        images = [[to_image(picture) for picture in case.pictures] for case in cases]
+        images = [[to_pil_rgb(picture) for picture in case.pictures] for case in cases]
         made = model.processor(text=list(prepared.prompts), images=images, return_tensors="pt", **options)
         inputs = {name: value for name, value in made.items() if isinstance(value, Tensor)}
     found = vectors(model, inputs)

@@ -1,4 +1,4 @@
-"""An answer after its prompt, read in one pass or on the prompt's cache, gives what generating it gave step by step."""
+"""An answer after its prompt, read in one pass, gives what generating it gave step by step."""
 
 import copy
 from collections.abc import Callable
@@ -15,35 +15,20 @@ from pack.tests import zoo
 from torch import Tensor, nn
 
 STEPS = 6
-ON_CACHE = (
-    "llava-1.5",
-    "llava-next",
-    "llava-onevision",
-    "qwen2-vl",
-    "qwen2.5-vl",
-    "qwen3-vl",
-    "internvl",
-    "smolvlm2",
-    "idefics3",
-    "paligemma",
-    "mistral3",
-    "deepseek-vl-hybrid",
-)
-"""Those whose every layer keeps the whole prompt."""
 
 
 @pytest.fixture(scope="module")
-def generated(lvlm: Callable[[str], Any]) -> Callable[[str], tuple[Any, dict[str, Tensor], Tensor, Tensor, Any]]:
-    """Two rows of different length, padded: the model, its inputs, what it said, with which logits, and its cache."""
+def generated(lvlm: Callable[[str], Any]) -> Callable[[str], tuple[Any, dict[str, Tensor], Tensor, Tensor]]:
+    """Two rows of different length, padded: the model, its inputs, what it said, and with which logits."""
 
-    def run(name: str) -> tuple[Any, dict[str, Tensor], Tensor, Tensor, Any]:
+    def run(name: str) -> tuple[Any, dict[str, Tensor], Tensor, Tensor]:
         model = lvlm(name)
         generator = torch.Generator().manual_seed(11)
         cases = [
             Case((torch.rand(*size, 3, generator=generator),), question)
             for size, question in (((48, 64), "What?"), ((40, 100), "Where is the red ball, and what is blue?"))
         ]
-        inputs = model.to_device(model.prepare(cases, with_places=False).inputs)
+        inputs = model.to_device(model.prepare(cases, with_layouts=False).inputs)
         assert int((inputs["attention_mask"] == 0).sum())
         with torch.no_grad():
             said = model.module.generate(
@@ -55,14 +40,14 @@ def generated(lvlm: Callable[[str], Any]) -> Callable[[str], tuple[Any, dict[str
                 output_logits=True,
                 return_dict_in_generate=True,
             )
-        return model, inputs, said.sequences[:, -STEPS:], torch.stack(said.logits, 1), said.past_key_values
+        return model, inputs, said.sequences[:, -STEPS:], torch.stack(said.logits, 1)
 
     return cache(run)
 
 
 @pytest.mark.parametrize("name", zoo.FAMILIES)
 def test_one_pass_gives_what_every_step_gave(name: str, generated: Callable[[str], Any]) -> None:
-    model, inputs, said, steps, _ = generated(name)
+    model, inputs, said, steps = generated(name)
     before = {key: value.clone() for key, value in inputs.items()}
     whole = model.family.with_answer(inputs, said[:, :-1])
     with torch.no_grad():
@@ -73,7 +58,7 @@ def test_one_pass_gives_what_every_step_gave(name: str, generated: Callable[[str
 
 @pytest.mark.parametrize("name", zoo.FAMILIES)
 def test_shorter_answers_are_padded_on_the_right(name: str, generated: Callable[[str], Any]) -> None:
-    model, inputs, said, steps, _ = generated(name)
+    model, inputs, said, steps = generated(name)
     mask = torch.ones_like(said[:, :-1])
     mask[0, 2:] = 0
     whole = model.family.with_answer(inputs, said[:, :-1] * mask, mask)
@@ -81,28 +66,6 @@ def test_shorter_answers_are_padded_on_the_right(name: str, generated: Callable[
         logits = model.module(**whole, use_cache=False).logits[:, -STEPS:]
     assert relative(logits[1], steps[1]) < 1e-5
     assert relative(logits[0, :3], steps[0, :3]) < 1e-5
-
-
-@pytest.mark.parametrize("name", ON_CACHE)
-def test_a_chunk_on_the_prompts_cache_gives_what_every_step_gave(name: str, generated: Callable[[str], Any]) -> None:
-    model, inputs, said, steps, cache_of_all = generated(name)
-    assert model.family.can_chunk(cache_of_all)
-    extra = cut_back(cache_of_all, inputs["input_ids"].shape[1] - 1)
-    # Other prompts in between must not matter to the positions.
-    with torch.no_grad():
-        other = model.prepare([Case((torch.rand(90, 30, 3),), "Which?")], with_places=False).inputs
-        model.module(**{key: value for key, value in other.items() if key != "labels"})
-        chunk = model.family.chunk_inputs(model.module, inputs, said[:, :-1], extra)
-        logits = model.module(**chunk).logits
-    assert logits.shape[1] == STEPS
-    assert relative(logits, steps) < 1e-5
-
-
-@pytest.mark.parametrize("name", sorted(set(zoo.FAMILIES) - set(ON_CACHE) - {"instructblip"}))
-def test_no_chunk_where_it_was_not_shown_to_be_exact(name: str, generated: Callable[[str], Any]) -> None:
-    model, inputs, said, _, cache_of_all = generated(name)
-    assert not model.family.can_chunk(cache_of_all)
-    assert model.family.chunk_inputs(model.module, inputs, said[:, :-1], cache_of_all) is None
 
 
 @pytest.mark.parametrize("name", zoo.FAMILIES)
@@ -146,13 +109,3 @@ def test_when_every_layer_slides_all_are_given() -> None:
 
 def relative(values: Tensor, reference: Tensor) -> float:
     return float((values - reference).abs().max() / reference.abs().max())
-
-
-def cut_back(held: Any, length: int) -> Any:
-    """A copy of a cache with its first `length` tokens."""
-    from copy import deepcopy
-
-    held = deepcopy(held)
-    held.crop(length - held.get_seq_length())
-    assert held.get_seq_length() == length
-    return held

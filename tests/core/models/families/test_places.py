@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import InvalidInput, UnsupportedModel
-from pack.api_core.models.conversation.case import PicturePlaces
+from pack.api_core.models.conversation.case import PictureLayout
 from pack.api_core.models.lvlm.families import FAMILIES, Family, family_of
 from pack.api_core.models.lvlm.families import pixel_probe as probe
 from pack.api_core.models.lvlm.families.grids import shapes, token_grid
-from pack.api_core.models.lvlm.families.pixel_probe import Seen
+from pack.api_core.models.lvlm.families.pixel_probe import ProbedView
 from pack.tests import zoo
 from pack.tests.core.models.families.geometry import LAYOUTS
 
@@ -58,15 +58,15 @@ def prompted(processor: Any, config: Any, rows: Sequence[Sequence[tuple[int, int
 
 def places(
     processor: Any, config: Any, sizes: Sequence[tuple[int, int]], **options: Any
-) -> tuple[tuple[PicturePlaces, ...], torch.Tensor]:
+) -> tuple[tuple[PictureLayout, ...], torch.Tensor]:
     inputs = prompted(processor, config, [sizes], **options)
     ids = inputs["input_ids"][0]
-    return family_of(config).places(processor, config, sizes, inputs, ids, options=options), ids
+    return family_of(config).layouts(processor, config, sizes, inputs, ids, options=options), ids
 
 
-def assert_lies(found: PicturePlaces, expected: Sequence[Any], placeless: int) -> None:
+def assert_lies(found: PictureLayout, expected: Sequence[Any], unplaced: int) -> None:
     assert [tuple(grid.tokens.shape) for grid in found.grids] == [tuple(grid[:2]) for grid in expected]
-    assert len(found.placeless) == placeless
+    assert len(found.unplaced) == unplaced
     for grid, (rows, columns, left, top, right, bottom) in zip(found.grids, expected, strict=True):
         across, down = 0.3 + 0.05 * (right - left) / columns, 0.3 + 0.05 * (bottom - top) / rows
         assert (grid.box.left, grid.box.right) == pytest.approx((left, right), abs=across)
@@ -91,7 +91,7 @@ def test_several_pictures_and_left_padding(name: str, parts: Callable[[str], tup
     rows = [[(480, 640), (400, 1000)], [(640, 480)]]
     inputs = prompted(processor, config, rows)
     for sizes, ids, mask in zip(rows, inputs["input_ids"], inputs["attention_mask"], strict=True):
-        found = family_of(config).places(processor, config, sizes, inputs, ids)
+        found = family_of(config).layouts(processor, config, sizes, inputs, ids)
         image_tokens = (ids == config.image_token_id).nonzero().flatten()
         assert torch.equal(torch.cat([picture.positions for picture in found]), image_tokens)
         assert bool((image_tokens >= (mask == 0).sum()).all())
@@ -123,7 +123,7 @@ def test_pan_and_scan_shows_the_whole_and_then_its_parts(parts: Callable[[str], 
     assert_lies(found, [(4, 4, 0, 0, 1000, 400), *thirds], 0)
     inputs = prompted(processor, config, [[(400, 1000)]], **options)
     with pytest.raises(UnsupportedModel, match="64 image tokens, but its pictures make 16"):
-        family_of(config).places(processor, config, [(400, 1000)], inputs, inputs["input_ids"][0])
+        family_of(config).layouts(processor, config, [(400, 1000)], inputs, inputs["input_ids"][0])
 
 
 def test_a_wide_picture_is_placed_to_a_part_of_a_pixel(zoo_folder: Callable[[str], Path]) -> None:
@@ -149,7 +149,7 @@ def test_patches_of_a_wide_picture_are_placed_to_a_part_of_a_pixel(zoo_folder: C
     if hasattr(images, "max_pixels"):
         images.min_pixels, images.max_pixels = 64 * 64, 1000 * 1500
     prompt = processor.apply_chat_template([{"role": "user", "content": [{"type": "image"}]}], tokenize=False)
-    (view,) = probe.look(processor, prompt, config.image_token_id, (1333, 2000)).views
+    (view,) = probe.probe_picture(processor, prompt, config.image_token_id, (1333, 2000)).views
     columns = 2 * 93  # 1500 pixels in cells of 16, two patches each
     pairs = view.x.reshape(-1, columns // 2, 2, 2)
     centers = (torch.arange(columns) + 0.5) * 2000 / columns
@@ -219,7 +219,7 @@ def test_every_listed_family_has_a_tiny_model(parts: Callable[[str], tuple[Any, 
 def test_tokens_that_gather_from_everywhere_are_refused(parts: Callable[[str], tuple[Any, Any]]) -> None:
     processor, config = parts("instructblip")
     with pytest.raises(UnsupportedModel, match=r"InstructBLIP.*no place.*still be asked"):
-        family_of(config).places(processor, config, [(48, 48)], {}, torch.zeros(4, dtype=torch.long))
+        family_of(config).layouts(processor, config, [(48, 48)], {}, torch.zeros(4, dtype=torch.long))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_tokens_that_gather_from_everywhere_are_refused(parts: Callable[[str], t
 def test_the_generic_family_refuses_what_it_cannot_place(settings: dict[str, Any], reason: str) -> None:
     config = SimpleNamespace(model_type="novel", **settings)
     with pytest.raises(UnsupportedModel, match=reason):
-        family_of(config).places(None, config, [(48, 48)], {}, torch.zeros(4, dtype=torch.long))
+        family_of(config).layouts(None, config, [(48, 48)], {}, torch.zeros(4, dtype=torch.long))
 
 
 def test_a_prompt_with_other_tokens_than_its_pictures_make_is_refused(
@@ -245,18 +245,18 @@ def test_a_prompt_with_other_tokens_than_its_pictures_make_is_refused(
     ids = inputs["input_ids"][0]
     shorter = ids[ids != config.image_token_id]
     with pytest.raises(UnsupportedModel, match="has 0 image tokens, but its pictures make 36"):
-        family_of(config).places(processor, config, [(90, 90)], inputs, shorter)
+        family_of(config).layouts(processor, config, [(90, 90)], inputs, shorter)
 
 
-def square(side: int) -> Seen:
+def square(side: int) -> ProbedView:
     line = (torch.arange(side) + 0.5) * 10
-    return Seen(line.repeat(side, 1), line.unsqueeze(1).repeat(1, side), torch.ones(side, side))
+    return ProbedView(line.repeat(side, 1), line.unsqueeze(1).repeat(1, side), torch.ones(side, side))
 
 
 def test_tokens_that_make_no_grid_are_refused() -> None:
     with pytest.raises(UnsupportedModel, match="32 image tokens do not lie as a grid over 1 views of 48 x 48"):
         shapes([square(48)], 32, 8)
-    flat = Seen(*(part.flatten() for part in (square(6).x, square(6).y, square(6).share)))
+    flat = ProbedView(*(part.flatten() for part in (square(6).x, square(6).y, square(6).share)))
     with pytest.raises(UnsupportedModel, match="36 patches make 7 image tokens"):
         shapes([flat], 7, None)
 
@@ -266,7 +266,7 @@ def test_a_tile_that_sees_only_the_picture_s_end_is_not_taken_for_all_of_it() ->
     share = torch.zeros(48, 48)
     share[:9] = 1
     (shape,) = shapes([view], 36, 8)
-    grid = token_grid(Seen(view.x, view.y + 1000, share), shape, torch.arange(36), (1090, 480))
+    grid = token_grid(ProbedView(view.x, view.y + 1000, share), shape, torch.arange(36), (1090, 480))
     assert (grid.box.top, grid.box.bottom) == pytest.approx((1000, 1480), abs=0.5)
     assert grid.valid.any(1).tolist() == [True, False, False, False, False, False]
 
@@ -277,4 +277,4 @@ def test_a_processor_that_turns_the_picture_is_refused(change: str) -> None:
     x, y = (view.x.flip(1), view.y) if change == "flipped" else (view.y, view.x)
     (shape,) = shapes([view], 36, 8)
     with pytest.raises(UnsupportedModel, match="turns, flips or bends"):
-        token_grid(Seen(x, y, view.share), shape, torch.arange(36), (480, 480))
+        token_grid(ProbedView(x, y, view.share), shape, torch.arange(36), (480, 480))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from pack.api_core.geometry import compose
 from pack.api_core.masks import tune
-from pack.api_core.models.conversation.case import Case, PicturePlaces, Row, TokenGrid
+from pack.api_core.models.conversation.case import Case, PictureLayout, PromptRow, TokenGrid
 from pack.api_core.models.lvlm.inputs.token_views import views_of_pictures
 from pack.api_core.models.lvlm.load import load_lvlm
 from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
@@ -43,7 +43,7 @@ def measured(local: Callable[[str], Any]) -> Callable[[str, tuple[int, int]], An
     """Reactions of one picture of that size alone in a prompt, with the row's places."""
 
     @cache
-    def found(name: str, size: tuple[int, int]) -> tuple[Row, Tensor, Any]:
+    def found(name: str, size: tuple[int, int]) -> tuple[PromptRow, Tensor, Any]:
         model = local(name)
         picture = _noise(size)
         inputs, reaction = reactions.measure(model, [picture], 0, QUESTION)
@@ -57,7 +57,7 @@ def _noise(size: tuple[int, int], seed: int = 0) -> Tensor:
     return 0.35 + 0.3 * torch.rand(*size, 3, generator=generator)
 
 
-def _cells(places: PicturePlaces) -> Iterator[tuple[int, bool, Box, float]]:
+def _cells(places: PictureLayout) -> Iterator[tuple[int, bool, Box, float]]:
     """Every placed token with its validity, its rectangle cut at the picture's edge, and what part of it that is."""
     height, width = places.size
     for grid in places.grids:
@@ -71,7 +71,7 @@ def _cells(places: PicturePlaces) -> Iterator[tuple[int, bool, Box, float]]:
                 yield int(grid.tokens[row, column]), bool(grid.valid[row, column]), cell, left_over
 
 
-def _require_agreement(places: PicturePlaces, reaction: Any) -> None:
+def _require_agreement(places: PictureLayout, reaction: Any) -> None:
     centers = reaction.centers()
     height, width = places.size
     stripe = (width / reactions.STRIPES, height / reactions.STRIPES)
@@ -101,12 +101,12 @@ def _require_agreement(places: PicturePlaces, reaction: Any) -> None:
 @pytest.mark.parametrize("name", PLACED)
 def test_tokens_lie_where_they_react(name: str, size: tuple[int, int], measured: Any) -> None:
     row, ids, reaction = measured(name, size)
-    (places,) = row.places
+    (places,) = row.layouts
     _require_agreement(places, reaction)
     reacting = (reaction.across.amax(1) > 0).nonzero().flatten()
     valid = torch.cat([grid.tokens[grid.valid] for grid in places.grids]).sort().values
     assert set(valid.tolist()) <= set(reacting.tolist()) <= set(places.positions.tolist())
-    assert not set(reacting.tolist()) & set(places.placeless.tolist())
+    assert not set(reacting.tolist()) & set(places.unplaced.tolist())
     assert len(ids[places.positions].unique()) == 1
     assert len(places.positions) == int((ids == ids[places.positions[0]]).sum())
 
@@ -115,11 +115,11 @@ def test_tokens_lie_where_they_react(name: str, size: tuple[int, int], measured:
 @pytest.mark.parametrize("name", PLACED)
 def test_forced_token_lights_its_pixels(name: str, size: tuple[int, int], measured: Any) -> None:
     row, _, reaction = measured(name, size)
-    order = row.places[0].positions
+    order = row.layouts[0].positions
     (views,) = views_of_pictures(row, torch.eye(len(order)), "precise", [size])
     drawn = compose(views, size)
     assert drawn.shape == (len(order), *size)
-    valid = [token for token, valid, _, _ in _cells(row.places[0]) if valid]
+    valid = [token for token, valid, _, _ in _cells(row.layouts[0]) if valid]
     for token in valid:
         index = int(torch.searchsorted(order, torch.tensor(token)))
         _require_peak(drawn[index], token, valid, reaction)
@@ -160,12 +160,12 @@ def test_second_picture_of_a_padded_row(name: str, local: Any) -> None:
     batch = model.prepare([longer, Case(tuple(pictures), QUESTION)])
     row = batch.rows[1]
     assert row.padding > 0
-    first, second = row.places
+    first, second = row.layouts
     assert int(first.positions.max()) < int(second.positions.min())
-    unpadded = PicturePlaces(
+    unpadded = PictureLayout(
         second.size,
         tuple(TokenGrid(grid.tokens - row.padding, grid.valid, grid.box) for grid in second.grids),
-        second.placeless - row.padding,
+        second.unplaced - row.padding,
     )
     _require_agreement(unpadded, reaction)
     assert float(reaction.across[first.positions - row.padding].abs().max()) == 0
@@ -175,7 +175,7 @@ def test_second_picture_of_a_padded_row(name: str, local: Any) -> None:
 def test_models_that_no_adapter_names(name: str, measured: Any) -> None:
     for size in SIZES[1:3]:
         row, _, reaction = measured(name, size)
-        (places,) = row.places
+        (places,) = row.layouts
         _require_agreement(places, reaction)
         valid = torch.cat([grid.tokens[grid.valid] for grid in places.grids])
         assert bool((reaction.across[valid].amax(1) > 0).all())
@@ -192,7 +192,7 @@ def test_crops_of_gemma(size: tuple[int, int], local: Any) -> None:
     }
     inputs, reaction = reactions.measure(model, [_noise(size)], 0, QUESTION, **options)
     row = inputs["input_ids"][0]
-    (places,) = model.family.places(model.processor, model.config, [size], inputs, row, options=options)
+    (places,) = model.family.layouts(model.processor, model.config, [size], inputs, row, options=options)
     assert len(places.grids) > 2
     _require_agreement(places, reaction)
 
@@ -200,7 +200,7 @@ def test_crops_of_gemma(size: tuple[int, int], local: Any) -> None:
 @pytest.mark.parametrize("wrong", ["turned", "mirrored", "next", "moved", "tiles"])
 def test_the_proof_notices_what_is_wrong(wrong: str, measured: Any) -> None:
     row, _, reaction = measured("internvl" if wrong == "tiles" else "llava-1.5", (240, 240))
-    (places,) = row.places
+    (places,) = row.layouts
     grid, *others = places.grids
     tokens, box = grid.tokens, grid.box
     if wrong == "turned":
@@ -213,6 +213,6 @@ def test_the_proof_notices_what_is_wrong(wrong: str, measured: Any) -> None:
         box = Box(box.left, box.top + 20, box.right, box.bottom + 20)
     else:
         others[0], box = TokenGrid(others[0].tokens, others[0].valid, box), others[0].box
-    changed = PicturePlaces(places.size, (TokenGrid(tokens, grid.valid, box), *others), places.placeless)
+    changed = PictureLayout(places.size, (TokenGrid(tokens, grid.valid, box), *others), places.unplaced)
     with pytest.raises(AssertionError):
         _require_agreement(changed, reaction)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pack.api_core.errors import ServerFailed
-from pack.api_core.models.server.loop import run
+from pack.api_core.models.server.background_loop import run
 from pack.tests.core.models.server_faults.asking import (
     KEY,
     STATUS,

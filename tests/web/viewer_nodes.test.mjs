@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { insetHeatmap } from "../../web/modules/viewer_faces.mjs";
+import { insetHeatmap } from "../../web/modules/viewer_nodes.mjs";
 
 function nodeWith(view) {
   const node = { properties: { attention_view: view } };

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ...choices import Reading
 from ...errors import InvalidInput
-from ...models.conversation.case import Piece, Reply, Row
+from ...models.conversation.case import PromptRow, Reply, WordTokens
 from ...models.conversation.token_text import word_spans
 from ...results import Label
-from .method import Relevance
+from .method import TokenRelevance
 
 _NO_WORDS = "(no words)"
 _MOST_WORDS_SHOWN = 60
@@ -27,7 +27,7 @@ class LabelledMaps:
     warnings: tuple[str, ...] = ()
 
 
-def label_maps(row: Row, found: Relevance, hints: Sequence[str], reading: Reading) -> LabelledMaps:
+def label_maps(row: PromptRow, found: TokenRelevance, hints: Sequence[str], reading: Reading) -> LabelledMaps:
     """The mean of the rows of each word: of the whole, of every word of the question, of every word of the answer.
 
     The whole is what `hints` choose of the answer. Without hints it is all words of the answer, and in the upstream
@@ -66,7 +66,7 @@ def whole_rows(reply: Reply, hints: Sequence[str], reading: Reading) -> list[int
     return _rows(chosen) or list(range(len(reply.token_ids)))
 
 
-def find_words(words: Sequence[Piece], phrase: str) -> list[Piece]:
+def find_words(words: Sequence[WordTokens], phrase: str) -> list[WordTokens]:
     """The words of `phrase`, one after the other, wherever they occur among `words`: any case, whole words.
 
     Raises InvalidInput with the words that there are when it occurs nowhere.
@@ -84,5 +84,5 @@ def find_words(words: Sequence[Piece], phrase: str) -> list[Piece]:
     return [words[i] for start in starts for i in range(start, start + len(wanted))]
 
 
-def _rows(words: Sequence[Piece]) -> list[int]:
+def _rows(words: Sequence[WordTokens]) -> list[int]:
     return sorted({row for word in words for row in range(word.first, word.last)})

@@ -31,14 +31,14 @@ Step = nn.Module | Scale | Matrix
 
 
 @dataclass(frozen=True)
-class Shares:
+class Contributions:
     """tokens [B, n, d] and rest [B, d], float32, which together sum to the vector that the model itself computes."""
 
     tokens: Tensor
     rest: Tensor
 
     @classmethod
-    def of(cls, tokens: Tensor) -> "Shares":
+    def of(cls, tokens: Tensor) -> "Contributions":
         return cls(tokens, tokens.new_zeros(tokens.shape[0], tokens.shape[2]))
 
     @property
@@ -46,38 +46,38 @@ class Shares:
         """[B, d]"""
         return self.tokens.sum(dim=1) + self.rest
 
-    def through(self, steps: Sequence[Step]) -> "Shares":
+    def propagate(self, steps: Sequence[Step]) -> "Contributions":
         """The shares of what `steps`, one after the other, make of the total."""
         shares = self
         for step in steps:
-            shares = shares._through(step)
+            shares = shares._propagate_one(step)
         return shares
 
-    def without_prefix(self, count: int) -> "Shares":
+    def without_prefix(self, count: int) -> "Contributions":
         """Move the first `count` tokens, which have no place in the picture, into the rest."""
-        return Shares(self.tokens[:, count:], self.rest + self.tokens[:, :count].sum(dim=1)) if count else self
+        return Contributions(self.tokens[:, count:], self.rest + self.tokens[:, :count].sum(dim=1)) if count else self
 
-    def _through(self, step: Step) -> "Shares":
+    def _propagate_one(self, step: Step) -> "Contributions":
         if isinstance(step, nn.Identity | nn.Dropout | nn.Flatten):
             return self
         if isinstance(step, Scale):
             gain = step.gain.float()
-            return Shares(self.tokens * gain, self.rest * gain)
+            return Contributions(self.tokens * gain, self.rest * gain)
         if isinstance(step, Matrix):
             weight = step.weight.float()
-            return Shares(self.tokens @ weight, self.rest @ weight)
+            return Contributions(self.tokens @ weight, self.rest @ weight)
         if isinstance(step, nn.Linear):
             weight = step.weight.float().T
             bias = 0.0 if step.bias is None else step.bias.float()
-            return Shares(self.tokens @ weight, self.rest @ weight + bias)
+            return Contributions(self.tokens @ weight, self.rest @ weight + bias)
         if isinstance(step, nn.LayerNorm):
             gain = inverse_deviation(self.total, step.eps)[:, None] * norm_gain(step)
             bias = 0.0 if step.bias is None else step.bias.float()
             tokens, rest = (part - part.mean(-1, keepdim=True) for part in (self.tokens, self.rest))
-            return Shares(tokens * gain[:, None], rest * gain + bias)
+            return Contributions(tokens * gain[:, None], rest * gain + bias)
         at = self.total
         result, tokens = jacobian(step, at, self.tokens)
-        return Shares(tokens, result - tokens.sum(dim=1))
+        return Contributions(tokens, result - tokens.sum(dim=1))
 
 
 def norm_gain(norm: nn.LayerNorm) -> Tensor:

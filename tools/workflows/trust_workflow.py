@@ -1,6 +1,7 @@
 """The shipped workflow that asks whether an answer is to be trusted."""
 
-from parts import (
+from PIL import Image
+from shared_nodes import (
     FIXED,
     LVLM,
     NOTE_COLUMN,
@@ -17,8 +18,7 @@ from parts import (
     shown,
     text,
 )
-from PIL import Image
-from story import Node, Pictures, Story, note
+from workflow_spec import Node, Pictures, Story, note
 
 MAP, CURVES = "What the word in doubt needed", "How sure that map is"
 

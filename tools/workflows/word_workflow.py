@@ -1,8 +1,8 @@
 """The shipped workflow that shows where each word of an answer came from."""
 
-from parts import LVLM, NOTE_COLUMN, PICTURE, demo_scene, load_lvlm, scene_text, text, tune
 from PIL import Image
-from story import Link, Node, Pictures, Story, note, row
+from shared_nodes import LVLM, NOTE_COLUMN, PICTURE, demo_scene, load_lvlm, scene_text, text, tune
+from workflow_spec import Link, Node, Pictures, Story, note, row
 
 FIRST, SECOND = "Where 'pink triangle' came from", "Where 'red square' came from"
 DEMO_HEIGHT = 512  # of Demo Scene's picture; what a view has above it is the caption

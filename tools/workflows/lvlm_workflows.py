@@ -1,6 +1,7 @@
 """The shipped workflows in which a vision-language model answers."""
 
-from parts import (
+from PIL import Image
+from shared_nodes import (
     LVLM,
     NOTE_COLUMN,
     PICTURE,
@@ -20,8 +21,7 @@ from parts import (
     text,
     tune,
 )
-from PIL import Image
-from story import Link, Node, Pictures, Story, half_and_half, note
+from workflow_spec import Link, Node, Pictures, Story, half_and_half, note
 
 COMPARED = "Plain and prompted: drag the line"
 PROMPTED = "Prompted by its own words"

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { addFace, fetchFile, findNode, onEntry, outputsReplaced, refit } from "../../web/modules/node_faces.mjs";
+import { addFace, fetchFile, findNode, onEntry, outputsReplaced, refit } from "../../web/modules/node_widgets.mjs";
 import { api } from "./host/api.mjs";
 import { app } from "./host/app.mjs";
 

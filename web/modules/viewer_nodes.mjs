@@ -2,11 +2,11 @@
 import { app } from "../../../scripts/app.js";
 import { COLORMAPS } from "./colormap.mjs";
 import { named, toggled } from "./hint_words.mjs";
-import { addFace, chain, onEntry, refit } from "./node_faces.mjs";
+import { addFace, chain, onEntry, refit } from "./node_widgets.mjs";
 import { Viewer } from "./viewer.mjs";
 
 /**
- * @typedef {import("./node_faces.mjs").FaceNode} FaceNode
+ * @typedef {import("./node_widgets.mjs").FaceNode} FaceNode
  * @typedef {import("./heatmap_file.mjs").Label} Label
  */
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ...errors import AttentionPromptingError, ServerFailed
-from .failures import Failed, Failure
+from .failures import Failure, RequestFailed
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ async def _guarded(work: Callable[[Emit], Coroutine[Any, Any, T]], emit: Emit, s
     error = task.exception()
     if error is None:
         return _Ended(value=task.result())
-    if isinstance(error, Failed):
+    if isinstance(error, RequestFailed):
         return _Ended(failure=error.failure)
     if isinstance(error, AttentionPromptingError):
         return _Ended(own=error)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from story import Link, Node
+from workflow_spec import Link, Node
 
 NOTE_COLUMN = -420
 FIXED = {"control_after_generate": "fixed"}

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ...progress import Progress
+from ..devices import free_memory
 from ..hooks import capturing
-from ..memory import free_memory
 from .encoding import Encoding
-from .towers import Readings, Tower
+from .towers import Tower, TowerOutputs
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def encode(
     """
     grid = tower.grid(pixels.shape[2], pixels.shape[3])
     batch = pixels.shape[0]
-    with capturing() as hooks, tower.readout.watch(tower.blocks, layer) as finish:
+    with capturing() as hooks, tower.readout.record(tower.blocks, layer) as finish:
         for index, block in enumerate(tower.blocks):
             hooks.before(block, _reporter(on_progress, done + index * batch, total))
         features = tower.encode(pixels, valid)
@@ -50,7 +50,7 @@ def _reporter(on_progress: Progress, done: int, total: int) -> Callable[[Any, An
 
 
 def _encodings(
-    readings: Readings, features: Tensor, grid: tuple[int, int], layer: int, complementary: bool
+    readings: TowerOutputs, features: Tensor, grid: tuple[int, int], layer: int, complementary: bool
 ) -> Iterator[Encoding]:
     features = (features / features.norm(dim=-1, keepdim=True)).cpu()
     parts = [readings.contributions.cpu(), readings.rest.cpu(), readings.patches.cpu()]

@@ -1,8 +1,8 @@
 // What the faces that redraw at once share: their elements, pages of a batch, the badge, and watching the widgets.
 import { make, useStyles } from "./dom.mjs";
-import { addFace, chain, onEntry, refit } from "./node_faces.mjs";
+import { addFace, chain, onEntry, refit } from "./node_widgets.mjs";
 
-/** @typedef {import("./node_faces.mjs").FaceNode} FaceNode */
+/** @typedef {import("./node_widgets.mjs").FaceNode} FaceNode */
 
 const SIDE = 400; // pixels of a preview's longer side
 const AHEAD = "preview – run to apply";

@@ -1,8 +1,8 @@
 """The shipped workflows that show where a CLIP looks."""
 
-from parts import NOTE_COLUMN, PICTURE, VIT_L, demo_scene, load_clip, overlay_links, scene_text, shown, tune
 from PIL import Image
-from story import Link, Node, Pictures, Story, half_and_half, note
+from shared_nodes import NOTE_COLUMN, PICTURE, VIT_L, demo_scene, load_clip, overlay_links, scene_text, shown, tune
+from workflow_spec import Link, Node, Pictures, Story, half_and_half, note
 
 BEFORE, AFTER = "The picture", "The prompted picture"
 

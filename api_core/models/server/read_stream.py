@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from ..conversation.reply import split_thinking
-from .failures import Failed, Failure, explain, garbled
-from .library import Limits
+from .failures import Failure, RequestFailed, explain, garbled
+from .openai_client import Limits
 from .profiles import Profile
-from .secret import Secret, hide
+from .secret import Secret, redact
 
 T = TypeVar("T")
 
@@ -57,15 +57,15 @@ class StreamedAnswer:
     @property
     def texts(self) -> tuple[str, str]:
         """The answer and the thinking so far, without the key in case the server repeats it."""
-        content = hide(self.content, self.secret)
+        content = redact(self.content, self.secret)
         inline, (start, end) = split_thinking(content)
-        reasoning = hide(self.reasoning, self.secret).strip()
+        reasoning = redact(self.reasoning, self.secret).strip()
         return content[start:end], "\n\n".join(part for part in (reasoning, inline) if part)
 
     @property
     def so_far(self) -> str:
         """All that has come, the thinking first and unmarked; for people who watch."""
-        return hide("\n\n".join(part for part in (self.reasoning, self.content) if part), self.secret)
+        return redact("\n\n".join(part for part in (self.reasoning, self.content) if part), self.secret)
 
     @property
     def complete(self) -> bool:
@@ -81,7 +81,7 @@ async def stream_answer(
     limits: Limits,
     on_piece: Callable[[StreamedAnswer], None],
 ) -> StreamedAnswer:
-    """One attempt: send the request and read its stream to the end. Raises Failed, or CancelledError when stopped."""
+    """One attempt: send the request and read its stream to the end; RequestFailed, or CancelledError when stopped."""
     where = f"{profile.name} at {profile.address}"
     answer = StreamedAnswer(secret)
     deadline = Deadline(
@@ -107,17 +107,17 @@ async def stream_answer(
                     limits.between_tokens,
                     f"{where} stopped in the middle of its answer and said nothing for {limits.between_tokens:g} s.",
                 )
-    except (Failed, asyncio.CancelledError):
+    except (RequestFailed, asyncio.CancelledError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever the library raises is explained, never passed on
-        raise Failed(explain(error, profile, str(request["model"]), secret, limits.connect)) from None
+        raise RequestFailed(explain(error, profile, str(request["model"]), secret, limits.connect)) from None
     finally:
         if stream is not None:
             await stream.response.aclose()
     if not answer.finish and not answer.pieces:
-        raise Failed(Failure(f"{where} ended its answer without a word.", "empty", transient=True))
+        raise RequestFailed(Failure(f"{where} ended its answer without a word.", "empty", transient=True))
     if not answer.finish:
-        raise Failed(Failure(f"{where} broke off in the middle of its answer.", "lost", transient=True))
+        raise RequestFailed(Failure(f"{where} broke off in the middle of its answer.", "lost", transient=True))
     return answer
 
 
@@ -132,7 +132,7 @@ class Deadline:
         self._until = asyncio.get_running_loop().time() + self.seconds
 
     async def keep(self, awaitable: Awaitable[T]) -> T:
-        """What `awaitable` gives in time; Failed otherwise.
+        """What `awaitable` gives in time; RequestFailed otherwise.
 
         Not asyncio.wait_for: before Python 3.12 it can swallow a cancellation that comes as the result does.
         """
@@ -146,7 +146,7 @@ class Deadline:
                 task.cancel()
                 await asyncio.wait([task])
             _ = task.cancelled() or task.exception()  # asyncio prints exceptions that nobody looked at
-        raise Failed(Failure(self.message, "slow"))
+        raise RequestFailed(Failure(self.message, "slow"))
 
 
 async def _body(response: Any, deadline: Deadline) -> str:
@@ -161,7 +161,7 @@ def _take_whole(answer: StreamedAnswer, text: str, profile: Profile, secret: Sec
     except ValueError:
         content = None
     if not answer.take(content):
-        raise Failed(garbled(text, profile, secret))
+        raise RequestFailed(garbled(text, profile, secret))
     answer.finish = answer.finish or "stop"
 
 

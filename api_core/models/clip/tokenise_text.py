@@ -18,7 +18,7 @@ class Tokenize(Protocol):
     def __call__(self, texts: list[str], context_length: int) -> Tensor: ...
 
 
-class TextReader:
+class TextTokenizer:
     """Turns texts into token ids of one model.
 
     clean: what the tokenizer does to a text first. specials: literals that it would read as its own marks.
@@ -39,7 +39,7 @@ class TextReader:
         self._padding: Tensor | None = None
 
     @classmethod
-    def of(cls, tokenizer: Any, context_length: int) -> "TextReader":
+    def of(cls, tokenizer: Any, context_length: int) -> "TextTokenizer":
         """Of a tokenizer of open_clip, of transformers, or a function like `Tokenize`."""
         if hasattr(tokenizer, "clean_fn"):
             inner = getattr(tokenizer, "tokenizer", None)

@@ -1,6 +1,6 @@
 """The shipped workflows that hand on to ComfyUI's own nodes, or to a server."""
 
-from parts import (
+from shared_nodes import (
     CLIP,
     NOTE_COLUMN,
     PHOTO,
@@ -23,7 +23,7 @@ from parts import (
     text,
     tune,
 )
-from story import Node, Story, note
+from workflow_spec import Node, Story, note
 
 EXAMPLE = {"image": "example.png"}
 BOXES, PARTS = "The boxes that were found", "The parts, cut out"

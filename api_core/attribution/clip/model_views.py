@@ -1,5 +1,6 @@
-"""How a picture is shown to a model: the rectangles it looks at, and the pixels it gets of each."""
+"""How a picture is shown to a model: the rectangles it looks at and the pixels it gets of each, each encoded once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,10 @@ from PIL import Image
 from torch import Tensor
 
 from ...geometry import cut, seen_cells, windows
+from ...models.clip import ClipModel, Encoding
+from ...models.clip.cache import encoding_key, encodings_of
 from ...pictures import AnyPicture, flatten_alpha, to_pil
+from ...progress import Progress
 from ...results import Box
 
 # Beyond this the official order (resize all of it, then cut) would need gigabytes; the cut alone is resized instead.
@@ -16,7 +20,7 @@ _LARGEST_RESIZE = 1 << 25
 
 
 @dataclass(frozen=True)
-class Look:
+class ModelView:
     """What a model sees at once. pixels: [3, side, side], 0..1. box: the rectangle of the picture that the map is laid
     over. valid: bool [rows, columns], the cells that see picture."""
 
@@ -32,27 +36,27 @@ def picture_size(picture: AnyPicture) -> tuple[int, int]:
     return picture.shape[0], picture.shape[1]
 
 
-def count_looks(picture: AnyPicture, fit: str, side: int) -> int:
+def count_views(picture: AnyPicture, fit: str, side: int) -> int:
     """How many squares of a picture the model is shown."""
     return len(windows(picture_size(picture), fit, side))
 
 
-def look_precisely(
+def views_precisely(
     picture: Tensor,
     fit: str,
     side: int,
     grid: tuple[int, int],
     interpolation: str = "bicubic",
     fill: tuple[float, ...] = (0.5, 0.5, 0.5),
-) -> list[Look]:
+) -> list[ModelView]:
     """The views of a picture that `fit` asks for, resampled in float with antialiasing; alpha lies on white."""
     pixels = flatten_alpha(picture)
     size = (pixels.shape[0], pixels.shape[1])
-    looks = []
+    views = []
     for box in windows(size, fit, side):
         seen = cut(pixels, box, (side, side), interpolation, fill=fill if fit == "letterbox" else None)
-        looks.append(Look(seen.clamp_(0, 1).movedim(-1, 0).contiguous(), box, _valid_cells(size, box, grid)))
-    return looks
+        views.append(ModelView(seen.clamp_(0, 1).movedim(-1, 0).contiguous(), box, _valid_cells(size, box, grid)))
+    return views
 
 
 def _valid_cells(size: tuple[int, int], box: Box, grid: tuple[int, int]) -> Tensor:
@@ -71,7 +75,7 @@ def _nearest(length: int, start: float, extent: float, cells: int) -> Tensor:
     return distance <= distance.min() + 1e-9
 
 
-def look_as_upstream(picture: AnyPicture, side: int, grid: tuple[int, int]) -> Look:
+def view_as_upstream(picture: AnyPicture, side: int, grid: tuple[int, int]) -> ModelView:
     """The middle of a picture as the official code sees it, and the whole picture as the place of its map.
 
     The shorter side is resized to `side` in 8 bits (bicubic, in the picture's own mode: a palette's colours are taken
@@ -94,4 +98,48 @@ def look_as_upstream(picture: AnyPicture, side: int, grid: tuple[int, int]) -> L
         seen = image.resize((side, side), Image.Resampling.BICUBIC, box=box)
     levels = torch.from_numpy(np.array(seen.convert("RGB"))).movedim(-1, 0)
     valid = torch.ones(grid, dtype=torch.bool)
-    return Look(levels.to(torch.float32).div(255).contiguous(), Box(0, 0, width, height), valid)
+    return ModelView(levels.to(torch.float32).div(255).contiguous(), Box(0, 0, width, height), valid)
+
+
+def encode_views(
+    model: ClipModel,
+    views: Sequence[ModelView],
+    layer: int,
+    fit: str,
+    batch_size: int | None,
+    on_progress: Progress,
+) -> list[Encoding]:
+    """The encodings of `views` at `layer`, in order; on_progress counts views times blocks."""
+    cache = encodings_of(model)
+    settings = (model.name, layer, str(model.dtype), fit)
+    keys = [encoding_key(view.pixels, *settings, _cells(view)) for view in views]
+    found = {key: encoding for key in keys if (encoding := cache.get(key)) is not None}
+    missing = {key: view for key, view in zip(keys, views, strict=True) if key not in found}
+    total = len(views) * model.depth
+    done = total - len(missing) * model.depth
+    # Pictures without padding go through by themselves: a mask of padding costs the attention its quickest kernels.
+    for padded in (False, True):
+        group = {key: view for key, view in missing.items() if bool(view.valid.all()) != padded}
+        if not group:
+            continue
+
+        def report(steps: int, _: int, base: int = done) -> None:
+            on_progress(base + steps, total)
+
+        encodings = model.encode_pictures(
+            torch.stack([view.pixels for view in group.values()]),
+            layer,
+            valid=torch.stack([view.valid for view in group.values()]) if padded else None,
+            batch_size=batch_size,
+            on_progress=report,
+        )
+        for key, encoding in zip(group, encodings, strict=True):
+            found[key] = encoding
+            cache.put(key, encoding)
+        done += len(group) * model.depth
+    on_progress(total, total)
+    return [found[key] for key in keys]
+
+
+def _cells(view: ModelView) -> bytes:
+    return bytes(view.valid.flatten().to(torch.uint8).tolist())

@@ -1,4 +1,4 @@
-"""What a shipped workflow is made of; the stories themselves are in `looking.py`, `asking.py` and `neighbours.py`."""
+"""What a shipped workflow is made of; the stories themselves are in the files called after workflows."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
