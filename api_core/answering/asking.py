@@ -38,7 +38,8 @@ class Answer:
     went otherwise than asked, such as a setting that the server did not take.
 
     blind: the image tokens that were found blind, by a decoding that looks for them; blind_tokens: the same as a map of
-    each picture of the prompt, None where the model's image tokens have no place in them.
+    each picture of the prompt, None where the model's image tokens have no place in them. confidence: the product of
+    the probabilities of the answer's tokens, its end included, the thinking not; None where nobody told them.
     """
 
     text: str
@@ -52,6 +53,7 @@ class Answer:
     notes: tuple[str, ...] = ()
     blind: BlindTokens | None = field(default=None, compare=False, repr=False)
     blind_tokens: Heatmap | None = field(default=None, compare=False, repr=False)
+    confidence: float | None = field(default=None, compare=False)
 
 
 def ask(
@@ -163,6 +165,7 @@ def _locally(
                 notes,
                 done.blind,
                 None if done.blind is None else blind_map(row, case, done.blind, model.name),
+                done.reply.confidence,
             )
             for case, row, done in zip(prepared.cases, prepared.rows, decoded, strict=True)
         ]
@@ -214,6 +217,7 @@ def _on_server(
             done.reply.complete,
             model=model.name,
             notes=done.notes,
+            confidence=done.reply.confidence,
         )
         for case, done in zip(cases, replies, strict=True)
     ]

@@ -109,7 +109,8 @@ class Reply:
     """An answer: its text without special tokens, the thinking apart, and the tokens as they were generated.
 
     token_ids: all of them, the end token included when there is one. words: the answer's words in `token_ids`.
-    complete: whether the model ended it (False: the limit of tokens did).
+    complete: whether the model ended it (False: the limit of tokens did). confidence: the product of the probabilities
+    of the answer's tokens, its end included, the thinking not; None where nobody told them.
     """
 
     text: str
@@ -117,3 +118,4 @@ class Reply:
     token_ids: tuple[int, ...]
     words: tuple[WordTokens, ...]
     complete: bool
+    confidence: float | None = field(default=None, compare=False)

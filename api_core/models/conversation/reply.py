@@ -1,5 +1,6 @@
 """From the tokens that a model wrote to an answer: its text, the thinking apart, and its words."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,11 +33,16 @@ def thinking_tokens(tokenizer: Any, special: frozenset[int]) -> dict[int, str]:
 
 
 def parse_reply(
-    decoder: IncrementalDecoder, token_ids: Sequence[int], *, ends: frozenset[int], inside_thinking: bool = False
+    decoder: IncrementalDecoder,
+    token_ids: Sequence[int],
+    log_probabilities: Sequence[float] = (),
+    *,
+    ends: frozenset[int],
+    inside_thinking: bool = False,
 ) -> Reply:
     """The answer in tokens: a `decoder` that nothing was pushed to is used up for it.
 
-    inside_thinking: the prompt had opened a thinking part.
+    log_probabilities: of each token, or none. inside_thinking: the prompt had opened a thinking part.
     """
     tokens = tuple(int(token) for token in token_ids)
     for token in tokens:
@@ -46,7 +52,9 @@ def parse_reply(
     thinking, (start, end) = split_thinking(text, inside_thinking)
     words = [(start + first, start + last) for first, last in word_spans(text[start:end])]
     found = tokens_of_words(text, words, decoder.spans)
-    return Reply(text[start:end], thinking, tokens, found, bool(tokens) and tokens[-1] in ends)
+    first = next((at for at, (_, last) in enumerate(decoder.spans) if last > start), len(tokens)) if thinking else 0
+    confidence = math.exp(sum(log_probabilities[first:])) if log_probabilities else None
+    return Reply(text[start:end], thinking, tokens, found, bool(tokens) and tokens[-1] in ends, confidence)
 
 
 def split_thinking(text: str, inside: bool = False) -> tuple[str, Span]:

@@ -188,9 +188,13 @@ class LvlmModel:
         """What spells its tokens out as they come; marks of thinking are left in."""
         return IncrementalDecoder(self.tokenizer, self.special, thinking_tokens(self.tokenizer, self.special))
 
-    def reply_of(self, token_ids: Sequence[int], *, inside_thinking: bool = False) -> Reply:
-        """The answer that tokens spell. inside_thinking: the prompt had opened a thinking part."""
-        return parse_reply(self.incremental_decoder(), token_ids, ends=self.ends, inside_thinking=inside_thinking)
+    def reply_of(
+        self, token_ids: Sequence[int], log_probabilities: Sequence[float] = (), *, inside_thinking: bool = False
+    ) -> Reply:
+        """The answer that tokens spell. log_probabilities: of each token, where the model wrote them. inside_thinking:
+        the prompt had opened a thinking part."""
+        decoder = self.incremental_decoder()
+        return parse_reply(decoder, token_ids, log_probabilities, ends=self.ends, inside_thinking=inside_thinking)
 
     def reply_of_text(self, text: str) -> Reply:
         """An answer from anywhere, as if the model had written it."""

@@ -43,7 +43,9 @@ class GenerativeModel(Protocol):
     def prepare(self, cases: Sequence[Case], *, with_layouts: bool, thinking: bool) -> Prepared: ...
     def to_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
     def incremental_decoder(self) -> IncrementalDecoder: ...
-    def reply_of(self, token_ids: Sequence[int], *, inside_thinking: bool) -> Reply: ...
+    def reply_of(
+        self, token_ids: Sequence[int], log_probabilities: Sequence[float], *, inside_thinking: bool
+    ) -> Reply: ...
 
 
 def generate_replies(
@@ -133,6 +135,6 @@ def _answer_batch(
             on_step=on_step,
         )
     return [
-        model.reply_of(tokens, inside_thinking=opens_thinking(prompt))
-        for tokens, prompt in zip(answers, prepared.prompts, strict=True)
+        model.reply_of(written.token_ids, written.log_probabilities, inside_thinking=opens_thinking(prompt))
+        for written, prompt in zip(answers, prepared.prompts, strict=True)
     ]

@@ -6,7 +6,7 @@ gives both the same token.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,14 @@ Step = Callable[[list[int | None]], None]
 """Called after every step with each row's new token, None for rows that have ended; raising from it stops the work."""
 
 
+class Written(NamedTuple):
+    """What a row was answered with: its tokens, the end token included where there is one, and of each the log of
+    its probability by the scores that it was picked from."""
+
+    token_ids: tuple[int, ...]
+    log_probabilities: tuple[float, ...]
+
+
 class _Picker:
     """Stands last among transformers' score processors: records what `pick` takes, and leaves it no other choice.
 
@@ -26,18 +34,22 @@ class _Picker:
 
     def __init__(self, pick: Pick, ends: frozenset[int], rows: int, on_step: Step) -> None:
         self.tokens: list[list[int]] = [[] for _ in range(rows)]
+        self.log_probabilities: list[list[float]] = [[] for _ in range(rows)]
         self._pick = pick
         self._ends = ends
         self._on_step = on_step
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        picked = self._pick(scores.float())
+        precise = scores.float()
+        picked = self._pick(precise)
+        likely = (precise.gather(1, picked[:, None])[:, 0] - precise.logsumexp(-1)).tolist()
         new: list[int | None] = []
-        for row, token in zip(self.tokens, picked.tolist(), strict=True):
+        for row, told, token, value in zip(self.tokens, self.log_probabilities, picked.tolist(), likely, strict=True):
             ended = bool(row) and row[-1] in self._ends
             new.append(None if ended else token)
             if not ended:
                 row.append(token)
+                told.append(value)
         self._on_step(new)
         return torch.full_like(scores, float("-inf")).scatter_(1, picked[:, None], 0.0)
 
@@ -51,8 +63,8 @@ def decode(
     ends: frozenset[int],
     pad: int,
     on_step: Step,
-) -> list[tuple[int, ...]]:
-    """The tokens that follow each row of `inputs`, the end token included where there is one.
+) -> list[Written]:
+    """The tokens that follow each row of `inputs`.
 
     inputs: left-padded, on the module's device and in its precision. The scores that `pick` gets are the model's own,
     after what its generation settings do to them (a repetition penalty, forbidden tokens).
@@ -75,7 +87,7 @@ def decode(
             return_dict_in_generate=False,
             logits_processor=LogitsProcessorList([picker]),
         )
-    return [tuple(row) for row in picker.tokens]
+    return [Written(tuple(row), tuple(told)) for row, told in zip(picker.tokens, picker.log_probabilities, strict=True)]
 
 
 def end_tokens(module: Any, tokenizer: Any) -> frozenset[int]:
