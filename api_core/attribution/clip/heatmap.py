@@ -233,7 +233,7 @@ def _parts(
     neutral: Tensor | None,
     reading: Reading,
 ) -> dict[str, tuple[View, ...]]:
-    """Part name -> a view for each of the model's, [M, rows, columns]; less the neutral text's map where there is one."""
+    """Part name -> a view for each of the model's, [M, rows, columns]; less the neutral text's map if there is one."""
     parts: dict[str, list[View]] = {}
     for view, encoding in encoded:
         plain = {} if neutral is None else method.compute(encoding, neutral, reading)
