@@ -4,8 +4,9 @@ The names below are the library's public face. Each is imported when it is first
 no time and needs no torch. `overlay` is a module: `overlay.apply(picture, mask, FadeStyle())`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from .lazy import lazy
 
 if TYPE_CHECKING:
     from . import overlay
@@ -64,6 +65,7 @@ _HOMES = {
     "load_clip": "models.clip.load",
     "load_lvlm": "models.lvlm.load",
     "lvlm_heatmap": "attribution",
+    "overlay": "overlay",
     "prompt_picture": "prompting",
     "release": "prompting",
     "to_picture": "pictures",
@@ -113,17 +115,4 @@ __all__ = [
     "tune",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name == "overlay":
-        return import_module(".overlay", __name__)
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy(__name__, _HOMES)

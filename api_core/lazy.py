@@ -7,15 +7,15 @@ from typing import Any
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """A package's `__getattr__` and `__dir__`. homes: name -> the module below the package that holds it.
-
-    A module must not be called like a name that another one holds: Python would put the module in its place.
+    """A package's `__getattr__` and `__dir__`. homes: name -> the module below the package that holds it; a module that
+    is called like the name is meant itself.
     """
 
     def find(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{homes[name]}", package), name)
+        module = import_module(f".{homes[name]}", package)
+        value = module if homes[name] == name else getattr(module, name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..api_core.answering import DECODINGS, TEMPLATES, Answer, Decoding, ask
+from ..api_core.answering.decodings import CONTRASTIVE, SEEN
 from ..api_core.models.server import ServerModel
 from ..api_core.results import Heatmap
 from . import comfy_types, host, lvlm_models, sockets, widgets
@@ -127,8 +128,8 @@ class Ask(io.ComfyNode):
                     CHOICES,
                     tooltip=(
                         "How words are chosen. greedy: always the likeliest. sample: by chance, as the seed wills. "
-                        "AvisC, VCD, M3ID: against a second reading, which sees only blind tokens, a noisy picture, or "
-                        "none; they take about twice as long and need a model that is loaded here."
+                        f"{CONTRASTIVE}: against a second reading, which sees {SEEN}; they take about twice as "
+                        "long and need a model that is loaded here."
                     ),
                 ),
             ],

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..api_core.models.catalog import EMBEDDED_CLIP, TRANSFORMERS_CLASSES, find_clip_model, list_clip_models
-from ..api_core.models.clip import ClipModel, run_tower
+from ..api_core.models.clip import run_tower
 from ..api_core.models.clip.load import load_clip
 from ..api_core.progress import Progress
 from . import host
@@ -24,27 +24,16 @@ CHOICES: ModelChoices[LoadedClip] = ModelChoices(
     catalog=list_clip_models,
     find=find_clip_model,
     is_model=_holds_clip,
+    load=load_clip,
+    socket=LoadedClip,
 )
 
 
 def get_clip(name: str, precision: str, allow_download: bool, on_progress: Progress) -> LoadedClip:
     """The model of that name, from memory if any node still holds it."""
-    source = CHOICES.resolve_name(name)
     require_precision(precision)
     precision = host.auto_precision() if precision == "auto" else precision
-
-    def load() -> ClipModel:
-        host.apply_download_rule()
-        return load_clip(
-            source,
-            precision=precision,
-            device=host.offload_device(),
-            allow_download=allow_download,
-            folders=host.all_model_folders(),
-            on_progress=on_progress,
-        )
-
-    return CHOICES.get_or_build(name, precision, lambda: host.hold(load, LoadedClip))
+    return CHOICES.get_or_load(name, {"precision": precision}, allow_download, on_progress)
 
 
 def activation_bytes(loaded: LoadedClip, pictures: int) -> int:

@@ -34,6 +34,8 @@ CHOICES: ModelChoices[LoadedLvlm] = ModelChoices(
     catalog=list_lvlm_models,
     find=find_lvlm_model,
     is_model=_holds_lvlm,
+    load=load_lvlm,
+    socket=LoadedLvlm,
 )
 
 
@@ -41,27 +43,13 @@ def get_lvlm(
     name: str, precision: str, attention: str, max_pixels: int, allow_download: bool, on_progress: Progress
 ) -> LoadedLvlm:
     """The model of that name with these settings, from memory if any node still holds it."""
-    source = CHOICES.resolve_name(name)
     require_precision(precision)
     if attention not in ATTENTIONS:
         raise InvalidInput(f"The attention must be one of {', '.join(ATTENTIONS)}, not {attention!r}.")
     if precision == "auto":  # by where the model will run, which is not where it is loaded
         precision = "fp32" if host.load_device().type == "cpu" else OWN_PRECISION
-
-    def load() -> LvlmModel:
-        host.apply_download_rule()
-        return load_lvlm(
-            source,
-            precision=precision,
-            attention=attention,
-            max_pixels=max_pixels,
-            device=host.offload_device(),
-            allow_download=allow_download,
-            folders=host.all_model_folders(),
-            on_progress=on_progress,
-        )
-
-    return CHOICES.get_or_build(name, (precision, attention, max_pixels), lambda: host.hold(load, LoadedLvlm))
+    settings = {"precision": precision, "attention": attention, "max_pixels": max_pixels}
+    return CHOICES.get_or_load(name, settings, allow_download, on_progress)
 
 
 def on_device(loaded: LoadedLvlm, cases: Cases, max_new_tokens: int, passes: int = 1) -> LvlmModel:

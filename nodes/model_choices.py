@@ -6,7 +6,7 @@ up again when the node runs, because values that arrive over a link were not che
 
 import json
 import weakref
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -15,6 +15,7 @@ from comfy_api.latest import io
 
 from ..api_core.choices import PRECISIONS
 from ..api_core.errors import InvalidInput
+from ..api_core.progress import Progress
 from . import host
 
 Held = TypeVar("Held")
@@ -35,7 +36,8 @@ class ModelChoices(Generic[Held]):
 
     node: the loader's name and home: the folder for own models, as messages say them. embedded: the model that ships
     with the pack. catalog: the names that the library knows. find: what the library calls a name, None for an unknown
-    one. is_model: whether a folder holds a model of this kind.
+    one. is_model: whether a folder holds a model of this kind. load: what the library builds one with. socket: what
+    travels on the socket.
     """
 
     node: str
@@ -44,6 +46,8 @@ class ModelChoices(Generic[Held]):
     catalog: Callable[[], list[str]]
     find: Callable[[str], Named | None]
     is_model: Callable[[Path], bool]
+    load: Callable[..., Any]
+    socket: Callable[[Any, Any], Held]
     # Weak values: a model lives as long as ComfyUI's node cache or a running node holds it, and not longer.
     _held: weakref.WeakValueDictionary[Hashable, Held] = field(default_factory=weakref.WeakValueDictionary)
 
@@ -92,12 +96,27 @@ class ModelChoices(Generic[Held]):
         files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(source.iterdir()) if f.is_file()]
         return json.dumps([str(source), files])
 
-    def get_or_build(self, name: str, settings: Hashable, build: Callable[[], Held]) -> Held:
+    def get_or_load(
+        self, name: str, settings: Mapping[str, Hashable], allow_download: bool, on_progress: Progress
+    ) -> Held:
         """The model of that name with those settings, from memory if any node still holds it."""
-        key = (self.fingerprint(name), settings)
+        source = self.resolve_name(name)
+
+        def load() -> Any:
+            host.apply_download_rule()
+            return self.load(
+                source,
+                **settings,
+                device=host.offload_device(),
+                allow_download=allow_download,
+                folders=host.all_model_folders(),
+                on_progress=on_progress,
+            )
+
+        key = (self.fingerprint(name), *settings.values())
         held = self._held.get(key)
         if held is None:
-            held = self._held[key] = build()
+            held = self._held[key] = host.hold(load, self.socket)
         return held
 
     def _models_in(self, folder: Path, depth: int) -> Iterator[Path]:

@@ -127,14 +127,15 @@ def test_the_style_that_is_shown_draws(example: Callable[[str], ModuleType]) -> 
     import torch
     from pack.api_core import overlay
 
-    choice = example("api_core/overlay/wash.py").CHOICE
+    style = example("api_core/overlay/wash.py").WashStyle
     picture = torch.rand(5, 7, 3)
     mask = torch.zeros(5, 7)
     mask[0] = 1
-    drawn = overlay.apply(picture, mask, choice.style(amount=1.0))
+    drawn = overlay.apply(picture, mask, style(amount=1.0))
     torch.testing.assert_close(drawn[0], picture[0])
     torch.testing.assert_close(drawn[1:], picture.mean((0, 1)).expand(4, 7, 3))
-    assert choice.settings[0].default == choice.style().amount
+    (form,) = style.forms()
+    assert form.make(**{setting.name: setting.default for setting in form.settings}) == style()
 
 
 def test_the_readme_is_short() -> None:

@@ -15,17 +15,13 @@ if TYPE_CHECKING:
     from ..models.lvlm.model import LvlmModel
 
 
-SAMPLED, NUCLEUS = 0.7, 0.95
-"""The temperature and top_p of `Sample`."""
-
-
 def temperature_setting(default: float, least: float, advanced: bool = False) -> Any:
     """The field `temperature`."""
     return setting(
         default,
         0.0,
         describes="Below 1 likely words become likelier; above 1 chance counts more. 0: no chance, the best word.",
-        short=f"above 0 words are drawn (default: 0; of sample {SAMPLED:g})",
+        short="above 0 words are drawn",
         reach=(least, 5.0),
         step=0.05,
         advanced=advanced,
@@ -39,7 +35,7 @@ def top_p_setting(default: float, advanced: bool = False) -> Any:
         0.0,
         1.0,
         "Words are chosen among the likeliest that together reach this share; 1: among all.",
-        short=f"drawn among the likeliest (default: 1 for AvisC, VCD, M3ID, else {NUCLEUS:g})",
+        short="drawn among the likeliest",
         reach=(0.01, 1.0),
         step=0.01,
         advanced=advanced,
@@ -52,7 +48,7 @@ def top_k_setting(advanced: bool = False) -> Any:
         0,
         0,
         describes="Words are chosen among so many of the likeliest; 0: among all.",
-        short="drawn among so many, 0: all (default: 0)",
+        short="drawn among so many, 0: all",
         reach=(0, 1000),
         advanced=advanced,
     )
@@ -82,8 +78,8 @@ class Sample(Decoding):
     """
 
     name: ClassVar[str] = "sample"
-    temperature: float = temperature_setting(SAMPLED, least=0.01)
-    top_p: float = top_p_setting(NUCLEUS)
+    temperature: float = temperature_setting(0.7, least=0.01)
+    top_p: float = top_p_setting(0.95)
     top_k: int = top_k_setting()
     seed: int = 0
 

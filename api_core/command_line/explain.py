@@ -21,10 +21,10 @@ from ..progress import Progress
 from ..results import Heatmap, PictureMap
 from ..settings import resolve
 from .explain_options import NO_BASELINE
-from .files import Job, find_pictures, plan, refuse_collisions, write_all
+from .files import Job, find_pictures, plan, refuse_collisions, write_results
 from .loading import load_lvlm_model
 from .options import chosen_mask, chosen_style
-from .prompt import save_heatmap, save_picture
+from .prompt import save_heatmap, save_picture, save_png
 from .terminal import ProgressBar, do_each, say
 
 MOST_ON_A_PANEL = 6
@@ -83,20 +83,16 @@ def explain_one(
         seed=options.seed,
         on_progress=on_progress,
     )
-    heatmap = Heatmap((found.map,))
     whole, *_ = masks(found.map.pick([0]), options)
-    assert job.heatmap is not None
-    assert job.report is not None
-    assert job.curves is not None
-    writers: list[tuple[Path, Callable[[Path], None]]] = [
-        (job.picture, partial(save_picture, apply(picture, whole, style, options.strength), job.picture)),
-        (job.heatmap, partial(save_heatmap, heatmap)),
-        (job.report, partial(save_report, found, options.question, job.source)),
-        (job.curves, partial(save_picture, draw_curves(found), job.curves)),
-    ]
-    if job.panel:
-        writers.append((job.panel, partial(save_picture, beside_each_other(picture, found, options), job.panel)))
-    write_all(writers)
+    drawn = apply(picture, whole, style, options.strength)
+    writers: dict[str, Callable[[Path], None]] = {
+        "picture": lambda path: save_picture(drawn, job.picture, path),
+        "heatmap": partial(save_heatmap, Heatmap((found.map,))),
+        "report": partial(save_report, found, options.question, job.source),
+        "curves": lambda path: save_png(draw_curves(found), path),
+        "panel": lambda path: save_png(beside_each_other(picture, found, options), path),
+    }
+    write_results(job, writers)
     return found
 
 

@@ -1,7 +1,7 @@
 """Which pictures are read and which files are written: names, refusals, and writing whole files or none."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +15,15 @@ WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True)
 class Job:
-    """One picture and where its results go; a result of None is not asked for."""
+    """One picture and where its results go. beside: what stands beside the picture, by the names of ENDINGS."""
 
     source: Path
     picture: Path
-    mask: Path | None = None
-    heatmap: Path | None = None
-    panel: Path | None = None
-    report: Path | None = None
-    curves: Path | None = None
+    beside: Mapping[str, Path]
 
     @property
     def targets(self) -> tuple[Path, ...]:
-        places = (self.picture, self.mask, self.heatmap, self.panel, self.report, self.curves)
-        return tuple(path for path in places if path)
+        return (self.picture, *self.beside.values())
 
 
 def find_pictures(source: Path) -> list[Path]:
@@ -50,7 +45,7 @@ ENDINGS = {
     "report": ".report.json",
     "curves": ".curves.png",
 }
-"""What stands beside a picture, by its field of a job."""
+"""What can stand beside a picture."""
 
 
 def plan(sources: Sequence[Path], out: Path, **wanted: bool) -> list[Job]:
@@ -72,7 +67,7 @@ def plan(sources: Sequence[Path], out: Path, **wanted: bool) -> list[Job]:
     for source, picture in zip(sources, pictures, strict=True):
         stem = picture.name[: -len(picture.suffix)]
         asked = {kind: picture.with_name(stem + ENDINGS[kind]) for kind, is_wanted in wanted.items() if is_wanted}
-        jobs.append(Job(source, picture, **asked))
+        jobs.append(Job(source, picture, asked))
     return jobs
 
 
@@ -90,8 +85,11 @@ def refuse_collisions(jobs: Sequence[Job], overwrite: bool) -> None:
                 raise InvalidInput(f"{target} exists. Add --overwrite to replace it, or choose another place with -o.")
 
 
-def write_all(writers: Sequence[tuple[Path, Callable[[Path], None]]]) -> None:
-    """Write one picture's files: all are written aside first, so that a failing one leaves none of them behind."""
+def write_results(job: Job, writers: Mapping[str, Callable[[Path], None]]) -> None:
+    """Write a job's files: all are written aside first, so that a failing one leaves none of them behind.
+
+    writers: of the "picture" and of what can stand beside it; those that the job does not ask for are not called.
+    """
     with ExitStack() as stack:
-        for target, write in writers:
-            write(stack.enter_context(whole_file(target)))
+        for kind, target in {"picture": job.picture, **job.beside}.items():
+            writers[kind](stack.enter_context(whole_file(target)))

@@ -23,7 +23,7 @@ from ..panel import panel
 from ..pictures import flatten_alpha, to_picture, to_pil
 from ..prompting import names_lvlm, prompt_picture
 from ..results import Heatmap
-from .files import Job, find_pictures, plan, refuse_collisions, write_all
+from .files import Job, find_pictures, plan, refuse_collisions, write_results
 from .loading import load_clip_model, load_lvlm_model
 from .options import chosen_mask, chosen_style
 from .terminal import ProgressBar, do_each, say
@@ -106,17 +106,14 @@ def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: ar
         hint_words=options.hint_words,
         max_new_tokens=options.max_new_tokens,
     )
-    writers: list[tuple[Path, Callable[[Path], None]]] = [
-        (job.picture, partial(save_picture, done.picture, job.picture))
-    ]
-    if job.mask:
-        writers.append((job.mask, partial(save_mask, done.mask)))
-    if job.heatmap:
-        writers.append((job.heatmap, partial(save_heatmap, done.heatmap)))
-    if job.panel:
-        beside = panel(picture, done.mask, done.picture, captions=("original", options.query, "prompted"))
-        writers.append((job.panel, partial(save_picture, beside, job.panel)))
-    write_all(writers)
+    captions = ("original", options.query, "prompted")
+    writers: dict[str, Callable[[Path], None]] = {
+        "picture": lambda path: save_picture(done.picture, job.picture, path),
+        "mask": partial(save_mask, done.mask),
+        "heatmap": partial(save_heatmap, done.heatmap),
+        "panel": lambda path: save_png(panel(picture, done.mask, done.picture, captions=captions), path),
+    }
+    write_results(job, writers)
     return tuple(dict.fromkeys(done.warnings))
 
 
@@ -127,6 +124,11 @@ def save_picture(picture: Tensor, target: Path, path: Path) -> None:
 
 
 SAVING: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+
+
+def save_png(picture: Tensor, path: Path) -> None:
+    """Write `picture` as PNG."""
+    to_pil(picture).save(path, format="PNG")
 
 
 def save_mask(mask: Tensor, path: Path) -> None:

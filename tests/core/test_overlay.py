@@ -7,6 +7,7 @@ import pytest
 import torch
 from pack.api_core.colormaps import COLORMAPS, colorize, colormap
 from pack.api_core.errors import InvalidInput
+from pack.api_core.overlay import STYLES as KINDS
 from pack.api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, apply
 
 STYLES = [
@@ -15,9 +16,7 @@ STYLES = [
     FadeStyle.grey(200, "truncate"),
     BlurStyle(2),
     BlurStyle(9),
-    DesaturateStyle(),
-    HeatStyle(),
-    OutlineStyle(),
+    *(style() for style in KINDS if style is not FadeStyle),
 ]
 
 

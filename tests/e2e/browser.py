@@ -163,7 +163,7 @@ class ComfyPage:
 
 @contextlib.contextmanager
 def opened(server: Server) -> Iterator[ComfyPage]:
-    """A fresh browser."""
+    """A fresh browser; close it before `Server.run` is used again, as both need the thread's event loop."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -1,7 +1,8 @@
 """One ComfyUI server for all end-to-end tests, and its page in a browser."""
 
+import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,25 +40,37 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         yield server
 
 
-@pytest.fixture(scope="session")
-def opened_browser(comfyui: servers.Server) -> Iterator[browser.ComfyPage]:
-    reason = browser.why_not()
-    if reason is not None:
-        pytest.skip(f"NOT RUN, nothing was tried in a browser: {reason}")
-    with browser.opened(comfyui) as opened:
-        yield opened
+BROWSER = pytest.StashKey[tuple[browser.ComfyPage, contextlib.ExitStack]]()
 
 
 @pytest.fixture
-def page(
-    opened_browser: browser.ComfyPage, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[browser.ComfyPage]:
+def page(comfyui: servers.Server, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[browser.ComfyPage]:
     """A page to `open`, as empty as a new one; in the end it must have reported no mistake."""
-    failed, opened_browser.errors = request.session.testsfailed, []
-    yield opened_browser
+    reason = browser.why_not()
+    if reason is not None:
+        pytest.skip(f"NOT RUN, nothing was tried in a browser: {reason}")
+    stash = request.config.stash
+    if BROWSER not in stash:
+        closing = contextlib.ExitStack()
+        stash[BROWSER] = closing.enter_context(browser.opened(comfyui)), closing
+    page, _ = stash[BROWSER]
+    failed, page.errors = request.session.testsfailed, []
+    yield page
     if request.session.testsfailed > failed:
-        opened_browser.close(tmp_path / "failed.png")  # whatever state it is in
-    assert not opened_browser.errors
+        page.close(tmp_path / "failed.png")  # whatever state it is in
+    assert not page.errors
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """Close the browser after the last test in it: while its event loop runs, others can start none."""
+    try:
+        return (yield)
+    finally:
+        if BROWSER in item.config.stash and "page" not in getattr(nextitem, "fixturenames", ()):
+            _, closing = item.config.stash[BROWSER]
+            del item.config.stash[BROWSER]
+            closing.close()
 
 
 def make_models(folder: Path) -> None:

@@ -13,7 +13,6 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,8 +119,7 @@ class Server:
 
     def run(self, prompt: Prompt, *, stop_when: Callable[[Run], bool] | None = None) -> Run:
         """Queue an API prompt and wait for its end; with `stop_when`, press Stop as soon as that says so."""
-        with ThreadPoolExecutor(1) as thread:  # the event loop of this one may be a browser's
-            return thread.submit(asyncio.run, asyncio.wait_for(self._run(prompt, stop_when), RUN_SECONDS)).result()
+        return asyncio.run(asyncio.wait_for(self._run(prompt, stop_when), RUN_SECONDS))
 
     async def _run(self, prompt: Prompt, stop_when: Callable[[Run], bool] | None) -> Run:
         import aiohttp

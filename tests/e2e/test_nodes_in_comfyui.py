@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pack.tests.e2e import prompts
 from pack.tests.e2e.conftest import TINY, TINY_LVLM
-from pack.tests.e2e.server import Run, Server
+from pack.tests.e2e.server import ROOT, Run, Server
 from pack.tests.promised import schemas, some_choices
 from PIL import Image
 
@@ -50,6 +50,14 @@ def test_nodes_are_offered_with_help_and_a_list_of_models(comfyui: Server) -> No
     for name in own:
         help_page = comfyui.get_bytes(f"/extensions/attention-prompting/docs/{name}.md").decode()
         assert help_page.startswith("# ")
+
+
+def test_the_words_of_every_language_are_offered(comfyui: Server) -> None:
+    """By the names of their folders, such as "pt-BR", which are the page's own."""
+    offered = comfyui.get("/i18n")
+    for path in (ROOT / "locales").glob("*/nodeDefs.json"):
+        words = json.loads(path.read_text(encoding="utf-8"))
+        assert {node: offered[path.parent.name]["nodeDefs"].get(node) for node in words} == words
 
 
 def test_quick_start(comfyui: Server) -> None:

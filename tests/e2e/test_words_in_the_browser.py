@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pack.tests.e2e.browser import RENDERERS, ComfyPage
-from pack.tests.e2e.server import ROOT, Server
+from pack.tests.e2e.server import ROOT
 from pack.tests.e2e.test_help_in_the_browser import assert_help_shown
 
 pytestmark = pytest.mark.host
@@ -103,14 +103,6 @@ def offered(node: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def read(language: str) -> dict[str, Any]:
     return json.loads((LOCALES / language / "nodeDefs.json").read_text(encoding="utf-8"))
-
-
-def test_the_server_offers_every_language(comfyui: Server) -> None:
-    """By the names of their folders, such as "pt-BR", which are the page's own."""
-    offered = comfyui.get("/i18n")
-    for folder in LOCALES.iterdir():
-        words = read(folder.name)
-        assert {node: offered[folder.name]["nodeDefs"].get(node) for node in words} == words
 
 
 def test_english_is_what_the_nodes_say(page: ComfyPage) -> None:

@@ -33,6 +33,11 @@ WORKING = {
 }
 BREAKS = [
     ("torchaudio/__init__.py", "raise OSError('libtorchaudio.so: undefined symbol: torch_x')", "undefined symbol"),
+    (
+        "torchaudio/__init__.py",
+        "try: raise OSError('lib.so: undefined symbol: torch_y')\nexcept OSError as e: raise OSError('no lib') from e",
+        "undefined symbol: torch_y",
+    ),
     ("torchvision/ops.py", "def nms(*a): raise RuntimeError('operator torchvision::nms does not exist')", "nms"),
     ("torch/__init__.py", "import os; os._exit(139)", "ended with 139"),
     ("transformers/__init__.py", "", "cannot import name 'LlavaForConditionalGeneration'"),
@@ -65,8 +70,23 @@ def test_what_does_not_load_is_named_with_its_own_words(packages, file, code, wh
     unproven = proof.prove(Path(sys.executable), audio=False)
     assert unproven.module == file.split("/")[0]
     assert why in unproven.why
-    assert "\n" not in str(unproven)
+    assert "\n" not in unproven.why
 
 
 def test_a_python_that_does_not_start_proves_nothing(tmp_path):
     assert proof.prove(tmp_path / "python", audio=False).module == "Python"
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_torchaudio_is_asked_for_where_it_is_needed_or_there(monkeypatch, needed):
+    """Where it is there, transformers loads it."""
+    asked = []
+    monkeypatch.setattr(proof, "use", asked.append)
+    monkeypatch.setattr(sys, "argv", ["proof.py", *(["--audio"] if needed else [])])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(proof.importlib.util, "find_spec", lambda name: None)
+    proof.main()
+    assert ("torchaudio" in asked) is needed
+    monkeypatch.setattr(proof.importlib.util, "find_spec", lambda name: object())
+    proof.main()
+    assert asked[-5:] == list(proof.DISTRIBUTIONS)

@@ -46,14 +46,8 @@ def run_node(folder: Path, jobs: list[dict[str, Any]], values: list[np.ndarray],
 def to_job(case: Case, values: list[np.ndarray]) -> dict[str, Any]:
     """The case as the page gets it; its numbers are added to `values`."""
     (picture,) = case.heatmap.pictures
-    settings = {camel_case(name): value for name, value in case.settings.items()}
-    settings["words"] = ", ".join(settings["words"])
+    settings = {**case.settings, "words": ", ".join(case.settings["words"])}
     return {"picture": to_header(picture, values), "settings": settings, "size": picture.size}
-
-
-def camel_case(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(other.title() for other in others)
 
 
 def to_header(picture: PictureMap, values: list[np.ndarray]) -> dict[str, Any]:

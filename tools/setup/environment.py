@@ -38,6 +38,10 @@ class SetupFailed(Exception):
     """No environment that works; the message is one sentence, and the lines of pip that matter."""
 
 
+class NoSetWorks(SetupFailed):
+    """Everything that was tried is named."""
+
+
 class Environment:
     """The folder with Python, what is installed in it, and its log."""
 
@@ -151,7 +155,10 @@ def install(environment: Environment, extra: str, comfyui: Path | None) -> None:
 
 
 def repair(environment: Environment, harm: list[str]) -> None:
-    owners = stamps.owners(environment.folder, harm)
+    """Install again what lost files; the project itself is installed each time anyway."""
+    owners = [name for name in stamps.owners(environment.folder, harm) if not name.startswith("attention_prompting")]
+    if not owners:
+        return
     say(f"{len(harm)} files of the environment are gone or changed, such as {harm[0]}: installing their packages again")
     try:
         environment.pip("install", "--force-reinstall", "--no-deps", *owners)
@@ -181,9 +188,9 @@ def find_set(environment: Environment, requirements: list[str], proven: dict[str
             say("works: " + ", ".join(f"{name} {version}" for name, version in versions.items()))
             return
         failures.append(Failed(attempt, versions, why))
-    lines = "; ".join(str(failed) for failed in failures)
+    tried = "; ".join([str(failures[0]), *(failed.short() for failed in failures[1:])])
     conflict = next((f"\n{failed.why}" for failed in failures if isinstance(failed.why, str)), "")
-    raise SetupFailed(f"No set of torch and what must load with it works here. Tried {lines}.{conflict}")
+    raise NoSetWorks(f"No set of torch and what must load with it works here. Tried: {tried}.{conflict}")
 
 
 def checked(environment: Environment, versions: dict[str, str], *, audio: bool) -> Unproven | None:
@@ -214,7 +221,7 @@ def prepare(environment: Environment, extra: str) -> None:
         say("=" * 100)
         say(f"NO COMFYUI: the tests that need one are SKIPPED. {error}")
         say("=" * 100)
-        if isinstance(error, SetupFailed) and "torchaudio" in environment.versions():
+        if isinstance(error, NoSetWorks) and "torchaudio" in environment.versions():
             pip_or_fail(
                 environment, "uninstall", "--yes", "torchaudio"
             )  # there for ComfyUI alone, and transformers loads it

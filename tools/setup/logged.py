@@ -40,6 +40,8 @@ def excerpt(output: str) -> str:
     if first is None:
         return "\n".join(lines[-EXCERPT_LINES:])
     told = lines[first:]
+    advice = next((i for i, line in enumerate(told) if line.startswith("To fix this")), len(told))  # pip's, of no use
+    told = told[:advice]
     if len(told) > EXCERPT_LINES:
         told = [*told[: EXCERPT_LINES - 4], "...", *told[-3:]]
     return "\n".join(told)

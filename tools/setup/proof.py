@@ -9,6 +9,7 @@ whose it was.
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -27,13 +28,10 @@ DISTRIBUTIONS = {
 
 @dataclass(frozen=True)
 class Unproven:
-    """module: the one that did not load."""
+    """module: the one that did not load. why: in its own words, one line."""
 
     module: str
     why: str
-
-    def __str__(self) -> str:
-        return f"{self.module} does not load: {self.why}"
 
 
 def prove(python: Path, *, audio: bool) -> Unproven | None:
@@ -49,6 +47,8 @@ def prove(python: Path, *, audio: bool) -> Unproven | None:
         return None
     reached = [line for line in result.stdout.splitlines() if line in DISTRIBUTIONS]
     said = [line for line in result.stderr.splitlines() if line.strip()]
+    if "direct cause" in result.stderr:  # the first of a chain of exceptions says what was missing
+        said = [line for line in said if re.match(r"[\w.]+(Error|Exception): ", line)][:1] or said
     why = said[-1].strip()[:300] if said else f"its process ended with {result.returncode}"
     return Unproven(reached[-1] if reached else "Python", why)
 

@@ -32,10 +32,15 @@ class Failed:
     why: Unproven | str
 
     def __str__(self) -> str:
-        if isinstance(self.why, Unproven):
-            held = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-            return f"{self.attempt.what} ({held}): {self.why}"
-        return f"{self.attempt.what}: pip finds no such set"
+        return f"{self.short()}: {self.why.why}" if isinstance(self.why, Unproven) else self.short()
+
+    def short(self) -> str:
+        """Without what the module that did not load said."""
+        if not isinstance(self.why, Unproven):
+            return f"{self.attempt.what} - pip finds none"
+        told = {**dict.fromkeys(("torch", "torchvision", "torchaudio")), DISTRIBUTIONS.get(self.why.module): None}
+        held = ", ".join(f"{name} {self.versions[name]}" for name in told if name in self.versions)
+        return f"{self.attempt.what} ({held}) - {self.why.module} does not load"
 
 
 def attempts(installed: Versions, proven: Versions, failures: Sequence[Failed]) -> Iterator[Attempt]:
@@ -48,21 +53,30 @@ def attempts(installed: Versions, proven: Versions, failures: Sequence[Failed]) 
     else:
         kept = {name: version for name, version in installed.items() if name in ("torch", "torchvision")}
         yield Attempt("the torch that is there", exactly(kept))
-        if isinstance(failures[-1].why, Unproven) and proven and proven != failures[-1].versions:
+        came = culprit_of(failures[-1])
+        if came and came not in installed:  # such as ComfyUI's torchaudio: what was there need not go for it
+            less = f"{came}<{release(failures[-1].versions[came])}"
+            yield Attempt(f"the torch that is there, an older {came}", (*exactly(kept), less))
+        if isinstance(failures[-1].why, Unproven) and not proven.items() <= failures[-1].versions.items():
             yield Attempt("what was proven before", exactly(proven))
         if isinstance(failures[-1].why, Unproven):
             yield Attempt("the newest of everything, in an environment made anew", anew=True)
         else:
             yield Attempt("the newest that goes with what is there")
-    first = failures[-1]
-    if isinstance(first.why, Unproven):
-        yield from older(first.versions, DISTRIBUTIONS.get(first.why.module, "torch"))
+    if isinstance(failures[-1].why, Unproven):
+        yield from older(failures[-1].versions, culprit_of(failures[-1]))
     yield Attempt(f"the known-good set of {KNOWN_GOOD.name}", ("--constraint", str(KNOWN_GOOD)))
+
+
+def culprit_of(failed: Failed) -> str:
+    """The distribution that did not load, of those that were installed; else ""."""
+    name = DISTRIBUTIONS.get(failed.why.module, "") if isinstance(failed.why, Unproven) else ""
+    return name if name in failed.versions else ""
 
 
 def older(failed: Versions, culprit: str) -> Iterator[Attempt]:
     """Less than what failed: first of the one that did not load, then of torch."""
-    if culprit in failed:
+    if culprit:
         yield Attempt(f"an older {culprit}", (f"{culprit}<{release(failed[culprit])}",))
     if "torchaudio" in failed:
         number = release(failed["torchaudio"])

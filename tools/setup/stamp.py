@@ -50,7 +50,8 @@ def look(environment: Path) -> Stamp:
 
 
 def entries_of(site: Path) -> list[str]:
-    return sorted(set(os.listdir(site)) - {"__pycache__"}) if site.is_dir() else []
+    names = os.listdir(site) if site.is_dir() else []
+    return sorted(name for name in names if name != "__pycache__" and not name.startswith("~"))  # ~: pip's leftovers
 
 
 def python_of(environment: Path) -> str:

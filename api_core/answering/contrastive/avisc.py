@@ -34,6 +34,7 @@ class AvisC(ContrastiveDecoding):
     """
 
     name: ClassVar[str] = "AvisC"
+    sees: ClassVar[str] = "only blind tokens"
     order: ClassVar[tuple[str, ...]] = ("alpha", "threshold", "gamma", "scheme", *PICKING)
     needs_layout: ClassVar[bool] = True
     alpha: float | None = alpha_setting(None)

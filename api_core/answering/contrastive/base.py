@@ -37,6 +37,9 @@ class ContrastiveDecoding(Decoding):
     """
 
     passes: ClassVar[int] = 2
+    sees: ClassVar[str] = ""
+    """What its second pass sees, in words."""
+
     beta: float = setting(
         0.1,
         0.0,

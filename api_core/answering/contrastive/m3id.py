@@ -25,6 +25,7 @@ class M3ID(ContrastiveDecoding):
     """
 
     name: ClassVar[str] = "M3ID"
+    sees: ClassVar[str] = "none"
     order: ClassVar[tuple[str, ...]] = ("forgetting", *PICKING)
     forgetting: float = setting(
         0.02,

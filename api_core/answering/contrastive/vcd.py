@@ -32,6 +32,7 @@ class VCD(ContrastiveDecoding):
     """
 
     name: ClassVar[str] = "VCD"
+    sees: ClassVar[str] = "a noisy picture"
     order: ClassVar[tuple[str, ...]] = ("alpha", "noise_step", *PICKING)
     alpha: float = alpha_setting(1.0)
     noise_step: int = setting(

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from pack.api_core.command_line.files import find_pictures, plan, refuse_collisions, write_all
+from pack.api_core.command_line.files import Job, find_pictures, plan, refuse_collisions, write_results
 from pack.api_core.errors import InvalidInput
 from pack.api_core.whole_file import whole_file
 
@@ -102,11 +102,19 @@ def test_a_failing_second_file_takes_the_first_with_it(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        write_all([(tmp_path / "a.png", lambda path: path.write_bytes(b"a") and None), (tmp_path / "b.png", fail)])
+        write_results(
+            Job(tmp_path / "in.png", tmp_path / "a.png", {"mask": tmp_path / "b.png"}),
+            {"picture": lambda path: path.write_bytes(b"a") and None, "mask": fail},
+        )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_all_files_arrive_with_their_contents_and_folders_are_made(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "deeper"
-    write_all([(folder / name, lambda path, name=name: path.write_text(name) and None) for name in ("a", "b")])
+    job = Job(tmp_path / "in.png", folder / "a", {"mask": folder / "b"})
+    writers = {
+        "picture": lambda path: path.write_text("a") and None,
+        "mask": lambda path: path.write_text("b") and None,
+    }
+    write_results(job, {**writers, "panel": lambda path: pytest.fail("not asked for")})
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "a", "b": "b"}

@@ -152,6 +152,7 @@ def test_it_answers(judged, kind):
     assert np.mean(judged[kind]) >= 0.8
 
 
+@pytest.mark.slow
 def test_it_answers_about_pictures_somebody_else_drew(model, processor):
     right = []
     for number in range(20):
@@ -163,6 +164,7 @@ def test_it_answers_about_pictures_somebody_else_drew(model, processor):
     assert np.mean(right) >= 0.8
 
 
+@pytest.mark.slow
 def test_without_the_picture_it_cannot_know(model, processor):
     right = []
     for number, drawn in _scenes(30):

@@ -141,6 +141,7 @@ def test_names_are_of_objects_that_they_tell_apart() -> None:
         assert len(case.boxes) == 1
 
 
+@pytest.mark.slow
 def test_gist_sees_what_there_is_but_not_which_is_which() -> None:
     cases = asked_cases(replace(HARD, kinds=("verify",)), "test", 200)
     right = [is_right(majority_answer(case), case.answers, "exact") for case in cases]

@@ -72,6 +72,7 @@ def test_an_answer_that_needs_no_picture_is_said_to_need_none(model):
     assert not found.faithful
 
 
+@pytest.mark.slow
 def test_words_that_name_nothing_depend_on_the_picture_all_the_same(model, picture):
     (found,) = explain(model, [picture], QUESTION, answers="red", steps=0)
     (word,) = found.evidence.words
@@ -99,6 +100,7 @@ def test_what_may_be_an_answer_names_something(answer):
     assert not is_stop_word(answer)
 
 
+@pytest.mark.slow
 def test_chosen_words_are_explained_in_any_case(model, picture):
     (found,) = explain(model, [picture], QUESTION, answers="red", words=["RED"], steps=0)
     assert [word.kept for word in found.evidence.words] == [True]
