@@ -110,6 +110,48 @@ def _components(values: np.ndarray, inside: np.ndarray, most: int) -> list[Regio
     return parts
 
 
+def best_window(mask: Tensor, side: int, label: str = "") -> tuple[Region, str]:
+    """The square of `side` pixels that holds most of `mask` [H, W], inside the picture; of equal ones the first.
+
+    A side beyond the picture's is cut to it. A mask that is the same everywhere favours no place: its window is the
+    whole picture. Also what to warn of, or "".
+    """
+    masks = as_masks(mask)
+    if len(masks) != 1:
+        raise InvalidInput(f"A window is found in one mask [H, W] at a time, not in {len(masks)}. Loop over the batch.")
+    if side < 1 or side != int(side):
+        raise InvalidInput(f"The window's side must be a whole number of pixels from 1 on, not {side}.")
+    values = masks[0].numpy()
+    rows, columns = values.shape
+    height, width, warning = min(int(side), rows), min(int(side), columns), ""
+    if values.min() == values.max():
+        height, width = rows, columns
+        warning = "The mask is the same everywhere, so no window is better than another: it is the whole picture."
+    elif (height, width) == (rows, columns):
+        warning = f"A window of {side} pixels holds the whole picture of {columns} x {rows}: nothing is cut out."
+    sums = np.zeros((rows + 1, columns + 1))
+    sums[1:, 1:] = values.cumsum(0, dtype=np.float64).cumsum(1)
+    held = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    # To a few roundings of the sums, equal is equal: the first is taken.
+    y, x = np.unravel_index(np.argmax(held >= held.max() - 1e-9 * max(sums[-1, -1], 1.0)), held.shape)
+    inside = values[y : y + height, x : x + width]
+    peak_y, peak_x = np.unravel_index(inside.argmax(), inside.shape)
+    mass = float(inside.sum(dtype=np.float64))
+    found = Region(
+        x=int(x),
+        y=int(y),
+        width=width,
+        height=height,
+        label=label,
+        score=mass / inside.size,
+        peak=(int(x + peak_x), int(y + peak_y)),
+        peak_value=float(inside.max()),
+        mass=mass,
+        pixels=inside.size,
+    )
+    return found, warning
+
+
 def bounding_boxes(regions: Sequence[Region]) -> list[dict[str, int | float | str]]:
     """All regions as ComfyUI's BOUNDING_BOX dictionaries, in order."""
     return [region.as_bounding_box() for region in regions]
