@@ -13,6 +13,7 @@ from ..evaluation.benchmark.explanations import explanations
 from ..evaluation.benchmark.hallucination import hallucination
 from ..evaluation.benchmark.localisation import localisation
 from ..evaluation.benchmark.prompting import GRID, prompting
+from ..evaluation.benchmark.surest import surest
 from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, MapSource, identity
 from ..evaluation.tables import Table
 from ..explanation.methods import list_explanation_methods
@@ -26,7 +27,7 @@ from .terminal import ProgressBar, say
 
 SCENES, QUICK_SCENES = {"localisation": 250, "hallucination": 40}, 12
 # Test questions of each benchmark, and those a setting is chosen on.
-QUESTIONS, QUICK_QUESTIONS = {"answers": 500, "prompting": 2000, "explanations": 270}, 60
+QUESTIONS, QUICK_QUESTIONS = {"answers": 500, "prompting": 2000, "explanations": 270, "surest": 2000}, 60
 DEVELOPMENT, QUICK_DEVELOPMENT = 240, 30
 QUICK_ANSWERS, STEPS, QUICK_STEPS = 3, 25, 6
 SLOW_METHODS = ("igos++ (paper)", "igos+ (paper)", "rise")
@@ -89,6 +90,8 @@ def _tables(
 
     if options.benchmark == "answers":
         return answers(answer, maps, stream=options.stream, quick=options.quick, **shared)
+    if options.benchmark == "surest":
+        return surest(answer, maps, stream=options.stream, **shared)
     development = options.development or (QUICK_DEVELOPMENT if options.quick else DEVELOPMENT)
     grid = GRID[::7] if options.quick else GRID
     easy = shared["questions"] // 2

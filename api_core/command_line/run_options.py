@@ -10,7 +10,7 @@ from .flags import OptionHelp, number, whole_numbers
 from .options import add_loading_options, add_mask_options, add_overlay_options
 
 MAPS = ("clip", "lvlm", "none")
-BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations")
+BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations", "surest")
 NO_MODEL = "none"
 
 
@@ -61,7 +61,8 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
         "Measure on drawn scenes whose truth is known, and print tables. localisation: do maps lie on what they were "
         "asked for? answers: does a prompted picture help to answer? prompting: the setting chosen on development "
         "scenes, judged on hard and easy test scenes, beside controls. hallucination: does the model say yes to what "
-        "is not there, plainly and with calibrated decodings? explanations: do maps show what answers needed?"
+        "is not there, plainly and with calibrated decodings? explanations: do maps show what answers needed? surest: "
+        "what the surest of several answers gains, and what it costs?"
     )
     parser.formatter_class = OptionHelp
     parser.usage = "%(prog)s {" + ",".join(BENCHMARKS) + "} [options]"

@@ -17,12 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...answering.surest import confidence_of
 from ...errors import InvalidInput
 from ...masks import MaskSettings, tune
 from ...morphology import box_mean, grow
 from ...overlay import BlurStyle, FadeStyle, Style
 from ...overlay import apply as draw_style
 from ...progress import Progress
+from ...regions import best_window
 from ...results import Heatmap
 from ..cases import QuestionCase, pictures_of
 from ..runner.map_sources import MapSource
@@ -74,6 +76,20 @@ class Arm:
     change: Change = ""
 
 
+@dataclass(frozen=True)
+class CloseUpArm(Arm):
+    """The window of `side` pixels that holds most of the mask, instead of the whole picture."""
+
+    side: int = 112
+
+
+@dataclass(frozen=True)
+class TileArm(Arm):
+    """One of four parts of the picture, without any map: what more pixels alone do. tile: 0 to 3."""
+
+    tile: int = 0
+
+
 def with_controls(source: str, look: Look) -> list[Arm]:
     """A map and its two controls."""
     return [
@@ -93,7 +109,7 @@ def describe(arms: Sequence[Arm], maps: Mapping[str, MapSource]) -> dict[str, An
 class AskArms:
     """The work of `runner.run_cases`: every case asked in every arm; which answers were right, and what they were.
 
-    maps: the map sources by name. batch_size: pictures asked at once.
+    maps: the map sources by name. batch_size: pictures asked at once. keep_confidence: also how sure each answer is.
     """
 
     answer: Answerer
@@ -102,6 +118,7 @@ class AskArms:
     seed: int = 0
     batch_size: int = 64
     keep_answers: bool = True
+    keep_confidence: bool = False
 
     def __post_init__(self) -> None:
         for arm in self.arms:
@@ -112,6 +129,7 @@ class AskArms:
         pictures = pictures_of(cases)
         masks = _Masks(pictures, cases, self.maps, self.seed, on_progress)
         right: list[dict[str, bool]] = [{} for _ in cases]
+        sure: list[dict[str, float]] = [{} for _ in cases]
         said: list[dict[str, str]] = [{} for _ in cases]
         waiting: list[tuple[int, str, Tensor]] = []
         for arm in self.arms:
@@ -123,9 +141,12 @@ class AskArms:
                 for (i, name, _), answer in zip(group, answers, strict=True):
                     said[i][name] = answer.text
                     right[i][name] = bool(is_right(answer.text, cases[i].answers, cases[i].scorer))
+                    if self.keep_confidence:
+                        sure[i][name] = confidence_of(answer)
         about = [{"kind": case.kind, "answers": case.answers} for case in cases]
         told = [{"said": texts} if self.keep_answers else {} for texts in said]
-        return [{**a, "right": r, **t} for a, r, t in zip(about, right, told, strict=True)]
+        sureness = [{"sure": values} if self.keep_confidence else {} for values in sure]
+        return [{**a, "right": r, **t, **s} for a, r, t, s in zip(about, right, told, sureness, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -143,6 +164,8 @@ class _Masks:
     def shown(self, arm: Arm, index: int) -> Tensor:
         """Picture `index` as this arm shows it."""
         picture = self.pictures[index]
+        if isinstance(arm, TileArm):
+            return tile(picture, arm.tile)
         if not arm.source:
             return picture
         mask = self._mask(arm.source, arm.look, index)
@@ -150,6 +173,9 @@ class _Masks:
             mask = shifted(mask, self._rng(index))
         elif arm.change == "uniform":
             mask = torch.full_like(mask, float(mask.mean()))
+        if isinstance(arm, CloseUpArm):
+            region, _ = best_window(mask, arm.side)
+            return picture[region.y : region.y + region.height, region.x : region.x + region.width]
         return draw_style(picture, mask, arm.look.style, arm.look.strength)
 
     def _mask(self, source: str, look: Look, index: int) -> Tensor:
@@ -165,6 +191,16 @@ class _Masks:
 
     def _rng(self, index: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, zlib.crc32(self.cases[index].id.encode())])
+
+
+def tile(picture: Tensor, number: int) -> Tensor:
+    """One of four parts [h, w, C] of a picture: quarters, or of a long picture four in a row, whichever are squarer."""
+    height, width = picture.shape[:2]
+    long = max(height, width) / min(height, width)
+    down, across = (2, 2) if long < 2 else (1, 4) if width > height else (4, 1)
+    row, column = divmod(number, across)
+    rows = slice(row * height // down, (row + 1) * height // down)
+    return picture[rows, column * width // across : (column + 1) * width // across]
 
 
 def _tuned(heatmap: Heatmap, look: Look) -> Sequence[Tensor]:

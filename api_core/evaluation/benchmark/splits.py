@@ -55,6 +55,14 @@ in several squares. Asked is what is easy to say of a thing once it is found: a 
 made larger by fading the rest.
 """
 
+ALIKE = Split(
+    "alike",
+    SceneOptions(objects=(5, 7), radius=(0.07, 0.12), square_share=1.0, alike=1.0, overlap=0.0, clutter=8),
+    kinds=ONE_OBJECT,
+)
+"""Square pictures at the size that the model sees, of things that share their colours and shapes: more pixels show
+nothing new here, so that what a map gains it does not gain by them."""
+
 LOCALISATION = Split("localisation", SceneOptions(objects=(3, 5)), sides=(128, 224, 320, 448), kinds=ONE_OBJECT)
 """Any aspect and several sizes, 3 to 5 objects."""
 
