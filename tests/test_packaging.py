@@ -148,6 +148,7 @@ def comfy_cli() -> str:
     return str(beside)
 
 
+@pytest.mark.slow
 def test_comfy_cli_validates_and_packs_the_same(tmp_path: Path) -> None:
     comfy = comfy_cli()
     project = copy_of_the_project(tmp_path / "project")
@@ -176,6 +177,7 @@ def test_comfy_cli_validates_and_packs_the_same(tmp_path: Path) -> None:
     assert packed == {name for name in tracked_files() if not ignored(name, comfyignore())}
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_library_alone_and_all_of_it(tmp_path: Path) -> None:
     setuptools = importlib.metadata.version("setuptools") if importlib.util.find_spec("setuptools") else "0"
     if int(setuptools.split(".")[0]) < 77:
