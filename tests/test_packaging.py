@@ -91,6 +91,7 @@ print(len(nodes), any(name.startswith("pack.api_core.evaluation") for name in sy
 COMMAND = "import sys; from pack.api_core.command_line import main; sys.exit(main(sys.argv[1:]))"
 
 
+@pytest.mark.slow
 def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
     """What the registry gets: nodes and the rest of the library work, `run` and `benchmark` say what is missing."""
     pack = tmp_path / "pack"
