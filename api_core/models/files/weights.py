@@ -26,8 +26,8 @@ def check_safetensors(path: Path) -> None:
             pass
     except SafetensorError as error:
         raise DamagedWeights(
-            f"{path} is damaged: it has {path.stat().st_size:,} bytes ({reason(error)}), as a download or a copy leaves "
-            "that broke off. Delete it and get it again."
+            f"{path} is damaged: it has {path.stat().st_size:,} bytes ({reason(error)}), as a download or a copy that "
+            "broke off leaves it. Delete it and get it again."
         ) from error
 
 
