@@ -112,7 +112,8 @@ def _blocks(axis: AxisMap) -> list[_Block]:
 
 def _per_channel(weights: Tensor, channels: int) -> Tensor:
     """Weights [outputs, inputs] for rows of interleaved channels: [inputs * C, outputs * C]."""
-    return torch.kron(weights.T.contiguous(), torch.eye(channels))
+    spread = weights.T[:, None, :, None] * torch.eye(channels)[None, :, None, :]
+    return spread.reshape(weights.shape[1] * channels, -1)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,13 @@ const here = { ok: true, arrayBuffer: async () => file() };
 const badge = () => document.querySelector(".ap-badge");
 const note = () => document.querySelector(".ap-note").textContent;
 
+test("frames that are measured together are not redrawn by guesswork", async () => {
+  node.widgets.push({ name: "steady", value: 2, options: {} });
+  await run(here);
+  expect(note()).toContain("drawn by a run");
+  expect(painted).toHaveLength(0);
+});
+
 test("a setting that moves redraws, and the badge says that the output lags behind", async () => {
   await run(here);
   expect(badge().hidden).toBe(true);

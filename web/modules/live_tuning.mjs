@@ -13,6 +13,7 @@ import { place } from "./resample.mjs";
 
 const NAME = "attention_preview";
 const HEIGHT = 200;
+const AS_A_CLIP = "Frames that are measured together are drawn by a run: press Run to see them.";
 
 /** @type {WeakMap<object, Tuner>} */
 const tuners = new WeakMap();
@@ -41,6 +42,7 @@ class Tuner extends LiveFace {
   mask(page) {
     const picture = this.maps[Math.min(page, this.count - 1)];
     const settings = this.settings();
+    if (this.count > 1 && (settings.steady || settings.scale === "whole batch")) throw new Error(AS_A_CLIP);
     const key = JSON.stringify([page, settings]);
     if (key !== this.made?.key || picture.parts !== this.made.parts) {
       const tuned = tuneMask(picture, settings, fitted(picture.size));

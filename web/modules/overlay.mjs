@@ -1,5 +1,6 @@
 // A mask drawn over a picture, as api_core/overlay does it, on 8-bit pixels at a preview's size.
 import { STEPS, wholeTable } from "./colormap.mjs";
+import { magnified } from "./magnify.mjs";
 import { grow, inverted, roundHalfToEven } from "./morphology.mjs";
 import { place } from "./resample.mjs";
 
@@ -20,6 +21,7 @@ const RESIZE_BLUR = 0.6; // what making it smaller and larger again adds by itse
  * @returns {Uint8ClampedArray}
  */
 export function overlay(pixels, mask, size, style, strength, scale = 1) {
+  if (style.style === "magnify") return magnified(pixels, mask, size, style, strength);
   if (!Object.hasOwn(LAYERS, style.style)) {
     throw new Error(`Overlay Attention does not know the style '${style.style}'.`);
   }

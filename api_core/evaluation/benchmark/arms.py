@@ -85,7 +85,7 @@ class CloseUpArm(Arm):
 
 @dataclass(frozen=True)
 class TileArm(Arm):
-    """One of four parts of the picture, without any map: what more pixels alone do. tile: 0 to 3."""
+    """A quarter of the picture, without any map: what more pixels alone do. tile: 0 to 3."""
 
     tile: int = 0
 
@@ -194,13 +194,11 @@ class _Masks:
 
 
 def tile(picture: Tensor, number: int) -> Tensor:
-    """One of four parts [h, w, C] of a picture: quarters, or of a long picture four in a row, whichever are squarer."""
+    """A quarter [h, w, C] of a picture, row by row."""
     height, width = picture.shape[:2]
-    long = max(height, width) / min(height, width)
-    down, across = (2, 2) if long < 2 else (1, 4) if width > height else (4, 1)
-    row, column = divmod(number, across)
-    rows = slice(row * height // down, (row + 1) * height // down)
-    return picture[rows, column * width // across : (column + 1) * width // across]
+    row, column = divmod(number, 2)
+    rows = slice(row * height // 2, (row + 1) * height // 2)
+    return picture[rows, column * width // 2 : (column + 1) * width // 2]
 
 
 def _tuned(heatmap: Heatmap, look: Look) -> Sequence[Tensor]:

@@ -47,7 +47,7 @@ def arms_and_rows(sources: Sequence[str]) -> tuple[list[Arm], list[Row]]:
     first = sources[0]
     magnified = Arm(f"{first} map, magnify", first, _MAGNIFY)
     tight = Arm(f"{first} map, magnify, tight mask", first, _TIGHT_MAGNIFY)
-    close = CloseUpArm(f"{first} map, close-up", first, _MAGNIFY)
+    close = CloseUpArm(f"{first} map, close-up", first, _TIGHT_MAGNIFY)
     moved = Arm(f"{first} map moved by lot, magnify", first, _MAGNIFY, "moved")
     alone = [
         Arm(f"{first} map, fade, the defaults", first, _FADE),
@@ -67,7 +67,7 @@ def arms_and_rows(sources: Sequence[str]) -> tuple[list[Arm], list[Row]]:
         Row("surest of plain and four tiles, no map", again=tuple(tile.name for tile in TILES)),
         Row("surest of plain and magnify", again=(magnified.name,)),
         Row("surest of plain and magnify, tight mask", again=(tight.name,)),
-        Row("surest of plain, magnify, close-up", again=(magnified.name, close.name)),
+        Row("surest of plain, magnify, close-up", again=(tight.name, close.name)),
         Row("surest of plain and magnify moved by lot", again=(moved.name,)),
         *(Row(f"surest of plain and {arm.name}", again=(arm.name,)) for arm in own),
     ]
