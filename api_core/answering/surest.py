@@ -17,7 +17,7 @@ from .asking import Answer, ask
 from .decoding import Decoding, OnToken
 from .greedy_and_sample import Greedy
 
-SKIP_ABOVE = 0.99
+SKIP_ABOVE = 0.995
 """A plain answer this sure is kept without asking again."""
 
 
