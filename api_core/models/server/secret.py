@@ -33,8 +33,6 @@ class Secret:
     def __repr__(self) -> str:
         return HIDDEN
 
-    __str__ = __repr__
-
     def __format__(self, spec: str) -> str:
         return HIDDEN
 
