@@ -9,6 +9,8 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -21,8 +23,6 @@ from .openai_client import Server
 from .read_stream import ServerReply, read_answer
 
 T = TypeVar("T")
-Notice = Callable[[str], None]
-"""Takes a line that people may want to read, such as a wait before another attempt."""
 
 PNG_UP_TO = 2 * 1024 * 1024
 """Pixels. Up to this a picture goes as PNG, exactly as it is; a larger one as JPEG of quality 95 without subsampling,
@@ -33,10 +33,11 @@ LARGEST = 20_000_000
 _LISTING = 20.0  # seconds that a list of models may take
 
 
-async def list_models(server: Server, notice: Notice) -> tuple[str, ...]:
-    """The names of the server's models. Raises Failure."""
+async def list_models(server: Server, notice: Callable[[str], None]) -> tuple[str, ...]:
+    """The names of the server's models. notice: as Session's. Raises Failure."""
     async with server.open() as client:
-        return await _repeat(server, notice, lambda: _models(client, server))
+        session = Session(server, client, notice)
+        return await session.repeat(session.models)
 
 
 async def answer_all(
@@ -44,7 +45,7 @@ async def answer_all(
     model: str,
     cases: Sequence[Case],
     settings: Mapping[str, Any],
-    notice: Notice,
+    notice: Callable[[str], None],
     on_text: Callable[[int, str, int], None],
 ) -> list[ServerReply]:
     """A reply to each case, at most `limits.at_once` under way together. The first failure ends them all.
@@ -52,8 +53,9 @@ async def answer_all(
     on_text: takes a case's index, its text so far and of how many tokens (about) that is.
     """
     async with server.open() as client:
+        session = Session(server, client, notice)
         if not model:
-            names = await _repeat(server, notice, lambda: _models(client, server))
+            names = await session.repeat(session.models)
             if len(names) != 1:
                 raise Failure(f"Which model of {server.profile.name}? {_listed(names)}", "model")
             (model,) = names
@@ -63,7 +65,7 @@ async def answer_all(
             async with gate:
                 messages = await asyncio.to_thread(chat_messages, case)
                 request = {"model": model, "messages": messages, **deepcopy(dict(settings))}
-                return await _answer(client, server, request, notice, lambda *text: on_text(row, *text))
+                return await session.answer(request, partial(on_text, row))
 
         tasks = [asyncio.ensure_future(one(row, case)) for row, case in enumerate(cases)]
         try:
@@ -74,48 +76,82 @@ async def answer_all(
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _answer(
-    client: Any, server: Server, request: dict[str, Any], notice: Notice, on_text: Callable[[str, int], None]
-) -> ServerReply:
-    notes: list[str] = []
-    while True:
+@dataclass(frozen=True)
+class Session:
+    """An open client of the library. notice: takes lines that people may want to read, such as of another attempt."""
+
+    server: Server
+    client: Any
+    notice: Callable[[str], None]
+
+    async def answer(self, request: dict[str, Any], on_text: Callable[[str, int], None]) -> ServerReply:
+        """The reply to a request, from which the settings that the server does not take are removed."""
+        notes: list[str] = []
+        while True:
+            try:
+                answer = await self.repeat(lambda: read_answer(self.client, request, self.server, on_text))
+            except Failure as failure:
+                note = _without(request, failure.parameter)
+                if note is None:
+                    raise await self._with_names(failure) from None
+                notes.append(note)
+                self.notice(f"{self.server.profile.name}: {note}")
+                continue
+            answer.notes += notes
+            return answer.reply()
+
+    async def repeat(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Call `attempt` until it works, cannot work, or patience ends; wait in between, as told or twice as long."""
+        limits, number = self.server.limits, 1
+        while True:
+            try:
+                return await attempt()
+            except Failure as failed:
+                failure = failed
+            if not failure.transient:
+                raise failure
+            if number > limits.retries:
+                raise Failure(f"{failure} That was attempt {number}." if number > 1 else str(failure), failure.kind)
+            wait = failure.wait
+            if wait is None:
+                wait = limits.first_wait * 2 ** (number - 1) * random.uniform(0.8, 1.2)
+            if wait > limits.longest_wait:
+                raise Failure(f"{failure} It asks to be left alone for {wait:.0f} s.", failure.kind)
+            number += 1
+            self.notice(f"{failure} Trying again in {wait:.1f} s ({number} of {limits.retries + 1}).")
+            await asyncio.sleep(wait)
+
+    async def models(self) -> tuple[str, ...]:
+        """The names of the server's models, asked for once."""
+        import anyio
+
+        server = self.server
         try:
-            answer = await _repeat(
-                server,
-                notice,
-                lambda: read_answer(client, request, server, lambda some: on_text(some.so_far, some.pieces)),
-            )
-        except Failure as failure:
-            note = _without(request, failure.parameter)
-            if note is None:
-                raise await _with_names(client, server, failure) from None
-            notes.append(note)
-            notice(f"{server.profile.name}: {note}")
-            continue
-        answer.notes += notes
-        return answer.reply()
+            with anyio.fail_after(server.limits.connect + _LISTING):
+                text = (await self.client.models.with_raw_response.list()).http_response.text
+        except TimeoutError:
+            raise Failure(f"{server.where} did not list its models within {_LISTING:g} s.", "slow") from None
+        except Exception as error:  # noqa: BLE001 - whatever the library raises is explained, never passed on
+            raise explain(error, server) from None
+        try:
+            entries = json.loads(text)["data"] or ()  # Ollama without a model lists null
+            return tuple(str(entry["id"]) for entry in entries)
+        except (ValueError, KeyError, TypeError):
+            raise garbled(text, server) from None
+
+    async def _with_names(self, failure: Failure) -> Failure:
+        """A failure about the model's name, with the names there are."""
+        if failure.kind != "model":
+            return failure
+        try:
+            return Failure(f"{failure} {_listed(await self.models())}", failure.kind)
+        except Failure:
+            return failure
 
 
-async def _repeat(server: Server, notice: Notice, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Call `attempt` until it works, it cannot work, or patience ends; wait in between, as told or twice as long."""
-    limits, number = server.limits, 1
-    while True:
-        try:
-            return await attempt()
-        except Failure as failed:
-            failure = failed
-        if not failure.transient:
-            raise failure
-        if number > limits.retries:
-            raise Failure(f"{failure} That was attempt {number}." if number > 1 else str(failure), failure.kind)
-        wait = failure.wait
-        if wait is None:
-            wait = limits.first_wait * 2 ** (number - 1) * random.uniform(0.8, 1.2)
-        if wait > limits.longest_wait:
-            raise Failure(f"{failure} It asks to be left alone for {wait:.0f} s.", failure.kind)
-        number += 1
-        notice(f"{failure} Trying again in {wait:.1f} s ({number} of {limits.retries + 1}).")
-        await asyncio.sleep(wait)
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"It has: {shown}." if names else "It lists none: load one there first."
 
 
 def chat_messages(case: Case) -> list[dict[str, Any]]:
@@ -150,35 +186,3 @@ def _without(request: dict[str, Any], parameter: str) -> str | None:
             del holder[parameter]
             return f"the model takes no {parameter}; its own was used"
     return None
-
-
-async def _models(client: Any, server: Server) -> tuple[str, ...]:
-    import anyio
-
-    try:
-        with anyio.fail_after(server.limits.connect + _LISTING):
-            text = (await client.models.with_raw_response.list()).http_response.text
-    except TimeoutError:
-        raise Failure(f"{server.where} did not list its models within {_LISTING:g} s.", "slow") from None
-    except Exception as error:  # noqa: BLE001 - whatever the library raises is explained, never passed on
-        raise explain(error, server) from None
-    try:
-        entries = json.loads(text)["data"] or ()  # Ollama without a model lists null
-        return tuple(str(entry["id"]) for entry in entries)
-    except (ValueError, KeyError, TypeError):
-        raise garbled(text, server) from None
-
-
-async def _with_names(client: Any, server: Server, failure: Failure) -> Failure:
-    """A failure about the model's name, with the names there are."""
-    if failure.kind != "model":
-        return failure
-    try:
-        return Failure(f"{failure} {_listed(await _models(client, server))}", failure.kind)
-    except Failure:
-        return failure
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return f"It has: {shown}." if names else "It lists none: load one there first."

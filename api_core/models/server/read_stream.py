@@ -74,9 +74,12 @@ class StreamedAnswer:
 
 
 async def read_answer(
-    client: Any, request: Mapping[str, Any], server: Server, on_piece: Callable[[StreamedAnswer], None]
+    client: Any, request: Mapping[str, Any], server: Server, on_text: Callable[[str, int], None]
 ) -> StreamedAnswer:
-    """One attempt: send the request and read its stream to the end; Failure, or CancelledError when stopped."""
+    """One attempt: send the request and read its stream to the end; Failure, or CancelledError when stopped.
+
+    on_text: takes the text so far and of how many tokens (about) that is.
+    """
     import anyio  # comes with the client library, and is loaded as late
 
     answer, limits = StreamedAnswer(server.secret), server.limits
@@ -88,11 +91,11 @@ async def read_answer(
                 if "text/event-stream" not in stream.response.headers.get("content-type", ""):
                     await stream.response.aread()
                     _take_whole(answer, stream.response.text, server)
-                    on_piece(answer)
+                    on_text(answer.so_far, answer.pieces)
                     return answer
                 async for chunk in stream:
                     if answer.take(chunk):
-                        on_piece(answer)
+                        on_text(answer.so_far, answer.pieces)
                         late = f"stopped in the middle of its answer and said nothing for {limits.between_tokens:g} s."
                         watch.deadline = anyio.current_time() + limits.between_tokens
     except TimeoutError:
