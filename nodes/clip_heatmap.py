@@ -5,7 +5,8 @@ from torch import Tensor
 
 from ..api_core.attribution import clip_heatmap
 from ..api_core.choices import CLIP_METHODS, FITS, READINGS, Reading
-from . import clip_models, comfy_types, host, sockets, ui_files
+from ..api_core.models.clip import run_tower
+from . import comfy_types, host, sockets, ui_files
 
 
 class CLIPHeatmap(io.ComfyNode):
@@ -101,7 +102,7 @@ class CLIPHeatmap(io.ComfyNode):
     ) -> io.NodeOutput:
         pictures = comfy_types.to_pictures(image)
         heatmap = clip_heatmap(
-            host.on_device(clip, clip_models.activation_bytes(clip, len(pictures))),
+            host.on_device(clip, activation_bytes(clip, len(pictures))),
             pictures,
             query,
             method=method,
@@ -113,3 +114,10 @@ class CLIPHeatmap(io.ComfyNode):
         )
         host.warn(cls.hidden.unique_id, heatmap.warnings)
         return io.NodeOutput(heatmap, ui=ui_files.ui_entry(heatmap=heatmap, pictures=pictures))
+
+
+def activation_bytes(loaded: sockets.LoadedClip, pictures: int) -> int:
+    """About what looking at so many pictures needs beside the weights."""
+    model = loaded.model
+    one = run_tower.picture_bytes(model.tower, model.side, model.side, model.dtype)
+    return round(one * min(pictures, run_tower.DEVICE_BATCH) / run_tower.MEMORY_SHARE)

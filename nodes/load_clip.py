@@ -1,10 +1,32 @@
 """The node that loads a CLIP."""
 
+from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
 
-from . import clip_models, host, model_choices, sockets
+from ..api_core.models.catalog import EMBEDDED_CLIP, TRANSFORMERS_CLASSES, find_clip_model, list_clip_models
+from ..api_core.models.clip.load import load_clip
+from . import host, sockets
+from .model_choices import ModelChoices, download_input, precision_input, read_configuration, require_precision
+
+
+def _holds_clip(folder: Path) -> bool:
+    if (folder / "open_clip_config.json").is_file():
+        return True
+    return read_configuration(folder).get("model_type") in TRANSFORMERS_CLASSES
+
+
+CHOICES: ModelChoices[sockets.LoadedClip] = ModelChoices(
+    node="Load CLIP",
+    home="models/clip_vision",
+    embedded=EMBEDDED_CLIP,
+    catalog=list_clip_models,
+    find=find_clip_model,
+    is_model=_holds_clip,
+    load=load_clip,
+    socket=sockets.LoadedClip,
+)
 
 
 class LoadCLIP(io.ComfyNode):
@@ -20,9 +42,9 @@ class LoadCLIP(io.ComfyNode):
             ),
             search_aliases=["attention prompting", "clip heatmap", "siglip", "open_clip", "visual prompting"],
             inputs=[
-                clip_models.CHOICES.input("ViT-L-14-336/openai (1.7 GB, fetched once)"),
-                model_choices.precision_input("fp16 where the GPU is good at it, else fp32."),
-                model_choices.download_input(),
+                CHOICES.input("ViT-L-14-336/openai (1.7 GB, fetched once)"),
+                precision_input("fp16 where the GPU is good at it, else fp32."),
+                download_input(),
             ],
             outputs=[
                 sockets.output(sockets.Clip, "clip", tooltip="The model, for CLIP Heatmap; it is no CLIP for prompts.")
@@ -32,9 +54,11 @@ class LoadCLIP(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model: str | None = None, **_: Any) -> str:
-        return "" if model is None else clip_models.CHOICES.fingerprint(model)
+        return "" if model is None else CHOICES.fingerprint(model)
 
     @classmethod
     def execute(cls, model: str, precision: str, allow_download: bool) -> io.NodeOutput:
+        require_precision(precision)
+        settings = {"precision": host.auto_precision() if precision == "auto" else precision}
         on_progress = host.progress(cls.hidden.unique_id)
-        return io.NodeOutput(clip_models.get_clip(model, precision, allow_download, on_progress))
+        return io.NodeOutput(CHOICES.get_or_load(model, settings, allow_download, on_progress))

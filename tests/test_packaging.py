@@ -91,6 +91,7 @@ print(len(nodes), any(name.startswith("pack.api_core.evaluation") for name in sy
 COMMAND = "import sys; from pack.api_core.command_line import main; sys.exit(main(sys.argv[1:]))"
 
 
+@pytest.mark.slow
 def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
     """What the registry gets: nodes and the rest of the library work, `run` and `benchmark` say what is missing."""
     pack = tmp_path / "pack"
@@ -148,6 +149,7 @@ def comfy_cli() -> str:
     return str(beside)
 
 
+@pytest.mark.slow
 def test_comfy_cli_validates_and_packs_the_same(tmp_path: Path) -> None:
     comfy = comfy_cli()
     project = copy_of_the_project(tmp_path / "project")
@@ -176,6 +178,7 @@ def test_comfy_cli_validates_and_packs_the_same(tmp_path: Path) -> None:
     assert packed == {name for name in tracked_files() if not ignored(name, comfyignore())}
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_library_alone_and_all_of_it(tmp_path: Path) -> None:
     setuptools = importlib.metadata.version("setuptools") if importlib.util.find_spec("setuptools") else "0"
     if int(setuptools.split(".")[0]) < 77:

@@ -31,6 +31,7 @@ def test_importing_the_library_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_using_it_imports_no_model_library() -> None:
     heavy = ("transformers", "open_clip", "huggingface_hub", "timm")
     done = run(
@@ -41,6 +42,7 @@ def test_using_it_imports_no_model_library() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_package_s_line_of_import_works() -> None:
     done = run("from api_core import clip_api, llava_api; print(clip_api.__module__, llava_api.__module__)")
     assert done.stdout.split() == ["api_core.prompting.published"] * 2, done.stderr

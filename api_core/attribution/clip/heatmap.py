@@ -90,35 +90,35 @@ def clip_heatmap(
     chosen = _find_method(method)
     if not len(pictures):
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
-    asked = [_labelled(query, words) for query in _queries_of(queries, len(pictures))]
+    each_query = [_labelled(query, words) for query in _queries_of(queries, len(pictures))]
     _check(reading, batch_size, neutral_text)
     pictures = [_prepare(picture, reading) for picture in pictures]
     layer = model.resolve_layer(layer)
-    features = _encode_texts(model, asked, neutral_text, reading)
-    lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in asked}}
+    features = _encode_texts(model, each_query, neutral_text, reading)
+    lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in each_query}}
     shown, notes = _resolve_fit(model, fit, reading)
     total = sum(count_views(picture, shown, model.side) for picture in pictures)
     maps: list[PictureMap] = []
     done = 0
     for group in _groups(pictures, shown, model.side):
-        looks = [_look(model, pictures[index], shown, reading) for index in group]
+        group_views = [_views_of(model, pictures[index], shown, reading) for index in group]
 
         def report(steps: int, _: int, base: int = done) -> None:
             on_progress(base + steps, total * model.depth)
 
-        flat = [look for several in looks for look in several]
+        flat = [view for views in group_views for view in views]
         encodings = iter(encode_views(model, flat, layer, shown, batch_size, report))
         done += len(flat) * model.depth
-        for index, several in zip(group, looks, strict=True):
-            query = asked[index]
+        for index, views in zip(group, group_views, strict=True):
+            query = each_query[index]
             texts = torch.stack([features[text] for text in query.texts])
             neutral = None if neutral_text is None else features[neutral_text][None]
-            views = [(look, next(encodings)) for look in several]
+            encoded = [(view, next(encodings)) for view in views]
             maps.append(
                 PictureMap(
                     size=picture_size(pictures[index]),
                     labels=query.labels,
-                    parts=_parts(chosen, views, texts, neutral, reading),
+                    parts=_parts(chosen, encoded, texts, neutral, reading),
                     method=chosen.name,
                     model=model.name,
                     layer=layer,
@@ -195,10 +195,10 @@ def _resolve_fit(model: ClipModel, fit: str | None, reading: Reading) -> tuple[s
 
 
 def _encode_texts(
-    model: ClipModel, asked: Sequence[Query], neutral_text: str | None, reading: Reading
+    model: ClipModel, each_query: Sequence[Query], neutral_text: str | None, reading: Reading
 ) -> dict[str, Tensor]:
     """Each different text once: text -> unit-norm feature [e]."""
-    texts = dict.fromkeys(text for query in asked for text in query.texts)
+    texts = dict.fromkeys(text for query in each_query for text in query.texts)
     if neutral_text is not None:
         texts[neutral_text] = None
     features = model.encode_texts(list(texts), cut=reading == "upstream")
@@ -207,18 +207,18 @@ def _encode_texts(
 
 def _groups(pictures: Sequence[AnyPicture], fit: str, side: int) -> Iterator[list[int]]:
     group: list[int] = []
-    looks = 0
+    count = 0
     for index, picture in enumerate(pictures):
         group.append(index)
-        looks += count_views(picture, fit, side)
-        if looks >= _VIEWS_AT_ONCE:
+        count += count_views(picture, fit, side)
+        if count >= _VIEWS_AT_ONCE:
             yield group
-            group, looks = [], 0
+            group, count = [], 0
     if group:
         yield group
 
 
-def _look(model: ClipModel, picture: AnyPicture, fit: str, reading: Reading) -> list[ModelView]:
+def _views_of(model: ClipModel, picture: AnyPicture, fit: str, reading: Reading) -> list[ModelView]:
     if reading == "upstream":
         return [view_as_upstream(picture, model.side, model.grid)]
     return views_precisely(
@@ -228,19 +228,19 @@ def _look(model: ClipModel, picture: AnyPicture, fit: str, reading: Reading) -> 
 
 def _parts(
     method: Method,
-    views: Sequence[tuple[ModelView, Encoding]],
+    encoded: Sequence[tuple[ModelView, Encoding]],
     texts: Tensor,
     neutral: Tensor | None,
     reading: Reading,
 ) -> dict[str, tuple[View, ...]]:
-    """Part name -> one view per look, each [M, rows, columns]; less the neutral text's map where there is one."""
+    """Part name -> a view for each of the model's, [M, rows, columns]; less the neutral text's map if there is one."""
     parts: dict[str, list[View]] = {}
-    for look, encoding in views:
+    for view, encoding in encoded:
         plain = {} if neutral is None else method.compute(encoding, neutral, reading)
         for name, values in method.compute(encoding, texts, reading).items():
             scores = values - plain[name] if name in plain else values
             require_finite(scores, f"The map of the {name} part")
-            parts.setdefault(name, []).append(View(scores, look.box, look.valid))
+            parts.setdefault(name, []).append(View(scores, view.box, view.valid))
     return {name: tuple(several) for name, several in parts.items()}
 
 

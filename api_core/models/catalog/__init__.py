@@ -1,8 +1,10 @@
-"""The models this library knows by name, with the defaults that suit each. Literal, and free of torch.
+"""The models and servers this library knows by name, with the defaults that suit each. Literal, and free of torch.
 
 A catalog name selects a repository of the hub; nothing else does, so a workflow of unknown origin cannot name one. Any
 other model is used from a folder.
 """
+
+from collections.abc import Mapping
 
 from ...choices import Fit
 from ...settings import PAPER_DEFAULTS, MaskDefaults
@@ -25,7 +27,6 @@ from .lvlm import (
     find_lvlm_model,
     list_lvlm_models,
 )
-from .servers import PRESETS
 
 __all__ = [
     "CLIP_MODELS",
@@ -49,6 +50,20 @@ __all__ = [
     "list_lvlm_models",
     "mask_defaults",
 ]
+
+PRESETS: Mapping[str, tuple[str, str]] = {
+    "vllm": ("http://127.0.0.1:8000/v1", ""),
+    "sglang": ("http://127.0.0.1:30000/v1", ""),
+    "ollama": ("http://127.0.0.1:11434/v1", ""),
+    "lm-studio": ("http://127.0.0.1:1234/v1", ""),
+    "llama.cpp": ("http://127.0.0.1:8080/v1", ""),
+    "openai": ("https://api.openai.com/v1", "OPENAI_API_KEY"),
+}
+"""Preset -> where such a server answers unless told otherwise, and the variable that usually holds its key.
+
+Those on this machine are always there as profiles. One that is not must be added first, so that a workflow from a
+stranger cannot send pictures out and spend on somebody's key.
+"""
 
 
 def mask_defaults(model_name: str, contrast: float | None = None, smoothing: float | None = None) -> MaskDefaults:

@@ -37,12 +37,12 @@ def encode(
     """
     grid = tower.grid(pixels.shape[2], pixels.shape[3])
     batch = pixels.shape[0]
-    with capturing() as hooks, tower.readout.record(tower.blocks, layer) as finish:
+    with capturing() as hooks, tower.readout.record(tower.blocks, layer) as finalise:
         for index, block in enumerate(tower.blocks):
             hooks.before(block, _reporter(on_progress, done + index * batch, total))
         features = tower.encode(pixels, valid)
-        readings = finish(features)
-    return list(_encodings(readings, features.float(), grid, layer, tower.readout.complementary))
+        outputs = finalise(features)
+    return list(_encodings(outputs, features.float(), grid, layer, tower.readout.complementary))
 
 
 def _reporter(on_progress: Progress, done: int, total: int) -> Callable[[Any, Any], None]:
@@ -50,11 +50,11 @@ def _reporter(on_progress: Progress, done: int, total: int) -> Callable[[Any, An
 
 
 def _encodings(
-    readings: TowerOutputs, features: Tensor, grid: tuple[int, int], layer: int, complementary: bool
+    outputs: TowerOutputs, features: Tensor, grid: tuple[int, int], layer: int, complementary: bool
 ) -> Iterator[Encoding]:
     features = (features / features.norm(dim=-1, keepdim=True)).cpu()
-    parts = [readings.contributions.cpu(), readings.rest.cpu(), readings.patches.cpu()]
-    offsets = [None if part is None else part.cpu() for part in (readings.contribution_offset, readings.patch_offset)]
+    parts = [outputs.contributions.cpu(), outputs.rest.cpu(), outputs.patches.cpu()]
+    offsets = [None if part is None else part.cpu() for part in (outputs.contribution_offset, outputs.patch_offset)]
 
     def one(part: Tensor, index: int) -> Tensor:
         # A row of a shared tensor would keep the whole mini-batch alive in a cache.

@@ -1,6 +1,7 @@
 """From words to features: what a tokenizer would misread is disarmed, and what does not fit is split, never lost."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -97,14 +98,8 @@ class TextTokenizer:
 
     def _longest(self, text: str, ends: list[int]) -> int | None:
         """The last of the rising `ends` up to which the text fits."""
-        low, high = 0, len(ends)
-        while low < high:
-            middle = (low + high) // 2
-            if self.fits(text[: ends[middle]].rstrip()):
-                low = middle + 1
-            else:
-                high = middle
-        return ends[low - 1] if low else None
+        count = bisect_left(ends, True, key=lambda end: not self.fits(text[:end].rstrip()))
+        return ends[count - 1] if count else None
 
     def crop(self, ids: Tensor) -> Tensor:
         """Drop the padding that all rows [T, context_length] end with, but for one token (it may be the end mark)."""

@@ -14,7 +14,7 @@ from ..devices import DTYPES, resolve_device
 from ..files.download import get_snapshot
 from ..files.local import HubFiles, embedded_folder, existing_path
 from ..files.transformers_folder import is_complete
-from . import build as source
+from . import build
 from .model import LvlmModel, build_lvlm
 
 log = logging.getLogger(__name__)
@@ -51,12 +51,12 @@ def load_lvlm(
     entry = find_lvlm_model(model) if isinstance(model, str) else None
     folder = _existing(model) if entry is None else _entry_folder(entry, allow_download, folders, on_progress)
     with frozen(), torch.random.fork_rng(devices=[]):
-        config = source.read_config(folder)
-        source.require_readable(folder, config)
-        own = source.checkpoint_dtype(folder, config)
+        config = build.read_config(folder)
+        build.require_readable(folder, config)
+        own = build.checkpoint_dtype(folder, config)
         dtype = resolve_lvlm_precision(precision, place, own)
-        processor = source.build_processor(folder)
-        module = source.build_module(folder, dtype, attention)
+        processor = build.build_processor(folder)
+        module = build.build_module(folder, dtype, attention)
         name = folder.name if entry is None else entry.name
         loaded = build_lvlm(module, processor, name=name, entry=entry, max_pixels=max_pixels)
         if dtype == torch.float16 and own == torch.bfloat16:
@@ -93,7 +93,7 @@ def _entry_folder(entry: LvlmEntry, allow_download: bool, folders: Sequence[Path
     if entry.repo is None:
         return embedded_folder(entry.name, is_complete)
     return get_snapshot(
-        HubFiles.of(entry, source.PATTERNS),
+        HubFiles.of(entry, build.PATTERNS),
         is_complete=is_complete,
         folders=folders,
         allow_download=allow_download,

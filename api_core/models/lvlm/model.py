@@ -15,9 +15,9 @@ from ..catalog import RELATIVE_LAYER, LvlmEntry
 from ..conversation.case import Case, PictureLayout, Prepared, PromptRow, Reply
 from ..conversation.reply import parse_reply, thinking_tokens
 from ..conversation.token_text import IncrementalDecoder, Span, locate_words
-from . import memory_estimate as costs
+from . import memory_estimate
 from .families import Family, family_of
-from .generate import decoding_loop as generation
+from .generate import decoding_loop
 from .generate.answer_tokens import AnswerEncoder
 from .generate.batching import Around, OnToken, generate_replies
 from .generate.sampling import Sampling
@@ -92,7 +92,7 @@ class LvlmModel:
     @cached_property
     def ends(self) -> frozenset[int]:
         """The tokens that end an answer."""
-        return generation.end_tokens(self.module, self.tokenizer)
+        return decoding_loop.end_tokens(self.module, self.tokenizer)
 
     @cached_property
     def special(self) -> frozenset[int]:
@@ -202,11 +202,11 @@ class LvlmModel:
 
     def estimate_memory(self, prepared: Prepared | int, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> int:
         """About the bytes that answering takes beside the weights. prepared: the cases, or a picture's pixels."""
-        return costs.estimate(self.module, self._for_size(prepared).inputs, self.dtype, max_new_tokens)
+        return memory_estimate.estimate(self.module, self._for_size(prepared).inputs, self.dtype, max_new_tokens)
 
     def estimate_gradient_memory(self, prepared: Prepared | int) -> int:
-        """The same for one reading of the cases that gradients go back through to the pixels."""
-        return costs.estimate_gradient(self.module, self._for_size(prepared).inputs, self.dtype)
+        """The same for one pass over the cases that gradients go back through to the pixels."""
+        return memory_estimate.estimate_gradient(self.module, self._for_size(prepared).inputs, self.dtype)
 
     def _for_size(self, prepared: Prepared | int) -> Prepared:
         """The cases, or one of a black square of so many pixels."""

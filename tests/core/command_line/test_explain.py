@@ -59,6 +59,7 @@ def test_one_picture_gets_a_map_curves_and_a_report(
     assert "%" in verdict
 
 
+@pytest.mark.slow
 def test_a_given_answer_its_words_and_what_it_is_instead_of(scene: Path, tmp_path: Path) -> None:
     shared = ("--answer", "a red star", "--words", "red,star", "--other-baseline", "none")
     assert explained(scene, tmp_path / "a", *shared, "--per-word", "--panel") == 0
@@ -74,6 +75,7 @@ def test_a_given_answer_its_words_and_what_it_is_instead_of(scene: Path, tmp_pat
     assert report["instead of"] == "blue"
 
 
+@pytest.mark.slow
 def test_settings_of_the_method_and_of_the_overlay(scene: Path, tmp_path: Path) -> None:
     igos = ("--method", "igos++", "--set", "steps=2", "--set", "blends=1", "--set", "settled=1")
     assert explained(scene, tmp_path / "out", *igos, "--style", "fade", "--threshold", "0.5") == 0

@@ -221,6 +221,7 @@ def test_benchmarks_that_make_no_sense_are_refused(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_benchmark_prints_its_tables_and_keeps_its_results(
     lvlm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

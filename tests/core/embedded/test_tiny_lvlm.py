@@ -231,6 +231,7 @@ def test_many_questions_at_once_give_what_one_at_a_time_gives(trained_a_little):
     assert told["kinds"] == told["all kinds"]
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on(trained_a_little):
     work, told = trained_a_little
     assert told["tower changed"] > 0
@@ -242,6 +243,7 @@ def test_a_stopped_training_goes_on(trained_a_little):
     assert sum(parameter.numel() for parameter in reread.parameters()) * 2 < told["bytes"] < 12_000_000
 
 
+@pytest.mark.slow
 def test_held_out_pairs_are_met_in_no_used_picture_but_their_parts_are(trained_a_little):
     _, told = trained_a_little
     assert len(set(told["pairs"])) == 10

@@ -140,6 +140,7 @@ def test_figures_by_hand() -> None:
     assert shown == ["60.0", "50.0", "54.5"]
 
 
+@pytest.mark.slow
 def test_a_small_run_keeps_its_results_and_goes_on_from_them(tmp_path: Path) -> None:
     cases = existence_questions(HARD, "test", 2)
     calls: list[tuple[int, Decoding]] = []

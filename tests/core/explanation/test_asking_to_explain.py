@@ -106,6 +106,7 @@ def test_the_tokens_that_two_answers_do_not_share(model, one, other, differ):
     assert differing(*replies) == differ
 
 
+@pytest.mark.slow
 def test_a_batch_gives_each_case_its_own(model, picture):
     mirrored = picture.flip(1).contiguous()
     questions = [QUESTION, "What colour is the circle?", QUESTION]

@@ -27,7 +27,7 @@ Finalise = Callable[[Tensor], TowerOutputs]
 class Readout(Protocol):
     """How a tower turns patches into its feature, and how that is read.
 
-    `record(blocks, layer)` attaches to the modules while the tower runs, and gives a function that makes the readings
+    `record(blocks, layer)` attaches to the modules while the tower runs, and gives a function that makes the outputs
     from the tower's features [B, e], not normalised.
     """
 

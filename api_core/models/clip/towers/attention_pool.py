@@ -104,7 +104,7 @@ class AttentionPoolReadout:
             tokens = output if isinstance(output, Tensor) else output[0]
             seen["patches"] = single_token_features(self.pool.values(tokens[:, self.prefix :]), steps)
 
-        def finish(features: Tensor) -> TowerOutputs:
+        def finalise(features: Tensor) -> TowerOutputs:
             require_seen(seen, "attention", "patches")
             length = features.float().norm(dim=-1, keepdim=True)
             shares: Contributions = seen["attention"]
@@ -114,7 +114,7 @@ class AttentionPoolReadout:
             self.pool.read(hooks, read_row)
             if self.deep:
                 hooks.after(blocks[layer], read_block)
-            yield finish
+            yield finalise
             seen.clear()
 
 

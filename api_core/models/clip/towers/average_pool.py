@@ -40,7 +40,7 @@ class AveragePoolReadout:
         def read(output: Any) -> None:
             seen["tokens"] = self._tokens(first_tensor(output)).float()
 
-        def finish(features: Tensor) -> TowerOutputs:
+        def finalise(features: Tensor) -> TowerOutputs:
             require_seen(seen, "tokens")
             tokens = seen["tokens"]
             steps = self.steps()
@@ -52,7 +52,7 @@ class AveragePoolReadout:
 
         with capturing() as hooks:
             hooks.after(self.source, read)
-            yield finish
+            yield finalise
             seen.clear()
 
     def _tokens(self, output: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ class ClassTokenReadout:
             value = first_tensor(args if args else kwargs["input"])
             seen["class token"] = (value[:, 0] if value.ndim == 3 else value).float()
 
-        def finish(features: Tensor) -> TowerOutputs:
+        def finalise(features: Tensor) -> TowerOutputs:
             require_seen(seen, "attention", "patches", "class token")
             scale = inverse_deviation(seen["class token"], self.norm.eps) / features.float().norm(dim=-1)
             shares: Contributions = seen["attention"]
@@ -98,7 +98,7 @@ class ClassTokenReadout:
             attention.read(hooks, read_row)
             hooks.after(block, read_residual)
             hooks.before(self.norm, read_final)
-            yield finish
+            yield finalise
             seen.clear()
 
     def _offsets(

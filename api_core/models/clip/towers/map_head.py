@@ -67,7 +67,7 @@ class MapHeadReadout:
             seen["count"] = tokens.shape[1]
             seen["patches"] = self._feature(in_float32(self.out, self.pool.values(tokens)))
 
-        def finish(features: Tensor) -> TowerOutputs:
+        def finalise(features: Tensor) -> TowerOutputs:
             require_seen(seen, "contributions", "patches")
             feature = nn.functional.normalize(features.float(), dim=-1)
             contributions: Tensor = seen["contributions"]
@@ -76,7 +76,7 @@ class MapHeadReadout:
         with capturing() as hooks:
             self.pool.read(hooks, read_row)
             hooks.after(blocks[layer], read_block)
-            yield finish
+            yield finalise
             seen.clear()
 
     def _feature(self, pooled: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from ...conversation.reply import opens_thinking
 from ...conversation.token_text import IncrementalDecoder
 from ...hooks import capturing
 from ...memory import in_batches_that_fit
-from . import decoding_loop as generation
+from . import decoding_loop
 from .sampling import Sampler, Sampling, pick_greedily
 
 OnToken = Callable[[int, str], None]
@@ -123,13 +123,13 @@ def _answer_batch(
     with capturing() as hooks, nullcontext() if around is None else around(prepared):
         for layer in model.decoder_layers:
             hooks.before(layer, before_layer)
-        answers = generation.decode(
+        answers = decoding_loop.decode(
             model.module,
             model.to_device(prepared.inputs),
             pick,
             max_new_tokens=done.max_new_tokens,
             ends=model.ends,
-            pad=generation.pad_token(model.module, model.tokenizer, model.ends),
+            pad=decoding_loop.pad_token(model.module, model.tokenizer, model.ends),
             on_step=on_step,
         )
     return [

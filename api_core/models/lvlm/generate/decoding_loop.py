@@ -1,8 +1,5 @@
 """The decoding loop. transformers' `generate` makes the steps (caches, positions and masks are each family's own
 business there); what token follows is picked here, so a step and the picking of a token can be changed apart.
-
-A decoding that contrasts two readings of a prompt gives both as rows of one batch, and a `pick` that combines them and
-gives both the same token.
 """
 
 from collections.abc import Callable, Mapping, Sequence

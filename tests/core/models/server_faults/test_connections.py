@@ -16,6 +16,8 @@ from pack.tests.core.models.server_faults.asking import (
 )
 from pack.tests.servers.process import ServerProcess
 
+pytestmark = pytest.mark.slow  # each waits for a server of its own, or for its silence
+
 
 def test_where_nothing_listens_is_said_at_once() -> None:
     with socket.socket() as free:

@@ -6,6 +6,8 @@ from pack.api_core.models.server import probe
 from pack.tests.core.models.server_faults.asking import STATUS, model_of, require_no_key
 from pack.tests.servers.process import ServerProcess
 
+pytestmark = pytest.mark.slow  # each waits for a server of its own, or for its silence
+
 PAGE = "<!DOCTYPE html><html><body>Welcome to the admin page</body></html>"
 
 

@@ -9,6 +9,8 @@ from pack.api_core.models.server import Profile, Secret, ServerModel
 from pack.tests.core.models.server_faults.asking import HASTY, KEY, STATUS, answers, model_of, refused
 from pack.tests.servers.process import ServerProcess
 
+pytestmark = pytest.mark.slow  # each waits for a server of its own, or for its silence
+
 BROKEN_JSON = 'data: {"choices": [{"delta": {"content": "$\n\n'
 PAGE = "<!DOCTYPE html><html><body>Welcome to the admin page</body></html>"
 LLAMA_CPP_TEXT_ONLY = {

@@ -11,6 +11,8 @@ from pack.api_core.models.server import Limits
 from pack.tests.core.models.server_faults.asking import PICTURE, STATUS, model_of
 from pack.tests.servers.process import ServerProcess
 
+pytestmark = pytest.mark.slow  # each waits for a server of its own, or for its silence
+
 
 class _Stopper:
     """A progress callback that raises as soon as it is told to. at: when that was."""

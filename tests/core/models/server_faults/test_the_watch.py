@@ -16,6 +16,8 @@ from pack.tests.core.models.server_faults.asking import (
 )
 from pack.tests.servers.process import ServerProcess
 
+pytestmark = pytest.mark.slow  # each waits for a server of its own, or for its silence
+
 
 def test_the_watch_over_the_logs_sees_them(server: ServerProcess, nothing_shows_the_key: list[str]) -> None:
     server.misbehave({**STATUS, "status": 500})
