@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput, ModelNotFound, ServerFailed
+from ...whole_file import whole_file
 from ..catalog import PRESETS
 from .address import is_this_machine, normalise_base_url
 from .secret import Secret
@@ -195,13 +196,9 @@ def _close_to_others(file: Path) -> None:
 def _write(file: Path, profiles: Mapping[str, Profile]) -> None:
     content = {"version": _VERSION, "profiles": {name: _entry(profile) for name, profile in profiles.items()}}
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
-    try:
+    with whole_file(file) as part:
+        part.unlink(missing_ok=True)
         # Created with its mode, not given it later: there is no moment in which others could open it.
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
             json.dump(content, stream, indent=2)
             stream.write("\n")
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
