@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import queue
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -70,6 +71,37 @@ def run(work: Callable[[Tell], Coroutine[Any, Any, T]], on_idle: Callable[[], No
         stop.set()
         thread.join(_PATIENCE)
     return ended.result()
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[Callable[[float], None]]:
+    """TimeoutError when the block takes longer; what it is given allows it so many seconds from then on.
+
+    As asyncio.timeout, which Python has from 3.11.
+    """
+    task, expired = asyncio.current_task(), False
+    assert task is not None, "outside a coroutine"
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        task.cancel()
+
+    alarm = task.get_loop().call_later(seconds, expire)
+
+    def allow(seconds: float) -> None:
+        nonlocal alarm
+        alarm.cancel()
+        alarm = task.get_loop().call_later(seconds, expire)
+
+    try:
+        yield allow
+    except asyncio.CancelledError:
+        if expired:
+            raise TimeoutError from None
+        raise
+    finally:
+        alarm.cancel()
 
 
 def _log_kind(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 from ...errors import InvalidInput
 from ...pictures import to_pil
 from ..conversation.case import Case
+from .background_loop import time_limit
 from .failures import Failure, explain, garbled
 from .openai_client import Server
 from .read_stream import ServerReply, read_answer
@@ -123,11 +124,9 @@ class Session:
 
     async def models(self) -> tuple[str, ...]:
         """The names of the server's models, asked for once."""
-        import anyio
-
         server = self.server
         try:
-            with anyio.fail_after(server.limits.connect + _LISTING):
+            with time_limit(server.limits.connect + _LISTING):
                 text = (await self.client.models.with_raw_response.list()).http_response.text
         except TimeoutError:
             raise Failure(f"{server.where} did not list its models within {_LISTING:g} s.", "slow") from None

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..conversation.case import Reply
 from ..conversation.reply import split_thinking
+from .background_loop import time_limit
 from .failures import Failure, explain, garbled
 from .openai_client import Server
 from .secret import Secret, redact
@@ -80,13 +81,11 @@ async def read_answer(
 
     on_text: takes the text so far and of how many tokens (about) that is.
     """
-    import anyio  # comes with the client library, and is loaded as late
-
     answer, limits = StreamedAnswer(server.secret), server.limits
     late = f"said nothing within {limits.first_token:g} s of being asked. {_HOW}"
     try:
         # The time is up unless a word comes; comments that keep a connection alive are none.
-        with anyio.fail_after(limits.first_token) as watch:
+        with time_limit(limits.first_token) as allow:
             async with await client.chat.completions.create(**request, stream=True) as stream:
                 if "text/event-stream" not in stream.response.headers.get("content-type", ""):
                     await stream.response.aread()
@@ -97,7 +96,7 @@ async def read_answer(
                     if answer.take(chunk):
                         on_text(answer.so_far, answer.pieces)
                         late = f"stopped in the middle of its answer and said nothing for {limits.between_tokens:g} s."
-                        watch.deadline = anyio.current_time() + limits.between_tokens
+                        allow(limits.between_tokens)
     except TimeoutError:
         raise Failure(f"{server.where} {late}", "slow") from None
     except Exception as error:  # noqa: BLE001 - whatever the library raises is explained, never passed on
