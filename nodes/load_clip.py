@@ -46,9 +46,7 @@ class LoadCLIP(io.ComfyNode):
                 precision_input("fp16 where the GPU is good at it, else fp32."),
                 download_input(),
             ],
-            outputs=[
-                sockets.output(sockets.Clip, "clip", tooltip="The model, for CLIP Heatmap; it is no CLIP for prompts.")
-            ],
+            outputs=[sockets.output(sockets.Clip, "clip", "The model, for CLIP Heatmap; it is no CLIP for prompts.")],
             hidden=[io.Hidden.unique_id],
         )
 
