@@ -115,12 +115,9 @@ class Ask(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.output(io.String, "answer", "One answer for each picture.", is_list=True),
-                sockets.output(
-                    io.String,
-                    "thinking",
-                    "What a reasoning model thought before each answer; empty for others.",
-                    is_list=True,
+                sockets.list_output(io.String, "answer", "One answer for each picture."),
+                sockets.list_output(
+                    io.String, "thinking", "What a reasoning model thought before each answer; empty for others."
                 ),
                 sockets.output(
                     sockets.Heatmap,

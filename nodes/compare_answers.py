@@ -32,11 +32,10 @@ class CompareAnswers(io.ComfyNode):
                 sockets.growing("answers", answer, 2, MOST_ANSWERS, "The answers; each is compared with the first."),
             ],
             outputs=[
-                sockets.output(
+                sockets.list_output(
                     io.String,
                     "differences",
                     "The answers to each question with [brackets] around the words that differ.",
-                    is_list=True,
                 )
             ],
         )

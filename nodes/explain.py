@@ -121,11 +121,10 @@ class Explain(io.ComfyNode):
                     "heatmap",
                     "How much the answer needs each part, for View Heatmap or Smooth & Enhance Mask.",
                 ),
-                sockets.output(
+                sockets.list_output(
                     io.String,
                     "report",
                     "For each picture, as JSON: the answer, how likely its words are, the curves, a verdict.",
-                    is_list=True,
                 ),
                 sockets.output(
                     io.Image,

@@ -58,17 +58,13 @@ class FindRegions(io.ComfyNode):
             ],
             outputs=[
                 sockets.output(io.BoundingBox, "bboxes", "For each picture a list of boxes, for Draw BBoxes."),
-                sockets.output(
+                sockets.list_output(
                     io.String,
                     "points",
                     "For each picture the brightest point of each region, as a JSON list of x and y.",
-                    is_list=True,
                 ),
-                sockets.output(
-                    io.Image,
-                    "crop",
-                    "One picture per region, one after the other, as they differ in size.",
-                    is_list=True,
+                sockets.list_output(
+                    io.Image, "crop", "One picture per region, one after the other, as they differ in size."
                 ),
                 io.Mask.Output(
                     "crop_mask", display_name="crop mask", is_output_list=True, tooltip="The mask inside each crop."

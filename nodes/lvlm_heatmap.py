@@ -68,12 +68,11 @@ class LVLMHeatmap(io.ComfyNode):
                     "heatmap",
                     "Raw attention per patch, for the whole answer and each word; for Smooth & Enhance Mask.",
                 ),
-                sockets.output(io.String, "answer", "The explained answer of each picture.", is_list=True),
-                sockets.output(
+                sockets.list_output(io.String, "answer", "The explained answer of each picture."),
+                sockets.list_output(
                     sockets.Heatmap,
                     "further",
                     "The same for the further pictures: one heatmap for each socket of more_images.",
-                    is_list=True,
                 ),
             ],
             hidden=[io.Hidden.unique_id],

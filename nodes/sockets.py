@@ -39,9 +39,14 @@ class LoadedLvlm(Loaded[LvlmModel]):
     """What travels on an ATTNPROMPT_LVLM socket."""
 
 
-def output(kind: Any, name: str, tooltip: str, is_list: bool = False) -> Any:
+def output(kind: Any, name: str, tooltip: str) -> Any:
     """An output that the page calls by its id."""
-    return kind.Output(name, display_name=name, tooltip=tooltip, is_output_list=is_list)
+    return kind.Output(name, display_name=name, tooltip=tooltip)
+
+
+def list_output(kind: Any, name: str, tooltip: str) -> Any:
+    """The same for a list, of which what is connected gets one after the other."""
+    return kind.Output(name, display_name=name, tooltip=tooltip, is_output_list=True)
 
 
 def growing(name: str, socket: io.Input, least: int, most: int, tooltip: str, optional: bool = False) -> io.Input:

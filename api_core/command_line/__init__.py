@@ -15,6 +15,7 @@ from types import ModuleType
 from ..errors import AttentionPromptingError, MissingPackage
 from .ask_options import add_ask_options, add_servers_options
 from .explain_options import add_explain_options
+from .flags import OptionHelp
 from .options import add_models_options, add_prompt_options
 from .run_options import add_benchmark_options, add_run_options
 from .terminal import complain, one_line
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _overview().parse_args(given)
         _overview().print_help()
         return NOT_AS_ASKED
-    parser = argparse.ArgumentParser(prog=f"{_program()} {name}")
+    parser = argparse.ArgumentParser(prog=f"{_program()} {name}", formatter_class=OptionHelp)
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     add_options, _ = COMMANDS[name]
     add_options(parser)
