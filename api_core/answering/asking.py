@@ -119,8 +119,8 @@ def ask(
         decoded = decoding.decode(model, prepared, generate)
         for case, row, done in zip(prepared.cases, prepared.rows, decoded, strict=True):
             seen = None if done.blind is None else blind_map(row, case, done.blind, model.name)
-            known = {"model": model.name, "notes": notes, "blind": done.blind, "blind_tokens": seen}
-            answers.append(_answer(case, done.reply, decoding, **known))
+            about = {"model": model.name, "notes": notes, "blind": done.blind, "blind_tokens": seen}
+            answers.append(_answer(case, done.reply, decoding, **about))
     return answers
 
 
