@@ -50,9 +50,3 @@ def require_color(color: Color) -> None:
     """Raise InvalidInput for what is not three levels."""
     if len(color) != 3 or not all(0 <= level <= 1 for level in color):
         raise InvalidInput(f"A colour is three levels (red, green, blue) between 0 and 1, not {color!r}.")
-
-
-def require_share(value: float, what: str) -> None:
-    """Raise InvalidInput for what does not lie between 0 and 1."""
-    if not 0 <= value <= 1:
-        raise InvalidInput(f"The {what} must lie between 0 and 1, not {value}.")
