@@ -157,7 +157,7 @@ class Ask(io.ComfyNode):
             max_new_tokens=limit,
             decoding=way,
             on_token=host.live_text(cls.hidden.unique_id, len(cases)),
-            on_progress=host.progress(cls.hidden.unique_id),
+            on_progress=host.NodeProgress(cls.hidden.unique_id),
             on_notice=lambda line: host.warn(cls.hidden.unique_id, [line]),
         )
         host.warn(cls.hidden.unique_id, to_warnings(answers, limit))

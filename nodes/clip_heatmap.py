@@ -86,7 +86,7 @@ class CLIPHeatmap(io.ComfyNode):
             reading=reading,
             fit=None if fit == "auto" else fit,
             neutral_text=neutral_text.strip() or None,
-            on_progress=host.progress(cls.hidden.unique_id),
+            on_progress=host.NodeProgress(cls.hidden.unique_id),
         )
         host.warn(cls.hidden.unique_id, heatmap.warnings)
         return io.NodeOutput(heatmap, ui=ui_files.ui_entry(heatmap=heatmap, pictures=pictures))

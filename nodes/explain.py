@@ -155,7 +155,7 @@ class Explain(io.ComfyNode):
             image, more_images, question=question, answer=answer, words=words, instead_of=instead_of
         )
         limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")
-        progress = host.progress(cls.hidden.unique_id)
+        progress = host.NodeProgress(cls.hidden.unique_id)
         said = comfy_types.single_values(method)
         name, settings = widgets.to_choice("Explain Answer", "method", CHOICES, said)
         found = explain(

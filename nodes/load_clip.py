@@ -58,5 +58,5 @@ class LoadCLIP(io.ComfyNode):
     def execute(cls, model: str, precision: str, allow_download: bool) -> io.NodeOutput:
         require_precision(precision)
         settings = {"precision": host.auto_precision() if precision == "auto" else precision}
-        on_progress = host.progress(cls.hidden.unique_id)
+        on_progress = host.NodeProgress(cls.hidden.unique_id)
         return io.NodeOutput(CHOICES.get_or_load(model, settings, allow_download, on_progress))

@@ -82,5 +82,5 @@ class LoadLVLM(io.ComfyNode):
         if precision == "auto":  # by where the model will run, which is not where it is loaded
             precision = "fp32" if host.load_device().type == "cpu" else OWN_PRECISION
         settings = {"precision": precision, "attention": attention, "max_pixels": max_pixels}
-        on_progress = host.progress(cls.hidden.unique_id)
+        on_progress = host.NodeProgress(cls.hidden.unique_id)
         return io.NodeOutput(CHOICES.get_or_load(model, settings, allow_download, on_progress))

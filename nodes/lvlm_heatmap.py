@@ -106,7 +106,7 @@ class LVLMHeatmap(io.ComfyNode):
             reading=comfy_types.single_value(reading, "reading"),
             max_new_tokens=limit,
             more_pictures=cases.further,
-            on_progress=host.progress(cls.hidden.unique_id),
+            on_progress=host.NodeProgress(cls.hidden.unique_id),
         )
         host.warn(cls.hidden.unique_id, found.heatmap.warnings)
         answers = [reply.text for reply in found.replies]

@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..colormaps import COLORMAPS, colorize, colormap, require_colormap
 from ..settings import require_in_range, setting
-from .style import Style
+from .style import Layer, Style
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .style import Layer
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class HeatStyle(Style):
         require_colormap(self.colormap)
         require_in_range(self)
 
-    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
+    def layer(self, colors: "Tensor", mask: "Tensor") -> Layer:
         """Colours by the mask's values, everywhere or where it is strong."""
         table = colormap(self.colormap)
 

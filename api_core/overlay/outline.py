@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..settings import Color, require_in_range, setting
-from .style import Style, require_color
+from .style import Layer, Style, require_color
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .style import Layer
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class OutlineStyle(Style):
         require_color(self.color)
         require_in_range(self)
 
-    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
+    def layer(self, colors: "Tensor", mask: "Tensor") -> Layer:
         """The colour along the edge of the region."""
         from ..morphology import grow
         from .gaussian import in_blocks
