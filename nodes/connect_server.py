@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ..api_core.errors import AttentionPromptingError, ModelNotFound
 from ..api_core.models.server import PRESETS, Profile, connect, find_profile, list_profiles
-from . import host, sockets
+from . import host, sockets, widgets
 
 logger = logging.getLogger(__name__)
 
@@ -28,22 +28,17 @@ class ConnectServer(io.ComfyNode):
                 io.Combo.Input(
                     "profile",
                     options=profile_names(),
-                    tooltip=(
-                        "Which server. A profile holds its address and where its key is; no workflow does. "
-                        "The help page of this node says how to add one."
-                    ),
+                    tooltip="Which server. A profile holds its address and where its key is; no workflow does. "
+                    "The help page of this node says how to add one.",
                 ),
-                io.String.Input(
+                widgets.text(
                     "model",
-                    default="",
+                    "The model to ask, as the server names it. Empty: the only one that it serves.",
                     placeholder="The model's name on that server",
-                    tooltip="The model to ask, as the server names it. Empty: the only one that it serves.",
                 ),
             ],
             outputs=[
-                sockets.output(
-                    sockets.Server, "server", tooltip="The server, for Ask LVLM; it has answers and no heatmaps."
-                )
+                sockets.output(sockets.Server, "server", "The server, for Ask LVLM; it has answers and no heatmaps.")
             ],
         )
 

@@ -16,7 +16,7 @@ from comfy_api.latest import io
 from ..api_core.choices import PRECISIONS
 from ..api_core.errors import InvalidInput
 from ..api_core.progress import Progress
-from . import host
+from . import host, widgets
 
 Held = TypeVar("Held")
 
@@ -133,8 +133,7 @@ class ModelChoices(Generic[Held]):
 
 def precision_input(auto: str) -> io.Input:
     """The widget for how weights are kept. auto: what that means."""
-    says = f"How weights are kept. auto: {auto}"
-    return io.Combo.Input("precision", options=list(PRECISIONS), default="auto", advanced=True, tooltip=says)
+    return widgets.choice("precision", PRECISIONS, f"How weights are kept. auto: {auto}", advanced=True)
 
 
 def download_input() -> io.Input:

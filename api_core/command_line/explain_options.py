@@ -8,7 +8,7 @@ from typing import Any
 from ..choices import BASELINES, EXPLANATION_METHOD
 from ..models.catalog import EMBEDDED_LVLM
 from ..settings import read_words
-from .flags import OptionHelp, number
+from .flags import number
 from .options import add_loading_options, add_mask_options, add_overlay_options
 from .terminal import say
 
@@ -22,7 +22,6 @@ def add_explain_options(parser: argparse.ArgumentParser) -> None:
         "curves with a verdict (.curves.png) and everything in numbers (.report.json). One bad picture in a folder "
         "does not stop the others."
     )
-    parser.formatter_class = OptionHelp
     parser.usage = "%(prog)s PICTURE -q QUESTION -o OUT [options]"
     parser.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file, or a folder of them")
     parser.add_argument("-q", "--question", required=True, help="what was asked")

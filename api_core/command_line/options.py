@@ -9,7 +9,6 @@ from ..models.catalog import EMBEDDED_CLIP
 from ..overlay import STYLES, Style
 from ..settings import read_words, settings_of
 from .flags import (
-    OptionHelp,
     add_flag,
     add_flags_of_choices,
     flag_of,
@@ -33,7 +32,6 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
         "Prompt pictures with a question: what does not matter to it fades. Writes PNG (or what -o ends with) under "
         "the picture's own stem. One bad picture in a folder does not stop the others."
     )
-    parser.formatter_class = OptionHelp
     parser.usage = "%(prog)s PICTURE QUERY -o OUT [options]"
     parser.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file, or a folder of them")
     parser.add_argument("query", metavar="QUERY", help="what to look for: a question or a description")

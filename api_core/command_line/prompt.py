@@ -1,7 +1,4 @@
-"""Prompt pictures with a question: what does not matter to it fades.
-
-Writes PNG (or what -o ends with) under the picture's own stem. One bad picture in a folder does not stop the others.
-"""
+"""Prompt pictures with a question: what does not matter to it fades."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -49,10 +46,7 @@ def run(options: argparse.Namespace) -> int:
             with bar.aside():
                 say(str(job.picture))
 
-        failed = do_each(jobs, work, bar, options.debug)
-    if len(jobs) > 1:
-        say(f"{len(jobs) - failed} of {len(jobs)} pictures prompted" + (f", {failed} failed" if failed else ""))
-    return failed
+        return do_each(jobs, work, bar, "pictures prompted", options.debug)
 
 
 def refuse_options(options: argparse.Namespace, lvlm: bool) -> None:

@@ -18,14 +18,14 @@ from ..evaluation.runner.run_cases import RunResult, run_cases, select_range
 from ..masks import MASK_SETTINGS
 from ..models.catalog import EMBEDDED_CLIP, mask_defaults
 from ..models.lvlm.model import LvlmModel
-from ..models.server import ServerModel, connect
+from ..models.server import ServerModel
 from ..progress import Progress
 from .decoding_options import chosen_decoding
 from .flags import in_help_order
-from .loading import load_clip_model, load_lvlm_model
+from .loading import load_answering_model, load_clip_model, load_lvlm_model
 from .options import chosen_mask, chosen_style
 from .run_options import NO_MODEL
-from .terminal import ProgressBar, complain, say
+from .terminal import ProgressBar, complain, say, tally
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out.resolve() == options.cases.resolve():
         raise InvalidInput(f"{options.out} holds the cases; results need a file of their own.")
     find_template(options.template)
-    model = connect(options.server, options.server_model) if options.server else load_lvlm_model(options, options.lvlm)
+    model = load_answering_model(options, options.lvlm)
     maps = _maps(options, model)
     mask = chosen_mask(options)
     decoding = chosen_decoding(options)
@@ -76,8 +76,6 @@ def run(options: argparse.Namespace) -> int:
 def _require_consistent(options: argparse.Namespace) -> None:
     """What can be told to be wrong before a model is loaded."""
     without_maps = options.map == NO_MODEL
-    if options.server_model and not options.server:
-        raise InvalidInput("--server-model names a model of a server; name the server's profile too, with --server.")
     if without_maps and options.no_plain:
         raise InvalidInput("--map none with --no-plain leaves nothing to ask. Leave one of them out.")
     if without_maps and (options.map_model or options.save_masks or options.save_pictures):
@@ -133,7 +131,7 @@ def _summarise(done: RunResult, out: Path) -> None:
             complain(f"failed: {record['id']}: {record['error']}")
     count = len(done.records)
     before = f", {done.skipped} of them before" if done.skipped else ""
-    say(f"{count - done.failed} of {count} cases done{before}" + (f", {done.failed} failed" if done.failed else ""))
+    say(tally(count, done.failed, f"cases done{before}"))
     for arm in ("plain", "prompted"):
         judged = [record[arm]["right"] for record in done.records if "right" in record.get(arm, {})]
         if judged:

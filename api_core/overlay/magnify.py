@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ..errors import InvalidInput
-from ..settings import setting
+from ..settings import require_in_range, setting
 from .style import Style
 
 if TYPE_CHECKING:
@@ -66,10 +66,7 @@ class MagnifyStyle(Style):
     )
 
     def __post_init__(self) -> None:
-        if not 1 <= self.zoom <= MOST_ZOOM:
-            raise InvalidInput(f"zoom must lie between 1 (nothing grows) and {MOST_ZOOM:g}, not {self.zoom}.")
-        if not LEAST_KEPT <= self.keep <= 1:
-            raise InvalidInput(f"keep must lie between {LEAST_KEPT:g} and 1 (nothing shrinks), not {self.keep}.")
+        require_in_range(self)
         if self.profile not in PROFILES:
             raise InvalidInput(f"There is no profile {self.profile!r}. Choose one of {', '.join(PROFILES)}.")
 
