@@ -15,6 +15,7 @@ from .load_clip import LoadCLIP
 from .load_lvlm import LoadLVLM
 from .lvlm_heatmap import LVLMHeatmap
 from .overlay import Overlay
+from .surer_answer import SurerAnswer
 from .tune_mask import TuneMask
 from .view import View
 
@@ -33,6 +34,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     Explain,
     CompareAnswers,
     DemoScene,
+    SurerAnswer,
 )
 
 

@@ -21,6 +21,11 @@ NO_PLACES = (
     "answers are not affected; disconnect blind_tokens."
 )
 
+NO_CONFIDENCE = (
+    "{model} does not say how likely its answers are. The answers are not affected; disconnect confidence, or ask a model "
+    "that is loaded here."
+)
+
 # A hint in words is written into the question here.
 OFFERED = {name: template.describes for name, template in TEMPLATES.items() if "hint" not in template.needs}
 
@@ -44,6 +49,12 @@ def to_blind_tokens(answers: Sequence[Answer]) -> Any:
         return Heatmap(tuple(found))
     unlooked = all(answer.blind is None for answer in answers)
     return host.blocked(NO_BLIND_TOKENS if unlooked else NO_PLACES.format(model=answers[0].model))
+
+
+def to_confidence(answers: Sequence[Answer]) -> Any:
+    """How sure each answer is; of a model that does not tell, what stops the output and says why."""
+    told = [answer.confidence for answer in answers if answer.confidence is not None]
+    return told if len(told) == len(answers) else host.blocked(NO_CONFIDENCE.format(model=answers[0].model))
 
 
 def to_warnings(answers: Sequence[Answer], limit: int) -> list[str]:
@@ -124,6 +135,12 @@ class Ask(io.ComfyNode):
                     "blind_tokens",
                     "Parts of the picture that draw attention whatever is asked, from decodings that seek it.",
                 ),
+                sockets.output(
+                    io.Float,
+                    "confidence",
+                    "How likely the model held each answer to be, 0 to 1: the product over its words.",
+                    is_list=True,
+                ),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -165,4 +182,5 @@ class Ask(io.ComfyNode):
             [answer.text for answer in answers],
             [answer.thinking for answer in answers],
             to_blind_tokens(answers),
+            to_confidence(answers),
         )

@@ -8,7 +8,7 @@ import torch
 from pack.api_core.colormaps import COLORMAPS, colorize, colormap
 from pack.api_core.errors import InvalidInput
 from pack.api_core.overlay import STYLES as KINDS
-from pack.api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle, apply
+from pack.api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, MagnifyStyle, OutlineStyle, apply
 
 STYLES = [
     FadeStyle((0.2, 0.3, 0.4)),
@@ -16,7 +16,9 @@ STYLES = [
     FadeStyle.grey(200, "truncate"),
     BlurStyle(2),
     BlurStyle(9),
-    *(style() for style in KINDS if style is not FadeStyle),
+    *(
+        style() for style in KINDS if style not in (FadeStyle, MagnifyStyle)
+    ),  # that one moves pixels
 ]
 
 
