@@ -52,7 +52,9 @@ class ConnectServer(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> str:
-        return _fingerprint()
+        """Changes when the profiles do. Nothing of what is in them is part of it."""
+        files = sorted(host.settings_folder().glob("*.json"))
+        return ", ".join(f"{file.name} {file.stat().st_mtime_ns}" for file in files)
 
     @classmethod
     def execute(cls, profile: str, model: str) -> io.NodeOutput:
@@ -75,9 +77,3 @@ def find_profile_here(name: str) -> Profile:
         return find_profile(name, folder)
     except ModelNotFound as error:
         raise ModelNotFound(f"{error} ComfyUI's profiles lie in {folder}: --folder names it.") from None
-
-
-def _fingerprint() -> str:
-    """Changes when the profiles do. Nothing of what is in them is part of it."""
-    files = sorted(host.settings_folder().glob("*.json"))
-    return ", ".join(f"{file.name} {file.stat().st_mtime_ns}" for file in files)

@@ -26,10 +26,7 @@ DONE, SOME_FAILED, NOT_AS_ASKED, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "prompt": (add_prompt_options, "prompt pictures with a question: what does not matter to it fades"),
     "ask": (add_ask_options, "ask a model, here or on a server, about pictures"),
-    "explain": (
-        add_explain_options,
-        "show which parts of a picture an answer needed, and how far that can be trusted",
-    ),
+    "explain": (add_explain_options, "show which parts of a picture an answer needed, and how far that can be trusted"),
     "run": (add_run_options, "ask many questions from a file, plain and prompted; stops and goes on"),
     "benchmark": (add_benchmark_options, "measure maps, answers and prompting on drawn scenes"),
     "servers": (add_servers_options, "add, list, remove and test servers that answer"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..answering import Answer, Decoding, Greedy, ask
+from ..answering import Answer, Decoding
 from ..errors import InvalidInput
 from ..evaluation.benchmark.answers import answers
 from ..evaluation.benchmark.explanations import explanations
@@ -22,6 +22,7 @@ from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
 from ..whole_file import whole_file
 from .loading import load_clip_model, load_lvlm_model
+from .run import answerer
 from .run_options import NO_MODEL
 from .terminal import ProgressBar, say
 
@@ -62,19 +63,12 @@ def _tables(
         return localisation(clip, lvlm, scenes=scenes, stream=options.stream, quick=options.quick, **shared)
     if lvlm is None:
         raise InvalidInput(f"The benchmark {options.benchmark} needs a model that answers. Name one with --model.")
+    how = {"max_new_tokens": _NEW_TOKENS, "batch_size": _BATCH}
 
     def decode(
         pictures: Sequence[Tensor], questions: Sequence[str], decoding: Decoding, on_progress: Progress
-    ) -> list[Answer]:
-        return ask(
-            lvlm,
-            pictures,
-            questions,
-            decoding=decoding,
-            max_new_tokens=_NEW_TOKENS,
-            batch_size=_BATCH,
-            on_progress=on_progress,
-        )
+    ) -> Sequence[Answer]:
+        return answerer(lvlm, decoding=decoding, **how)(pictures, questions, on_progress)
 
     if options.benchmark == "hallucination":
         return hallucination(decode, model=identity(lvlm), scenes=scenes, stream=options.stream, **shared)
@@ -86,10 +80,7 @@ def _tables(
     shared["model"] = identity(lvlm)
     maps: dict[str, MapSource] = {} if clip is None else {"CLIP": ClipMaps(clip)}
     maps["LVLM"] = LvlmMaps(lvlm, batch_size=_BATCH)
-
-    def answer(pictures: Sequence[Tensor], questions: Sequence[str], on_progress: Progress) -> list[Answer]:
-        return decode(pictures, questions, Greedy(), on_progress)
-
+    answer = answerer(lvlm, **how)
     if options.benchmark == "answers":
         return answers(answer, maps, stream=options.stream, quick=options.quick, **shared)
     if options.benchmark == "surest":

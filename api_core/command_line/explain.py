@@ -21,7 +21,7 @@ from ..progress import Progress
 from ..results import Heatmap, PictureMap
 from ..settings import resolve
 from .explain_options import NO_BASELINE
-from .files import Job, find_pictures, plan, refuse_collisions, write_results
+from .files import Job, find_jobs, write_results
 from .loading import load_lvlm_model
 from .options import chosen_mask, chosen_style
 from .prompt import save_heatmap, save_picture, save_png
@@ -37,10 +37,7 @@ def run(options: argparse.Namespace) -> int:
     style = chosen_style(options)
     method = find_method(options.method)
     resolve(method.name, method.settings, dict(options.settings))
-    jobs = plan(
-        find_pictures(options.picture), options.out, heatmap=True, report=True, curves=True, panel=options.panel
-    )
-    refuse_collisions(jobs, options.overwrite)
+    jobs = find_jobs(options, heatmap=True, report=True, curves=True, panel=options.panel)
     model = load_lvlm_model(options, options.model)
     if model is None:
         raise InvalidInput("A model has to be explained. Give its name or folder with --model.")

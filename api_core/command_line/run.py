@@ -2,18 +2,17 @@
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ..answering import Answer, Decoding, ask, find_template
+from ..answering import Answer, ask, find_template
 from ..attribution import list_lvlm_methods, list_methods
 from ..errors import InvalidInput
 from ..evaluation.readers.jsonl import read_cases
 from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, Prompting, identity
-from ..evaluation.runner.prompt_and_ask import AskCases
+from ..evaluation.runner.prompt_and_ask import Answerer, AskCases
 from ..evaluation.runner.run_cases import RunResult, run_cases, select_range
 from ..masks import MASK_SETTINGS
 from ..models.catalog import EMBEDDED_CLIP, mask_defaults
@@ -42,8 +41,9 @@ def run(options: argparse.Namespace) -> int:
     maps = _maps(options, model)
     mask = chosen_mask(options)
     decoding = chosen_decoding(options)
+    asked = {name: getattr(options, name) for name in ("template", "system_prompt", "max_new_tokens")}
     work = AskCases(
-        None if model is None else partial(_answer, model, options, decoding),
+        None if model is None else answerer(model, decoding=decoding, batch_size=options.batch_size, **asked),
         None if maps is None else Prompting(maps, mask, style, options.strength),
         plain=not options.no_plain,
         folder=options.out.with_suffix(".files"),
@@ -52,8 +52,7 @@ def run(options: argparse.Namespace) -> int:
     )
     settings: dict[str, Any] = {"plain": work.plain or maps is None, "prompted": maps is not None}
     if model is not None:
-        settings |= {"model": identity(model), "template": options.template, "system_prompt": options.system_prompt}
-        settings |= {"max_new_tokens": options.max_new_tokens, "decoding": repr(decoding), "seed": options.seed}
+        settings |= {"model": identity(model), **asked, "decoding": repr(decoding), "seed": options.seed}
     if maps is not None:
         settings |= {"map": options.map, **maps.settings, "style": repr(style)}
         made = mask.with_defaults(mask_defaults(maps.model.name))
@@ -104,25 +103,13 @@ def _maps(options: argparse.Namespace, model: LvlmModel | ServerModel | None) ->
     return LvlmMaps(chosen, options.method, options.layers, options.reading)
 
 
-def _answer(
-    model: LvlmModel | ServerModel,
-    options: argparse.Namespace,
-    decoding: Decoding,
-    pictures: Sequence[Tensor],
-    questions: Sequence[str],
-    on_progress: Progress,
-) -> list[Answer]:
-    return ask(
-        model,
-        pictures,
-        questions,
-        template=options.template,
-        system_prompt=options.system_prompt,
-        max_new_tokens=options.max_new_tokens,
-        decoding=decoding,
-        batch_size=options.batch_size,
-        on_progress=on_progress,
-    )
+def answerer(model: LvlmModel | ServerModel, **how: Any) -> Answerer:
+    """What asks that model in the same way each time; how: the other arguments of `ask`."""
+
+    def answer(pictures: Sequence[Tensor], questions: Sequence[str], on_progress: Progress) -> list[Answer]:
+        return ask(model, pictures, questions, on_progress=on_progress, **how)
+
+    return answer
 
 
 def _summarise(done: RunResult, out: Path) -> None:
