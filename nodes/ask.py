@@ -22,8 +22,8 @@ NO_PLACES = (
 )
 
 NO_CONFIDENCE = (
-    "{model} does not say how likely its answers are. The answers are not affected; disconnect confidence, or ask a model "
-    "that is loaded here."
+    "{model} does not say how likely its answers are. The answers are not affected; disconnect confidence, or ask a "
+    "model that is loaded here."
 )
 
 # A hint in words is written into the question here.
@@ -135,11 +135,10 @@ class Ask(io.ComfyNode):
                     "blind_tokens",
                     "Parts of the picture that draw attention whatever is asked, from decodings that seek it.",
                 ),
-                sockets.output(
+                sockets.list_output(
                     io.Float,
                     "confidence",
                     "How likely the model held each answer to be, 0 to 1: the product over its words.",
-                    is_list=True,
                 ),
             ],
             hidden=[io.Hidden.unique_id],

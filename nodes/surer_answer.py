@@ -26,8 +26,8 @@ class SurerAnswer(io.ComfyNode):
             display_name="Surer Answer",
             category=sockets.CATEGORY,
             description=(
-                "Asks about the plain picture and, where that answer is not sure, about prompted ones; keeps the answer "
-                "that the model holds most likely. A prompt that misleads then costs little."
+                "Asks about the plain picture and, where that answer is not sure, about prompted ones; keeps the "
+                "answer that the model holds most likely. A prompt that misleads then costs little."
             ),
             search_aliases=["attention prompting", "better answer", "confidence", "vqa", "best of"],
             is_input_list=True,
@@ -61,14 +61,12 @@ class SurerAnswer(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.output(io.String, "answer", "The surest answer about each picture.", is_list=True),
-                sockets.output(
-                    io.Int, "which", "The picture that gave it: 0 the plain one, 1 the first prompted one.", is_list=True
+                sockets.list_output(io.String, "answer", "The surest answer about each picture."),
+                sockets.list_output(
+                    io.Int, "which", "The picture that gave it: 0 the plain one, 1 the first prompted one."
                 ),
-                sockets.output(
-                    io.Float, "confidence", "How likely the model held that answer to be, 0 to 1.", is_list=True
-                ),
-                sockets.output(io.Image, "image", "The picture that gave the answer.", is_list=True),
+                sockets.list_output(io.Float, "confidence", "How likely the model held that answer to be, 0 to 1."),
+                sockets.list_output(io.Image, "image", "The picture that gave the answer."),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -96,7 +94,7 @@ class SurerAnswer(io.ComfyNode):
             template=comfy_types.single_value(template, "template"),
             max_new_tokens=limit,
             on_token=host.live_text(cls.hidden.unique_id, len(cases)),
-            on_progress=host.progress(cls.hidden.unique_id),
+            on_progress=host.NodeProgress(cls.hidden.unique_id),
             on_notice=lambda line: host.warn(cls.hidden.unique_id, [line]),
         )
         host.warn(cls.hidden.unique_id, to_warnings([one.answer for one in found], limit))

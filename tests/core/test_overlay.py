@@ -16,9 +16,7 @@ STYLES = [
     FadeStyle.grey(200, "truncate"),
     BlurStyle(2),
     BlurStyle(9),
-    *(
-        style() for style in KINDS if style not in (FadeStyle, MagnifyStyle)
-    ),  # that one moves pixels
+    *(style() for style in KINDS if style not in (FadeStyle, MagnifyStyle)),  # that one moves pixels
 ]
 
 
