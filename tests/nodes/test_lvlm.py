@@ -86,7 +86,7 @@ class TestLoading:
 
 class TestAsk:
     def test_a_batch_of_three_gives_three_answers(self, run: Run, lvlm: Any, image: Image) -> None:
-        answers, thinking, _ = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **ASK).args
+        answers, thinking, *_ = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **ASK).args
         assert len(answers) == 3
         assert all(isinstance(answer, str) and answer for answer in answers)
         assert len(thinking) == 3
@@ -134,13 +134,13 @@ class TestAsk:
         self, run: Run, lvlm: Any, image: Image, name: str
     ) -> None:
         given = {**ASK, "decoding": {"decoding": name}}
-        answers, _, blind = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **given).args
+        answers, _, blind, *_ = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **given).args
         assert len(answers) == 3
         assert "only AvisC looks for them" in blind.message
 
     def test_avisc_gives_a_map_of_each_picture_that_makes_a_mask(self, run: Run, lvlm: Any, image: Image) -> None:
         given = {**ASK, "decoding": {"decoding": "AvisC"}}
-        answers, _, blind = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **given).args
+        answers, _, blind, *_ = run("AttnPromptAsk", model=lvlm, image=image, question=QUESTION, **given).args
         assert len(answers) == len(blind) == 3
         assert [picture.size for picture in blind.pictures] == [tuple(image.shape[1:3])] * 3
         (mask,) = run("AttnPromptTuneMask", heatmap=blind, **MASK).args
