@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ...progress import Progress, ignore_progress
-from ...settings import Setting
+from ...settings import setting
 from ..objective import Noise, Objective, ignore_preview
 from .descent import (
     TERMS,
@@ -38,34 +38,23 @@ from .descent import (
 
 @dataclass(frozen=True)
 class FastSettings:
-    """See FAST_SETTINGS. Half of the steps have a mask of half the cells; the finished one is given four times as fine.
+    """Half of the steps have a mask of half the cells; the finished one is given four times as fine.
 
     The score beside sparsity and smoothness has a gradient with a root mean square of one. The rate shrinks to 0.4 of
     itself, and is less of two masks, as their product goes further. A mean changes little from step to step, so a limit
     of `settled` that is met ends it before the finer cells have had their say: the default never does.
     """
 
-    steps: int = 20
-    blends: int = 1
-    cells: int = 14
-    sparsity: float = 0.3
-    smoothness: float = 0.3
-    rate: float = 0.35
-    noise: float = 0.2
-    settled: float = 1.0
+    steps: int = setting(20, 1, 100, "Steps of the mask at most; it ends earlier where it has settled.")
+    blends: int = setting(1, 1, 20, "Blends of picture and baseline that each term of a step is averaged over.")
+    cells: int = setting(14, 4, 64, "Rows and columns of the finished mask.")
+    sparsity: float = setting(0.3, 0.0, 100.0, "How much it costs to call a part important.")
+    smoothness: float = setting(0.3, 0.0, 1000.0, "How much it costs that neighbouring parts differ.")
+    rate: float = setting(0.35, 0.01, 2.0, "How far the mask goes in a step, as a root mean square over its cells.")
+    noise: float = setting(0.2, 0.0, 1.0, "Deviation of the noise on each blend, in the model's normalised pixels.")
+    settled: float = setting(1.0, 0.0, 1.0, "Rank correlation of two steps' masks at which it ends; 1 never does.")
 
 
-_OWN = FastSettings()
-FAST_SETTINGS = (
-    Setting("steps", _OWN.steps, 1, 100, "Steps of the mask at most; it ends earlier where it has settled."),
-    Setting("blends", _OWN.blends, 1, 20, "Blends of picture and baseline that each term of a step is averaged over."),
-    Setting("cells", _OWN.cells, 4, 64, "Rows and columns of the finished mask."),
-    Setting("sparsity", _OWN.sparsity, 0.0, 100.0, "How much it costs to call a part important."),
-    Setting("smoothness", _OWN.smoothness, 0.0, 1000.0, "How much it costs that neighbouring parts differ."),
-    Setting("rate", _OWN.rate, 0.01, 2.0, "How far the mask goes in a step, as a root mean square over its cells."),
-    Setting("noise", _OWN.noise, 0.0, 1.0, "Deviation of the noise on each blend, in the model's normalised pixels."),
-    Setting("settled", _OWN.settled, 0.0, 1.0, "Rank correlation of two steps' masks at which it ends; 1 never does."),
-)
 _MOMENTUM, _LAST = 0.5, 0.4
 _LEAST_SIDE = 4
 FINER = 4

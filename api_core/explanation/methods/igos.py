@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...autograd import differentiable, without_weight_gradients
-from ...settings import Setting
+from ...settings import settings_of
 from ..igos import fast, paper
 from ..igos.descent import Optimised, Variant
 from ..method import ExplainContext, ExplanationMethod, MethodResult
@@ -15,12 +15,11 @@ from ..method import ExplainContext, ExplanationMethod, MethodResult
 @dataclass(frozen=True)
 class _Program:
     optimise: Callable[..., Optimised]
-    settings: Callable[..., fast.FastSettings | paper.PaperSettings]
-    knobs: tuple[Setting, ...]
+    settings: type[fast.FastSettings] | type[paper.PaperSettings]
 
 
-_FASTER = _Program(fast.optimise, fast.FastSettings, fast.FAST_SETTINGS)
-_PUBLISHED = _Program(paper.optimise, paper.PaperSettings, paper.PAPER_SETTINGS)
+_FASTER = _Program(fast.optimise, fast.FastSettings)
+_PUBLISHED = _Program(paper.optimise, paper.PaperSettings)
 
 
 def _method(name: str, variant: Variant, program: _Program, describes: str) -> ExplanationMethod:
@@ -32,7 +31,7 @@ def _method(name: str, variant: Variant, program: _Program, describes: str) -> E
             )  # fmt: skip
         return MethodResult(made.importance, made.evaluations, made.evaluations)
 
-    return ExplanationMethod(name, compute, describes, program.knobs)
+    return ExplanationMethod(name, compute, describes, settings_of(program.settings))
 
 
 FAST_ONE = _method(
