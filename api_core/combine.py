@@ -12,7 +12,6 @@ from .errors import InvalidInput
 from .geometry import compose
 from .results import Box, Heatmap, Label, PictureMap, View
 from .scales import (
-    SCALES,
     TWO_PARTS,
     is_constant,
     min_max,
@@ -44,8 +43,6 @@ def combine(heatmaps: Sequence[Heatmap], mode: str = "mean", scale: str = "z-sco
     """
     if mode not in COMBINE_MODES:
         raise InvalidInput(f"There is no mode {mode!r}. Choose one of {', '.join(COMBINE_MODES)}.")
-    if scale not in SCALES:
-        raise InvalidInput(f"There is no scale {scale!r}. Choose one of {', '.join(SCALES)}.")
     least = 2 if mode == "contrast" else 1
     if len(heatmaps) < least:
         raise InvalidInput(f"The mode {mode!r} needs at least {least} heatmaps, not {len(heatmaps)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ...autograd import differentiable, without_weight_gradients
 from ...settings import settings_of
@@ -15,7 +16,7 @@ from ..method import ExplainContext, ExplanationMethod, MethodResult
 @dataclass(frozen=True)
 class _Program:
     optimise: Callable[..., Optimised]
-    settings: type[fast.FastSettings] | type[paper.PaperSettings]
+    settings: type[Any]
 
 
 _FASTER = _Program(fast.optimise, fast.FastSettings)
