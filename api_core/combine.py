@@ -22,7 +22,7 @@ from .scales import (
     whole_or_words,
     z_score,
 )
-from .settings import PAPER_DEFAULTS, MaskDefaults
+from .settings import PAPER_DEFAULTS
 
 CombineMode = Literal["mean", "max", "product", "contrast"]
 COMBINE_MODES: tuple[CombineMode, ...] = ("mean", "max", "product", "contrast")
@@ -79,7 +79,7 @@ def _combine_pictures(maps: Sequence[PictureMap], mode: str, scale: str, index: 
     signed = mode == "contrast" or (mode != "product" and all(picture.signed for picture in maps))
     grids = [_join([own[i].values for own in views], constant, mode, scale) for i in range(len(views[0]))]
     first = maps[0]
-    text = _JOINS[mode].join(_title(picture) for picture in maps)
+    text = _JOINS[mode].join(" ".join(picture.labels[i].text for i in whole_or_words(picture)) for picture in maps)
     return PictureMap(
         size=first.size,
         labels=(Label(text, "whole"),),
@@ -90,14 +90,9 @@ def _combine_pictures(maps: Sequence[PictureMap], mode: str, scale: str, index: 
         reading="upstream" if all(picture.reading == "upstream" for picture in maps) else "precise",
         signed=signed,
         warnings=tuple(dict.fromkeys(warnings)),
-        defaults=_common_defaults(maps),
+        # What suits maps of one model and kind; the paper's where there are several.
+        defaults=first.defaults if len({(one.model, one.defaults) for one in maps}) == 1 else PAPER_DEFAULTS,
     )
-
-
-def _common_defaults(maps: Sequence[PictureMap]) -> MaskDefaults:
-    """What suits maps of one model and kind; the paper's where there are several."""
-    known = {(picture.model, picture.defaults) for picture in maps}
-    return maps[0].defaults if len(known) == 1 else PAPER_DEFAULTS
 
 
 def _one_part(picture: PictureMap) -> tuple[View, ...]:
@@ -113,10 +108,6 @@ def _mean_of_labels(views: tuple[View, ...]) -> tuple[View, ...]:
     return tuple(replace(view, values=view.values.mean(0, keepdim=True)) for view in views)
 
 
-def _title(picture: PictureMap) -> str:
-    return " ".join(picture.labels[i].text for i in whole_or_words(picture))
-
-
 def _on_one_grid(maps: Sequence[tuple[View, ...]], size: tuple[int, int]) -> list[tuple[View, ...]]:
     """Maps whose views lie alike stay as they are; others are drawn on one grid as fine as the finest of them."""
     if all(_alike(own, maps[0]) for own in maps):
@@ -128,15 +119,7 @@ def _on_one_grid(maps: Sequence[tuple[View, ...]], size: tuple[int, int]) -> lis
     scale_y, scale_x = rows / size[0], columns / size[1]
     drawn: list[tuple[View, ...]] = []
     for own in maps:
-        scaled = [
-            replace(
-                view,
-                box=Box(
-                    view.box.left * scale_x, view.box.top * scale_y, view.box.right * scale_x, view.box.bottom * scale_y
-                ),
-            )
-            for view in own
-        ]
+        scaled = [replace(view, box=view.box.scaled(scale_x, scale_y)) for view in own]
         drawn.append((View(compose(scaled, (rows, columns), "bilinear"), whole, seen),))
     return drawn
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -34,6 +34,10 @@ class Box:
     @property
     def height(self) -> float:
         return self.bottom - self.top
+
+    def scaled(self, across: float, down: float) -> "Box":
+        """The same part of a picture that is so many times as wide and as high."""
+        return Box(self.left * across, self.top * down, self.right * across, self.bottom * down)
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class PictureMap:
 class Heatmap:
     """One `PictureMap` per picture of a batch, in order."""
 
-    pictures: tuple[PictureMap, ...] = field(default=())
+    pictures: tuple[PictureMap, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -100,7 +100,7 @@ def ask(
     kinds: tuple[str, ...] | None = None,
     wordings: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Question]:
-    """At most one question of each kind (all kinds by default) that this scene allows, in the order of `kinds`.
+    """At most one question of each kind (by default those of QUESTION_KINDS) that this scene allows, in that order.
 
     wordings: of each kind several, among which `rng` chooses, and among synonyms; None asks plainly.
     """
@@ -110,18 +110,6 @@ def ask(
     speaker = _Speaker(wordings or PLAIN, rng if wordings else None)
     asked = (_KINDS[kind](facts, rng, speaker) for kind in (kinds or QUESTION_KINDS))
     return [question for question in asked if question is not None]
-
-
-def describe(
-    drawn: DrawnScene | Facts, rng: np.random.Generator, wordings: Mapping[str, Sequence[str]] | None = None
-) -> Question | None:
-    """All objects in words, from left to right; None where `ask` would be silent too."""
-    facts = drawn if isinstance(drawn, Facts) else facts_of(drawn)
-    if facts is None or not facts.names:
-        return None
-    order = tuple(int(i) for i in np.argsort(facts.middle[:, 0], kind="stable"))
-    answer = " and ".join(with_article(facts.whole_name(i).phrase) for i in order)
-    return Question("describe", _Speaker(wordings or PLAIN, rng if wordings else None).put("describe"), answer, order)
 
 
 def facts_of(drawn: DrawnScene) -> Facts | None:
@@ -252,6 +240,13 @@ def _compare(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Quest
     return Question("compare", text, "yes" if yes else "no", (first, second))
 
 
+def _describe(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question:
+    """All objects in words, from left to right."""
+    order = tuple(int(i) for i in np.argsort(facts.middle[:, 0], kind="stable"))
+    answer = " and ".join(with_article(facts.whole_name(i).phrase) for i in order)
+    return Question("describe", speaker.put("describe"), answer, order)
+
+
 _Asker = Callable[[Facts, np.random.Generator, _Speaker], Question | None]
 _KINDS: dict[str, _Asker] = {
     "colour": _colour,
@@ -262,5 +257,7 @@ _KINDS: dict[str, _Asker] = {
     "where": _where,
     "relation": _relation,
     "compare": _compare,
+    "describe": _describe,
 }
-QUESTION_KINDS = tuple(_KINDS)
+QUESTION_KINDS = tuple(kind for kind in _KINDS if kind != "describe")
+"""Those that have a short answer."""
