@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -24,9 +23,8 @@ from .scales import (
 )
 from .settings import PAPER_DEFAULTS
 
-CombineMode = Literal["mean", "max", "product", "contrast"]
-COMBINE_MODES: tuple[CombineMode, ...] = ("mean", "max", "product", "contrast")
 _JOINS = {"mean": " + ", "max": " | ", "product": " & ", "contrast": " - "}
+COMBINE_MODES = tuple(_JOINS)
 
 
 def combine(heatmaps: Sequence[Heatmap], mode: str = "mean", scale: str = "z-score") -> Heatmap:
