@@ -10,17 +10,7 @@ from torch import Tensor
 from .errors import InvalidInput
 from .geometry import compose
 from .results import Box, Heatmap, Label, PictureMap, View
-from .scales import (
-    TWO_PARTS,
-    is_constant,
-    min_max,
-    only_part,
-    rescale,
-    soft_or,
-    valid_values,
-    whole_or_words,
-    z_score,
-)
+from .scales import TWO_PARTS, is_constant, min_max, only_part, rescale, soft_or, valid_values, whole_or_words, z_score
 from .settings import PAPER_DEFAULTS
 
 _JOINS = {"mean": " + ", "max": " | ", "product": " & ", "contrast": " - "}

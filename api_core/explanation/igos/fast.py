@@ -6,9 +6,8 @@ at a step, because many rough steps find more than few exact ones. The score's g
 of one before the regulariser is added, because the likelihood of three words moves ten times as far as that of one.
 From a coarse mask to a fine one, because big cells need few steps. What is given is the mean of the masks of all steps:
 a mask alone is cut off at 0 over whole regions, and which of their parts were needed first is lost; for the same reason
-early steps count more. It is given as a smooth surface, so that the peak of what several
-cells share lies between them. On request it ends when the order of that mean's
-cells no longer changes.
+early steps count more. It is given as a smooth surface, so that the peak of what several cells share lies between them.
+On request it ends when the order of that mean's cells no longer changes.
 """
 
 from __future__ import annotations
@@ -19,20 +18,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...progress import Progress, ignore_progress
+from ...progress import Progress, ignore_progress, share_of
 from ...settings import setting
 from ..objective import Noise, Objective, ignore_preview
-from .descent import (
-    TERMS,
-    Optimised,
-    Term,
-    Variant,
-    descend,
-    masks_needed,
-    penalty_gradient,
-    step_of,
-    upsample,
-)
+from .descent import TERMS, Optimised, Term, Variant, descend, masks_needed, penalty_gradient, upsample
 
 
 @dataclass(frozen=True)
@@ -91,7 +80,7 @@ def optimise(
                 strata.tolist(),
                 chunk,
                 noise,
-                step_of(on_progress, done, settings.steps),
+                share_of(on_progress, done / settings.steps, (done + 1) / settings.steps),
             )
             deletion.append(found.deletion)
             insertion.append(found.insertion)

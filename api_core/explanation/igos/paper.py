@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...progress import Progress, ignore_progress
+from ...progress import Progress, ignore_progress, share_of
 from ...settings import setting
 from ..objective import Noise, Objective, ignore_preview
-from .descent import TERMS, Optimised, Variant, descend, masks_needed, penalty_gradient, step_of
+from .descent import TERMS, Optimised, Variant, descend, masks_needed, penalty_gradient
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ def optimise(
     weights = (settings.l1, settings.l2, settings.l3, settings.decay)
     deletion, insertion = [], []
     for step in range(settings.steps):
-        found = descend(
-            objective, masks, TERMS[variant], shares, chunk, noise, step_of(on_progress, step, settings.steps)
-        )
+        report = share_of(on_progress, step / settings.steps, (step + 1) / settings.steps)
+        found = descend(objective, masks, TERMS[variant], shares, chunk, noise, report)
         gradient = found.gradient + penalty_gradient(masks, objective.edge_image, step, *weights)
         ahead = masks - settings.rate * gradient
         masks = (ahead + step / (step + settings.momentum) * (ahead - previous)).clamp(0, 1)
