@@ -123,6 +123,24 @@ def test_the_method_that_is_shown_makes_a_map(
     assert (high.values > low.values).any()
 
 
+@pytest.mark.slow
+def test_the_explaining_method_that_is_shown_explains(
+    example: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pack.api_core import explain, load_lvlm, to_picture
+    from pack.api_core.explanation.methods import METHODS
+
+    method = example("api_core/explanation/methods/darkness.py").METHOD
+    monkeypatch.setitem(METHODS, method.name, method)
+    model, picture = load_lvlm("tiny-lvlm"), to_picture(ROOT / "assets" / "scene.png")
+    (found,) = explain(
+        model, [picture], "What colour is the cross?", method="darkness", settings={"power": 2.0}, steps=0
+    )
+    (view,) = found.map.parts["importance"]
+    dark = (1 - picture[..., :3].mean(-1)) ** 2
+    assert view.values.argmax() == dark.argmax()
+
+
 def test_the_style_that_is_shown_draws(example: Callable[[str], ModuleType]) -> None:
     import torch
     from pack.api_core import overlay

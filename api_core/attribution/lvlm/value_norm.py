@@ -15,9 +15,10 @@ from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable
 
 def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """Attention times the norm of the token's value in each head, averaged over heads and layers."""
-    return averaged_over_layers(model, prepared, request, _weighted)
+    return averaged_over_layers(model, prepared, request, weighted_by_values)
 
 
-def _weighted(rows: LayerRows, reading: Reading) -> Tensor:
+def weighted_by_values(rows: LayerRows, reading: Reading) -> Tensor:
+    """The heads' mean [R, n] of attention times the length of the value, 0 for tokens that are not counted."""
     passed_on = rows.probabilities * rows.value_norms.unsqueeze(1)
     return (passed_on * countable(rows, reading)).mean(0)

@@ -5,7 +5,7 @@
 """
 
 from ..catalog import PRESETS
-from .model import ServerModel, ServerReply, connect
+from .model import ServerModel, connect
 from .openai_client import REQUIREMENT, Limits
 from .profiles import (
     Profile,
@@ -15,6 +15,7 @@ from .profiles import (
     remove_profile,
     save_profile,
 )
+from .read_stream import ServerReply
 from .secret import Secret
 from .vision_check import Probe, probe
 

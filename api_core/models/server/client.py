@@ -7,21 +7,23 @@ import base64
 import io
 import json
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from ...errors import InvalidInput
 from ...pictures import to_pil
 from ..conversation.case import Case
-from .background_loop import Emit
-from .failures import Failure, RequestFailed, explain, garbled
-from .openai_client import Limits, open_client
-from .profiles import Profile
-from .read_stream import Deadline, StreamedAnswer, stream_answer
-from .secret import Secret
+from .background_loop import time_limit
+from .failures import Failure, explain, garbled
+from .openai_client import Server
+from .read_stream import ServerReply, read_answer
+
+T = TypeVar("T")
 
 PNG_UP_TO = 2 * 1024 * 1024
 """Pixels. Up to this a picture goes as PNG, exactly as it is; a larger one as JPEG of quality 95 without subsampling,
@@ -32,111 +34,123 @@ LARGEST = 20_000_000
 _LISTING = 20.0  # seconds that a list of models may take
 
 
-@dataclass(frozen=True)
-class TextEvent:
-    """An event: the text of `row` so far, of `pieces` tokens (about)."""
-
-    row: int
-    text: str
-    pieces: int
-
-
-@dataclass(frozen=True)
-class NoticeEvent:
-    """An event: a line that people may want to read, such as a wait before another attempt."""
-
-    line: str
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where to ask, as whom and how patiently."""
-
-    profile: Profile
-    secret: Secret | None
-    limits: Limits
-
-
-async def list_models(server: Server, emit: Emit) -> tuple[str, ...]:
-    """The names of the server's models. Raises RequestFailed."""
-    async with open_client(server.profile, server.secret, server.limits) as client:
-        return await _repeat(server, emit, lambda: _models(client, server))
+async def list_models(server: Server, notice: Callable[[str], None]) -> tuple[str, ...]:
+    """The names of the server's models. notice: as Session's. Raises Failure."""
+    async with server.open() as client:
+        session = Session(server, client, notice)
+        return await session.repeat(session.models)
 
 
 async def answer_all(
-    server: Server, model: str, cases: Sequence[Case], settings: Mapping[str, Any], emit: Emit
-) -> list[StreamedAnswer]:
-    """An answer for each case, at most `limits.at_once` under way together. The first failure ends them all."""
-    async with open_client(server.profile, server.secret, server.limits) as client:
-        model = model or await _only_model(client, server, emit)
+    server: Server,
+    model: str,
+    cases: Sequence[Case],
+    settings: Mapping[str, Any],
+    notice: Callable[[str], None],
+    on_text: Callable[[int, str, int], None],
+) -> list[ServerReply]:
+    """A reply to each case, at most `limits.at_once` under way together. The first failure ends them all.
+
+    on_text: takes a case's index, its text so far and of how many tokens (about) that is.
+    """
+    async with server.open() as client:
+        session = Session(server, client, notice)
+        if not model:
+            names = await session.repeat(session.models)
+            if len(names) != 1:
+                raise Failure(f"Which model of {server.profile.name}? {_listed(names)}", "model")
+            (model,) = names
         gate = asyncio.Semaphore(server.limits.at_once)
 
-        async def one(row: int) -> StreamedAnswer:
+        async def one(row: int, case: Case) -> ServerReply:
             async with gate:
-                return await _answer(client, server, model, cases[row], settings, row, emit)
+                messages = await asyncio.to_thread(chat_messages, case)
+                request = {"model": model, "messages": messages, **deepcopy(dict(settings))}
+                return await session.answer(request, partial(on_text, row))
 
-        tasks = [asyncio.ensure_future(one(row)) for row in range(len(cases))]
+        tasks = [asyncio.ensure_future(one(row, case)) for row, case in enumerate(cases)]
         try:
-            return list(await asyncio.gather(*tasks))
+            return await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _answer(
-    client: Any, server: Server, model: str, case: Case, settings: Mapping[str, Any], row: int, emit: Emit
-) -> StreamedAnswer:
-    messages = await asyncio.to_thread(chat_messages, case)
-    request = {"model": model, "messages": messages, **settings}
-    notes: list[str] = []
+@dataclass(frozen=True)
+class Session:
+    """An open client of the library. notice: takes lines that people may want to read, such as of another attempt."""
 
-    def on_piece(answer: StreamedAnswer) -> None:
-        emit(TextEvent(row, answer.so_far, answer.pieces))
+    server: Server
+    client: Any
+    notice: Callable[[str], None]
 
-    async def attempt() -> StreamedAnswer:
-        return await stream_answer(
-            client,
-            request,
-            profile=server.profile,
-            secret=server.secret,
-            limits=server.limits,
-            on_piece=on_piece,
-        )
+    async def answer(self, request: dict[str, Any], on_text: Callable[[str, int], None]) -> ServerReply:
+        """The reply to a request, from which the settings that the server does not take are removed."""
+        notes: list[str] = []
+        while True:
+            try:
+                answer = await self.repeat(lambda: read_answer(self.client, request, self.server, on_text))
+            except Failure as failure:
+                note = _without(request, failure.parameter)
+                if note is None:
+                    raise await self._with_names(failure) from None
+                notes.append(note)
+                self.notice(f"{self.server.profile.name}: {note}")
+                continue
+            answer.notes += notes
+            return answer.reply()
 
-    while True:
-        try:
-            answer: StreamedAnswer = await _repeat(server, emit, attempt)
-        except RequestFailed as failed:
-            note = _without(request, failed.failure.parameter)
-            if note is None:
-                raise RequestFailed(await _with_names(client, server, failed.failure)) from None
-            notes.append(note)
-            emit(NoticeEvent(f"{server.profile.name}: {note}"))
-            continue
-        answer.notes += notes
-        return answer
-
-
-async def _repeat(server: Server, emit: Emit, attempt: Any) -> Any:
-    """Call `attempt` until it works, it cannot work, or patience ends; wait in between, as told or twice as long."""
-    limits = server.limits
-    for number in range(limits.retries + 1):
-        try:
-            return await attempt()
-        except RequestFailed as failed:
-            failure = failed.failure
-        if not failure.transient or number == limits.retries:
-            tries = f" That was attempt {number + 1}." if number and failure.transient else ""
-            raise RequestFailed(replace(failure, message=failure.message + tries))
-        wait = limits.first_wait * 2**number * random.uniform(0.8, 1.2)
-        if failure.wait is not None:
+    async def repeat(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Call `attempt` until it works, cannot work, or patience ends; wait in between, as told or twice as long."""
+        limits, number = self.server.limits, 1
+        while True:
+            try:
+                return await attempt()
+            except Failure as failed:
+                failure = failed
+            if not failure.transient:
+                raise failure
+            if number > limits.retries:
+                raise Failure(f"{failure} That was attempt {number}." if number > 1 else str(failure), failure.kind)
             wait = failure.wait
-        if wait > limits.longest_wait:
-            raise RequestFailed(Failure(f"{failure.message} It asks to be left alone for {wait:.0f} s.", failure.kind))
-        emit(NoticeEvent(f"{failure.message} Trying again in {wait:.1f} s ({number + 2} of {limits.retries + 1})."))
-        await asyncio.sleep(wait)
-    raise AssertionError("unreachable")
+            if wait is None:
+                wait = limits.first_wait * 2 ** (number - 1) * random.uniform(0.8, 1.2)
+            if wait > limits.longest_wait:
+                raise Failure(f"{failure} It asks to be left alone for {wait:.0f} s.", failure.kind)
+            number += 1
+            self.notice(f"{failure} Trying again in {wait:.1f} s ({number} of {limits.retries + 1}).")
+            await asyncio.sleep(wait)
+
+    async def models(self) -> tuple[str, ...]:
+        """The names of the server's models, asked for once."""
+        server = self.server
+        try:
+            with time_limit(server.limits.connect + _LISTING):
+                text = (await self.client.models.with_raw_response.list()).http_response.text
+        except TimeoutError:
+            raise Failure(f"{server.where} did not list its models within {_LISTING:g} s.", "slow") from None
+        except Exception as error:  # noqa: BLE001 - whatever the library raises is explained, never passed on
+            raise explain(error, server) from None
+        try:
+            entries = json.loads(text)["data"] or ()  # Ollama without a model lists null
+            return tuple(str(entry["id"]) for entry in entries)
+        except (ValueError, KeyError, TypeError):
+            raise garbled(text, server) from None
+
+    async def _with_names(self, failure: Failure) -> Failure:
+        """A failure about the model's name, with the names there are."""
+        if failure.kind != "model":
+            return failure
+        try:
+            return Failure(f"{failure} {_listed(await self.models())}", failure.kind)
+        except Failure:
+            return failure
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"It has: {shown}." if names else "It lists none: load one there first."
 
 
 def chat_messages(case: Case) -> list[dict[str, Any]]:
@@ -166,49 +180,8 @@ def _without(request: dict[str, Any], parameter: str) -> str | None:
     if parameter == "max_tokens" and parameter in request:
         request["max_completion_tokens"] = request.pop(parameter)
         return "the limit of tokens was sent as max_completion_tokens"
-    extra = request.get("extra_body", {})
-    for holder in (request, extra):
+    for holder in (request, request.get("extra_body", {})):
         if parameter in ("temperature", "top_p", "top_k", "seed") and parameter in holder:
             del holder[parameter]
             return f"the model takes no {parameter}; its own was used"
     return None
-
-
-async def _models(client: Any, server: Server) -> tuple[str, ...]:
-    profile, limits = server.profile, server.limits
-    message = f"{profile.name} at {profile.address} did not list its models within {_LISTING:g} s."
-    try:
-        reply = await Deadline(limits.connect + _LISTING, message).keep(client.models.with_raw_response.list())
-        text = str(reply.http_response.text)
-    except (RequestFailed, asyncio.CancelledError):
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever the library raises is explained, never passed on
-        raise RequestFailed(explain(error, profile, "", server.secret, limits.connect)) from None
-    try:
-        entries = json.loads(text)["data"] or ()  # Ollama without a model lists null
-        return tuple(str(entry["id"]) for entry in entries)
-    except (ValueError, KeyError, TypeError):
-        raise RequestFailed(garbled(text, profile, server.secret)) from None
-
-
-async def _only_model(client: Any, server: Server, emit: Emit) -> str:
-    names: tuple[str, ...] = await _repeat(server, emit, lambda: _models(client, server))
-    if len(names) == 1:
-        return names[0]
-    raise RequestFailed(Failure(f"Which model of {server.profile.name}? {_listed(names)}", "model"))
-
-
-async def _with_names(client: Any, server: Server, failure: Failure) -> Failure:
-    """A failure about the model's name, with the names there are."""
-    if failure.kind != "model":
-        return failure
-    try:
-        names = await _models(client, server)
-    except RequestFailed:
-        return failure
-    return Failure(f"{failure.message} {_listed(names)}", failure.kind)
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return f"It has: {shown}." if names else "It lists none: load one there first."

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
 
-from .profiles import Profile
+from .openai_client import Server
 from .secret import Secret, redact
 
 _QUOTED = 240  # letters of a server's own words in a message
@@ -25,100 +24,90 @@ _NO_PICTURES = re.compile(
     r"|not a multi-?modal|text[- ]only|mmproj|required for image input",
     re.IGNORECASE,
 )
+_WEB_PAGE = re.compile(r"\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)
+
+_UNREACHABLE = {
+    "ConnectionRefusedError": (
+        "Nothing answers at {address} (connection refused). Is the server of {name!r} started, and is that its port?"
+    ),
+    "gaierror": "The name in {address} is not known to this network. Check the address of {name!r}.",
+    "SSLError": ("No secure connection to {where}: {tls}. A local server often wants http:// and not https://."),
+    "ConnectTimeout": (
+        "No connection to {where} within {connect:g} s. Is the machine on, and does no firewall stand between?"
+    ),
+    "ProxyError": "The proxy does not reach {where}. Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
+}
+"""What a class of exceptions among the causes means. By name: the client library's own are not imported for it."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A failed attempt. kind: as ServerFailed's; transient: trying again may help; wait: seconds the server asks for.
+class Failure(Exception):
+    """A failed attempt; it never leaves this package. kind: as ServerFailed's; transient: trying again may help.
 
-    parameter: the setting of the request that the server does not take.
+    wait: seconds the server asks for. parameter: the setting of the request that the server does not take.
     """
 
-    message: str
-    kind: str
-    transient: bool = False
-    wait: float | None = None
-    parameter: str = ""
+    def __init__(
+        self, message: str, kind: str, *, transient: bool = False, wait: float | None = None, parameter: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.kind, self.transient, self.wait, self.parameter = kind, transient, wait, parameter
 
 
-class RequestFailed(Exception):
-    """Carries a Failure through the client's loop; it never leaves this package."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
-def explain(error: BaseException, profile: Profile, model: str, secret: Secret | None, connect: float) -> Failure:
+def explain(error: Exception, server: Server, model: str = "") -> Failure:
     """What an exception of the client library means. Nothing in it holds the key, whatever the server wrote."""
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int):
-        return _of_status(status, error, profile, model, secret)
-    where = f"{profile.name} at {profile.address}"
-    causes = list(_chain(error))
-    names = {type(cause).__name__ for cause in causes}
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+    if isinstance(error, Failure):
+        return error
+    if isinstance(getattr(error, "status_code", None), int):
+        return _of_status(error, server, model)
+    causes = _chain(error)
+    classes = [kind for cause in causes for kind in type(cause).__mro__]
+    names = {kind.__name__ for kind in classes}
+    for name, words in _UNREACHABLE.items():
+        if name in names:
+            tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
+            fields = {
+                "where": server.where,
+                "address": server.profile.address,
+                "name": server.profile.name,
+                "connect": server.limits.connect,
+                "tls": getattr(tls, "verify_message", "") or getattr(tls, "reason", "") or "TLS",
+            }
+            return Failure(words.format_map(fields), "unreachable")
+    no_json = [cause.doc for cause in causes if isinstance(cause, json.JSONDecodeError)]
+    if no_json or "APIResponseValidationError" in names or isinstance(error, ValueError):
+        return garbled(next(iter(no_json), ""), server)
+    libraries = {kind.__module__.split(".")[0] for kind in classes}
+    if names & {"OSError", "APIConnectionError"} or libraries & {"httpx", "httpx2", "httpcore", "httpcore2", "h11"}:
         return Failure(
-            f"Nothing answers at {profile.address} (connection refused). Is the server of {profile.name!r} started, "
-            "and is that its port?",
-            "unreachable",
+            f"The connection to {server.where} was lost before the answer was whole.", "lost", transient=True
         )
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return Failure(
-            f"The name in {profile.address} is not known to this network. Check the address of {profile.name!r}.",
-            "unreachable",
-        )
-    for cause in causes:
-        if isinstance(cause, ssl.SSLError):
-            reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or "TLS"
-            return Failure(
-                f"No secure connection to {where}: {reason}. A local server often wants http:// and not https://.",
-                "unreachable",
-            )
-    if "ConnectTimeout" in names:
-        return Failure(
-            f"No connection to {where} within {connect:g} s. Is the machine on, and does no firewall stand between?",
-            "unreachable",
-        )
-    if "ProxyError" in names:
-        return Failure(f"The proxy does not reach {where}. Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.", "unreachable")
-    for cause in causes:
-        if isinstance(cause, json.JSONDecodeError):
-            return garbled(cause.doc, profile, secret)
-    if "APIResponseValidationError" in names or isinstance(error, ValueError):
-        return garbled("", profile, secret)
-    if _is_transport(causes):
-        return Failure(f"The connection to {where} was lost before the answer was whole.", "lost", transient=True)
+    said = _excerpt(_words_of(getattr(error, "body", None)) or str(error), server.secret)
     if "APIError" in names:  # the server reported an error inside the stream
-        return _in_stream(error, where, secret)
-    words = _excerpt(str(error), secret)
-    return Failure(f"Asking {where} failed: {type(error).__name__}: {words}", "unexpected")
+        return Failure(f"{server.where} broke off its answer. It says: {said or 'nothing'}", "trouble", transient=True)
+    return Failure(f"Asking {server.where} failed: {type(error).__name__}: {said}", "unexpected")
 
 
-def garbled(text: str, profile: Profile, secret: Secret | None) -> Failure:
+def garbled(text: str, server: Server) -> Failure:
     """The server sent something that is not the answer of a chat endpoint."""
-    if re.match(r"\s*<(!doctype|html|head|\?xml)", text, re.IGNORECASE):
+    if _WEB_PAGE.match(text):
         return Failure(
-            f"{profile.address} answered with a web page, not with an answer. Is the address right? It usually ends "
-            "with /v1, and is not that of a server's user interface.",
+            f"{server.profile.address} answered with a web page, not with an answer. Is the address right? It usually "
+            "ends with /v1, and is not that of a server's user interface.",
             "garbled",
         )
-    words = _excerpt(text, secret)
+    words = _excerpt(text, server.secret)
     return Failure(
-        f"{profile.name} at {profile.address} sent what is not the JSON of a chat answer"
-        + (f": {words}" if words else ".")
-        + " Is it an OpenAI-compatible server?",
+        f"{server.where} sent what is not the JSON of a chat answer{f': {words}' if words else '.'} "
+        "Is it an OpenAI-compatible server?",
         "garbled",
     )
 
 
-def _of_status(status: int, error: BaseException, profile: Profile, model: str, secret: Secret | None) -> Failure:
-    where = f"{profile.name} at {profile.address}"
-    body = getattr(error, "body", None)
-    body = body if isinstance(body, Mapping) else {}
-    response = getattr(error, "response", None)
-    headers: Mapping[str, str] = getattr(response, "headers", {})
-    words = _excerpt(_words_of(body) or _text_of(response), secret)
+def _of_status(error: Any, server: Server, model: str) -> Failure:
+    status, body, headers = error.status_code, error.body, error.response.headers
+    where, profile = server.where, server.profile
+    code = body.get("code") if isinstance(body, Mapping) else None
+    words = _excerpt(_words_of(body), server.secret)
     said = f" It says: {words}" if words else ""
     if status in (401, 403):
         # The server's words are left out: some repeat parts of the key.
@@ -126,13 +115,13 @@ def _of_status(status: int, error: BaseException, profile: Profile, model: str, 
         if status == 401:
             problem = "refuses the key" if has_key else "wants a key"
         else:
-            problem = "does not allow this with this key" if has_key else "does not allow this without a key"
+            problem = f"does not allow this {'with this' if has_key else 'without a'} key"
         return Failure(
             f"{where} {problem} ({status}). The profile has: {profile.key_source}. Correct the variable, or "
             "the profile with `python -m api_core servers add … --replace`.",
             "key",
         )
-    if (_UNKNOWN_MODEL.search(words) and status in (400, 404, 422)) or body.get("code") == "model_not_found":
+    if (_UNKNOWN_MODEL.search(words) and status in (400, 404, 422)) or code == "model_not_found":
         return Failure(f"{where} does not know the model {model!r}.{said}", "model")
     if status in (404, 405):
         return Failure(
@@ -140,92 +129,52 @@ def _of_status(status: int, error: BaseException, profile: Profile, model: str, 
             "address",
         )
     if 300 <= status < 400:
-        target = _excerpt(headers.get("location", "another address"), secret)
+        target = _excerpt(headers.get("location", "another address"), server.secret)
         return Failure(f"{where} has moved to {target} ({status}). Give the profile that address.", "address")
     if status == 413:
         return Failure(f"{where} takes no request of this size (413). Make the pictures smaller.", "size")
+    if code == "insufficient_quota" and status == 429:
+        return Failure(f"The account at {where} has no credit left (429).{said}", "busy")
     if status == 429:
-        if body.get("code") == "insufficient_quota":
-            return Failure(f"The account at {where} has no credit left (429).{said}", "busy")
         return Failure(f"{where} is asked too often (429).{said}", "busy", transient=True, wait=_asked_wait(headers))
     if _NO_PICTURES.search(words):  # with 400, or with 500 as llama.cpp does
         return Failure(f"{where} takes no pictures with this model ({status}).{said} Choose another model.", "pictures")
     if status >= 500 or status in (408, 425):
         return Failure(f"{where} is in trouble ({status}).{said}", "trouble", transient=True, wait=_asked_wait(headers))
-    message = f"{where} does not take the request ({status}).{said}"
-    return Failure(message, "refused", parameter=_refused_setting(body, words))
-
-
-def _refused_setting(body: Mapping[Any, Any], words: str) -> str:
-    """The setting of the request that the server names as one that it does not take, or nothing."""
-    if body.get("code") in _NOT_TAKEN and isinstance(body.get("param"), str):
-        return str(body["param"])
     named = _SETTING.search(words)
-    return named.group(0) if named and _IS_NOT_TAKEN.search(words) else ""
-
-
-def _in_stream(error: BaseException, where: str, secret: Secret | None) -> Failure:
-    body = getattr(error, "body", None)
-    words = _excerpt(_words_of(body) if isinstance(body, Mapping) else str(error), secret)
-    return Failure(f"{where} broke off its answer. It says: {words or 'nothing'}", "trouble", transient=True)
+    parameter = named.group() if named and _IS_NOT_TAKEN.search(words) else ""
+    if code in _NOT_TAKEN and isinstance(body.get("param"), str):
+        parameter = body["param"]
+    return Failure(f"{where} does not take the request ({status}).{said}", "refused", parameter=parameter)
 
 
 def _asked_wait(headers: Mapping[str, str]) -> float | None:
     """The seconds of a Retry-After header, which is a number or a date."""
-    asked = headers.get("retry-after", "").strip()
-    if not asked:
-        return None
-    try:
+    asked = headers.get("retry-after", "")
+    with contextlib.suppress(ValueError):
         return max(0.0, float(asked))
-    except ValueError:
-        pass
-    try:
+    with contextlib.suppress(ValueError):
         return max(0.0, parsedate_to_datetime(asked).timestamp() - time())
-    except ValueError:
-        return None
+    return None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _chain(error: BaseException) -> list[BaseException]:
     """The error, its causes, and the errors of a group among them."""
-    waiting: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while waiting:
-        current = waiting.pop()
-        if current is None or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        waiting += [current.__cause__, current.__context__, *getattr(current, "exceptions", ())]
+    chain = [error]
+    for current in chain:  # it grows meanwhile
+        causes = (current.__cause__, current.__context__, *getattr(current, "exceptions", ()))
+        chain += [cause for cause in causes if cause is not None and cause not in chain]
+    return chain
 
 
-def _is_transport(causes: list[BaseException]) -> bool:
-    for cause in causes:
-        if isinstance(cause, OSError) or type(cause).__name__ in ("APIConnectionError", "APITimeoutError"):
-            return True
-        if type(cause).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2", "h11"):
-            return True
-    return False
-
-
-def _words_of(body: Mapping[Any, Any]) -> str:
-    """The message in an error's JSON, of the several shapes that servers use."""
-    for key in ("message", "detail", "error", "msg"):
-        value = body.get(key)
-        if isinstance(value, Mapping):
-            return _words_of(value)
-        if isinstance(value, str) and value.strip():
-            return value
-        if value:
-            return json.dumps(value)
-    return ""
-
-
-def _text_of(response: Any) -> str:
-    try:
-        text = response.text
-    except Exception:  # noqa: BLE001 - not read, or not text: then there are no words to repeat
-        return ""
-    return re.sub(r"<[^>]*>", " ", text) if isinstance(text, str) else ""
+def _words_of(body: Any) -> str:
+    """The message in an error's body, of the several shapes that servers use."""
+    if isinstance(body, Mapping):
+        words = (_words_of(body.get(key)) for key in ("message", "detail", "error", "msg"))
+        return next(filter(str.strip, words), "") or (json.dumps(body) if body else "")
+    if isinstance(body, str):
+        return re.sub(r"<[^>]*>", " ", body) if _WEB_PAGE.match(body) else body
+    return json.dumps(body) if body else ""
 
 
 def _excerpt(text: str, secret: Secret | None) -> str:

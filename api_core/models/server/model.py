@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
-from ..conversation.case import Case, Reply
+from ..conversation.case import Case
 from . import client
-from .background_loop import Emit, run
-from .client import NoticeEvent, Server, TextEvent
-from .openai_client import Limits, limits_of, require_library
+from .background_loop import run
+from .openai_client import Limits, Server, require_library
 from .profiles import Profile, find_profile
+from .read_stream import ServerReply
 
 logger = logging.getLogger(__name__)
 
 SETTINGS = ("temperature", "top_p", "top_k", "seed")
 """What can be set of how a server picks its tokens. top_k is no part of OpenAI's interface; most engines know it."""
-
-
-@dataclass(frozen=True)
-class ServerReply:
-    """A reply, whose tokens only the server knows, and notes on how it came about."""
-
-    reply: Reply
-    notes: tuple[str, ...] = ()
 
 
 class ServerModel:
@@ -42,7 +34,7 @@ class ServerModel:
             raise InvalidInput("The name of the server's model holds a line break or another sign that no name has.")
         self.profile = profile
         self.model = model.strip()
-        self.limits = limits or limits_of(profile)
+        self.limits = limits or (Limits(first_token=profile.patience) if profile.patience else Limits())
 
     @property
     def name(self) -> str:
@@ -55,12 +47,8 @@ class ServerModel:
         self, *, on_progress: Progress = ignore_progress, on_notice: Callable[[str], None] | None = None
     ) -> tuple[str, ...]:
         """The models that the server offers now. A name that is not among them may be asked for all the same."""
-        server = self._server()
-        return run(
-            lambda emit: client.list_models(server, emit),
-            lambda event: _notice(event, on_notice),
-            lambda: on_progress(0, 1),
-        )
+        server, notice = self._server(), on_notice or logger.warning
+        return run(lambda tell: client.list_models(server, partial(tell, notice)), lambda: on_progress(0, 1))
 
     def generate(
         self,
@@ -88,39 +76,27 @@ class ServerModel:
             raise InvalidInput("A server's model cannot be given the beginning of its answer; a local model can.")
         if not cases:
             return []
-        server = self._server()
+        server, notice = self._server(), on_notice or logger.warning
+        request: dict[str, Any] = {"max_tokens": max_new_tokens, **settings}
+        if top_k := request.pop("top_k", 0):
+            request["extra_body"] = {"top_k": top_k}
         done = [0] * len(cases)
         total = len(cases) * max_new_tokens
 
-        def on_event(event: Any) -> None:
-            if isinstance(event, TextEvent):
-                done[event.row] = min(max(done[event.row], event.pieces), max_new_tokens)
-                if on_token:
-                    on_token(event.row, event.text)
-                on_progress(sum(done), total)
-            else:
-                _notice(event, on_notice)
+        def on_text(row: int, text: str, pieces: int) -> None:
+            done[row] = min(max(done[row], pieces), max_new_tokens)
+            if on_token:
+                on_token(row, text)
+            on_progress(sum(done), total)
 
-        answers = run(
-            lambda emit: self._answer_all(server, cases, max_new_tokens, settings, emit),
-            on_event,
+        replies = run(
+            lambda tell: client.answer_all(
+                server, self.model, cases, request, partial(tell, notice), partial(tell, on_text)
+            ),
             lambda: on_progress(sum(done), total),
         )
         on_progress(total, total)
-        replies = []
-        for answer in answers:
-            text, thinking = answer.texts
-            replies.append(ServerReply(Reply(text, thinking, (), (), answer.complete), tuple(answer.notes)))
         return replies
-
-    async def _answer_all(
-        self, server: Server, cases: Sequence[Case], max_new_tokens: int, settings: Mapping[str, float], emit: Emit
-    ) -> list[Any]:
-        request: dict[str, Any] = {"max_tokens": max_new_tokens}
-        request |= {name: value for name, value in settings.items() if name != "top_k"}
-        if settings.get("top_k"):
-            request["extra_body"] = {"top_k": settings["top_k"]}
-        return await client.answer_all(server, self.model, cases, request, emit)
 
     def _server(self) -> Server:
         require_library()
@@ -135,8 +111,3 @@ def connect(
     folder: where the profiles lie, when not in the platform's configuration folder. limits: the profile's unless given.
     """
     return ServerModel(profile if isinstance(profile, Profile) else find_profile(profile, folder), model, limits=limits)
-
-
-def _notice(event: Any, on_notice: Callable[[str], None] | None) -> None:
-    if isinstance(event, NoticeEvent):
-        (on_notice or logger.warning)(event.line)

@@ -37,11 +37,6 @@ class Limits:
             raise InvalidInput(f"Times must be above 0, retries from 0, at_once from 1; not {self}.")
 
 
-def limits_of(profile: Profile) -> Limits:
-    """The usual limits, with the profile's own patience for the first word where it has one."""
-    return Limits(first_token=profile.patience) if profile.patience else Limits()
-
-
 def require_library() -> Any:
     """The `openai` package; MissingPackage with the line that installs it."""
     try:
@@ -53,25 +48,41 @@ def require_library() -> Any:
     return openai
 
 
-def open_client(profile: Profile, secret: Secret | None, limits: Limits) -> Any:
-    """An `openai.AsyncOpenAI` for the profile's server; it must be closed.
+@dataclass(frozen=True)
+class Server:
+    """Where to ask, as whom and how patiently."""
 
-    Retrying, timing and stopping are ours, so the library does none of it. A server on this machine is reached past any
-    proxy, and no redirection is followed: the key goes to the address in the profile and nowhere else. The library
-    itself never gets the key; it is put into the header of each request as it leaves.
-    """
-    openai = require_library()
+    profile: Profile
+    secret: Secret | None
+    limits: Limits
 
-    async def sign(request: Any) -> None:
-        for header in ("authorization", "openai-organization", "openai-project"):
-            request.headers.pop(header, None)
-        if secret:
-            request.headers["authorization"] = f"Bearer {secret.reveal()}"
+    @property
+    def where(self) -> str:
+        return f"{self.profile.name} at {self.profile.address}"
 
-    timeout = openai.Timeout(None, connect=limits.connect)
-    transport = openai.DefaultAsyncHttpxClient(
-        trust_env=not profile.is_local, follow_redirects=False, timeout=timeout, event_hooks={"request": [sign]}
-    )
-    return openai.AsyncOpenAI(
-        api_key=_NO_KEY, base_url=profile.address, max_retries=0, timeout=timeout, http_client=transport
-    )
+    def open(self) -> Any:
+        """An `openai.AsyncOpenAI` for this server; it must be closed.
+
+        Retrying, timing and stopping are ours, so the library does none of it. A server on this machine is reached past
+        any proxy, and no redirection is followed: the key goes to the address in the profile and nowhere else. The
+        library itself never gets the key; it is put into the header of each request as it leaves.
+        """
+        openai = require_library()
+        secret = self.secret
+
+        async def sign(request: Any) -> None:
+            for header in ("authorization", "openai-organization", "openai-project"):
+                request.headers.pop(header, None)
+            if secret:
+                request.headers["authorization"] = f"Bearer {secret.reveal()}"
+
+        timeout = openai.Timeout(None, connect=self.limits.connect)
+        transport = openai.DefaultAsyncHttpxClient(
+            trust_env=not self.profile.is_local,
+            follow_redirects=False,
+            timeout=timeout,
+            event_hooks={"request": [sign]},
+        )
+        return openai.AsyncOpenAI(
+            api_key=_NO_KEY, base_url=self.profile.address, max_retries=0, timeout=timeout, http_client=transport
+        )

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput, ModelNotFound, ServerFailed
+from ...whole_file import whole_file
 from ..catalog import PRESETS
 from .address import is_this_machine, normalise_base_url
 from .secret import Secret
@@ -150,42 +151,38 @@ def _file(folder: str | Path | None) -> Path:
 
 
 def _read(file: Path) -> dict[str, Profile]:
-    # Errors are raised outside `except`: a cause could quote the file, and there may be keys in it.
+    problem, profiles = "", {}
     try:
-        text = file.read_text(encoding="utf-8")
+        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        if content["version"] == _VERSION:
+            profiles = {name: _from_entry(name, entry) for name, entry in content["profiles"].items()}
+        else:
+            problem = f"are of another version than {_VERSION}, the one that this program reads"
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        text, problem = "", f"cannot be read ({type(error).__name__})"
-    else:
-        problem = ""
-    if not problem:
-        profiles, problem = _parse(text)
-    if problem:
+        problem = f"cannot be read ({type(error).__name__})"
+    except InvalidInput as error:
+        problem = f"cannot be used ({str(error).rstrip('.')})"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        problem = "are damaged: this is not what the program wrote"
+    if problem:  # raised outside `except`: a cause could quote the file, and there may be keys in it
         raise InvalidInput(f"The server profiles at {file} {problem}. Mend the file, or delete it and add them again.")
     if any(profile.stored_key for profile in profiles.values()):
         _close_to_others(file)
     return profiles
 
 
-def _parse(text: str) -> tuple[dict[str, Profile], str]:
-    """The profiles of a file's text, or what is wrong with it."""
-    try:
-        content: Any = json.loads(text)
-        if content["version"] != _VERSION:
-            return {}, f"are of another version than {_VERSION}, the one that this program reads"
-        entries: Mapping[str, Mapping[str, Any]] = content["profiles"]
-        return {name: _from_entry(name, entry) for name, entry in entries.items()}, ""
-    except InvalidInput as error:
-        return {}, f"cannot be used ({str(error).rstrip('.')})"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}, "are damaged: this is not what the program wrote"
-
-
 def _from_entry(name: str, entry: Mapping[str, Any]) -> Profile:
     key = entry.get("key", "")
     patience = float(entry.get("patience", 0))
     return Profile(name, entry["address"], entry.get("key_variable", ""), Secret(key) if key else None, patience)
+
+
+def _entry(profile: Profile) -> dict[str, Any]:
+    key = profile.stored_key.reveal() if profile.stored_key else ""
+    entry = {"address": profile.address, "key_variable": profile.key_variable, "key": key, "patience": profile.patience}
+    return {name: value for name, value in entry.items() if value}
 
 
 def _close_to_others(file: Path) -> None:
@@ -197,24 +194,11 @@ def _close_to_others(file: Path) -> None:
 
 
 def _write(file: Path, profiles: Mapping[str, Profile]) -> None:
-    entries = {}
-    for name, profile in profiles.items():
-        entry: dict[str, Any] = {"address": profile.address}
-        if profile.key_variable:
-            entry["key_variable"] = profile.key_variable
-        if profile.stored_key:
-            entry["key"] = profile.stored_key.reveal()
-        if profile.patience:
-            entry["patience"] = profile.patience
-        entries[name] = entry
+    content = {"version": _VERSION, "profiles": {name: _entry(profile) for name, profile in profiles.items()}}
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
-    try:
+    with whole_file(file) as part:
+        part.unlink(missing_ok=True)
         # Created with its mode, not given it later: there is no moment in which others could open it.
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-            json.dump({"version": _VERSION, "profiles": entries}, stream, indent=2)
+            json.dump(content, stream, indent=2)
             stream.write("\n")
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)

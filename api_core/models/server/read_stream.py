@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
+from ..conversation.case import Reply
 from ..conversation.reply import split_thinking
-from .failures import Failure, RequestFailed, explain, garbled
-from .openai_client import Limits
-from .profiles import Profile
+from .background_loop import time_limit
+from .failures import Failure, explain, garbled
+from .openai_client import Server
 from .secret import Secret, redact
-
-T = TypeVar("T")
 
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 _CUT_SHORT = ("length", "content_filter")  # any other reason of the server's is an end of the model's own
 _REFUSED = "the model refused to answer"
 _HOW = "If it is that slow: `python -m api_core servers add … --replace --patience SECONDS`."
 _FILTERED = "the server's content filter ended the answer"
+
+
+@dataclass(frozen=True)
+class ServerReply:
+    """A reply, whose tokens only the server knows, and notes on how it came about."""
+
+    reply: Reply
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -43,128 +49,76 @@ class StreamedAnswer:
         delta = getattr(choice, "delta", None) or getattr(choice, "message", None)
         content = _text(delta, "content") or _text(delta, "refusal")
         reasoning = next((text for name in _THINKING_FIELDS if (text := _text(delta, name))), "")
-        finish = getattr(choice, "finish_reason", None)
+        finish = _text(choice, "finish_reason")
         self.content += content
         self.reasoning += reasoning
         self.pieces += bool(content or reasoning)
-        if isinstance(finish, str):
-            self.finish = finish
+        self.finish = finish or self.finish
         for happened, note in ((_text(delta, "refusal"), _REFUSED), (finish == "content_filter", _FILTERED)):
             if happened and note not in self.notes:
                 self.notes.append(note)
         return bool(content or reasoning or finish)
 
     @property
-    def texts(self) -> tuple[str, str]:
-        """The answer and the thinking so far, without the key in case the server repeats it."""
-        content = redact(self.content, self.secret)
-        inline, (start, end) = split_thinking(content)
-        reasoning = redact(self.reasoning, self.secret).strip()
-        return content[start:end], "\n\n".join(part for part in (reasoning, inline) if part)
-
-    @property
     def so_far(self) -> str:
         """All that has come, the thinking first and unmarked; for people who watch."""
         return redact("\n\n".join(part for part in (self.reasoning, self.content) if part), self.secret)
 
-    @property
-    def complete(self) -> bool:
-        return self.finish not in _CUT_SHORT
+    def reply(self) -> ServerReply:
+        """The whole answer, without the key in case the server repeats it."""
+        content = redact(self.content, self.secret)
+        inline, (start, end) = split_thinking(content)
+        reasoning = redact(self.reasoning, self.secret).strip()
+        thinking = "\n\n".join(part for part in (reasoning, inline) if part)
+        complete = self.finish not in _CUT_SHORT
+        return ServerReply(Reply(content[start:end], thinking, (), (), complete), tuple(self.notes))
 
 
-async def stream_answer(
-    client: Any,
-    request: Mapping[str, Any],
-    *,
-    profile: Profile,
-    secret: Secret | None,
-    limits: Limits,
-    on_piece: Callable[[StreamedAnswer], None],
+async def read_answer(
+    client: Any, request: Mapping[str, Any], server: Server, on_text: Callable[[str, int], None]
 ) -> StreamedAnswer:
-    """One attempt: send the request and read its stream to the end; RequestFailed, or CancelledError when stopped."""
-    where = f"{profile.name} at {profile.address}"
-    answer = StreamedAnswer(secret)
-    deadline = Deadline(
-        limits.first_token, f"{where} said nothing within {limits.first_token:g} s of being asked. {_HOW}"
-    )
-    stream: Any = None
+    """One attempt: send the request and read its stream to the end; Failure, or CancelledError when stopped.
+
+    on_text: takes the text so far and of how many tokens (about) that is.
+    """
+    answer, limits = StreamedAnswer(server.secret), server.limits
+    late = f"said nothing within {limits.first_token:g} s of being asked. {_HOW}"
     try:
-        stream = await deadline.keep(client.chat.completions.create(**request, stream=True))
-        kind = str(getattr(stream.response, "headers", {}).get("content-type", ""))
-        if "text/event-stream" not in kind:
-            _take_whole(answer, await _body(stream.response, deadline), profile, secret)
-            on_piece(answer)
-            return answer
-        chunks = aiter(stream)
-        while True:
-            try:
-                chunk = await deadline.keep(anext(chunks))
-            except StopAsyncIteration:
-                break
-            if answer.take(chunk):
-                on_piece(answer)
-                deadline = Deadline(
-                    limits.between_tokens,
-                    f"{where} stopped in the middle of its answer and said nothing for {limits.between_tokens:g} s.",
-                )
-    except (RequestFailed, asyncio.CancelledError):
-        raise
+        # The time is up unless a word comes; comments that keep a connection alive are none.
+        with time_limit(limits.first_token) as allow:
+            async with await client.chat.completions.create(**request, stream=True) as stream:
+                if "text/event-stream" not in stream.response.headers.get("content-type", ""):
+                    await stream.response.aread()
+                    _take_whole(answer, stream.response.text, server)
+                    on_text(answer.so_far, answer.pieces)
+                    return answer
+                async for chunk in stream:
+                    if answer.take(chunk):
+                        on_text(answer.so_far, answer.pieces)
+                        late = f"stopped in the middle of its answer and said nothing for {limits.between_tokens:g} s."
+                        allow(limits.between_tokens)
+    except TimeoutError:
+        raise Failure(f"{server.where} {late}", "slow") from None
     except Exception as error:  # noqa: BLE001 - whatever the library raises is explained, never passed on
-        raise RequestFailed(explain(error, profile, str(request["model"]), secret, limits.connect)) from None
-    finally:
-        if stream is not None:
-            await stream.response.aclose()
+        raise explain(error, server, str(request["model"])) from None
     if not answer.finish and not answer.pieces:
-        raise RequestFailed(Failure(f"{where} ended its answer without a word.", "empty", transient=True))
+        raise Failure(f"{server.where} ended its answer without a word.", "empty", transient=True)
     if not answer.finish:
-        raise RequestFailed(Failure(f"{where} broke off in the middle of its answer.", "lost", transient=True))
+        raise Failure(f"{server.where} broke off in the middle of its answer.", "lost", transient=True)
     return answer
 
 
-@dataclass
-class Deadline:
-    """A time by which something must have come. Comments that keep a connection alive do not count."""
-
-    seconds: float
-    message: str
-
-    def __post_init__(self) -> None:
-        self._until = asyncio.get_running_loop().time() + self.seconds
-
-    async def keep(self, awaitable: Awaitable[T]) -> T:
-        """What `awaitable` gives in time; RequestFailed otherwise.
-
-        Not asyncio.wait_for: before Python 3.12 it can swallow a cancellation that comes as the result does.
-        """
-        task = asyncio.ensure_future(awaitable)
-        try:
-            await asyncio.wait([task], timeout=max(0.0, self._until - asyncio.get_running_loop().time()))
-            if task.done():
-                return task.result()
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait([task])
-            _ = task.cancelled() or task.exception()  # asyncio prints exceptions that nobody looked at
-        raise RequestFailed(Failure(self.message, "slow"))
-
-
-async def _body(response: Any, deadline: Deadline) -> str:
-    await deadline.keep(response.aread())
-    return str(response.text)
-
-
-def _take_whole(answer: StreamedAnswer, text: str, profile: Profile, secret: Secret | None) -> None:
+def _take_whole(answer: StreamedAnswer, text: str, server: Server) -> None:
     """Take an answer that the server sent in one piece although it was asked to stream; some always do."""
     try:
         content = json.loads(text, object_hook=lambda entries: SimpleNamespace(**entries))
     except ValueError:
         content = None
     if not answer.take(content):
-        raise RequestFailed(garbled(text, profile, secret))
+        raise garbled(text, server)
     answer.finish = answer.finish or "stop"
 
 
-def _text(delta: Any, name: str) -> str:
-    value = getattr(delta, name, None)
+def _text(holder: Any, name: str) -> str:
+    value = getattr(holder, name, None)
     return value if isinstance(value, str) else ""

@@ -26,14 +26,8 @@ class Secret:
     def reveal(self) -> str:
         return self._text
 
-    def hide_in(self, text: str) -> str:
-        """`text` with every occurrence of the key taken out."""
-        return text.replace(self._text, HIDDEN) if len(self._text) >= _SHORTEST_HIDDEN else text
-
     def __repr__(self) -> str:
         return HIDDEN
-
-    __str__ = __repr__
 
     def __format__(self, spec: str) -> str:
         return HIDDEN
@@ -55,5 +49,7 @@ class Secret:
 
 
 def redact(text: str, secret: Secret | None) -> str:
-    """`text` without the key, whether there is one or not."""
-    return secret.hide_in(text) if secret else text
+    """`text` with every occurrence of the key taken out, if there is one."""
+    if secret is None or len(secret.reveal()) < _SHORTEST_HIDDEN:
+        return text
+    return text.replace(secret.reveal(), HIDDEN)

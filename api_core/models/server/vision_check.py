@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from ...errors import ServerFailed
 from ...progress import Progress, ignore_progress
@@ -41,7 +40,8 @@ def probe(model: ServerModel, *, on_progress: Progress = ignore_progress) -> Pro
 
     Raises ServerFailed when the server cannot be asked at all.
     """
-    cases = [Case((plain(colour),), QUESTION) for colour in COLOURS.values()]
+    plain = [torch.tensor(colour, dtype=torch.float32).expand(_SIDE, _SIDE, 3).clone() for colour in COLOURS.values()]
+    cases = [Case((picture,), QUESTION) for picture in plain]
     try:
         replies = model.generate(
             cases, max_new_tokens=_LONGEST_ANSWER, settings={"temperature": 0.0}, on_progress=on_progress
@@ -51,27 +51,12 @@ def probe(model: ServerModel, *, on_progress: Progress = ignore_progress) -> Pro
             raise
         return Probe(False, {}, f"{model.name} refuses pictures. {error}")
     answers = {colour: reply.reply.text for colour, reply in zip(COLOURS, replies, strict=True)}
-    named = [colour for colour, answer in answers.items() if _names_only(answer, colour)]
-    if len(named) == len(COLOURS):
+    words = {colour: re.findall(r"[a-z]+", answer.lower()) for colour, answer in answers.items()}
+    if all(COLOURS.keys() & words[colour] == {colour} for colour in COLOURS):  # it names that colour and no other
         return Probe(True, answers, f"{model.name} sees pictures: it named {', '.join(COLOURS)}.")
     said = ", ".join(f"{answer[:40]!r} to {colour}" for colour, answer in answers.items())
     if not all(answers.values()):
         return Probe(None, answers, f"{model.name} gave no answer in {_LONGEST_ANSWER} tokens; it said {said}.")
-    if len({_tidy(answer) for answer in answers.values()}) == 1:
+    if len(set(map(tuple, words.values()))) == 1:
         return Probe(False, answers, f"{model.name} does not look at the picture: it said {said}.")
     return Probe(None, answers, f"{model.name} may not see: it said {said}.")
-
-
-def plain(colour: tuple[float, float, float]) -> Tensor:
-    """A picture of one colour, float32 [112, 112, 3]."""
-    return torch.tensor(colour, dtype=torch.float32).expand(_SIDE, _SIDE, 3).clone()
-
-
-def _names_only(answer: str, colour: str) -> bool:
-    """Whether `colour` is the one colour that the answer names."""
-    words = set(_tidy(answer).split())
-    return colour in words and not words & (set(COLOURS) - {colour})
-
-
-def _tidy(answer: str) -> str:
-    return " ".join(re.findall(r"[a-z]+", answer.lower()))

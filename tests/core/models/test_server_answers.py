@@ -143,6 +143,15 @@ def test_settings_that_a_model_does_not_take_are_left_out_and_told(server: Serve
     assert "temperature" in answer.notes[1]
 
 
+def test_each_of_a_batch_does_without_a_setting_that_the_model_does_not_take(server: ServerProcess) -> None:
+    unexpected = {"kind": "status", "status": 422, "body": {"detail": "Unexpected fields in the request: {'top_k'}"}}
+    server.misbehave(unexpected, {"kind": "none"}, unexpected)
+    model = ServerModel(Profile("test", server.address), "scripted-lvlm", limits=Limits(at_once=1))
+    answers = ask(model, one().expand(2, -1, -1, -1), "x", decoding=Sample(seed=1, top_k=5))
+    assert [len(answer.notes) for answer in answers] == [1, 1]
+    assert ["top_k" in request["settings"] for request in server.requests] == [True, False, True, False]
+
+
 def test_small_pictures_go_as_they_are_and_large_ones_as_fine_jpeg() -> None:
     import base64
     import io

@@ -97,6 +97,16 @@ def test_an_answer_that_was_cut_begins_anew(server: ServerProcess) -> None:
     assert done == sorted(done)
 
 
+def test_each_word_gives_the_server_its_time_anew(server: ServerProcess) -> None:
+    words = "one two three four five six seven"
+    server.misbehave({"kind": "none", "text": words, "delay": 0.3})
+    began = time.monotonic()
+    (answer,) = answers(model_of(server))
+    assert answer.text == words
+    assert time.monotonic() - began > HASTY.first_token + HASTY.between_tokens
+    assert len(server.requests) == 1
+
+
 def test_a_server_s_wish_to_wait_is_honoured_unless_it_is_too_long(server: ServerProcess) -> None:
     server.misbehave({**STATUS, "status": 429, "headers": {"Retry-After": "1"}})
     answers(model_of(server))

@@ -32,15 +32,15 @@ def test_an_exception_that_nobody_looked_at_is_not_printed() -> None:
     async def fail() -> None:
         raise RuntimeError(f"the server said {KEY}")
 
-    async def work(emit: Any) -> int:
+    async def work(tell: Any) -> int:
         task = asyncio.ensure_future(fail())
         await asyncio.wait([task])
         del task
         gc.collect()
         return 5
 
-    assert run(work, lambda event: None, lambda: None) == 5
+    assert run(work, lambda: None) == 5
     with pytest.raises(ServerFailed) as caught:
-        run(lambda emit: fail(), lambda event: None, lambda: None)
+        run(lambda tell: fail(), lambda: None)
     require_no_key(caught.value)
     assert "RuntimeError" in str(caught.value)
