@@ -93,7 +93,7 @@ def optimise(
             if side == settings.cells and _rank_correlation(before, total) > settings.settled:
                 break
     each = 2 * settings.blends
-    on_progress(settings.steps * each, settings.steps * each)
+    on_progress(1000, 1000)
     return Optimised(smooth(total / weights), tuple(deletion), tuple(insertion), len(deletion) * each)
 
 

@@ -61,5 +61,5 @@ def optimise(
         insertion.append(found.insertion)
         on_preview(1 - masks.prod(0))
     evaluations = settings.steps * settings.shares * len(TERMS[variant])
-    on_progress(evaluations, evaluations)
+    on_progress(1000, 1000)
     return Optimised(masks.prod(0), tuple(deletion), tuple(insertion), evaluations)
