@@ -64,12 +64,14 @@ def _back(heat: np.ndarray, picture: np.ndarray) -> np.ndarray:
 def prior_map(kind: str, size: tuple[int, int], box: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A map that has not looked at the picture.
 
-    "constant" (chance: every score is what a blind guess can expect), "centre", or "random box" of the wanted box's
-    size.
+    "constant" (chance: every score is what a blind guess can expect), "centre", "random" noise, or "random box" of the
+    wanted box's size.
     """
     height, width = size
     if kind == "constant":
         return np.ones(size, np.float32)
+    if kind == "random":
+        return rng.random(size, np.float32)
     if kind == "centre":
         y, x = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
         return -np.hypot(y[:, None], x[None])
@@ -79,4 +81,4 @@ def prior_map(kind: str, size: tuple[int, int], box: np.ndarray, rng: np.random.
         heat = np.zeros(size, np.float32)
         heat[top : top + tall, left : left + wide] = 1
         return heat
-    raise InvalidInput(f"There is no prior {kind!r}. Choose constant, centre, random box.")
+    raise InvalidInput(f"There is no prior {kind!r}. Choose constant, centre, random, random box.")

@@ -78,6 +78,7 @@ def test_priors():
     centre = prior_map("centre", (11, 11), BOXES[0], rng)
     assert np.unravel_index(centre.argmax(), centre.shape) == (5, 5)
     assert prior_map("random box", (11, 11), BOXES[1], rng).sum() == 16
+    assert prior_map("random", (11, 11), BOXES[1], rng).std() > 0.2
     assert score_map(prior_map("constant", (10, 10), BOXES[1], rng), BOXES, 1).pointing == pytest.approx(0.16)
 
 
