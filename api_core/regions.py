@@ -1,57 +1,81 @@
-"""Where a mask is bright: connected regions as boxes and points, and the crop of a box."""
+"""Where a mask is bright: connected regions as boxes and points, and the crop of a box with its way back."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .errors import InvalidInput
+from .geometry import cut
 from .pictures import as_masks
+from .results import Box, require_finite
+
+Score = Literal["mean", "peak"]
+PaddingUnit = Literal["pixels", "fraction"]
 
 
 @dataclass(frozen=True)
 class Region:
     """A connected bright part of a mask. x, y, width, height: its box in whole pixels after padding.
 
-    peak: (x, y) of its brightest pixel. mass: the sum of its values.
+    score: mean or greatest value of the region. peak: (x, y) of its brightest pixel. mass: the sum of its values.
     """
 
     x: int
     y: int
     width: int
     height: int
+    label: str
+    score: float
     peak: tuple[int, int]
     peak_value: float
     mass: float
     pixels: int
 
+    def as_bounding_box(self) -> dict[str, int | float | str]:
+        """The box as ComfyUI's BOUNDING_BOX dictionary."""
+        box = {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
+        return {**box, "label": self.label, "score": self.score}
 
-def find_regions(mask: Tensor, *, threshold: float = 0.5, max_regions: int = 8, padding: int = 0) -> tuple[Region, ...]:
+
+BoundingBox = Mapping[str, int | float | str]
+
+
+def find_regions(
+    mask: Tensor,
+    *,
+    threshold: float = 0.5,
+    max_regions: int = 8,
+    padding: float = 0.0,
+    padding_unit: str = "pixels",
+    aspect: float | None = None,
+    multiple: int = 1,
+    label: str = "",
+    score: str = "mean",
+) -> tuple[Region, ...]:
     """The 8-connected regions of `mask` [H, W] at or above `threshold` (and above 0), those of most mass first.
 
-    padding: pixels added on each side; the box stays inside the picture. No region above the threshold gives an empty
-    tuple.
+    padding: added on each side, in pixels or as a fraction of the region's own width and height. aspect: width divided
+    by height that the box is widened to. multiple: its sides are rounded up to this. The box stays inside the picture:
+    there, and only there, aspect and multiple give way. No region above the threshold gives an empty tuple.
     """
     masks = as_masks(mask)
     if len(masks) != 1:
         raise InvalidInput(f"Regions are found in one mask [H, W] at a time, not in {len(masks)}. Loop over the batch.")
-    if not 0 <= threshold <= 1:
-        raise InvalidInput(f"The threshold must lie between 0 and 1, not {threshold}.")
-    if max_regions < 1:
-        raise InvalidInput(f"max_regions must be 1 or more, not {max_regions}.")
-    if padding < 0:
-        raise InvalidInput(f"The padding must be 0 or more, not {padding}.")
+    _require_settings(threshold, max_regions, padding, padding_unit, aspect, multiple, score)
     values = masks[0].numpy()
-    parts = _components(values, (values >= threshold) & (values > 0), max_regions)
-    return tuple(_padded(part, padding, *values.shape) for part in parts)
-
-
-def _padded(region: Region, padding: int, rows: int, columns: int) -> Region:
-    x, y = max(region.x - padding, 0), max(region.y - padding, 0)
-    right = min(region.x + region.width + padding, columns)
-    bottom = min(region.y + region.height + padding, rows)
-    return replace(region, x=x, y=y, width=right - x, height=bottom - y)
+    size = (values.shape[0], values.shape[1])
+    regions = []
+    for part in _components(values, (values >= threshold) & (values > 0), max_regions):
+        share_x, share_y = (part.width, part.height) if padding_unit == "fraction" else (1, 1)
+        x, y, width, height = _fitted(part, size, padding * share_x, padding * share_y, aspect, multiple)
+        value = part.mass / part.pixels if score == "mean" else part.peak_value
+        regions.append(replace(part, x=x, y=y, width=width, height=height, label=label, score=value))
+    return tuple(regions)
 
 
 def _components(values: np.ndarray, inside: np.ndarray, most: int) -> list[Region]:
@@ -75,6 +99,8 @@ def _components(values: np.ndarray, inside: np.ndarray, most: int) -> list[Regio
                 y=rows.start,
                 width=columns.stop - columns.start,
                 height=rows.stop - rows.start,
+                label="",
+                score=0.0,
                 peak=(columns.start + int(x), rows.start + int(y)),
                 peak_value=float(values[rows, columns][y, x]),
                 mass=float(mass[index]),
@@ -85,35 +111,113 @@ def _components(values: np.ndarray, inside: np.ndarray, most: int) -> list[Regio
 
 
 def bounding_boxes(regions: Sequence[Region]) -> list[dict[str, int | float | str]]:
-    """All regions as ComfyUI's BOUNDING_BOX dictionaries, in order; the score is the mean of a region's pixels."""
-    return [
-        {"x": r.x, "y": r.y, "width": r.width, "height": r.height, "label": "", "score": r.mass / r.pixels}
-        for r in regions
-    ]
+    """All regions as ComfyUI's BOUNDING_BOX dictionaries, in order."""
+    return [region.as_bounding_box() for region in regions]
 
 
-def points(regions: Sequence[Region]) -> list[dict[str, int]]:
-    """Each region's brightest pixel, the brightest first."""
-    brightest = sorted(regions, key=lambda region: -region.peak_value)
-    return [{"x": x, "y": y} for x, y in (region.peak for region in brightest)]
+def points(regions: Sequence[Region], suppression: float = 0.0) -> list[dict[str, int]]:
+    """Each region's brightest pixel, the brightest first, without those within `suppression` pixels of a brighter."""
+    if not (math.isfinite(suppression) and suppression >= 0):
+        raise InvalidInput(f"The suppression radius must be 0 pixels or more, not {suppression}.")
+    kept: list[tuple[int, int]] = []
+    for region in sorted(regions, key=lambda region: -region.peak_value):
+        if all(math.dist(region.peak, other) > suppression for other in kept):
+            kept.append(region.peak)
+    return [{"x": x, "y": y} for x, y in kept]
 
 
-def crop(picture: Tensor, box: Region) -> Tensor:
+def crop(picture: Tensor, box: Region | BoundingBox) -> Tensor:
     """The part of pictures [..., H, W, C] inside `box`, a copy."""
     y, x = _slices(box, (picture.shape[-3], picture.shape[-2]))
     return picture[..., y, x, :].clone()
 
 
-def crop_mask(mask: Tensor, box: Region) -> Tensor:
+def crop_mask(mask: Tensor, box: Region | BoundingBox) -> Tensor:
     """The part of masks [..., H, W] inside `box`, a copy."""
     y, x = _slices(box, (mask.shape[-2], mask.shape[-1]))
     return mask[..., y, x].clone()
 
 
-def _slices(box: Region, size: tuple[int, int]) -> tuple[slice, slice]:
-    if box.x + box.width > size[1] or box.y + box.height > size[0]:
+def paste(picture: Tensor, patch: Tensor, box: Region | BoundingBox, mask: Tensor | None = None) -> Tensor:
+    """The way back of `crop`: a copy of `picture` [H, W, C] with `patch` [h, w, C] in `box`.
+
+    A patch (or mask) of another size than the box is resized to it. mask: [h, w], 1 where the patch shows, all of it
+    without a mask.
+    """
+    if picture.ndim != 3 or patch.ndim != 3 or picture.shape[-1] != patch.shape[-1]:
         raise InvalidInput(
-            f"The box x={box.x} y={box.y} width={box.width} height={box.height} does not lie inside the picture of "
+            f"A patch {list(patch.shape)} cannot be pasted into a picture {list(picture.shape)}: "
+            "both must be [H, W, C] with the same channels."
+        )
+    require_finite(patch, "The patch")
+    y, x = _slices(box, (picture.shape[0], picture.shape[1]))
+    size = (y.stop - y.start, x.stop - x.start)
+    result = picture.to(torch.float32, copy=True)
+    fitted = cut(patch, Box(0, 0, patch.shape[1], patch.shape[0]), size, "bicubic")
+    if patch.shape[:2] != size:
+        fitted = fitted.clamp(0, 1)
+    if mask is None:
+        result[y, x] = fitted
+        return result
+    covers = as_masks(mask)
+    if len(covers) != 1:
+        raise InvalidInput(f"One patch is pasted under one mask [h, w], not under {len(covers)}.")
+    cover = covers[0].unsqueeze(-1)
+    cover = cut(cover, Box(0, 0, cover.shape[1], cover.shape[0]), size, "bilinear")
+    result[y, x] = fitted * cover + result[y, x] * (1 - cover)
+    return result
+
+
+def _slices(box: Region | BoundingBox, size: tuple[int, int]) -> tuple[slice, slice]:
+    data = box.as_bounding_box() if isinstance(box, Region) else box
+    try:
+        x, y, width, height = (int(data[key]) for key in ("x", "y", "width", "height"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"A box needs whole numbers x, y, width, height; this is {box!r}.") from error
+    if x < 0 or y < 0 or width < 1 or height < 1 or x + width > size[1] or y + height > size[0]:
+        raise InvalidInput(
+            f"The box x={x} y={y} width={width} height={height} does not lie inside the picture of "
             f"{size[1]} x {size[0]} pixels."
         )
-    return slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
+    return slice(y, y + height), slice(x, x + width)
+
+
+def _fitted(
+    part: Region, size: tuple[int, int], pad_x: float, pad_y: float, aspect: float | None, multiple: int
+) -> tuple[int, int, int, int]:
+    left, right = max(part.x - pad_x, 0), min(part.x + part.width + pad_x, size[1])
+    top, bottom = max(part.y - pad_y, 0), min(part.y + part.height + pad_y, size[0])
+    width, height = right - left, bottom - top
+    if aspect:
+        width, height = max(width, height * aspect), max(height, width / aspect)
+    x, width_whole = _along_side((left + right) / 2, width, size[1], multiple)
+    y, height_whole = _along_side((top + bottom) / 2, height, size[0], multiple)
+    return x, y, width_whole, height_whole
+
+
+def _along_side(middle: float, length: float, available: int, multiple: int) -> tuple[int, int]:
+    """Start and whole length of one side: a multiple where the picture has room for one, inside the picture."""
+    whole = math.ceil(length / multiple - 1e-9) * multiple
+    if whole > available:
+        whole = available // multiple * multiple if length <= available // multiple * multiple else available
+    start = math.floor(middle - whole / 2 + 0.5)
+    return min(max(start, 0), available - whole), whole
+
+
+def _require_settings(
+    threshold: float, max_regions: int, padding: float, unit: str, aspect: float | None, multiple: int, score: str
+) -> None:
+    if not 0 <= threshold <= 1:
+        raise InvalidInput(f"The threshold must lie between 0 and 1, not {threshold}.")
+    if max_regions < 1:
+        raise InvalidInput(f"max_regions must be 1 or more, not {max_regions}.")
+    if not (math.isfinite(padding) and padding >= 0):
+        raise InvalidInput(f"The padding must be 0 or more, not {padding}.")
+    if unit not in ("pixels", "fraction"):
+        raise InvalidInput(f"There is no padding unit {unit!r}. Choose pixels or fraction.")
+    if aspect is not None and not (math.isfinite(aspect) and aspect > 0):
+        raise InvalidInput(f"The aspect (width / height) must be above 0, or None for the region's own, not {aspect}.")
+    if multiple < 1:
+        raise InvalidInput(f"The sides can be multiples of 1 pixel or more, not of {multiple}.")
+    if score not in ("mean", "peak"):
+        raise InvalidInput(f"There is no score {score!r}. Choose mean or peak.")

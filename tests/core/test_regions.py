@@ -1,10 +1,10 @@
-"""Connected regions, their boxes and points, and the crop."""
+"""Connected regions, their boxes and points, and the crop with its way back."""
 
 import numpy as np
 import pytest
 import torch
 from pack.api_core.errors import InvalidInput
-from pack.api_core.regions import bounding_boxes, crop, crop_mask, find_regions, points
+from pack.api_core.regions import bounding_boxes, crop, crop_mask, find_regions, paste, points
 
 
 def picture_of_two():
@@ -56,28 +56,42 @@ def test_of_equal_regions_the_one_that_begins_higher_then_farther_left_is_first(
 
 
 def test_regions_come_by_mass_with_boxes_scores_and_points():
-    regions = find_regions(picture_of_two(), threshold=0.5)
+    regions = find_regions(picture_of_two(), threshold=0.5, label="cat")
     assert [(box.x, box.y, box.width, box.height) for box in regions] == [(20, 10, 2, 8), (3, 2, 4, 3)]
     first, second = bounding_boxes(regions)
-    assert first == {"x": 20, "y": 10, "width": 2, "height": 8, "label": "", "score": pytest.approx(0.8)}
+    assert first == {"x": 20, "y": 10, "width": 2, "height": 8, "label": "cat", "score": pytest.approx(0.8)}
     assert second["score"] == pytest.approx((11 * 0.6 + 0.9) / 12)
+    assert find_regions(picture_of_two(), score="peak")[1].score == pytest.approx(0.9)
     assert points(regions) == [{"x": 4, "y": 3}, {"x": 20, "y": 10}]
+    assert points(regions, suppression=50) == [{"x": 4, "y": 3}]
     assert len(find_regions(picture_of_two(), max_regions=1)) == 1
     assert find_regions(torch.zeros(4, 4), threshold=0) == ()
 
 
-def test_boxes_are_padded_and_kept_inside():
-    boxes = [(r.x, r.y, r.width, r.height) for r in find_regions(picture_of_two(), padding=4)]
-    assert boxes == [(16, 6, 10, 14), (0, 0, 11, 9)]
+def test_boxes_are_padded_widened_rounded_and_kept_inside():
+    mask = picture_of_two()
+
+    def boxes(**settings):
+        return [(r.x, r.y, r.width, r.height) for r in find_regions(mask, **settings)]
+
+    assert boxes(padding=4) == [(16, 6, 10, 14), (0, 0, 11, 9)]
+    assert boxes(padding=0.5, padding_unit="fraction")[0] == (19, 6, 4, 14)
+    assert boxes(aspect=1)[0] == (17, 10, 8, 8)
+    assert boxes(aspect=2)[1] == (2, 2, 6, 3)
+    assert all(w % 8 == 0 and h % 8 == 0 and x + w <= 30 and y + h <= 20 for x, y, w, h in boxes(multiple=8))
+    assert boxes(multiple=64) == [(0, 0, 30, 20)] * 2
 
 
-def test_a_crop_is_a_copy_of_what_lies_in_the_box():
+def test_crop_and_paste_are_each_others_way_back():
     picture = torch.rand(20, 30, 3, generator=torch.Generator().manual_seed(0))
     box = find_regions(picture_of_two())[0]
     patch = crop(picture, box)
-    assert torch.equal(patch, picture[10:18, 20:22])
-    assert patch.data_ptr() != picture[10:18, 20:22].data_ptr()
+    assert patch.shape == (8, 2, 3)
     assert torch.equal(crop_mask(picture_of_two(), box), torch.full((8, 2), 0.8))
+    assert torch.equal(paste(picture, patch, box.as_bounding_box()), picture)
+    bright = paste(picture, torch.ones(16, 4, 3), box, torch.tensor([[0.5]]))
+    torch.testing.assert_close(bright[10:18, 20:22], picture[10:18, 20:22] * 0.5 + 0.5)
+    assert torch.equal(bright[:10], picture[:10])
 
 
 @pytest.mark.parametrize(
@@ -86,6 +100,10 @@ def test_a_crop_is_a_copy_of_what_lies_in_the_box():
         ({"threshold": 2}, "threshold must lie"),
         ({"max_regions": 0}, "max_regions must be 1"),
         ({"padding": -1}, "padding must be 0"),
+        ({"padding_unit": "inch"}, "padding unit 'inch'"),
+        ({"aspect": 0}, "aspect"),
+        ({"multiple": 0}, "multiples of 1 pixel"),
+        ({"score": "sum"}, "no score 'sum'"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -93,8 +111,10 @@ def test_settings_out_of_range_are_refused(settings, message):
         find_regions(torch.ones(4, 4), **settings)
 
 
-def test_what_does_not_fit_is_refused():
-    with pytest.raises(InvalidInput, match="does not lie inside the picture of 4 x 20"):
-        crop(torch.ones(20, 4, 3), find_regions(picture_of_two())[0])
+def test_boxes_outside_the_picture_are_refused():
+    with pytest.raises(InvalidInput, match="does not lie inside the picture of 4 x 5"):
+        crop(torch.ones(5, 4, 3), {"x": 2, "y": 0, "width": 3, "height": 1})
+    with pytest.raises(InvalidInput, match="needs whole numbers x, y, width, height"):
+        crop(torch.ones(5, 4, 3), {"x": 2})
     with pytest.raises(InvalidInput, match="not in 2"):
         find_regions(torch.ones(2, 4, 4))
