@@ -92,7 +92,7 @@ def _reply(model: LvlmModel, case: Case, request: ExplainRequest) -> Reply:
     def report(done: int, total: int) -> None:
         request.on_progress(0, 1)
 
-    prepared = model.prepare([case], with_layouts=False)
+    prepared = model.prepare([case], with_places=False)
     (reply,) = model.generate(prepared, max_new_tokens=request.max_new_tokens, on_progress=report)
     return reply
 
