@@ -28,14 +28,13 @@ def without_autocast(device_type: str = "cpu") -> Iterator[None]:
 
 
 @contextmanager
-def differentiable(module: torch.nn.Module | None = None, *inputs: torch.Tensor) -> Iterator[None]:
+def differentiable(module: torch.nn.Module, *inputs: torch.Tensor) -> Iterator[None]:
     """Run with gradients on, after checking that `module`'s weights and `inputs` can carry them.
 
     Raises AttentionPromptingError for weights or inputs that were made or moved inside inference mode: autograd would
     fail on them later and elsewhere, with a message that names neither.
     """
-    weights = () if module is None else module.named_parameters()
-    for name, tensor in [*weights, *((f"input {i}", tensor) for i, tensor in enumerate(inputs))]:
+    for name, tensor in [*module.named_parameters(), *((f"input {i}", tensor) for i, tensor in enumerate(inputs))]:
         if tensor.is_inference():
             raise AttentionPromptingError(
                 f"{name} was created or moved inside torch.inference_mode(), so it cannot take part in a gradient. "

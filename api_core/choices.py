@@ -50,8 +50,7 @@ LVLM_METHODS = {
 INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
 """Kernels, as Pillow has them, by which a grid is brought to the size of a picture."""
 
-SmoothingUnit = Literal["patches", "pixels"]
-SMOOTHING_UNITS: tuple[SmoothingUnit, ...] = ("patches", "pixels")
+SMOOTHING_UNITS = ("patches", "pixels")
 """What the smoothing of a mask counts."""
 
 BATCH_SCALES = ("each picture", "whole batch")

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,23 +10,11 @@ from torch import Tensor
 from .errors import InvalidInput
 from .geometry import compose
 from .results import Box, Heatmap, Label, PictureMap, View
-from .scales import (
-    SCALES,
-    TWO_PARTS,
-    is_constant,
-    min_max,
-    only_part,
-    rescale,
-    soft_or,
-    valid_values,
-    whole_or_words,
-    z_score,
-)
-from .settings import PAPER_DEFAULTS, MaskDefaults
+from .scales import TWO_PARTS, is_constant, min_max, only_part, rescale, soft_or, valid_values, whole_or_words, z_score
+from .settings import PAPER_DEFAULTS
 
-CombineMode = Literal["mean", "max", "product", "contrast"]
-COMBINE_MODES: tuple[CombineMode, ...] = ("mean", "max", "product", "contrast")
 _JOINS = {"mean": " + ", "max": " | ", "product": " & ", "contrast": " - "}
+COMBINE_MODES = tuple(_JOINS)
 
 
 def combine(heatmaps: Sequence[Heatmap], mode: str = "mean", scale: str = "z-score") -> Heatmap:
@@ -44,8 +31,6 @@ def combine(heatmaps: Sequence[Heatmap], mode: str = "mean", scale: str = "z-sco
     """
     if mode not in COMBINE_MODES:
         raise InvalidInput(f"There is no mode {mode!r}. Choose one of {', '.join(COMBINE_MODES)}.")
-    if scale not in SCALES:
-        raise InvalidInput(f"There is no scale {scale!r}. Choose one of {', '.join(SCALES)}.")
     least = 2 if mode == "contrast" else 1
     if len(heatmaps) < least:
         raise InvalidInput(f"The mode {mode!r} needs at least {least} heatmaps, not {len(heatmaps)}.")
@@ -82,7 +67,7 @@ def _combine_pictures(maps: Sequence[PictureMap], mode: str, scale: str, index: 
     signed = mode == "contrast" or (mode != "product" and all(picture.signed for picture in maps))
     grids = [_join([own[i].values for own in views], constant, mode, scale) for i in range(len(views[0]))]
     first = maps[0]
-    text = _JOINS[mode].join(_title(picture) for picture in maps)
+    text = _JOINS[mode].join(" ".join(picture.labels[i].text for i in whole_or_words(picture)) for picture in maps)
     return PictureMap(
         size=first.size,
         labels=(Label(text, "whole"),),
@@ -93,14 +78,9 @@ def _combine_pictures(maps: Sequence[PictureMap], mode: str, scale: str, index: 
         reading="upstream" if all(picture.reading == "upstream" for picture in maps) else "precise",
         signed=signed,
         warnings=tuple(dict.fromkeys(warnings)),
-        defaults=_common_defaults(maps),
+        # What suits maps of one model and kind; the paper's where there are several.
+        defaults=first.defaults if len({(one.model, one.defaults) for one in maps}) == 1 else PAPER_DEFAULTS,
     )
-
-
-def _common_defaults(maps: Sequence[PictureMap]) -> MaskDefaults:
-    """What suits maps of one model and kind; the paper's where there are several."""
-    known = {(picture.model, picture.defaults) for picture in maps}
-    return maps[0].defaults if len(known) == 1 else PAPER_DEFAULTS
 
 
 def _one_part(picture: PictureMap) -> tuple[View, ...]:
@@ -116,10 +96,6 @@ def _mean_of_labels(views: tuple[View, ...]) -> tuple[View, ...]:
     return tuple(replace(view, values=view.values.mean(0, keepdim=True)) for view in views)
 
 
-def _title(picture: PictureMap) -> str:
-    return " ".join(picture.labels[i].text for i in whole_or_words(picture))
-
-
 def _on_one_grid(maps: Sequence[tuple[View, ...]], size: tuple[int, int]) -> list[tuple[View, ...]]:
     """Maps whose views lie alike stay as they are; others are drawn on one grid as fine as the finest of them."""
     if all(_alike(own, maps[0]) for own in maps):
@@ -131,15 +107,7 @@ def _on_one_grid(maps: Sequence[tuple[View, ...]], size: tuple[int, int]) -> lis
     scale_y, scale_x = rows / size[0], columns / size[1]
     drawn: list[tuple[View, ...]] = []
     for own in maps:
-        scaled = [
-            replace(
-                view,
-                box=Box(
-                    view.box.left * scale_x, view.box.top * scale_y, view.box.right * scale_x, view.box.bottom * scale_y
-                ),
-            )
-            for view in own
-        ]
+        scaled = [replace(view, box=view.box.scaled(scale_x, scale_y)) for view in own]
         drawn.append((View(compose(scaled, (rows, columns), "bilinear"), whole, seen),))
     return drawn
 

@@ -7,21 +7,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .choices import FITS, INTERPOLATIONS
+from .choices import FITS
 from .errors import InvalidInput
 from .resample import interpolation_name, resample
 from .results import Box, View
 
-__all__ = [
-    "INTERPOLATIONS",
-    "compose",
-    "cut",
-    "interpolation_name",
-    "place",
-    "seen_cells",
-    "trim",
-    "windows",
-]
 # Neighbouring crops share at least a quarter of their width, so that an object cut by one lies whole in the next.
 _CROP_STEP = 0.75
 _MOST_CROPS = 12

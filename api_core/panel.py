@@ -2,35 +2,25 @@
 
 from collections.abc import Sequence
 
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from . import overlay
 from .errors import InvalidInput
 from .fonts import Font, font_for
-from .pictures import flatten_alpha, require_picture, to_picture
+from .pictures import flatten_alpha, to_picture, to_pil
 
-CAPTIONS = ("original", "attention", "prompted")
 _GAP = 4
 _PAPER = (255, 255, 255)
 _INK = (32, 32, 32)
 
 
-def panel(
-    picture: Tensor,
-    mask: Tensor,
-    prompted: Tensor,
-    *,
-    captions: Sequence[str] = CAPTIONS,
-    heat: overlay.HeatStyle | None = None,
-    max_height: int = 768,
-) -> Tensor:
+def panel(picture: Tensor, mask: Tensor, prompted: Tensor, *, captions: Sequence[str], max_height: int = 768) -> Tensor:
     """Original | mask as heat | prompted, with captions: float32 [H', W', 3], 0..1.
 
     picture, prompted: [H, W, 3 or 4]; mask: [H, W]. Pictures higher than `max_height` are made smaller.
     """
-    heated = overlay.apply(picture, mask, heat or overlay.HeatStyle())
+    heated = overlay.apply(picture, mask, overlay.HeatStyle())
     return side_by_side([picture, heated, prompted], captions, max_height)
 
 
@@ -56,9 +46,7 @@ def side_by_side(pictures: Sequence[Tensor], captions: Sequence[str], max_height
 
 
 def _at_height(picture: Tensor, height: int) -> Image.Image:
-    require_picture(picture)
-    levels = flatten_alpha(picture).mul(255).round_().clamp_(0, 255).to(torch.uint8)
-    image = Image.fromarray(levels.numpy())
+    image = to_pil(flatten_alpha(picture))
     if image.height == height:
         return image
     return image.resize((max(1, round(image.width * height / image.height)), height), Image.Resampling.LANCZOS)

@@ -3,9 +3,8 @@
 The library's picture is a float32 CPU tensor [H, W, C], C = 3 or 4, values 0..1, the fourth channel the alpha.
 """
 
-import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,17 +93,12 @@ def to_pil(picture: Tensor) -> Image.Image:
     return Image.fromarray(levels.numpy())
 
 
-def flatten_alpha(picture: Tensor, background: float | Sequence[float] = 1.0) -> Tensor:
-    """Lay a picture [H, W, 3 or 4] over a plain background (a grey level 0..1 or a colour); returns [H, W, 3]."""
+def flatten_alpha(picture: Tensor) -> Tensor:
+    """Lay a picture [H, W, 3 or 4] over white; returns [H, W, 3]."""
     require_picture(picture)
     if picture.shape[-1] == 3:
         return picture
-    color = (background,) * 3 if isinstance(background, int | float) else tuple(background)
-    if len(color) != 3 or not all(0 <= level <= 1 for level in color):
-        raise InvalidInput(f"A background is one grey level or three levels between 0 and 1, not {background!r}.")
-    alpha = picture[..., 3:].clamp(0, 1)
-    behind = torch.tensor(color, dtype=picture.dtype, device=picture.device)
-    return torch.lerp(behind.expand_as(picture[..., :3]), picture[..., :3], alpha)
+    return torch.lerp(torch.ones_like(picture[..., :3]), picture[..., :3], picture[..., 3:].clamp(0, 1))
 
 
 def opaque_picture(source: AnyPicture) -> Tensor:
@@ -112,41 +106,37 @@ def opaque_picture(source: AnyPicture) -> Tensor:
     return flatten_alpha(source.detach() if isinstance(source, Tensor) else to_picture(source))
 
 
-def require_picture(picture: Tensor, what: str = "A picture") -> None:
+def require_picture(picture: Tensor) -> None:
     """Raise InvalidInput unless `picture` is a finite floating tensor [H, W, 3 or 4] with at least one pixel."""
     if not isinstance(picture, Tensor) or not picture.is_floating_point():
         kind = picture.dtype if isinstance(picture, Tensor) else type(picture).__name__
-        raise InvalidInput(f"{what} must be a floating-point tensor [H, W, 3 or 4], not {kind}. Use to_picture first.")
+        raise InvalidInput(
+            f"A picture must be a floating-point tensor [H, W, 3 or 4], not {kind}. Use to_picture first."
+        )
     if picture.ndim != 3 or picture.shape[-1] not in (3, 4) or 0 in picture.shape:
         raise InvalidInput(
-            f"{what} must have the shape [H, W, 3 or 4] with at least one pixel, not {list(picture.shape)}. "
+            f"A picture must have the shape [H, W, 3 or 4] with at least one pixel, not {list(picture.shape)}. "
             "Pass the pictures of a batch one at a time, channels last."
         )
-    require_finite_quickly(picture, what)
+    require_finite(picture, "A picture")
 
 
-def as_masks(mask: Tensor, what: str = "A mask") -> Tensor:
+def as_masks(mask: Tensor) -> Tensor:
     """Bring [H, W], [B, H, W], [B, 1, H, W] or [B, H, W, 1] to float32 [B, H, W] on the CPU, clipped to 0..1."""
     if not isinstance(mask, Tensor) or not (mask.is_floating_point() or mask.dtype == torch.bool):
         kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-        raise InvalidInput(f"{what} must be a floating-point or bool tensor, not {kind}. Divide 8-bit levels by 255.")
+        raise InvalidInput(f"A mask must be a floating-point or bool tensor, not {kind}. Divide 8-bit levels by 255.")
     shape = list(mask.shape)
     if mask.ndim == 4 and 1 in (shape[1], shape[3]):
         mask = mask.squeeze(1) if shape[1] == 1 else mask.squeeze(3)
     elif mask.ndim == 2:
         mask = mask.unsqueeze(0)
     if mask.ndim != 3 or 0 in shape:
-        raise InvalidInput(f"{what} must have the shape [H, W], [B, H, W], [B, 1, H, W] or [B, H, W, 1], not {shape}.")
+        raise InvalidInput(f"A mask must have the shape [H, W], [B, H, W], [B, 1, H, W] or [B, H, W, 1], not {shape}.")
     masks = mask.detach().to("cpu", torch.float32)
-    require_finite_quickly(masks, what)
+    require_finite(masks, "A mask")
     low, high = (float(bound) for bound in torch.aminmax(masks))
     return masks.clamp(0, 1) if low < 0 or high > 1 else masks
-
-
-def require_finite_quickly(values: Tensor, what: str) -> None:
-    """As `require_finite`, in one pass and without a copy of the size of `values`."""
-    if values.numel() and not all(math.isfinite(float(bound)) for bound in torch.aminmax(values.detach())):
-        require_finite(values, what)
 
 
 def _from_pil(image: Image.Image, what: str) -> Tensor:
@@ -178,19 +168,12 @@ def _from_array(array: np.ndarray) -> Tensor:
         raise InvalidInput(
             f"An array of {array.dtype} is no picture. Use uint8, uint16, bool, or floats between 0 and 1."
         )
-    if array.dtype == np.uint16:
-        return _from_wide_levels_checked(array)
     native: Any = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "f" and native.dtype not in (np.float16, np.float32, np.float64):
         native = native.astype(np.float64)
     if not native.flags.writeable or any(stride < 0 for stride in native.strides):
         native = native.copy()
     return _from_tensor(torch.from_numpy(native))
-
-
-def _from_wide_levels_checked(array: np.ndarray) -> Tensor:
-    _require_shape(array.shape)
-    return _from_wide_levels(array, "The array")
 
 
 def _from_tensor(tensor: Tensor) -> Tensor:
@@ -203,7 +186,7 @@ def _from_tensor(tensor: Tensor) -> Tensor:
     if not tensor.is_floating_point():
         raise InvalidInput(f"A picture of {tensor.dtype} has no known scale. Use uint8, uint16, bool, or floats 0..1.")
     picture = tensor.to("cpu", torch.float32)
-    require_finite_quickly(picture, "The picture")
+    require_finite(picture, "The picture")
     low, high = (float(bound) for bound in torch.aminmax(picture))
     if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
         raise InvalidInput(

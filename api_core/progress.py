@@ -11,3 +11,12 @@ Progress = Callable[[int, int], None]
 
 def ignore_progress(done: int, total: int) -> None:
     """The default callback: work in silence."""
+
+
+def share_of(on_progress: Progress, start: float, end: float) -> Progress:
+    """The progress of a part of the work that goes from `start` to `end` of it (0..1), in thousandths of the whole."""
+
+    def report(done: int, total: int) -> None:
+        on_progress(round(1000 * (start + (end - start) * done / max(total, 1))), 1000)
+
+    return report

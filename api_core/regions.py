@@ -11,8 +11,8 @@ from torch import Tensor
 
 from .errors import InvalidInput
 from .geometry import cut
-from .pictures import as_masks, require_finite_quickly
-from .results import Box
+from .pictures import as_masks
+from .results import Box, require_finite
 
 Score = Literal["mean", "peak"]
 PaddingUnit = Literal["pixels", "fraction"]
@@ -191,7 +191,7 @@ def paste(picture: Tensor, patch: Tensor, box: Region | BoundingBox, mask: Tenso
             f"A patch {list(patch.shape)} cannot be pasted into a picture {list(picture.shape)}: "
             "both must be [H, W, C] with the same channels."
         )
-    require_finite_quickly(patch, "The patch")
+    require_finite(patch, "The patch")
     y, x = _slices(box, (picture.shape[0], picture.shape[1]))
     size = (y.stop - y.start, x.stop - x.start)
     result = picture.to(torch.float32, copy=True)

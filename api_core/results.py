@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -34,6 +34,10 @@ class Box:
     @property
     def height(self) -> float:
         return self.bottom - self.top
+
+    def scaled(self, across: float, down: float) -> "Box":
+        """The same part of a picture that is so many times as wide and as high."""
+        return Box(self.left * across, self.top * down, self.right * across, self.bottom * down)
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class PictureMap:
 class Heatmap:
     """One `PictureMap` per picture of a batch, in order."""
 
-    pictures: tuple[PictureMap, ...] = field(default=())
+    pictures: tuple[PictureMap, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -159,8 +163,9 @@ class Heatmap:
 
 def require_finite(values: Tensor, what: str) -> None:
     """Raise InvalidInput when `values` hold NaN or infinity, with how many of them there are."""
-    bad = values.numel() - int(torch.isfinite(values).sum())
-    if bad:
+    # In one pass and without a copy of the size of `values`: these may be pictures.
+    if values.numel() and not all(math.isfinite(float(bound)) for bound in torch.aminmax(values.detach())):
+        bad = values.numel() - int(torch.isfinite(values).sum())
         raise InvalidInput(
             f"{what} holds {bad} of {math.prod(values.shape)} values that are not finite numbers (NaN or infinity). "
             "Look at what made it: often a half-precision overflow, or a division by zero in an earlier step."

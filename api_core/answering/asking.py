@@ -162,12 +162,12 @@ def _prepared(
 ) -> tuple[Prepared, tuple[str, ...]]:
     """The cases, with the places of their image tokens where those are wanted and can be found, and what to say."""
     if not decoding.needs_layout:
-        return model.prepare(cases, with_layouts=False, thinking=thinking), ()
+        return model.prepare(cases, with_places=False, thinking=thinking), ()
     try:
         return model.prepare(cases, thinking=thinking), ()
     except (UnsupportedModel, InvalidInput) as error:
         # Answers need no places; what else is wrong is said again.
-        return model.prepare(cases, with_layouts=False, thinking=thinking), (f"There is no map: {error}",)
+        return model.prepare(cases, with_places=False, thinking=thinking), (f"There is no map: {error}",)
 
 
 def _answer(case: Case, reply: Reply, decoding: Decoding, **known: Any) -> Answer:

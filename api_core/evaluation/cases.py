@@ -33,9 +33,8 @@ class SceneReference:
         return draw_scene(make_scene(self.number, self.stream, self.options), self.height, self.width)
 
     def to_json(self) -> dict[str, Any]:
-        plain = SceneOptions()
-        changed = {f.name: getattr(self.options, f.name) for f in fields(SceneOptions)}
-        changed = {name: value for name, value in changed.items() if value != getattr(plain, name)}
+        options = {option.name: getattr(self.options, option.name) for option in fields(SceneOptions)}
+        changed = {name: value for name, value in options.items() if value != getattr(SceneOptions, name)}
         own = {"stream": self.stream, "number": self.number, "height": self.height, "width": self.width}
         return own | ({"options": changed} if changed else {})
 

@@ -31,7 +31,7 @@ class AnswerObjective:
         self.model, self.case = model, case
         self.blends = PixelBlends.of(model, case, baseline)
         with frozen():
-            prepared = model.prepare([case], with_layouts=False)
+            prepared = model.prepare([case], with_places=False)
         self.prompt_length = prepared.rows[0].length
         self._prompt = prepared.inputs
         self._choose(token_ids, tokens)

@@ -41,11 +41,11 @@ def judge_map(
     on_progress: Progress = ignore_progress,
 ) -> Faithfulness:
     """The curves of a map, which need no gradients and so have room for twice as many blends."""
-
-    def work(chunk: int) -> Faithfulness:
-        return measure(objective, importance, steps=steps, chunk=chunk, on_progress=on_progress)
-
-    return with_fewer_blends(context.model, 2 * context.chunk, work)
+    return with_fewer_blends(
+        context.model,
+        2 * context.chunk,
+        lambda chunk: measure(objective, importance, steps=steps, chunk=chunk, on_progress=on_progress),
+    )
 
 
 def with_fewer_blends(model: LvlmModel, chunk: int, work: Callable[[int], _T]) -> _T:

@@ -12,7 +12,7 @@ from ..choices import Baseline
 from ..errors import InvalidInput
 from ..models.conversation.case import Case, Reply
 from ..models.lvlm.model import LvlmModel
-from ..progress import Progress
+from ..progress import Progress, share_of
 from ..results import Box, Label, PictureMap, View
 from ..settings import MaskDefaults, Number
 from .answer_contrast import AnyObjective, ContrastObjective, differing, other_reply
@@ -92,7 +92,7 @@ def _reply(model: LvlmModel, case: Case, request: ExplainRequest) -> Reply:
     def report(done: int, total: int) -> None:
         request.on_progress(0, 1)
 
-    prepared = model.prepare([case], with_layouts=False)
+    prepared = model.prepare([case], with_places=False)
     (reply,) = model.generate(prepared, max_new_tokens=request.max_new_tokens, on_progress=report)
     return reply
 
@@ -132,7 +132,7 @@ def _maps(
         own_part = replace(
             context,
             objective=objective,
-            on_progress=_share(request.on_progress, start, stop),
+            on_progress=share_of(request.on_progress, start, stop),
             on_preview=ignore_preview if number else context.on_preview,
         )
         made.append((label, compute_map(request.method, own_part)))
@@ -157,7 +157,7 @@ def _judge(context: ExplainContext, importance: Tensor, request: ExplainRequest)
     faithful: dict[str, Faithfulness] = {}
     for number, (name, objective) in enumerate(objectives.items()):
         start, stop = (1 - _CURVES * (1 - place / len(objectives)) for place in (number, number + 1))
-        report = _share(request.on_progress, start, stop)
+        report = share_of(request.on_progress, start, stop)
         faithful[name] = judge_map(context, objective, importance, request.steps, report)
     return faithful
 
@@ -197,12 +197,3 @@ def _doubts(faithful: Mapping[str, Faithfulness]) -> tuple[str, ...]:
         for name, found in faithful.items()
         if found.depends_on_the_picture and found.gap <= 0
     )
-
-
-def _share(on_progress: Progress, start: float, end: float) -> Progress:
-    """The progress of a part of the work that goes from `start` to `end` of it."""
-
-    def report(done: int, total: int) -> None:
-        on_progress(round(1000 * (start + (end - start) * done / max(total, 1))), 1000)
-
-    return report

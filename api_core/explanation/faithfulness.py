@@ -50,12 +50,6 @@ class Faithfulness:
         return self.insertion.area - self.deletion.area
 
     @property
-    def released(self) -> tuple[float, float]:
-        """Deletion (lower is better) and insertion (higher is better), scaled by picture and baseline."""
-        ends = (self.baseline, self.picture)
-        return self.deletion.released(*ends), self.insertion.released(*ends)
-
-    @property
     def share_of_perfect(self) -> float:
         """Insertion less deletion as a share of the most there is, which all of the answer gone, or back, with the
         first cell would be: at most 1, and below 0 worse than chance.

@@ -58,11 +58,6 @@ class WordEvidence:
     kept: bool = False
     why: str = ""
 
-    @property
-    def ratio(self) -> float:
-        """How many times likelier its strongest token is with the picture."""
-        return max(a / max(b, 1e-30) for a, b in zip(self.picture, self.baseline, strict=True))
-
 
 @dataclass(frozen=True)
 class Evidence:

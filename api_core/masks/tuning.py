@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ..choices import BATCH_SCALES
 from ..errors import AttentionPromptingError, InvalidInput
-from ..geometry import interpolation_name
 from ..morphology import box_mean
 from ..morphology import grow as grow_mask
+from ..resample import interpolation_name
 from ..results import Heatmap, PictureMap
 from ..scales import whole_or_words
 from . import precise, upstream

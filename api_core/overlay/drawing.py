@@ -5,8 +5,8 @@ from torch import Tensor
 
 from ..errors import InvalidInput
 from ..geometry import place
-from ..pictures import as_masks, require_finite_quickly
-from ..results import Box
+from ..pictures import as_masks
+from ..results import Box, require_finite
 from .style import Style
 from .warp import Mapping
 
@@ -53,7 +53,7 @@ def _pictures(picture: Tensor) -> Tensor:
         raise InvalidInput(
             f"A picture must have the shape [H, W, 3 or 4] or [B, H, W, 3 or 4], not {list(picture.shape)}."
         )
-    require_finite_quickly(picture, "The picture")
+    require_finite(picture, "The picture")
     pictures = picture.detach().to("cpu", torch.float32)
     return pictures if pictures.ndim == 4 else pictures.unsqueeze(0)
 

@@ -173,9 +173,6 @@ def _to_rgb(picture: Tensor | Image.Image) -> Tensor:
     """[H, W, 3]: a tensor's alpha laid on white; a PIL picture's dropped, as the official code drops it."""
     if isinstance(picture, Tensor):
         return flatten_alpha(picture)
-    return to_picture(_without_exif(picture.convert("RGB")))
-
-
-def _without_exif(image: Image.Image) -> Image.Image:
-    """The same pixels without the note on how to turn them, which this reading ignores."""
-    return Image.frombytes(image.mode, image.size, image.tobytes())
+    pixels = picture.convert("RGB")
+    # The same pixels without the note on how to turn them, which this reading ignores.
+    return to_picture(Image.frombytes(pixels.mode, pixels.size, pixels.tobytes()))

@@ -165,18 +165,9 @@ def _mosaic(rng: np.random.Generator, y: np.ndarray, x: np.ndarray) -> np.ndarra
 
 
 _GROUNDS: dict[str, _Ground] = {
-    "plain": _plain,
-    "gradient": _gradient,
-    "vignette": _vignette,
-    "stripes": _stripes,
-    "checker": _checker,
-    "horizon": _horizon,
-    "clouds": _clouds,
-    "bokeh": _bokeh,
-    "fabric": _fabric,
-    "bricks": _bricks,
-    "rays": _rays,
-    "hills": _hills,
-    "marble": _marble,
-    "mosaic": _mosaic,
+    ground.__name__.removeprefix("_"): ground
+    for ground in (
+        *(_plain, _gradient, _vignette, _stripes, _checker, _horizon, _clouds, _bokeh, _fabric),
+        *(_bricks, _rays, _hills, _marble, _mosaic),
+    )
 }

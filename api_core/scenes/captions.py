@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .world import COLOURS, SHAPES, Scene, SceneObject
+from .world import COLOURS, SHAPES, Scene
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Concept:
     colour: str | None
     shape: str | None
 
-    def means(self, item: SceneObject) -> bool:
-        return self.colour in (None, item.colour) and self.shape in (None, item.shape)
+    def means(self, colour: str, shape: str) -> bool:
+        return self.colour in (None, colour) and self.shape in (None, shape)
 
     def found_in(self, scene: Scene) -> tuple[int, ...]:
         """Indices of the objects of `scene` it means."""
-        return tuple(i for i, item in enumerate(scene.objects) if self.means(item))
+        return tuple(i for i, item in enumerate(scene.objects) if self.means(item.colour, item.shape))
 
     @property
     def phrase(self) -> str:

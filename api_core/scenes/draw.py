@@ -165,7 +165,7 @@ def _heart(u: np.ndarray, v: np.ndarray, a: float, b: float) -> np.ndarray:
 
 def _paint(item: SceneObject, place: _Window, seed: np.ndarray, pixels: float) -> np.ndarray:
     """The object's own colour at every pixel of its window [h, w, 3]; `pixels` is its radius in pixels."""
-    u, v, distance = place.u, place.v, place.distance
+    u, v = place.u, place.v
     base = np.array(item.rgb, np.float32)
     turn = 2 * math.pi * float(seed[0])
     along = np.float32(math.cos(turn)) * u + np.float32(math.sin(turn)) * v
@@ -184,14 +184,11 @@ def _paint(item: SceneObject, place: _Window, seed: np.ndarray, pixels: float) -
         grain = np.random.Generator(np.random.SFC64(int(seed[3] * 2**32))).random(u.shape, np.float32)
         light = 1 + strength * (grain - np.float32(0.5)) * 2
     else:
-        return _with_outline(np.broadcast_to(base, (*u.shape, 3)), item, distance, pixels)
-    return _with_outline(np.clip(base * light[..., None].astype(np.float32), 0, 1), item, distance, pixels)
-
-
-def _with_outline(paint: np.ndarray, item: SceneObject, distance: np.ndarray, pixels: float) -> np.ndarray:
+        light = np.ones_like(u)
+    paint = np.clip(base * light[..., None].astype(np.float32), 0, 1)
     if not item.outline:
         return paint
-    edge = np.clip(distance + np.float32(max(1.0, item.outline * pixels) + 0.5), 0, 1)[..., None]
+    edge = np.clip(place.distance + np.float32(max(1.0, item.outline * pixels) + 0.5), 0, 1)[..., None]
     return paint + edge * (np.array(item.outline_rgb, np.float32) - paint)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -32,6 +33,7 @@ PLAIN: dict[str, tuple[str, ...]] = {
 }
 """How each kind of question is put. {n}, {m}: noun phrases ("red star"); {a}: one with its article; {s}: its plural;
 {c}: a colour word; {r}: "to the left of" and the like; {w}: "bigger" or "smaller"."""
+_T = TypeVar("_T")
 _SEEN = 0.35
 _CLEAR_OFFSET, _CLEAR_RATIO = 0.12, 1.3
 
@@ -59,11 +61,7 @@ class Facts:
         return range(len(self.names))
 
     def found(self, concept: Concept) -> tuple[int, ...]:
-        return tuple(
-            i
-            for i, (colour, shape) in enumerate(self.names)
-            if concept.colour in (None, colour) and concept.shape in (None, shape)
-        )
+        return tuple(i for i, name in enumerate(self.names) if concept.means(*name))
 
     def whole_name(self, index: int) -> Concept:
         return Concept(*self.names[index])
@@ -102,7 +100,7 @@ def ask(
     kinds: tuple[str, ...] | None = None,
     wordings: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Question]:
-    """At most one question of each kind (all kinds by default) that this scene allows, in the order of `kinds`.
+    """At most one question of each kind (by default those of QUESTION_KINDS) that this scene allows, in that order.
 
     wordings: of each kind several, among which `rng` chooses, and among synonyms; None asks plainly.
     """
@@ -112,18 +110,6 @@ def ask(
     speaker = _Speaker(wordings or PLAIN, rng if wordings else None)
     asked = (_KINDS[kind](facts, rng, speaker) for kind in (kinds or QUESTION_KINDS))
     return [question for question in asked if question is not None]
-
-
-def describe(
-    drawn: DrawnScene | Facts, rng: np.random.Generator, wordings: Mapping[str, Sequence[str]] | None = None
-) -> Question | None:
-    """All objects in words, from left to right; None where `ask` would be silent too."""
-    facts = drawn if isinstance(drawn, Facts) else facts_of(drawn)
-    if facts is None or not facts.names:
-        return None
-    order = tuple(int(i) for i in np.argsort(facts.middle[:, 0], kind="stable"))
-    answer = " and ".join(with_article(facts.whole_name(i).phrase) for i in order)
-    return Question("describe", _Speaker(wordings or PLAIN, rng if wordings else None).put("describe"), answer, order)
 
 
 def facts_of(drawn: DrawnScene) -> Facts | None:
@@ -144,7 +130,7 @@ def facts_from_boxes(names: tuple[tuple[str, str], ...], boxes: np.ndarray, size
     return Facts(names, middle, np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])))
 
 
-def _pick(rng: np.random.Generator, items: list[int]) -> int:
+def _pick(rng: np.random.Generator, items: Sequence[_T]) -> _T:
     return items[int(rng.integers(len(items)))]
 
 
@@ -169,13 +155,12 @@ def _shape(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Questio
 
 def _exist(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question | None:
     if rng.random() < 0.5:
-        concept = facts.whole_name(_pick(rng, list(facts.seen)))
+        concept = facts.whole_name(_pick(rng, facts.seen))
     else:
         crossed = (Concept(a[0], b[1]) for a in facts.names for b in facts.names)
         swapped = [concept for concept in crossed if not facts.found(concept)]
         absent = [Concept(c, s) for c in COLOURS for s in SHAPES if not facts.found(Concept(c, s))]
-        pool = swapped if swapped and rng.random() < 0.6 else absent
-        concept = pool[int(rng.integers(len(pool)))]
+        concept = _pick(rng, swapped if swapped and rng.random() < 0.6 else absent)
     found = facts.found(concept)
     phrase = speaker.noun(concept)
     text = speaker.put("exist", a=with_article(phrase), s=plural(phrase))
@@ -190,8 +175,7 @@ def _verify(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Questi
     colour, shape = facts.names[index]
     if rng.random() < 0.5:
         present = [other for other, _ in facts.names if other != colour]
-        others = present if present and rng.random() < 0.9 else [c for c in COLOURS if c != colour]
-        colour = others[int(rng.integers(len(others)))]
+        colour = _pick(rng, present if present and rng.random() < 0.9 else [c for c in COLOURS if c != colour])
     text = speaker.put("verify", n=speaker.noun(Concept(None, shape)), c=colour)
     return Question("verify", text, "yes" if colour == facts.names[index][0] else "no", (index,))
 
@@ -204,8 +188,7 @@ def _count(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Questio
         by_number.setdefault(len(facts.found(concept)), []).append(concept)
     aim = int(rng.integers(4))
     wanted = min(by_number, key=lambda number: (abs(number - aim), number))
-    pool = by_number[wanted]
-    concept = pool[int(rng.integers(len(pool)))]
+    concept = _pick(rng, by_number[wanted])
     text = speaker.put("count", s=plural(speaker.noun(concept)))
     return Question("count", text, NUMBER_WORDS[wanted], facts.found(concept))
 
@@ -234,7 +217,7 @@ def _relation(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Ques
             pairs += [(a, b, 1, dy)] if a != b and abs(dy) > _CLEAR_OFFSET else []
     if not pairs:
         return None
-    a, b, axis, offset = pairs[int(rng.integers(len(pairs)))]
+    a, b, axis, offset = _pick(rng, pairs)
     true_first = offset < 0
     yes = rng.random() < 0.5
     relation = RELATIONS[2 * axis + (0 if true_first == yes else 1)]
@@ -248,13 +231,20 @@ def _compare(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Quest
     pairs = [(a, b) for a in unique for b in unique if facts.size[a] > _CLEAR_RATIO * facts.size[b]]
     if not pairs:
         return None
-    large, small = pairs[int(rng.integers(len(pairs)))]
+    large, small = _pick(rng, pairs)
     yes, bigger = rng.random(2) < 0.5
     first, second = (large, small) if yes == bigger else (small, large)
     word = "bigger" if bigger else "smaller"
     n, m = (speaker.noun(facts.name(i, speaker.lot)) for i in (first, second))
     text = speaker.put("compare", n=n, m=m, w=word)
     return Question("compare", text, "yes" if yes else "no", (first, second))
+
+
+def _describe(facts: Facts, rng: np.random.Generator, speaker: _Speaker) -> Question:
+    """All objects in words, from left to right."""
+    order = tuple(int(i) for i in np.argsort(facts.middle[:, 0], kind="stable"))
+    answer = " and ".join(with_article(facts.whole_name(i).phrase) for i in order)
+    return Question("describe", speaker.put("describe"), answer, order)
 
 
 _Asker = Callable[[Facts, np.random.Generator, _Speaker], Question | None]
@@ -267,5 +257,7 @@ _KINDS: dict[str, _Asker] = {
     "where": _where,
     "relation": _relation,
     "compare": _compare,
+    "describe": _describe,
 }
-QUESTION_KINDS = tuple(_KINDS)
+QUESTION_KINDS = tuple(kind for kind in _KINDS if kind != "describe")
+"""Those that have a short answer."""

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from pack.api_core.choices import FITS
+from pack.api_core.choices import FITS, INTERPOLATIONS
 from pack.api_core.errors import InvalidInput
-from pack.api_core.geometry import INTERPOLATIONS, compose, cut, place, seen_cells, trim, windows
+from pack.api_core.geometry import compose, cut, place, seen_cells, trim, windows
 from pack.api_core.results import Box, View
 from PIL import Image
 

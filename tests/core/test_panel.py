@@ -9,7 +9,7 @@ from pack.api_core.panel import panel, side_by_side
 
 def test_the_panel_holds_all_three_below_their_captions():
     picture, mask, prompted = torch.zeros(200, 80, 3), torch.ones(200, 80), torch.ones(200, 80, 4)
-    drawn = panel(picture, mask, prompted)
+    drawn = panel(picture, mask, prompted, captions=("original", "attention", "prompted"))
     assert drawn.shape == (220, 3 * 80 + 2 * 4, 3)
     assert bool((drawn[20:, :80] == 0).all())
     torch.testing.assert_close(drawn[20:, 84:164], apply(picture, mask, HeatStyle()), atol=1 / 255, rtol=0)

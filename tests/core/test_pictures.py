@@ -71,7 +71,6 @@ def test_overshoot_is_clipped_and_the_source_untouched():
 def test_alpha_is_laid_over_a_background():
     picture = torch.tensor([[[1.0, 0.0, 0.5, 0.25]]])
     torch.testing.assert_close(flatten_alpha(picture), torch.tensor([[[1.0, 0.75, 0.875]]]))
-    torch.testing.assert_close(flatten_alpha(picture, (0, 0, 1)), torch.tensor([[[0.25, 0.0, 0.875]]]))
 
 
 @pytest.mark.parametrize(

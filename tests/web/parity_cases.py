@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pack.api_core.geometry import INTERPOLATIONS, seen_cells, windows
+from pack.api_core.choices import INTERPOLATIONS
+from pack.api_core.geometry import seen_cells, windows
 from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
 from pack.tests.promised import inputs, some_value
 

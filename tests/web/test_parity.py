@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pack.api_core.choices import INTERPOLATIONS
 from pack.api_core.colormaps import COLORMAPS, colorize, colormap
-from pack.api_core.geometry import INTERPOLATIONS
 from pack.api_core.masks import tune
 from pack.api_core.overlay import STYLES as KINDS
 from pack.api_core.overlay import Style, apply

@@ -62,7 +62,7 @@ def answers(count: int) -> Iterator[tuple[AnswerObjective, AnswerObjective]]:
     for asked in asked_cases(EXPLAINED, "test", 4 * count):
         picture = asked.load()
         case = Case((picture,), asked.question)
-        (reply,) = model.generate(model.prepare([case], with_layouts=False), max_new_tokens=8)
+        (reply,) = model.generate(model.prepare([case], with_places=False), max_new_tokens=8)
         hidden, every = baseline_picture(picture, "blur"), tokens_of_words(reply)
         kept = word_evidence(AnswerObjective(model, case, hidden, reply.token_ids, every), reply).tokens
         if kept:

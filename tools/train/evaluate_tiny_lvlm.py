@@ -25,7 +25,7 @@ from api_core.evaluation.scorers.localisation import score_map
 from api_core.evaluation.tables import mean_with_interval
 from api_core.scenes import SceneOptions, draw_scene, make_scene
 from api_core.scenes.draw import DrawnScene
-from api_core.scenes.questions import ask, describe, facts_from_boxes, facts_of
+from api_core.scenes.questions import QUESTION_KINDS, ask, facts_from_boxes, facts_of
 
 from .evaluate_tiny_clip import CHANGES, SIZES
 from .foreign_scenes import ForeignScene, draw_foreign_scene
@@ -45,8 +45,8 @@ def questions_of(drawn: DrawnScene | ForeignScene, scene: int, varied: bool) -> 
         return []
     rng = np.random.default_rng([scene, 77])
     wordings = QUESTION_WORDINGS if varied else None
-    told = [*ask(facts, rng, wordings=wordings), describe(facts, rng, wordings)]
-    return [Asked(drawn.picture, question, facts, drawn.boxes, scene) for question in told if question is not None]
+    told = ask(facts, rng, (*QUESTION_KINDS, "describe"), wordings)
+    return [Asked(drawn.picture, question, facts, drawn.boxes, scene) for question in told]
 
 
 def own_questions(count: int, options: SceneOptions, varied: bool = False, first: int = 0) -> list[Asked]:

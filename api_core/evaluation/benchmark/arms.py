@@ -170,7 +170,7 @@ class _Masks:
             return picture
         mask = self._mask(arm.source, arm.look, index)
         if arm.change == "moved":
-            mask = shifted(mask, self._rng(index))
+            mask = shifted(mask, np.random.default_rng([self.seed, zlib.crc32(self.cases[index].id.encode())]))
         elif arm.change == "uniform":
             mask = torch.full_like(mask, float(mask.mean()))
         if isinstance(arm, CloseUpArm):
@@ -188,9 +188,6 @@ class _Masks:
                 self.heatmaps[source] = self.maps[source](self.pictures, queries, self.on_progress)
             self.masks[key] = _tuned(self.heatmaps[source], look)
         return self.masks[key][index]
-
-    def _rng(self, index: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, zlib.crc32(self.cases[index].id.encode())])
 
 
 def tile(picture: Tensor, number: int) -> Tensor:

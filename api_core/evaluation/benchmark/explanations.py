@@ -95,7 +95,7 @@ class ExplainCases:
 
     def _explain(self, asked: QuestionCase, picture: Tensor, on_progress: Progress) -> Mapping[str, Any]:
         case = Case((picture,), asked.question)
-        prepared = self.model.prepare([case], with_layouts=False)
+        prepared = self.model.prepare([case], with_places=False)
         (reply,) = self.model.generate(prepared, max_new_tokens=_NEW_TOKENS)
         if not is_right(reply.text, asked.answers, asked.scorer):
             return {"kind": asked.kind, "left out": "wrong"}

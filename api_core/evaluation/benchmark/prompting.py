@@ -66,15 +66,8 @@ def prompting(
         cases = asked_cases(split, stream, count)
         settings = {"benchmark": f"prompting, {split.name} {stream}", "model": model, "seed": seed}
         work = AskArms(answer, arms, maps, seed, keep_answers=stream == "test")
-        records = experiment.run(
-            f"{split.name}-{stream}",
-            cases,
-            work,
-            settings | describe(arms, maps),
-            batch_size=_BATCH,
-            steps=len(arms),
-        )
-        return cases, records
+        part, settings = f"{split.name}-{stream}", settings | describe(arms, maps)
+        return cases, experiment.run(part, cases, work, settings, batch_size=_BATCH, steps=len(arms))
 
     tried = run(HARD, "development", development, [PLAIN, *trials.values()])
     chosen = {source: choose(tried[1], {look: trials[source, look].name for look in grid}) for source in maps}

@@ -69,16 +69,16 @@ LOCALISATION = Split("localisation", SceneOptions(objects=(3, 5)), sides=(128, 2
 
 def asked_cases(split: Split, stream: str, questions: int) -> list[QuestionCase]:
     """The first `questions` questions about the scenes of `stream`, one of each kind a scene allows."""
-    cases: list[QuestionCase] = []
+    return list(islice(_asked(split, stream), questions))
+
+
+def _asked(split: Split, stream: str) -> Iterator[QuestionCase]:
     for scene, drawn in drawn_scenes(split, stream):
         rng = stream_generator(stream, scene.number, _ASKING)
         for question in ask(drawn, rng, split.kinds):
             name = f"{split.name} {stream} {scene.number} {question.kind}"
             answers, boxes = (question.answer,), boxes_of(drawn, question.objects)
-            cases.append(QuestionCase(name, scene, question.text, answers, *boxes, question.kind, scorer="exact"))
-        if len(cases) >= questions:
-            return cases[:questions]
-    raise AssertionError("scenes never end")
+            yield QuestionCase(name, scene, question.text, answers, *boxes, question.kind, scorer="exact")
 
 
 def named_cases(split: Split, stream: str, scenes: int) -> list[QuestionCase]:

@@ -48,16 +48,6 @@ def read_cases(path: Path) -> list[QuestionCase]:
     return cases
 
 
-def write_cases(cases: Iterable[QuestionCase], path: Path) -> None:
-    """Write cases as `read_cases` reads them, pictures relative to the file where they lie below it."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for case in cases:
-            line = case.to_json()
-            if isinstance(case.picture, Path) and case.picture.is_relative_to(path.parent):
-                line["picture"] = case.picture.relative_to(path.parent).as_posix()
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number, text) of every line that is not blank. Only a line feed ends a line, whatever else a text holds."""
     try:
@@ -171,9 +161,9 @@ def _is_box(value: Any) -> bool:
     return fine and value[0] < value[2] and value[1] < value[3]
 
 
-def _short(value: Any, most: int = 80) -> str:
+def _short(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= most else text[: most - 3] + "..."
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 _TEXT = _check("a text that is not empty", _is_text)

@@ -17,7 +17,6 @@ from ...models.clip import ClipModel
 from ...models.lvlm.model import LvlmModel
 from ...models.server import ServerModel
 from ...overlay import FadeStyle, Style
-from ...overlay import apply as draw_style
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap
 
@@ -119,7 +118,3 @@ class Prompting:
     mask: MaskSettings = field(default_factory=MaskSettings)
     style: Style = field(default_factory=FadeStyle)
     strength: float = 1.0
-
-    def draw(self, picture: Tensor, mask: Tensor) -> Tensor:
-        """The prompted picture [H, W, 3]."""
-        return draw_style(picture, mask, self.style, self.strength)

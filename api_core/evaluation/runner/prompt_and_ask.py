@@ -17,6 +17,7 @@ from torch import Tensor
 from ...answering import Answer
 from ...errors import InvalidInput
 from ...masks import tune
+from ...overlay import apply as draw_style
 from ...pictures import to_pil
 from ...progress import Progress
 from ...results import Heatmap
@@ -96,7 +97,7 @@ class AskCases:
         for picture, found, case, outcome in zip(pictures, heatmap.pictures, cases, outcomes, strict=True):
             tuned = tune(Heatmap((found,)), prompting.mask)
             (mask,) = tuned.masks
-            prompted.append(prompting.draw(picture, mask))
+            prompted.append(draw_style(picture, mask, prompting.style, prompting.strength))
             warnings = [*found.warnings, *tuned.warnings]
             outcome |= {"warnings": warnings} if warnings else {}
             outcome |= {"mask": _mask_scores(mask, case)} if case.boxes else {}

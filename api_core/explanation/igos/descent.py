@@ -115,15 +115,6 @@ def _blend(weights: Tensor, term: Term, share: float) -> Tensor:
     return shown if term.towards == "picture" else 1 - shown
 
 
-def step_of(on_progress: Progress, step: int, steps: int) -> Progress:
-    """The progress of one gradient as that of all steps."""
-
-    def report(done: int, total: int) -> None:
-        on_progress(step * total + done, steps * total)
-
-    return report
-
-
 def penalty_gradient(
     masks: Tensor, picture: Tensor, step: int, l1: float, l2: float, l3: float, decay: float
 ) -> Tensor:

@@ -6,66 +6,43 @@ at a step, because many rough steps find more than few exact ones. The score's g
 of one before the regulariser is added, because the likelihood of three words moves ten times as far as that of one.
 From a coarse mask to a fine one, because big cells need few steps. What is given is the mean of the masks of all steps:
 a mask alone is cut off at 0 over whole regions, and which of their parts were needed first is lost; for the same reason
-early steps count more. It is given as a smooth surface, so that the peak of what several
-cells share lies between them. On request it ends when the order of that mean's
-cells no longer changes.
+early steps count more. It is given as a smooth surface, so that the peak of what several cells share lies between them.
+On request it ends when the order of that mean's cells no longer changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from ...progress import Progress, ignore_progress
-from ...settings import Setting
+from ...progress import Progress, ignore_progress, share_of
+from ...settings import setting
 from ..objective import Noise, Objective, ignore_preview
-from .descent import (
-    TERMS,
-    Optimised,
-    Term,
-    Variant,
-    descend,
-    masks_needed,
-    penalty_gradient,
-    step_of,
-    upsample,
-)
+from .descent import TERMS, Optimised, Term, Variant, descend, masks_needed, penalty_gradient, upsample
 
 
 @dataclass(frozen=True)
 class FastSettings:
-    """See FAST_SETTINGS. Half of the steps have a mask of half the cells; the finished one is given four times as fine.
+    """Half of the steps have a mask of half the cells; the finished one is given four times as fine.
 
     The score beside sparsity and smoothness has a gradient with a root mean square of one. The rate shrinks to 0.4 of
     itself, and is less of two masks, as their product goes further. A mean changes little from step to step, so a limit
     of `settled` that is met ends it before the finer cells have had their say: the default never does.
     """
 
-    steps: int = 20
-    blends: int = 1
-    cells: int = 14
-    sparsity: float = 0.3
-    smoothness: float = 0.3
-    rate: float = 0.35
-    noise: float = 0.2
-    settled: float = 1.0
+    steps: int = setting(20, 1, 100, "Steps of the mask at most; it ends earlier where it has settled.")
+    blends: int = setting(1, 1, 20, "Blends of picture and baseline that each term of a step is averaged over.")
+    cells: int = setting(14, 4, 64, "Rows and columns of the finished mask.")
+    sparsity: float = setting(0.3, 0.0, 100.0, "How much it costs to call a part important.")
+    smoothness: float = setting(0.3, 0.0, 1000.0, "How much it costs that neighbouring parts differ.")
+    rate: float = setting(0.35, 0.01, 2.0, "How far the mask goes in a step, as a root mean square over its cells.")
+    noise: float = setting(0.2, 0.0, 1.0, "Deviation of the noise on each blend, in the model's normalised pixels.")
+    settled: float = setting(1.0, 0.0, 1.0, "Rank correlation of two steps' masks at which it ends; 1 never does.")
 
 
-_OWN = FastSettings()
-FAST_SETTINGS = (
-    Setting("steps", _OWN.steps, 1, 100, "Steps of the mask at most; it ends earlier where it has settled."),
-    Setting("blends", _OWN.blends, 1, 20, "Blends of picture and baseline that each term of a step is averaged over."),
-    Setting("cells", _OWN.cells, 4, 64, "Rows and columns of the finished mask."),
-    Setting("sparsity", _OWN.sparsity, 0.0, 100.0, "How much it costs to call a part important."),
-    Setting("smoothness", _OWN.smoothness, 0.0, 1000.0, "How much it costs that neighbouring parts differ."),
-    Setting("rate", _OWN.rate, 0.01, 2.0, "How far the mask goes in a step, as a root mean square over its cells."),
-    Setting("noise", _OWN.noise, 0.0, 1.0, "Deviation of the noise on each blend, in the model's normalised pixels."),
-    Setting("settled", _OWN.settled, 0.0, 1.0, "Rank correlation of two steps' masks at which it ends; 1 never does."),
-)
 _MOMENTUM, _LAST = 0.5, 0.4
 _LEAST_SIDE = 4
 FINER = 4
@@ -103,7 +80,7 @@ def optimise(
                 strata.tolist(),
                 chunk,
                 noise,
-                step_of(on_progress, done, settings.steps),
+                share_of(on_progress, done / settings.steps, (done + 1) / settings.steps),
             )
             deletion.append(found.deletion)
             insertion.append(found.insertion)
@@ -116,7 +93,7 @@ def optimise(
             if side == settings.cells and _rank_correlation(before, total) > settings.settled:
                 break
     each = 2 * settings.blends
-    on_progress(settings.steps * each, settings.steps * each)
+    on_progress(1000, 1000)
     return Optimised(smooth(total / weights), tuple(deletion), tuple(insertion), len(deletion) * each)
 
 
@@ -152,22 +129,12 @@ def _rank_correlation(one: Tensor, other: Tensor) -> float:
 
 
 def smooth(mask: Tensor) -> Tensor:
-    """The cubic B-spline of a mask [rows, columns] on [4 rows - 3, 4 columns - 3], corner on corner."""
-    down, across = (_weights(side).to(mask) for side in mask.shape)
-    return down @ mask @ across.T
+    """The cubic B-spline of a mask [rows, columns] on [4 rows - 3, 4 columns - 3], corner on corner.
 
+    Beyond the edge the outermost cells go on.
+    """
+    from scipy import ndimage  # only where a mask is made: it takes its time to load
 
-@lru_cache(maxsize=8)
-def _weights(cells: int) -> Tensor:
-    """How much each cell counts at each place [4 cells - 3, cells]; beyond the edge the outermost cells go on."""
-    places = torch.arange(FINER * (cells - 1) + 1, dtype=torch.float64) / FINER
-    found = torch.zeros(len(places), cells, dtype=torch.float64)
-    for cell in range(-2, cells + 2):
-        found[:, min(max(cell, 0), cells - 1)] += _basis(places - cell)
-    return found
-
-
-def _basis(x: Tensor) -> Tensor:
-    x = x.abs()
-    near, far = 2 / 3 - x**2 + x**3 / 2, (2 - x) ** 3 / 6
-    return torch.where(x < 1, near, torch.where(x < 2, far, 0.0))
+    finer = [(FINER * (side - 1) + 1) / side for side in mask.shape]
+    drawn = ndimage.zoom(mask.double().numpy(), finer, order=3, mode="nearest", prefilter=False)
+    return torch.from_numpy(drawn).to(mask)

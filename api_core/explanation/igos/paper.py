@@ -11,41 +11,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...progress import Progress, ignore_progress
-from ...settings import Setting
+from ...progress import Progress, ignore_progress, share_of
+from ...settings import setting
 from ..objective import Noise, Objective, ignore_preview
-from .descent import TERMS, Optimised, Variant, descend, masks_needed, penalty_gradient, step_of
+from .descent import TERMS, Optimised, Variant, descend, masks_needed, penalty_gradient
 
 
 @dataclass(frozen=True)
 class PaperSettings:
-    """See PAPER_SETTINGS. The command of the released README; its own defaults differ and are not used by it."""
+    """The command of the released README; its own defaults differ and are not used by it."""
 
-    side: int = 32
-    l1: float = 1.0
-    l2: float = 0.1
-    l3: float = 10.0
-    decay: float = 1.0
-    shares: int = 10
-    steps: int = 5
-    momentum: float = 5.0
-    rate: float = 10.0
-    noise: float = 0.2
-
-
-_OWN = PaperSettings()
-PAPER_SETTINGS = (
-    Setting("side", _OWN.side, 4, 64, "Rows and columns of the mask."),
-    Setting("l1", _OWN.l1, 0.0, 1000.0, "Weight of the mask's size."),
-    Setting("l2", _OWN.l2, 0.0, 1000.0, "Weight of the mask's squared size, which decays."),
-    Setting("l3", _OWN.l3, 0.0, 1000.0, "Weight of the mask's variation."),
-    Setting("decay", _OWN.decay, 0.0, 10.0, "How fast l2 decays, per step, as an exponent."),
-    Setting("shares", _OWN.shares, 1, 50, "Blends of each integral and step."),
-    Setting("steps", _OWN.steps, 1, 100, "Steps."),
-    Setting("momentum", _OWN.momentum, 0.0, 100.0, "Of Nesterov's steps t: the factor is t / (t + momentum)."),
-    Setting("rate", _OWN.rate, 0.0, 1000.0, "How far a step goes, times the gradient."),
-    Setting("noise", _OWN.noise, 0.0, 1.0, "Deviation of the noise on each blend, in the model's normalised pixels."),
-)
+    side: int = setting(32, 4, 64, "Rows and columns of the mask.")
+    l1: float = setting(1.0, 0.0, 1000.0, "Weight of the mask's size.")
+    l2: float = setting(0.1, 0.0, 1000.0, "Weight of the mask's squared size, which decays.")
+    l3: float = setting(10.0, 0.0, 1000.0, "Weight of the mask's variation.")
+    decay: float = setting(1.0, 0.0, 10.0, "How fast l2 decays, per step, as an exponent.")
+    shares: int = setting(10, 1, 50, "Blends of each integral and step.")
+    steps: int = setting(5, 1, 100, "Steps.")
+    momentum: float = setting(5.0, 0.0, 100.0, "Of Nesterov's steps t: the factor is t / (t + momentum).")
+    rate: float = setting(10.0, 0.0, 1000.0, "How far a step goes, times the gradient.")
+    noise: float = setting(0.2, 0.0, 1.0, "Deviation of the noise on each blend, in the model's normalised pixels.")
 
 
 def optimise(
@@ -66,9 +51,8 @@ def optimise(
     weights = (settings.l1, settings.l2, settings.l3, settings.decay)
     deletion, insertion = [], []
     for step in range(settings.steps):
-        found = descend(
-            objective, masks, TERMS[variant], shares, chunk, noise, step_of(on_progress, step, settings.steps)
-        )
+        report = share_of(on_progress, step / settings.steps, (step + 1) / settings.steps)
+        found = descend(objective, masks, TERMS[variant], shares, chunk, noise, report)
         gradient = found.gradient + penalty_gradient(masks, objective.edge_image, step, *weights)
         ahead = masks - settings.rate * gradient
         masks = (ahead + step / (step + settings.momentum) * (ahead - previous)).clamp(0, 1)
@@ -77,5 +61,5 @@ def optimise(
         insertion.append(found.insertion)
         on_preview(1 - masks.prod(0))
     evaluations = settings.steps * settings.shares * len(TERMS[variant])
-    on_progress(evaluations, evaluations)
+    on_progress(1000, 1000)
     return Optimised(masks.prod(0), tuple(deletion), tuple(insertion), evaluations)

@@ -12,7 +12,7 @@ from ...models.hooks import capturing
 from ...models.lvlm.attention.recorder import placed_image_positions
 from ..answer_objective import AnswerObjective
 from ..method import ExplainContext, ExplanationMethod, MethodResult
-from .token_maps import map_of_tokens, token_row, whole_picture
+from .token_maps import map_of_tokens, token_row
 
 
 def compute(context: ExplainContext) -> MethodResult:
@@ -39,7 +39,7 @@ def _of_answer(objective: AnswerObjective) -> Tensor:
 
     with differentiable(model.module), without_weight_gradients(model.module), capturing() as hooks:
         hooks.before(model.family.layers(model.module)[0], keep)
-        weights = whole_picture(objective).requires_grad_()
+        weights = objective.pixel_weights(torch.ones(1, 2, 2)).requires_grad_()
         (gradient,) = torch.autograd.grad(objective.score(weights, "picture").sum(), entered[0])
     activation, slope = entered[0].detach()[0, columns].float(), gradient[0, columns].float()
     return map_of_tokens(objective, row, (activation * slope.mean(0)).sum(-1).clamp(min=0))

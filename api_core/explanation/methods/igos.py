@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 from ...autograd import differentiable, without_weight_gradients
-from ...settings import Setting
+from ...settings import settings_of
 from ..igos import fast, paper
 from ..igos.descent import Optimised, Variant
 from ..method import ExplainContext, ExplanationMethod, MethodResult
 
-
-@dataclass(frozen=True)
-class _Program:
-    optimise: Callable[..., Optimised]
-    settings: Callable[..., fast.FastSettings | paper.PaperSettings]
-    knobs: tuple[Setting, ...]
-
-
-_FASTER = _Program(fast.optimise, fast.FastSettings, fast.FAST_SETTINGS)
-_PUBLISHED = _Program(paper.optimise, paper.PaperSettings, paper.PAPER_SETTINGS)
+_Program = tuple[Callable[..., Optimised], type[Any]]
+_FASTER: _Program = (fast.optimise, fast.FastSettings)
+_PUBLISHED: _Program = (paper.optimise, paper.PaperSettings)
 
 
 def _method(name: str, variant: Variant, program: _Program, describes: str) -> ExplanationMethod:
+    optimise, settings = program
+
     def compute(context: ExplainContext) -> MethodResult:
         with differentiable(context.model.module), without_weight_gradients(context.model.module):
-            made = program.optimise(
-                context.objective, variant, program.settings(**context.settings),
-                seed=context.seed, chunk=context.chunk, on_progress=context.on_progress, on_preview=context.on_preview,
-            )  # fmt: skip
+            made = optimise(
+                context.objective,
+                variant,
+                settings(**context.settings),
+                seed=context.seed,
+                chunk=context.chunk,
+                on_progress=context.on_progress,
+                on_preview=context.on_preview,
+            )
         return MethodResult(made.importance, made.evaluations, made.evaluations)
 
-    return ExplanationMethod(name, compute, describes, program.knobs)
+    return ExplanationMethod(name, compute, describes, settings_of(settings))
 
 
 FAST_ONE = _method(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -32,8 +31,3 @@ def map_of_views(views: Sequence[View], size: tuple[int, int]) -> Tensor:
     """Views of one label over a picture (H, W) as importance [32, 32]."""
     whole = compose(views, size, "bilinear")
     return F.interpolate(whole[None], (SIDE, SIDE), mode="bilinear", align_corners=True)[0, 0]
-
-
-def whole_picture(objective: AnswerObjective) -> Tensor:
-    """The weights [1, P] that show all of the picture."""
-    return objective.pixel_weights(torch.ones(1, 2, 2))

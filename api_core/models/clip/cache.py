@@ -29,7 +29,6 @@ class EncodingCache:
         self.most_pictures = most_pictures
         self.most_bytes = most_bytes
         self._kept: OrderedDict[str, Encoding] = OrderedDict()
-        self._nbytes = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -37,7 +36,7 @@ class EncodingCache:
     @property
     def nbytes(self) -> int:
         """Memory held by the encodings that are kept."""
-        return self._nbytes
+        return sum(encoding.nbytes for encoding in self._kept.values())
 
     def get(self, key: str) -> Encoding | None:
         """The encoding of that key, which is now the most recently used; None when it is not kept."""
@@ -48,23 +47,12 @@ class EncodingCache:
 
     def put(self, key: str, encoding: Encoding) -> None:
         """Keep an encoding, and drop the least recently used ones beyond the limits."""
-        self._drop(key)
         if encoding.nbytes > self.most_bytes:
             return
         self._kept[key] = encoding
-        self._nbytes += encoding.nbytes
-        while len(self._kept) > self.most_pictures or self._nbytes > self.most_bytes:
-            self._drop(next(iter(self._kept)))
-
-    def clear(self) -> None:
-        """Drop everything."""
-        self._kept.clear()
-        self._nbytes = 0
-
-    def _drop(self, key: str) -> None:
-        dropped = self._kept.pop(key, None)
-        if dropped is not None:
-            self._nbytes -= dropped.nbytes
+        self._kept.move_to_end(key)
+        while len(self._kept) > self.most_pictures or self.nbytes > self.most_bytes:
+            self._kept.popitem(last=False)
 
 
 _of_models: "weakref.WeakKeyDictionary[object, EncodingCache]" = weakref.WeakKeyDictionary()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -59,9 +60,12 @@ def _load_entry(entry: ClipEntry, allow_download: bool, folders: Sequence[Path],
     file = _single_file(entry, folders)
     if file is not None:
         return _open_clip_file(file, entry.name, entry)
-    source = open_clip_source if entry.source == "open_clip" else transformers_source
-    if source is open_clip_source:
+    source: ModuleType
+    if entry.source == "open_clip":
         open_clip_source.require_open_clip()
+        source, load = open_clip_source, _open_clip_folder
+    else:
+        source, load = transformers_source, _transformers_folder
     folder = get_snapshot(
         HubFiles.of(entry, source.PATTERNS),
         is_complete=source.is_complete,
@@ -69,9 +73,7 @@ def _load_entry(entry: ClipEntry, allow_download: bool, folders: Sequence[Path],
         allow_download=allow_download,
         on_progress=on_progress,
     )
-    if source is open_clip_source:
-        return _open_clip_folder(folder, entry.name, entry)
-    return _transformers_folder(folder, entry.name, entry)
+    return load(folder, entry.name, entry)
 
 
 def _single_file(entry: ClipEntry, folders: Sequence[Path]) -> Path | None:
@@ -97,22 +99,21 @@ def _load_path(path: Path) -> ClipModel:
 
 
 def _open_clip_folder(folder: Path, name: str, entry: ClipEntry | None) -> ClipModel:
-    module, config, preprocess = open_clip_source.build_from_folder(folder, bool(entry and entry.quick_gelu))
-    tokenizer = open_clip_source.make_tokenizer(folder, config)
-    return _build(module, "open_clip", name, _open_clip_spec(module, preprocess), tokenizer, entry)
+    built = open_clip_source.build_from_folder(folder, bool(entry and entry.quick_gelu))
+    return _open_clip(*built, folder, name, entry)
 
 
 def _open_clip_file(file: Path, name: str, entry: ClipEntry | None) -> ClipModel:
     architecture = None if entry is None else (entry.architecture, entry.pretrained)
-    module, config, preprocess = open_clip_source.build_from_file(file, architecture)
-    tokenizer = open_clip_source.make_tokenizer(file.parent, config)
-    return _build(module, "open_clip", name, _open_clip_spec(module, preprocess), tokenizer, entry)
+    return _open_clip(*open_clip_source.build_from_file(file, architecture), file.parent, name, entry)
 
 
-def _open_clip_spec(module: Any, preprocess: dict[str, Any]) -> PictureSpec:
+def _open_clip(
+    module: Any, config: dict[str, Any], preprocess: dict[str, Any], folder: Path, name: str, entry: ClipEntry | None
+) -> ClipModel:
     size = module.visual.image_size
-    side = size[0] if isinstance(size, tuple | list) else size
-    return PictureSpec.from_open_clip(preprocess, int(side))
+    spec = PictureSpec.from_open_clip(preprocess, int(size[0] if isinstance(size, tuple | list) else size))
+    return _build(module, "open_clip", name, spec, open_clip_source.make_tokenizer(folder, config), entry)
 
 
 def _transformers_folder(folder: Path, name: str, entry: ClipEntry | None) -> ClipModel:

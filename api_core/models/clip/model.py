@@ -170,15 +170,9 @@ class ClipModel:
             raise InvalidInput(
                 f"{self.name} takes pictures as [N, 3, {side}, {side}], not {list(pixels.shape)}. Resize them first."
             )
-        if valid is not None and tuple(valid.shape) != (
-            pixels.shape[0],
-            *self.tower.grid(pixels.shape[2], pixels.shape[3]),
-        ):
-            rows, columns = self.tower.grid(pixels.shape[2], pixels.shape[3])
-            raise InvalidInput(
-                f"Valid cells must be [{pixels.shape[0]}, {rows}, {columns}] for these pictures, not "
-                f"{list(valid.shape)}."
-            )
+        expected = [pixels.shape[0], *self.tower.grid(pixels.shape[2], pixels.shape[3])]
+        if valid is not None and list(valid.shape) != expected:
+            raise InvalidInput(f"Valid cells must be {expected} for these pictures, not {list(valid.shape)}.")
 
 
 def build_clip(

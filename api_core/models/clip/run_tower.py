@@ -1,7 +1,7 @@
 """Running a picture tower once per mini-batch, and keeping what its readout saw."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -39,14 +39,14 @@ def encode(
     batch = pixels.shape[0]
     with capturing() as hooks, tower.readout.record(tower.blocks, layer) as finalise:
         for index, block in enumerate(tower.blocks):
-            hooks.before(block, _reporter(on_progress, done + index * batch, total))
+
+            def report(args: Any, kwargs: Any, so_far: int = done + index * batch) -> None:
+                on_progress(so_far, total)
+
+            hooks.before(block, report)
         features = tower.encode(pixels, valid)
         outputs = finalise(features)
     return list(_encodings(outputs, features.float(), grid, layer, tower.readout.complementary))
-
-
-def _reporter(on_progress: Progress, done: int, total: int) -> Callable[[Any, Any], None]:
-    return lambda args, kwargs: on_progress(done, total)
 
 
 def _encodings(

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...errors import InvalidInput
 
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+")
+_SPACE = re.compile(r"\s+")
 
 
 class Tokenize(Protocol):
@@ -36,7 +37,8 @@ class TextTokenizer:
         self.tokenize = tokenize
         self.context_length = context_length
         self._clean = clean
-        self._special = _pattern(specials)
+        literals = sorted((special for special in specials if len(special) > 1), key=len, reverse=True)
+        self._special = re.compile("|".join(map(re.escape, literals)), re.IGNORECASE) if literals else None
         self._padding: Tensor | None = None
 
     @classmethod
@@ -90,8 +92,8 @@ class TextTokenizer:
         return [*pieces, rest] if rest else pieces
 
     def _first_piece(self, text: str) -> tuple[str, str]:
-        for starts in ([match.end() for match in _SENTENCE_END.finditer(text)], _word_starts(text)):
-            if (end := self._longest(text, starts)) is not None:
+        for gap in (_SENTENCE_END, _SPACE):
+            if (end := self._longest(text, [match.end() for match in gap.finditer(text)])) is not None:
                 return text[:end].rstrip(), text[end:]
         end = self._longest(text, list(range(1, len(text)))) or 1
         return text[:end], text[end:]
@@ -107,15 +109,6 @@ class TextTokenizer:
             self._padding = self.ids(["a"])[0, -1]
         used = (ids != self._padding).any(dim=0).nonzero()
         return ids[:, : int(used.max()) + 2]
-
-
-def _word_starts(text: str) -> list[int]:
-    return [match.end() for match in re.finditer(r"\s+", text)]
-
-
-def _pattern(specials: Sequence[str]) -> re.Pattern[str] | None:
-    literals = sorted((special for special in specials if len(special) > 1), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, literals)), re.IGNORECASE) if literals else None
 
 
 def padded(tokenizer: Any) -> Tokenize:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from ...errors import DownloadFailed, MissingPackage, ModelNotFound
+from ...errors import DownloadFailed, MissingPackage, ModelNotFound, reason
 from ...progress import Progress, ignore_progress
 from .local import SAFE_PATTERNS, HubFiles, cache_folder, find_in_cache, find_in_folders
 
@@ -33,11 +33,6 @@ def forbid_downloads(forbidden: bool = True, by: str = "a setting") -> None:
     """Refuse every download of this process from now on, whatever a caller allows; `by` is what the error blames."""
     global _forbidden_by
     _forbidden_by = by if forbidden else None
-
-
-def downloads_forbidden() -> bool:
-    """Whether this process refuses downloads: it was told to, or HF_HUB_OFFLINE is set."""
-    return _forbidden_by is not None or _offline()
 
 
 @dataclass(frozen=True)
@@ -109,23 +104,24 @@ def _download(model: HubFiles, on_progress: Progress) -> Path:
     if not files:
         raise DownloadFailed(f"{model.repo} holds none of {', '.join(model.patterns)}. Choose another model.")
     repository = cache_folder(model.repo)
-    target = repository / "snapshots" / str(information.sha)
+    commit = str(information.sha)
+    target = repository / "snapshots" / commit
     open_files = [file for file in files if not _is_whole(target / file.name, file.size)]
     total = sum(file.size for file in files)
-    partial = sum(_size(_part(repository, str(information.sha), file)) for file in open_files)
-    _require_room(model, repository, sum(file.size for file in open_files) - partial)
+    missing = sum(file.size for file in open_files)
+    _require_room(model, repository, missing - sum(_size(_part(repository, commit, file)) for file in open_files))
     log.info("downloading %s: %.2f GB to %s", model.repo, total / 1e9, target)
-    done = sum(file.size for file in files) - sum(file.size for file in open_files)
+    done = total - missing
     for file in open_files:
 
         def report(count: int, base: int = done) -> None:
             on_progress(base + count, total)
 
-        _fetch(model, repository, str(information.sha), file, report)
+        _fetch(model, repository, commit, file, report)
         done += file.size
     reference = repository / "refs" / (model.revision or "main")
     reference.parent.mkdir(parents=True, exist_ok=True)
-    reference.write_text(str(information.sha), encoding="ascii")
+    reference.write_text(commit, encoding="ascii")
     on_progress(total, total)
     return target
 
@@ -264,8 +260,7 @@ def _sha256(path: Path) -> str:
 
 
 def _no_network(model: HubFiles, error: Exception) -> str:
-    reason = str(error).strip().split("\n")[0][:300] or type(error).__name__
     return (
-        f"{model.name!r} could not be downloaded from {model.repo} at {_endpoint()}: {reason}. "
+        f"{model.name!r} could not be downloaded from {model.repo} at {_endpoint()}: {reason(error)}. "
         "Check the network and try again (what has arrived is kept), or put the files in a model folder yourself."
     )

@@ -125,10 +125,10 @@ class LvlmModel:
         nearest = (min(seeing, key=lambda layer: (abs(layer - goal), -layer)) for goal in wanted)
         return tuple(dict.fromkeys(nearest))
 
-    def prepare(self, cases: Sequence[Case], *, with_layouts: bool = True, thinking: bool = False) -> Prepared:
+    def prepare(self, cases: Sequence[Case], *, with_places: bool = True, thinking: bool = False) -> Prepared:
         """Cases as the model reads them: its chat template, its own processor, padded on the left.
 
-        with_layouts: find where each image token lies in its picture; False spares that for a model that only answers.
+        with_places: find where each image token lies in its picture; False spares that for a model that only answers.
         thinking: whether a model that can choose thinks before it answers. Raises UnsupportedModel when places are
         wanted and this model's image tokens have none that can be found.
         """
@@ -139,9 +139,7 @@ class LvlmModel:
         pictures = [[self._limited(picture) for picture in case.pictures] for case in cases]
         inputs = self._process(prompts, pictures)
         rows = tuple(
-            self._row(
-                index, inputs, case, prompt, self.writer.find_question(case, prompt, thinking), seen, with_layouts
-            )
+            self._row(index, inputs, case, prompt, self.writer.find_question(case, prompt, thinking), seen, with_places)
             for index, (case, prompt, seen) in enumerate(zip(clean, prompts, pictures, strict=True))
         )
         return Prepared(inputs, rows, tuple(cases), tuple(prompts), thinking)
@@ -218,12 +216,12 @@ class LvlmModel:
             return prepared
         side = max(1, round(prepared**0.5))
         black = torch.zeros(side, side, 3)
-        return self.prepare([Case((black,), "What is in the picture?")], with_layouts=False)
+        return self.prepare([Case((black,), "What is in the picture?")], with_places=False)
 
     @cached_property
     def _answers(self) -> AnswerEncoder:
         case = Case((torch.zeros(64, 64, 3),), "What is in the picture?")
-        row = self.prepare([case], with_layouts=False).inputs["input_ids"][0].tolist()
+        row = self.prepare([case], with_places=False).inputs["input_ids"][0].tolist()
         return AnswerEncoder(self.tokenizer, self.writer, case, row, self.special, self.ends)
 
     def _limited(self, picture: Tensor) -> Tensor:
@@ -253,12 +251,12 @@ class LvlmModel:
         prompt: str,
         question: Span,
         pictures: list[Tensor],
-        with_layouts: bool,
+        with_places: bool,
     ) -> PromptRow:
         ids = inputs["input_ids"][index]
         words = locate_words(self.tokenizer, ids.tolist(), prompt, question, self.special)
         padding = int((inputs["attention_mask"][index] == 0).sum())
-        places = self._places(case, pictures, inputs, ids) if with_layouts else None
+        places = self._places(case, pictures, inputs, ids) if with_places else None
         return PromptRow(len(ids), padding, words, places)
 
     def _places(

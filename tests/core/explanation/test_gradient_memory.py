@@ -38,7 +38,7 @@ def test_room_for_gradients_is_enough_and_not_wasteful(name: str, lvlm: Models) 
     model = load_lvlm(name, device="cpu") if name == "tiny-lvlm" else lvlm(name)
     case = Case((torch.rand(112, 112, 3, generator=torch.Generator().manual_seed(1)),), "What colour is the star?")
     blends = 4
-    estimate = blends * model.estimate_gradient_memory(model.prepare([case], with_layouts=False))
+    estimate = blends * model.estimate_gradient_memory(model.prepare([case], with_places=False))
     assert 1 <= estimate / kept_by_autograd(model, case, blends) < 2.5
 
 

@@ -194,7 +194,7 @@ def test_curves_of_a_perfect_and_of_a_reversed_map():
     good, bad = measure(objective, perfect, steps=16), measure(objective, -perfect, steps=16)
     assert good.gap == pytest.approx(1 - 1 / 16)
     assert bad.gap == pytest.approx(-(1 - 1 / 16))
-    assert good.released == pytest.approx((0, 1))
+    assert [c.released(good.baseline, good.picture) for c in (good.deletion, good.insertion)] == pytest.approx([0, 1])
     assert good.depends_on_the_picture
     assert not measure(toy.Toy(torch.ones(1, 4, 4), torch.ones(1, 4, 4), probabilities), perfect).depends_on_the_picture
 

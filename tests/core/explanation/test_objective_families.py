@@ -39,7 +39,7 @@ def test_gradients_reach_every_tile_and_a_batch_is_a_loop(name: str, lvlm: Model
         whole = objective.log_likelihoods(objective.pixel_weights(torch.ones(1, 2, 2)), "picture")[0]
         reply = model.reply_of(objective.token_ids)
         logits = model.module(
-            **answered_inputs(model, model.prepare([objective.case], with_layouts=False), [reply])
+            **answered_inputs(model, model.prepare([objective.case], with_places=False), [reply])
         ).logits
     ids = torch.tensor(objective.token_ids)
     own = logits[0, -len(ids) :].log_softmax(-1).gather(1, ids[:, None])[list(objective.tokens), 0]

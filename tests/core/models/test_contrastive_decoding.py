@@ -101,7 +101,7 @@ class Noised(Without):
 
 
 def tokens(model: Any, cases: Sequence[Case], contrast: Any = None, **more: Any) -> list[tuple[int, ...]]:
-    prepared = model.prepare(cases, with_layouts=False)
+    prepared = model.prepare(cases, with_places=False)
     return [reply.token_ids for reply in generated(model, prepared, contrast, **more)]
 
 
@@ -122,7 +122,7 @@ def test_with_nothing_left_out_it_is_plain_greedy_token_for_token(name: str, lvl
 @pytest.mark.parametrize("name", ALL)
 def test_a_batch_with_padding_answers_as_each_alone_does(name: str, lvlm: Models) -> None:
     model = lvlm(name)
-    prepared = model.prepare(CASES, with_layouts=False)
+    prepared = model.prepare(CASES, with_places=False)
     assert any(row.padding for row in prepared.rows)
     for contrast in (lambda: Without(every_other), lambda: Without(every, "attention mask"), lambda: Noised(0.5)):
         together = tokens(model, CASES, contrast())
@@ -179,7 +179,7 @@ def test_the_second_reading_is_a_full_pass_without_those_tokens_at_every_step(na
     """No cache there, so a second pass that lost its own, or took the first one's, would show from step 2 on."""
     model = lvlm(name)
     (one,) = CASES[:1]
-    prepared = model.prepare([one], with_layouts=False)
+    prepared = model.prepare([one], with_places=False)
     contrast = Without(every_other)
     with calmer(model, model.module):
         replies = generated(model, prepared, contrast)
@@ -211,7 +211,7 @@ def test_nothing_of_what_is_left_out_gets_through(name: str, scheme: Scheme, lvl
 def test_hidden_tokens_are_those_of_an_attention_mask(lvlm: Models) -> None:
     """Against the model's own mask, with the positions that the prompt has without it."""
     model = lvlm("llava-1.5")
-    prepared = model.prepare(CASES[:1], with_layouts=False)
+    prepared = model.prepare(CASES[:1], with_places=False)
     contrast = Without(every_other, "attention mask")
     replies = generated(model, prepared, contrast)
     inputs = answered_inputs(model, prepared, replies)
@@ -239,7 +239,7 @@ def test_schemes_and_seeds_differ(lvlm: Models) -> None:
 @pytest.mark.parametrize("name", FEW)
 def test_where_the_prompt_looks_is_what_eager_attention_says(name: str, lvlm: Models, zoo_folder: Models) -> None:
     model = lvlm(name)
-    prepared = model.prepare(CASES, with_layouts=False)
+    prepared = model.prepare(CASES, with_places=False)
     reference = eager(zoo_folder(name))
     contrast = Without(none, needs_attention=True)
     with calmer(model, reference, model.module):
@@ -330,7 +330,7 @@ def test_a_model_whose_scores_cannot_be_followed_is_refused(lvlm: Models, monkey
         tokens(model, CASES, Without(none))
     monkeypatch.undo()
     decoder = model.family.decoder(model.module)
-    prepared = model.prepare(CASES[:1], with_layouts=False)
+    prepared = model.prepare(CASES[:1], with_places=False)
     embeddings = model.module.get_input_embeddings()(prepared.inputs["input_ids"])
 
     def never_scored() -> None:

@@ -47,7 +47,7 @@ def stock(folder: Path, prepared: Prepared, **more: Any) -> list[list[int]]:
 @pytest.mark.parametrize("name", zoo.FAMILIES)
 def test_greedy_is_transformers_own_greedy_token_for_token(name: str, lvlm: Models, zoo_folder: Models) -> None:
     model = lvlm(name)
-    prepared = model.prepare(CASES, with_layouts=False)
+    prepared = model.prepare(CASES, with_places=False)
     replies = model.generate(prepared, max_new_tokens=LENGTH)
     assert [list(reply.token_ids) for reply in replies] == stock(zoo_folder(name), prepared)
     assert len({reply.token_ids for reply in replies}) > 1, "the answers should differ for this test to mean anything"
@@ -64,7 +64,7 @@ def test_a_batch_answers_as_each_alone_does_in_any_order(name: str, sampling: Sa
     model = lvlm(name)
 
     def answers(cases: Any) -> list[Any]:
-        return model.generate(model.prepare(cases, with_layouts=False), max_new_tokens=LENGTH, sampling=sampling)
+        return model.generate(model.prepare(cases, with_places=False), max_new_tokens=LENGTH, sampling=sampling)
 
     together = answers(CASES)
     assert together[:2] == [answers([one])[0] for one in CASES[:2]]
@@ -74,7 +74,7 @@ def test_a_batch_answers_as_each_alone_does_in_any_order(name: str, sampling: Sa
 @pytest.mark.parametrize("name", zoo.FAMILIES)
 def test_the_reply_is_the_text_of_its_tokens_and_its_words_are_found(name: str, lvlm: Models) -> None:
     model = lvlm(name)
-    for reply in model.generate(model.prepare(CASES, with_layouts=False), max_new_tokens=LENGTH):
+    for reply in model.generate(model.prepare(CASES, with_places=False), max_new_tokens=LENGTH):
         assert reply.text == model.tokenizer.decode(reply.token_ids, skip_special_tokens=True).strip()
         assert reply.complete == (reply.token_ids[-1] in model.ends)
         for word in reply.words:
@@ -90,7 +90,7 @@ def test_a_given_answer_becomes_tokens_that_read_as_it_does(name: str, lvlm: Mod
     reply = model.reply_of(tokens)
     assert (reply.text, reply.complete, reply.token_ids) == ("The Elephant is red.", True, tokens)
     assert [word.text for word in reply.words] == ["The", "Elephant", "is", "red"]
-    prepared = model.prepare([case()], with_layouts=False)
+    prepared = model.prepare([case()], with_places=False)
     row = prepared.inputs["input_ids"][0].tolist()
     plain = model.tokenizer.decode(row, skip_special_tokens=True)
     read = model.tokenizer.decode([*row, *tokens], skip_special_tokens=True)
@@ -109,7 +109,7 @@ def test_its_own_answer_is_encoded_as_it_was_generated(name: str, lvlm: Models) 
 
 def test_the_same_seed_gives_the_same_answer_and_another_seed_another(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
-    prepared = model.prepare([case()], with_layouts=False)
+    prepared = model.prepare([case()], with_places=False)
 
     def answer(**options: Any) -> Any:
         return model.generate(prepared, max_new_tokens=LENGTH, sampling=Sampling(**options))[0].token_ids
@@ -125,7 +125,7 @@ def test_the_same_seed_gives_the_same_answer_and_another_seed_another(lvlm: Mode
 
 def test_neither_way_touches_torchs_random_state(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
-    prepared = model.prepare([case()], with_layouts=False)
+    prepared = model.prepare([case()], with_places=False)
     torch.manual_seed(5)
     before = torch.get_rng_state()
     model.generate(prepared, max_new_tokens=3)
@@ -167,7 +167,7 @@ def test_settings_that_mean_nothing_are_refused(options: dict[str, Any]) -> None
 def test_an_answer_of_no_tokens_is_refused(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
     with pytest.raises(InvalidInput, match="max_new_tokens must be 1 or more, not 0"):
-        model.generate(model.prepare([case()], with_layouts=False), max_new_tokens=0)
+        model.generate(model.prepare([case()], with_places=False), max_new_tokens=0)
 
 
 def changed_settings(folder: Path, target: Path, **settings: Any) -> Path:
@@ -187,16 +187,16 @@ def test_sampling_settings_of_the_checkpoint_do_not_leak_into_greedy(
     handler.emit = lambda record: said.append(record.getMessage())
     logging.getLogger("transformers").addHandler(handler)
     try:
-        replies = model.generate(model.prepare(CASES, with_layouts=False), max_new_tokens=LENGTH)
+        replies = model.generate(model.prepare(CASES, with_places=False), max_new_tokens=LENGTH)
         wide = model.generate(
-            model.prepare([case()], with_layouts=False),
+            model.prepare([case()], with_places=False),
             max_new_tokens=LENGTH,
             sampling=Sampling(temperature=2.0, top_p=1.0, seed=2),
         )
     finally:
         logging.getLogger("transformers").removeHandler(handler)
     plain = lvlm("llava-1.5")
-    assert replies == plain.generate(plain.prepare(CASES, with_layouts=False), max_new_tokens=LENGTH)
+    assert replies == plain.generate(plain.prepare(CASES, with_places=False), max_new_tokens=LENGTH)
     assert wide[0].token_ids != replies[0].token_ids
     assert not said
 
@@ -204,16 +204,16 @@ def test_sampling_settings_of_the_checkpoint_do_not_leak_into_greedy(
 def test_what_shapes_the_scores_is_the_models_own_and_stays(zoo_folder: Models, tmp_path: Path, lvlm: Models) -> None:
     folder = changed_settings(zoo_folder("qwen2.5-vl"), tmp_path / "m", repetition_penalty=3.0)
     model = load_lvlm(folder, device="cpu")
-    prepared = model.prepare(CASES, with_layouts=False)
+    prepared = model.prepare(CASES, with_places=False)
     replies = model.generate(prepared, max_new_tokens=LENGTH)
     assert [list(reply.token_ids) for reply in replies] == stock(folder, prepared)
     plain = lvlm("qwen2.5-vl")
-    assert replies != plain.generate(plain.prepare(CASES, with_layouts=False), max_new_tokens=LENGTH)
+    assert replies != plain.generate(plain.prepare(CASES, with_places=False), max_new_tokens=LENGTH)
 
 
 def test_every_kind_of_end_token_ends_an_answer(zoo_folder: Models, tmp_path: Path, lvlm: Models) -> None:
     plain = lvlm("llava-1.5")
-    prepared = plain.prepare([case()], with_layouts=False)
+    prepared = plain.prepare([case()], with_places=False)
     tokens = plain.generate(prepared, max_new_tokens=LENGTH)[0].token_ids
     end = tokens[4]
     first = tokens.index(end)
@@ -236,7 +236,7 @@ def test_text_streams_row_by_row(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
     seen: dict[int, list[str]] = {}
     replies = model.generate(
-        model.prepare(CASES, with_layouts=False),
+        model.prepare(CASES, with_places=False),
         max_new_tokens=LENGTH,
         on_token=lambda row, text: seen.setdefault(row, []).append(text),
     )
@@ -249,7 +249,7 @@ def test_text_streams_row_by_row(lvlm: Models) -> None:
 
 def test_stop_ends_the_work_within_a_token(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
-    prepared = model.prepare(CASES, with_layouts=False)
+    prepared = model.prepare(CASES, with_places=False)
     for stop_at in (0, 3, 9):
         calls: list[tuple[int, int]] = []
         steps: list[int] = []
@@ -274,7 +274,7 @@ def test_progress_is_reported_before_each_layer_of_the_prompt_and_after_each_tok
     model = lvlm("llava-1.5")
     seen: list[int] = []
     model.generate(
-        model.prepare([case()], with_layouts=False), max_new_tokens=4, on_progress=lambda done, total: seen.append(done)
+        model.prepare([case()], with_places=False), max_new_tokens=4, on_progress=lambda done, total: seen.append(done)
     )
     assert seen[: model.depth] == [0] * model.depth
     assert seen[model.depth :] == sorted(seen[model.depth :])
@@ -284,7 +284,7 @@ def test_progress_is_reported_before_each_layer_of_the_prompt_and_after_each_tok
 def test_fewer_rows_go_at_once_where_memory_runs_out(lvlm: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     model = lvlm("llava-1.5")
     cases = [*CASES, case(40, 40, "Blue?"), case(50, 70, "Green?")]
-    prepared = model.prepare(cases, with_layouts=False)
+    prepared = model.prepare(cases, with_places=False)
     whole = model.generate(prepared, max_new_tokens=LENGTH)
     real, sizes = generation.decode, []
 
@@ -316,7 +316,7 @@ def test_other_failures_are_not_taken_for_a_lack_of_memory(lvlm: Models, monkeyp
 
     monkeypatch.setattr(generation, "decode", broken)
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        model.generate(model.prepare([case()], with_layouts=False))
+        model.generate(model.prepare([case()], with_places=False))
 
 
 def test_thinking_goes_apart_and_its_words_are_no_words_of_the_answer(lvlm: Models) -> None:
@@ -337,7 +337,7 @@ def test_a_prompt_that_opened_thinking_has_the_answer_begin_inside_it(
     lvlm: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = lvlm("qwen3.5")
-    prepared = model.prepare([case()], with_layouts=False, thinking=True)
+    prepared = model.prepare([case()], with_places=False, thinking=True)
     assert prepared.prompts[0].rstrip().endswith("<think>")
     said = tuple(model.tokenizer("Hm.</think>Red.", add_special_tokens=False)["input_ids"])
     monkeypatch.setattr(generation, "decode", lambda *args, **kwargs: [said])
@@ -349,7 +349,7 @@ def test_a_prompt_that_opened_thinking_has_the_answer_begin_inside_it(
 
 def test_a_decoding_can_read_two_prompts_and_pick_for_both(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
-    prepared = model.prepare([CASES[0], CASES[2]], with_layouts=False)
+    prepared = model.prepare([CASES[0], CASES[2]], with_places=False)
 
     def contrasted(scores: torch.Tensor) -> torch.Tensor:
         return (2 * scores[0] - scores[1]).argmax().expand(2)
@@ -369,9 +369,9 @@ def test_a_decoding_can_read_two_prompts_and_pick_for_both(lvlm: Models) -> None
 
 def test_it_answers_inside_inference_mode_and_leaves_ordinary_weights(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
-    prepared = model.prepare([case()], with_layouts=False)
+    prepared = model.prepare([case()], with_places=False)
     expected = model.generate(prepared, max_new_tokens=3)
     with torch.inference_mode():
-        inside = model.generate(model.prepare([case()], with_layouts=False), max_new_tokens=3)
+        inside = model.generate(model.prepare([case()], with_places=False), max_new_tokens=3)
     assert inside == expected
     assert not any(tensor.is_inference() for tensor in [*model.module.parameters(), *model.module.buffers()])

@@ -16,7 +16,7 @@ from PIL import Image
 QUESTION = "Where is the blue Zebra on the left?"
 Models = Callable[[str], Any]
 
-with_layouts = [name for name in zoo.FAMILIES if name not in zoo.WITHOUT_PLACES]
+with_places = [name for name in zoo.FAMILIES if name not in zoo.WITHOUT_PLACES]
 with_chat = [name for name in zoo.FAMILIES if name not in zoo.WITHOUT_CHAT]
 
 
@@ -32,7 +32,7 @@ def case(height: int = 60, width: int = 80, question: str = QUESTION, **more: An
 @pytest.mark.parametrize("name", with_chat)
 def test_the_prompt_is_what_transformers_own_path_makes(name: str, lvlm: Models) -> None:
     model = lvlm(name)
-    ours = model.prepare([case()], with_layouts=False)
+    ours = model.prepare([case()], with_places=False)
     image = Image.fromarray((picture(60, 80).numpy() * 255).round().astype(np.uint8))
     content = [{"type": "image", "image": image}, {"type": "text", "text": QUESTION}]
     options = {"enable_thinking": False} if "enable_thinking" in model.writer.template else {}
@@ -54,7 +54,7 @@ def test_the_prompt_is_what_transformers_own_path_makes(name: str, lvlm: Models)
 @pytest.mark.parametrize("name", zoo.FAMILIES)
 def test_words_of_the_question_lie_on_their_own_tokens(name: str, lvlm: Models) -> None:
     model = lvlm(name)
-    prepared = model.prepare([case(), case(90, 50, "Is the small ring red?")], with_layouts=False)
+    prepared = model.prepare([case(), case(90, 50, "Is the small ring red?")], with_places=False)
     for row, ids, question in zip(
         prepared.rows, prepared.inputs["input_ids"], (QUESTION, "Is the small ring red?"), strict=True
     ):
@@ -72,8 +72,8 @@ def test_words_of_the_question_lie_on_their_own_tokens(name: str, lvlm: Models) 
 def test_a_batch_is_padded_on_the_left_and_says_how_far(name: str, lvlm: Models) -> None:
     model = lvlm(name)
     short, long = case(question="Red?"), case(90, 50, f"{QUESTION} {QUESTION}")
-    prepared = model.prepare([short, long], with_layouts=False)
-    alone = [model.prepare([one], with_layouts=False).inputs["input_ids"][0] for one in (short, long)]
+    prepared = model.prepare([short, long], with_places=False)
+    alone = [model.prepare([one], with_places=False).inputs["input_ids"][0] for one in (short, long)]
     for row, ids, mask, own in zip(
         prepared.rows, prepared.inputs["input_ids"], prepared.inputs["attention_mask"], alone, strict=True
     ):
@@ -83,7 +83,7 @@ def test_a_batch_is_padded_on_the_left_and_says_how_far(name: str, lvlm: Models)
     assert {row.padding > 0 for row in prepared.rows} == {True, False}
 
 
-@pytest.mark.parametrize("name", with_layouts)
+@pytest.mark.parametrize("name", with_places)
 def test_places_are_of_the_picture_as_it_came_and_on_image_tokens(name: str, lvlm: Models) -> None:
     model = lvlm(name)
     prepared = model.prepare([case(), case(90, 50, "Red?")])
@@ -105,7 +105,7 @@ def test_special_words_in_a_question_stay_words(name: str, lvlm: Models) -> None
     specials = special_strings(model.processor)
     assert specials
     nasty = "What does " + " ".join(specials) + " mean?"
-    plain = model.prepare([case(system_prompt="Be kind.", opening="It")], with_layouts=False)
+    plain = model.prepare([case(system_prompt="Be kind.", opening="It")], with_places=False)
     attacked = model.prepare([case(question=nasty, system_prompt=nasty, opening=nasty)])
     clean = plain.inputs["input_ids"][0].tolist()
     seen = attacked.inputs["input_ids"][0].tolist()
@@ -149,7 +149,7 @@ def test_a_short_question_is_not_sought_in_the_templates_words(lvlm: Models) -> 
 
 @pytest.mark.parametrize("name", with_chat)
 def test_a_system_prompt_is_read_before_the_question(name: str, lvlm: Models) -> None:
-    prompt = lvlm(name).prepare([case(system_prompt="Be brief now.")], with_layouts=False).prompts[0]
+    prompt = lvlm(name).prepare([case(system_prompt="Be brief now.")], with_places=False).prompts[0]
     assert 0 <= prompt.index("Be brief now.") < prompt.index(QUESTION)
 
 
@@ -251,7 +251,7 @@ def test_nothing_to_ask_about_is_said(lvlm: Models) -> None:
 
 def test_a_thinking_switch_of_the_template_is_used(lvlm: Models) -> None:
     model = lvlm("qwen3.5")
-    quiet, loud = (model.prepare([case()], with_layouts=False, thinking=on) for on in (False, True))
+    quiet, loud = (model.prepare([case()], with_places=False, thinking=on) for on in (False, True))
     assert "</think>" in quiet.prompts[0]
     assert quiet.prompts != loud.prompts
     assert loud.thinking
@@ -271,8 +271,8 @@ def test_layers(name: str, lvlm: Models) -> None:
 @pytest.mark.parametrize("name", zoo.FAMILIES)
 def test_memory_grows_with_tokens_rows_and_pixels(name: str, lvlm: Models) -> None:
     model = lvlm(name)
-    one = model.prepare([case()], with_layouts=False)
-    two = model.prepare([case(), case()], with_layouts=False)
+    one = model.prepare([case()], with_places=False)
+    two = model.prepare([case(), case()], with_places=False)
     few, many = model.estimate_memory(one, 10), model.estimate_memory(one, 1000)
     assert 0 < few < many
     assert model.estimate_memory(two, 10) > few

@@ -12,7 +12,6 @@ from pack.api_core.scenes.questions import (
     PLAIN,
     QUESTION_KINDS,
     ask,
-    describe,
     facts_from_boxes,
     facts_of,
 )
@@ -134,7 +133,7 @@ def test_the_second_drawing_routine_can_be_asked_about_too():
 def test_a_description_names_every_object_from_left_to_right():
     for number in range(20):
         drawn = draw_scene(make_scene(number, "development", SceneOptions(overlap=0.0)), 96, 96)
-        told = describe(drawn, np.random.default_rng(0))
+        (told,) = ask(drawn, np.random.default_rng(0), ("describe",))
         middles = (drawn.boxes[:, 0] + drawn.boxes[:, 2]) / 2
         names = [drawn.scene.objects[i].name for i in np.argsort(middles, kind="stable")]
         assert told.answer.split(" and ") == [with_article(name) for name in names]

@@ -9,7 +9,7 @@ import torch
 
 from api_core.scenes import COLOURS, SHAPES
 from api_core.scenes.captions import COLOUR_NAMES, OPEN_NOUNS, SHAPE_NOUNS, plural
-from api_core.scenes.questions import NUMBER_WORDS, QUESTION_KINDS, SIDES, Question, ask, describe
+from api_core.scenes.questions import NUMBER_WORDS, QUESTION_KINDS, SIDES, Question, ask
 
 from ..wordings import QUESTION_WORDINGS
 from .bank import GRID, SceneBank
@@ -69,8 +69,7 @@ def draw_questions(bank: SceneBank, row: int, rng: np.random.Generator, asking: 
     found: dict[str, Question] = {}
     for kind, times in asking.quota:
         for _ in range(times):
-            asked = [describe(facts, rng, wordings)] if kind == "describe" else [*ask(facts, rng, (kind,), wordings)]
-            found |= {question.text: question for question in asked if question is not None}
+            found |= {question.text: question for question in ask(facts, rng, (kind,), wordings)}
     questions = list(found.values())
     return [questions[int(i)] for i in rng.permutation(len(questions))] if asking.varied else questions
 

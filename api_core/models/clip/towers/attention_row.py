@@ -68,12 +68,12 @@ class Projections:
         return nn.functional.linear(tokens, self.value.float(), _float(self.value_bias))
 
 
-def row_of_call(call: AttentionCall, index: int = 0) -> AttentionWeights:
-    """The row of query `index` of a fused attention call."""
+def row_of_call(call: AttentionCall) -> AttentionWeights:
+    """The row of the first query of a fused attention call."""
     mask = call.mask
     if mask is not None:
-        mask = mask.expand(*call.query.shape[:2], call.query.shape[2], call.key.shape[2])[:, :, index]
-    weights = attention_weights(call.query[:, :, index], call.key, mask, call.scale)
+        mask = mask.expand(*call.query.shape[:2], call.query.shape[2], call.key.shape[2])[:, :, 0]
+    weights = attention_weights(call.query[:, :, 0], call.key, mask, call.scale)
     return AttentionWeights(weights, call.value.float().transpose(1, 2).flatten(2))
 
 

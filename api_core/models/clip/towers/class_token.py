@@ -111,10 +111,7 @@ class ClassTokenReadout:
         mean = final.mean(dim=-1, keepdim=True).expand_as(final) * norm_gain(self.norm) * deviation
         bias = final.new_zeros(()) if self.norm.bias is None else self.norm.bias.float()
         part = (bias - mean) @ projection / summands / length
-        return {
-            "contribution_offset": (part + shares.rest * deviation / length) / count,
-            "patch_offset": part,
-        }
+        return {"contribution_offset": (part + shares.rest * deviation / length) / count, "patch_offset": part}
 
 
 def multihead(block: nn.Module, *, attention: str = "attn") -> BlockAttention:

@@ -72,7 +72,7 @@ def noised_pictures(model: LvlmModel, prepared: Prepared, share: float, seed: in
     """
     found = []
     for case in prepared.cases:
-        alone = model.prepare([case], with_layouts=False, thinking=prepared.thinking)
+        alone = model.prepare([case], with_places=False, thinking=prepared.thinking)
         generator = torch.Generator().manual_seed(seed)
         noised = {
             name: _noised(value, share, generator) if value.is_floating_point() else value

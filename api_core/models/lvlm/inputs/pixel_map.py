@@ -42,7 +42,7 @@ class PixelMap:
 
 def pixel_inputs(model: LvlmModel, case: Case) -> dict[str, Tensor]:
     """What the processor makes of a case, on the CPU: only the inputs of fractions, which are pixels."""
-    inputs = model.prepare([case], with_layouts=False).inputs
+    inputs = model.prepare([case], with_places=False).inputs
     return {name: value for name, value in inputs.items() if value.is_floating_point()}
 
 

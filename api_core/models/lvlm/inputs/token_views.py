@@ -51,12 +51,5 @@ def rescale_layout(places: PictureLayout, size: tuple[int, int]) -> PictureLayou
     if places.size == size:
         return places
     down, right = size[0] / places.size[0], size[1] / places.size[1]
-    grids = tuple(
-        TokenGrid(
-            grid.tokens,
-            grid.valid,
-            Box(grid.box.left * right, grid.box.top * down, grid.box.right * right, grid.box.bottom * down),
-        )
-        for grid in places.grids
-    )
+    grids = tuple(TokenGrid(grid.tokens, grid.valid, grid.box.scaled(right, down)) for grid in places.grids)
     return PictureLayout(size, grids, places.unplaced)

@@ -102,7 +102,7 @@ def measure(
         row = list(pictures)
         row[which] = variant
         cases.append(Case(tuple(row), question))
-    prepared = model.prepare(cases, with_layouts=False)
+    prepared = model.prepare(cases, with_places=False)
     inputs = prepared.inputs
     if options:
         images = [[to_pil_rgb(picture) for picture in case.pictures] for case in cases]

@@ -28,7 +28,7 @@ def generated(lvlm: Callable[[str], Any]) -> Callable[[str], tuple[Any, dict[str
             Case((torch.rand(*size, 3, generator=generator),), question)
             for size, question in (((48, 64), "What?"), ((40, 100), "Where is the red ball, and what is blue?"))
         ]
-        inputs = model.to_device(model.prepare(cases, with_layouts=False).inputs)
+        inputs = model.to_device(model.prepare(cases, with_places=False).inputs)
         assert int((inputs["attention_mask"] == 0).sum())
         with torch.no_grad():
             said = model.module.generate(
