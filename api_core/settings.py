@@ -96,6 +96,20 @@ def settings_of(kind: type, names: Sequence[str] = ()) -> tuple[Setting, ...]:
     return tuple(found[name] for name in names or found)
 
 
+def require_in_range(chosen: Any) -> None:
+    """Raise InvalidInput where a number of a dataclass leaves the range of its setting; None is the model's own."""
+    for one in settings_of(type(chosen)):
+        value = getattr(chosen, one.name)
+        if value is None or one.is_switch or not isinstance(one.default, int | float | None):
+            continue
+        bounded = one.least > -math.inf
+        if not one.least <= value <= one.most or (bounded and value == math.inf):
+            top = f"from {one.least:g} to {one.most:g}" if one.most < math.inf else f"{one.least:g} or more"
+            raise InvalidInput(f"{one.name} must be {top if bounded else 'a number'}, not {value}.")
+        if one.whole and value % 1:
+            raise InvalidInput(f"{one.name} must be a whole number, not {value}.")
+
+
 def resolve(method: str, known: Sequence[Setting], given: Mapping[str, Number] | None) -> dict[str, Number]:
     """Every setting of a method by name: what was given, checked, and the defaults of all others."""
     given = given or {}

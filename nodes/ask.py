@@ -22,8 +22,7 @@ NO_PLACES = (
 )
 
 # A hint in words is written into the question here.
-OFFERED = {name: template for name, template in TEMPLATES.items() if "hint" not in template.needs}
-
+OFFERED = {name: template.describes for name, template in TEMPLATES.items() if "hint" not in template.needs}
 
 # A decoding that was released gets no further setting, but a new name: the page saves values by place, and those of
 # `previous_answer`, which is optional, after those of the chosen decoding.
@@ -83,68 +82,47 @@ class Ask(io.ComfyNode):
                     tooltip="From Load LVLM, or from Connect LVLM Server.",
                 ),
                 io.Image.Input("image", tooltip="The pictures to ask about; each is asked about by itself."),
-                sockets.question("What do you want to know?"),
-                io.Combo.Input(
-                    "template",
-                    options=list(OFFERED),
-                    default="plain",
-                    tooltip=" ".join(f"{name}: {template.describes}" for name, template in OFFERED.items()),
-                ),
-                io.String.Input(
+                widgets.question("What do you want to know?"),
+                widgets.choice("template", OFFERED, widgets.described(OFFERED)),
+                widgets.text(
                     "system_prompt",
-                    default="",
+                    "Instructions that come before everything else. Not every model has a place for them.",
                     multiline=True,
                     advanced=True,
                     placeholder="How the model should behave (optional)",
-                    tooltip="Instructions that come before everything else. Not every model has a place for them.",
                 ),
-                io.String.Input(
+                widgets.text(
                     "previous_answer",
-                    default="",
+                    "An earlier answer, for templates that show it to the model again. One, or one each.",
                     optional=True,
                     advanced=True,
-                    tooltip="An earlier answer, for templates that show it to the model again. One, or one each.",
                 ),
-                io.Int.Input(
-                    "max_new_tokens",
-                    default=256,
-                    min=1,
-                    max=32768,
-                    tooltip="The answer ends here at the latest; a token is about three quarters of an English word.",
+                widgets.max_new_tokens(
+                    256,
+                    32768,
+                    "The answer ends here at the latest; a token is about three quarters of an English word.",
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**32 - 1,
-                    control_after_generate=True,
-                    tooltip="For sampled answers: the same number gives the same answer. Greedy answers need none.",
-                ),
+                widgets.seed("For sampled answers: the same number gives the same answer. Greedy answers need none."),
                 sockets.more_images(
                     "Further pictures that the model sees in the same prompt, such as the prompted one."
                 ),
                 widgets.dynamic_input(
                     "decoding",
                     CHOICES,
-                    tooltip=(
-                        "How words are chosen. greedy: always the likeliest. sample: by chance, as the seed wills. "
-                        f"{CONTRASTIVE}: against a second reading, which sees {SEEN}; they take about twice as "
-                        "long and need a model that is loaded here."
-                    ),
+                    "How words are chosen. greedy: always the likeliest. sample: by chance, as the seed wills. "
+                    f"{CONTRASTIVE}: against a second reading, which sees {SEEN}; they take about twice as long and "
+                    "need a model that is loaded here.",
                 ),
             ],
             outputs=[
-                sockets.output(io.String, "answer", is_output_list=True, tooltip="One answer for each picture."),
-                sockets.output(
-                    io.String,
-                    "thinking",
-                    is_output_list=True,
-                    tooltip="What a reasoning model thought before each answer; empty for others.",
+                sockets.list_output(io.String, "answer", "One answer for each picture."),
+                sockets.list_output(
+                    io.String, "thinking", "What a reasoning model thought before each answer; empty for others."
                 ),
                 sockets.output(
                     sockets.Heatmap,
                     "blind_tokens",
-                    tooltip="Parts of the picture that draw attention whatever is asked, from decodings that seek it.",
+                    "Parts of the picture that draw attention whatever is asked, from decodings that seek it.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -179,7 +157,7 @@ class Ask(io.ComfyNode):
             max_new_tokens=limit,
             decoding=way,
             on_token=host.live_text(cls.hidden.unique_id, len(cases)),
-            on_progress=host.progress(cls.hidden.unique_id),
+            on_progress=host.NodeProgress(cls.hidden.unique_id),
             on_notice=lambda line: host.warn(cls.hidden.unique_id, [line]),
         )
         host.warn(cls.hidden.unique_id, to_warnings(answers, limit))

@@ -4,9 +4,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..api_core.attribution import clip_heatmap
-from ..api_core.choices import CLIP_METHODS, FITS, READINGS, Reading
+from ..api_core.choices import CLIP_METHODS, FITS, Reading
 from ..api_core.models.clip import run_tower
-from . import comfy_types, host, sockets, ui_files
+from . import comfy_types, host, sockets, ui_files, widgets
 
 
 class CLIPHeatmap(io.ComfyNode):
@@ -24,65 +24,41 @@ class CLIPHeatmap(io.ComfyNode):
             inputs=[
                 sockets.Clip.Input("clip", tooltip="A model from Load CLIP (Attention Prompting)."),
                 io.Image.Input("image", tooltip="One or more pictures; each gets its own map."),
-                io.String.Input(
+                widgets.text(
                     "query",
-                    default="",
+                    "What to look for: a thing, a phrase or a whole question. Each word gets a map as well.",
                     multiline=True,
                     placeholder="What to look for, or the question to be asked",
-                    tooltip="What to look for: a thing, a phrase or a whole question. Each word gets a map as well.",
                 ),
-                io.Combo.Input(
-                    "method",
-                    options=list(CLIP_METHODS),
-                    default="decomposition",
-                    advanced=True,
-                    tooltip=" ".join(f"{name}: {describes}" for name, describes in CLIP_METHODS.items()),
-                ),
-                io.String.Input(
+                widgets.choice("method", CLIP_METHODS, widgets.described(CLIP_METHODS), advanced=True),
+                widgets.text(
                     "layer",
+                    "The block of the model that is read: auto (the model's own), or a whole number; negative numbers "
+                    "count from the end. Earlier is broader, later is sharper.",
                     default="auto",
                     advanced=True,
-                    tooltip=(
-                        "The block of the model that is read: auto (the model's own), or a whole number; negative "
-                        "numbers count from the end. Earlier is broader, later is sharper."
-                    ),
                 ),
-                io.Combo.Input(
-                    "reading",
-                    options=list(READINGS),
-                    default="precise",
-                    advanced=True,
-                    tooltip=(
-                        "precise: the map lies where the model looked. upstream: the numbers of the paper's published "
-                        "code, its rough edges included. Smooth & Enhance Mask follows it."
-                    ),
-                ),
-                io.Combo.Input(
+                widgets.reading("the model looked"),
+                widgets.choice(
                     "fit",
-                    options=["auto", *FITS],
-                    default="auto",
+                    ("auto", *FITS),
+                    "How a picture that is not square is shown to the model: auto (the model's own), stretch, "
+                    "letterbox (bars), crops (several overlapping views, slower), center (the middle only).",
                     advanced=True,
-                    tooltip=(
-                        "How a picture that is not square is shown to the model: auto (the model's own), stretch, "
-                        "letterbox (bars), crops (several overlapping views, slower), center (the middle only)."
-                    ),
                 ),
-                io.String.Input(
+                widgets.text(
                     "neutral_text",
-                    default="",
+                    "A text that says nothing in particular, such as 'a photo'. Its map is taken away from the "
+                    "query's, which removes what lights up for any query. Empty: off.",
                     optional=True,
                     advanced=True,
-                    tooltip=(
-                        "A text that says nothing in particular, such as 'a photo'. Its map is taken away from the "
-                        "query's, which removes what lights up for any query. Empty: off."
-                    ),
                 ),
             ],
             outputs=[
                 sockets.output(
                     sockets.Heatmap,
                     "heatmap",
-                    tooltip="Raw scores per patch, for the whole query and each word; for Smooth & Enhance Mask.",
+                    "Raw scores per patch, for the whole query and each word; for Smooth & Enhance Mask.",
                 )
             ],
             hidden=[io.Hidden.unique_id],
@@ -110,7 +86,7 @@ class CLIPHeatmap(io.ComfyNode):
             reading=reading,
             fit=None if fit == "auto" else fit,
             neutral_text=neutral_text.strip() or None,
-            on_progress=host.progress(cls.hidden.unique_id),
+            on_progress=host.NodeProgress(cls.hidden.unique_id),
         )
         host.warn(cls.hidden.unique_id, heatmap.warnings)
         return io.NodeOutput(heatmap, ui=ui_files.ui_entry(heatmap=heatmap, pictures=pictures))

@@ -6,7 +6,7 @@ from ..api_core.combine import COMBINE_MODES, combine
 from ..api_core.errors import InvalidInput
 from ..api_core.results import Heatmap
 from ..api_core.scales import SCALES
-from . import host, sockets
+from . import host, sockets, widgets
 
 MAX_HEATMAPS = 10
 
@@ -14,6 +14,8 @@ MAX_HEATMAPS = 10
 class CombineHeatmaps(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
+        says = "A heatmap of the same pictures, in the same order as the others."
+        heatmap = sockets.Heatmap.Input("heatmap", tooltip=says)
         return io.Schema(
             node_id="AttnPromptCombineHeatmaps",
             display_name="Combine Heatmaps",
@@ -21,41 +23,28 @@ class CombineHeatmaps(io.ComfyNode):
             description="Makes one heatmap of several: of two queries, two models or two layers on the same pictures.",
             search_aliases=["attention prompting", "merge heatmaps", "contrast heatmaps", "blend attention maps"],
             inputs=[
-                io.Combo.Input(
+                widgets.choice(
                     "mode",
-                    options=list(COMBINE_MODES),
-                    default="mean",
-                    tooltip=(
-                        "mean: agreement counts. max: any of them is enough. product: only where all agree. "
-                        "contrast: the first, minus the mean of the others."
-                    ),
+                    COMBINE_MODES,
+                    "mean: agreement counts. max: any of them is enough. product: only where all agree. contrast: the "
+                    "first, minus the mean of the others.",
                 ),
-                io.Combo.Input(
+                widgets.choice(
                     "scale",
-                    options=list(SCALES),
-                    default="z-score",
+                    SCALES,
+                    "How maps of different units are brought together first: z-score (spread), rank (order only), "
+                    "min-max (each from 0 to 1).",
                     advanced=True,
-                    tooltip=(
-                        "How maps of different units are brought together first: z-score (spread), rank (order only), "
-                        "min-max (each from 0 to 1)."
-                    ),
                 ),
-                io.Autogrow.Input(
+                sockets.growing(
                     "heatmaps",
-                    template=io.Autogrow.TemplatePrefix(
-                        sockets.Heatmap.Input(
-                            "heatmap", tooltip="A heatmap of the same pictures, in the same order as the others."
-                        ),
-                        prefix="heatmap",
-                        min=2,
-                        max=MAX_HEATMAPS,
-                    ),
-                    tooltip="Heatmaps of the same pictures; a further socket appears when the last one is used.",
+                    heatmap,
+                    2,
+                    MAX_HEATMAPS,
+                    "Heatmaps of the same pictures; a further socket appears when the last one is used.",
                 ),
             ],
-            outputs=[
-                sockets.output(sockets.Heatmap, "heatmap", tooltip="The result, on the finest grid of its sources.")
-            ],
+            outputs=[sockets.output(sockets.Heatmap, "heatmap", "The result, on the finest grid of its sources.")],
             hidden=[io.Hidden.unique_id],
         )
 

@@ -8,7 +8,7 @@ from ..api_core.answering import difference
 from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.settings import read_words
-from . import comfy_types, sockets, ui_files
+from . import comfy_types, sockets, ui_files, widgets
 
 MOST_ANSWERS = 6
 
@@ -26,23 +26,16 @@ class CompareAnswers(io.ComfyNode):
             is_input_list=True,
             is_output_node=True,
             inputs=[
-                io.String.Input(
-                    "names",
-                    default="",
-                    tooltip="What the answers are called, with commas between. Empty: answer 1, answer 2 ...",
+                widgets.text(
+                    "names", "What the answers are called, with commas between. Empty: answer 1, answer 2 ..."
                 ),
-                io.Autogrow.Input(
-                    "answers",
-                    template=io.Autogrow.TemplatePrefix(answer, prefix="answer", min=2, max=MOST_ANSWERS),
-                    tooltip="The answers; each is compared with the first.",
-                ),
+                sockets.growing("answers", answer, 2, MOST_ANSWERS, "The answers; each is compared with the first."),
             ],
             outputs=[
-                sockets.output(
+                sockets.list_output(
                     io.String,
                     "differences",
-                    is_output_list=True,
-                    tooltip="The answers to each question with [brackets] around the words that differ.",
+                    "The answers to each question with [brackets] around the words that differ.",
                 )
             ],
         )

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ..api_core.errors import AttentionPromptingError, ModelNotFound
 from ..api_core.models.server import PRESETS, Profile, connect, find_profile, list_profiles
-from . import host, sockets
+from . import host, sockets, widgets
 
 logger = logging.getLogger(__name__)
 
@@ -28,22 +28,17 @@ class ConnectServer(io.ComfyNode):
                 io.Combo.Input(
                     "profile",
                     options=profile_names(),
-                    tooltip=(
-                        "Which server. A profile holds its address and where its key is; no workflow does. "
-                        "The help page of this node says how to add one."
-                    ),
+                    tooltip="Which server. A profile holds its address and where its key is; no workflow does. "
+                    "The help page of this node says how to add one.",
                 ),
-                io.String.Input(
+                widgets.text(
                     "model",
-                    default="",
+                    "The model to ask, as the server names it. Empty: the only one that it serves.",
                     placeholder="The model's name on that server",
-                    tooltip="The model to ask, as the server names it. Empty: the only one that it serves.",
                 ),
             ],
             outputs=[
-                sockets.output(
-                    sockets.Server, "server", tooltip="The server, for Ask LVLM; it has answers and no heatmaps."
-                )
+                sockets.output(sockets.Server, "server", "The server, for Ask LVLM; it has answers and no heatmaps.")
             ],
         )
 
@@ -57,7 +52,9 @@ class ConnectServer(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> str:
-        return _fingerprint()
+        """Changes when the profiles do. Nothing of what is in them is part of it."""
+        files = sorted(host.settings_folder().glob("*.json"))
+        return ", ".join(f"{file.name} {file.stat().st_mtime_ns}" for file in files)
 
     @classmethod
     def execute(cls, profile: str, model: str) -> io.NodeOutput:
@@ -80,9 +77,3 @@ def find_profile_here(name: str) -> Profile:
         return find_profile(name, folder)
     except ModelNotFound as error:
         raise ModelNotFound(f"{error} ComfyUI's profiles lie in {folder}: --folder names it.") from None
-
-
-def _fingerprint() -> str:
-    """Changes when the profiles do. Nothing of what is in them is part of it."""
-    files = sorted(host.settings_folder().glob("*.json"))
-    return ", ".join(f"{file.name} {file.stat().st_mtime_ns}" for file in files)

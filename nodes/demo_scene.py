@@ -4,7 +4,7 @@ import torch
 from comfy_api.latest import io
 
 from ..api_core.scenes import SceneOptions, draw_scene, make_scene
-from . import host, sockets
+from . import host, sockets, widgets
 
 
 class DemoScene(io.ComfyNode):
@@ -20,24 +20,15 @@ class DemoScene(io.ComfyNode):
             ),
             search_aliases=["attention prompting", "test picture", "example image", "shapes"],
             inputs=[
-                io.Int.Input("width", default=768, min=64, max=4096, step=8, tooltip="Width of the picture in pixels."),
-                io.Int.Input(
-                    "height", default=512, min=64, max=4096, step=8, tooltip="Height of the picture in pixels."
-                ),
-                io.Int.Input("objects", default=5, min=1, max=9, tooltip="How many shapes are drawn."),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**32 - 1,
-                    control_after_generate=True,
-                    tooltip="The number of the scene: the same number draws the same scene.",
-                ),
+                widgets.number("width", 768, (64, 4096), "Width of the picture in pixels.", step=8),
+                widgets.number("height", 512, (64, 4096), "Height of the picture in pixels.", step=8),
+                widgets.number("objects", 5, (1, 9), "How many shapes are drawn."),
+                widgets.seed("The number of the scene: the same number draws the same scene."),
             ],
             outputs=[
-                sockets.output(io.Image, "image", tooltip="The drawn picture."),
-                sockets.output(io.String, "description", tooltip="What was drawn, from left to right: 'red star, …'."),
-                sockets.output(io.BoundingBox, "bboxes", tooltip="Where each shape is, with its name."),
+                sockets.output(io.Image, "image", "The drawn picture."),
+                sockets.output(io.String, "description", "What was drawn, from left to right: 'red star, …'."),
+                sockets.output(io.BoundingBox, "bboxes", "Where each shape is, with its name."),
             ],
         )
 

@@ -30,6 +30,7 @@ def _as_widget(setting: Setting) -> Setting:
 
 
 CHOICES = {method.name: [_as_widget(setting) for setting in method.settings] for method in METHODS.values()}
+METHOD_SENTENCES = {method.name: method.describes for method in METHODS.values()}
 
 
 def to_warnings(found: Sequence[Explanation], limit: int) -> list[str]:
@@ -78,86 +79,57 @@ class Explain(io.ComfyNode):
             inputs=[
                 sockets.Lvlm.Input("lvlm", tooltip="A model from Load LVLM. A server gives only answers."),
                 io.Image.Input("image", tooltip="The pictures; each is explained by itself and gets its own map."),
-                sockets.question("What was asked?"),
-                io.String.Input(
+                widgets.question("What was asked?"),
+                widgets.text(
                     "answer",
-                    default="",
+                    "The answer to explain, of any origin. Empty: the model writes its own first.",
                     optional=True,
-                    tooltip="The answer to explain, of any origin. Empty: the model writes its own first.",
                 ),
-                io.String.Input(
+                widgets.text(
                     "words",
-                    default="",
-                    tooltip=(
-                        "Words of the answer, with commas between, that are explained. Empty: those that the picture "
-                        "makes likelier."
-                    ),
+                    "Words of the answer, with commas between, that are explained. Empty: those that the picture makes "
+                    "likelier.",
                 ),
-                io.Combo.Input(
-                    "baseline",
-                    options=list(BASELINES),
-                    default=BASELINES[0],
-                    advanced=True,
-                    tooltip="What takes the place of the parts that are taken away.",
+                widgets.choice(
+                    "baseline", BASELINES, "What takes the place of the parts that are taken away.", advanced=True
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**32 - 1,
-                    control_after_generate=io.ControlAfterGenerate.fixed,  # or every run would explain anew
-                    tooltip="Of the chance in the method: the same number gives the same map.",
+                widgets.seed(
+                    "Of the chance in the method: the same number gives the same map.",
+                    control=io.ControlAfterGenerate.fixed,  # or every run would explain anew
                 ),
-                io.String.Input(
+                widgets.text(
                     "instead_of",
-                    default="",
+                    "Another answer, to learn why it was not that one: what speaks for the answer and against this.",
                     optional=True,
-                    tooltip=(
-                        "Another answer, to learn why it was not that one: what speaks for the answer and against this."
-                    ),
                 ),
                 io.Boolean.Input(
                     "per_word",
                     default=False,
-                    tooltip=(
-                        "Also a map for each explained word by itself, which Smooth & Enhance Mask picks by words. "
-                        "Takes as long again for each."
-                    ),
+                    tooltip="Also a map for each explained word by itself, which Smooth & Enhance Mask picks by words. "
+                    "Takes as long again for each.",
                 ),
-                io.Int.Input(
-                    "max_new_tokens",
-                    default=64,
-                    min=1,
-                    max=4096,
-                    tooltip="How much of an answer is written, when none is given.",
-                ),
+                widgets.max_new_tokens(64, 4096, "How much of an answer is written, when none is given."),
                 sockets.more_images(
                     "Further pictures that the model sees in the same prompt; only image is explained."
                 ),
                 # Optional, because the page puts what is optional last, and widgets that come and go belong there.
-                widgets.dynamic_input(
-                    "method",
-                    CHOICES,
-                    optional=True,
-                    tooltip=" ".join(f"{method.name}: {method.describes}" for method in METHODS.values()),
-                ),
+                widgets.dynamic_input("method", CHOICES, widgets.described(METHOD_SENTENCES), optional=True),
             ],
             outputs=[
                 sockets.output(
                     sockets.Heatmap,
                     "heatmap",
-                    tooltip="How much the answer needs each part, for View Heatmap or Smooth & Enhance Mask.",
+                    "How much the answer needs each part, for View Heatmap or Smooth & Enhance Mask.",
                 ),
-                sockets.output(
+                sockets.list_output(
                     io.String,
                     "report",
-                    is_output_list=True,
-                    tooltip="For each picture, as JSON: the answer, how likely its words are, the curves, a verdict.",
+                    "For each picture, as JSON: the answer, how likely its words are, the curves, a verdict.",
                 ),
                 sockets.output(
                     io.Image,
                     "curves",
-                    tooltip="For each picture: how the answer fares as the important parts go or come, and a verdict.",
+                    "For each picture: how the answer fares as the important parts go or come, and a verdict.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -182,10 +154,8 @@ class Explain(io.ComfyNode):
         cases = comfy_types.to_cases(
             image, more_images, question=question, answer=answer, words=words, instead_of=instead_of
         )
-        limit, progress = (
-            comfy_types.single_value(max_new_tokens, "max_new_tokens"),
-            host.progress(cls.hidden.unique_id),
-        )
+        limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")
+        progress = host.NodeProgress(cls.hidden.unique_id)
         said = comfy_types.single_values(method)
         name, settings = widgets.to_choice("Explain Answer", "method", CHOICES, said)
         found = explain(

@@ -10,7 +10,7 @@ from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.pictures import as_masks
 from ..api_core.regions import Region, bounding_boxes, crop, crop_mask, find_regions, points
-from . import comfy_types, host, sockets
+from . import comfy_types, host, sockets, widgets
 
 NOTHING_FOUND = "Find Regions found nothing that reaches the threshold of {}. Lower it, or look at the mask."
 NO_PICTURE = "Find Regions has no picture to cut from. Connect the pictures of the mask to its image input."
@@ -34,27 +34,21 @@ class FindRegions(io.ComfyNode):
             ],
             inputs=[
                 io.Mask.Input("mask", tooltip="Where to look; white is relevant."),
-                io.Float.Input(
+                widgets.number(
                     "threshold",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
+                    0.5,
+                    (0.0, 1.0),
+                    "A region is a connected part of the mask that reaches this value.",
                     step=0.01,
-                    tooltip="A region is a connected part of the mask that reaches this value.",
                 ),
-                io.Int.Input(
+                widgets.number(
                     "max_regions",
-                    default=4,
-                    min=1,
-                    max=100,
-                    tooltip="How many regions of each picture are kept, those with most white first.",
+                    4,
+                    (1, 100),
+                    "How many regions of each picture are kept, those with most white first.",
                 ),
-                io.Int.Input(
-                    "padding",
-                    default=0,
-                    min=0,
-                    max=4096,
-                    tooltip="How many pixels a box is widened to each side, within the picture.",
+                widgets.number(
+                    "padding", 0, (0, 4096), "How many pixels a box is widened to each side, within the picture."
                 ),
                 io.Image.Input(
                     "image",
@@ -63,18 +57,14 @@ class FindRegions(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.output(io.BoundingBox, "bboxes", tooltip="For each picture a list of boxes, for Draw BBoxes."),
-                sockets.output(
+                sockets.output(io.BoundingBox, "bboxes", "For each picture a list of boxes, for Draw BBoxes."),
+                sockets.list_output(
                     io.String,
                     "points",
-                    is_output_list=True,
-                    tooltip="For each picture the brightest point of each region, as a JSON list of x and y.",
+                    "For each picture the brightest point of each region, as a JSON list of x and y.",
                 ),
-                sockets.output(
-                    io.Image,
-                    "crop",
-                    is_output_list=True,
-                    tooltip="One picture per region, one after the other, as they differ in size.",
+                sockets.list_output(
+                    io.Image, "crop", "One picture per region, one after the other, as they differ in size."
                 ),
                 io.Mask.Output(
                     "crop_mask", display_name="crop mask", is_output_list=True, tooltip="The mask inside each crop."

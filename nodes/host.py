@@ -142,10 +142,10 @@ def _make_ordinary(module: nn.Module) -> None:
 
 
 class NodeProgress:
-    """A progress callback that moves the node's bar and stops the work when the user pressed Stop; `show` puts a
-    picture of the work so far on the node."""
+    """A progress callback that moves the bar of the node with that id and stops the work when the user pressed Stop;
+    `show` puts a picture of the work so far on the node."""
 
-    def __init__(self, node_id: str | None = None) -> None:
+    def __init__(self, node_id: str | None) -> None:
         self._bar = comfy.utils.ProgressBar(1, node_id=node_id)
         self._shown_at = -PREVIEW_SECONDS
 
@@ -161,11 +161,6 @@ class NodeProgress:
         image = to_pil(draw())
         self._bar.update_absolute(self._bar.current, self._bar.total, ("JPEG", image, PREVIEW_SIDE))
         self._shown_at = time.monotonic()
-
-
-def progress(node_id: str | None = None) -> NodeProgress:
-    """The progress of the node with that id."""
-    return NodeProgress(node_id)
 
 
 def warn(node_id: str | None, warnings: Sequence[str]) -> None:

@@ -46,9 +46,7 @@ class LoadCLIP(io.ComfyNode):
                 precision_input("fp16 where the GPU is good at it, else fp32."),
                 download_input(),
             ],
-            outputs=[
-                sockets.output(sockets.Clip, "clip", tooltip="The model, for CLIP Heatmap; it is no CLIP for prompts.")
-            ],
+            outputs=[sockets.output(sockets.Clip, "clip", "The model, for CLIP Heatmap; it is no CLIP for prompts.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -60,5 +58,5 @@ class LoadCLIP(io.ComfyNode):
     def execute(cls, model: str, precision: str, allow_download: bool) -> io.NodeOutput:
         require_precision(precision)
         settings = {"precision": host.auto_precision() if precision == "auto" else precision}
-        on_progress = host.progress(cls.hidden.unique_id)
+        on_progress = host.NodeProgress(cls.hidden.unique_id)
         return io.NodeOutput(CHOICES.get_or_load(model, settings, allow_download, on_progress))

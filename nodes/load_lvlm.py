@@ -9,7 +9,7 @@ from ..api_core.choices import ATTENTIONS
 from ..api_core.errors import InvalidInput
 from ..api_core.models.catalog import EMBEDDED_LVLM, find_lvlm_model, list_lvlm_models
 from ..api_core.models.lvlm.load import OWN_PRECISION, load_lvlm
-from . import host, sockets
+from . import host, sockets, widgets
 from .model_choices import ModelChoices, download_input, precision_input, read_configuration, require_precision
 
 
@@ -48,27 +48,23 @@ class LoadLVLM(io.ComfyNode):
             inputs=[
                 CHOICES.input("Qwen3-VL-2B (4 GB) or a larger one"),
                 precision_input("on a GPU as the model was published, without one fp32."),
-                io.Combo.Input(
+                widgets.choice(
                     "attention",
-                    options=list(ATTENTIONS),
-                    default="auto",
+                    ATTENTIONS,
+                    "How attention is computed. auto: sdpa, PyTorch's own. flash needs its package and a GPU.",
                     advanced=True,
-                    tooltip="How attention is computed. auto: sdpa, PyTorch's own. flash needs its package and a GPU.",
                 ),
-                io.Int.Input(
+                widgets.number(
                     "max_pixels",
-                    default=0,
-                    min=0,
-                    max=2**26,
+                    0,
+                    (0, 2**26),
+                    "For models that take any size: larger pictures are shrunk to so many pixels, which saves time and "
+                    "memory. 0: the model's own limit.",
                     advanced=True,
-                    tooltip=(
-                        "For models that take any size: larger pictures are shrunk to so many pixels, which saves time "
-                        "and memory. 0: the model's own limit."
-                    ),
                 ),
                 download_input(),
             ],
-            outputs=[sockets.output(sockets.Lvlm, "lvlm", tooltip="The model, for LVLM Heatmap and Ask LVLM.")],
+            outputs=[sockets.output(sockets.Lvlm, "lvlm", "The model, for LVLM Heatmap and Ask LVLM.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -86,5 +82,5 @@ class LoadLVLM(io.ComfyNode):
         if precision == "auto":  # by where the model will run, which is not where it is loaded
             precision = "fp32" if host.load_device().type == "cpu" else OWN_PRECISION
         settings = {"precision": precision, "attention": attention, "max_pixels": max_pixels}
-        on_progress = host.progress(cls.hidden.unique_id)
+        on_progress = host.NodeProgress(cls.hidden.unique_id)
         return io.NodeOutput(CHOICES.get_or_load(model, settings, allow_download, on_progress))

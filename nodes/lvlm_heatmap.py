@@ -6,11 +6,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..api_core.attribution import lvlm_heatmap
-from ..api_core.choices import LVLM_METHODS, READINGS, Reading
+from ..api_core.choices import LVLM_METHODS, Reading
 from ..api_core.settings import read_words
-from . import comfy_types, host, lvlm_models, sockets, ui_files
+from . import comfy_types, host, lvlm_models, sockets, ui_files, widgets
 
 AUTO = "auto"
+METHODS = {AUTO: "the reading's own.", **LVLM_METHODS}
 NO_FURTHER = "LVLM Heatmap was given no further pictures. Connect some to more_images, or disconnect this output."
 
 
@@ -36,56 +37,28 @@ class LVLMHeatmap(io.ComfyNode):
             inputs=[
                 sockets.Lvlm.Input("lvlm", tooltip="A model from Load LVLM. A server does not show its attention."),
                 io.Image.Input("image", tooltip="The pictures; each is asked about by itself and gets its own map."),
-                sockets.question("What do you want to know?"),
-                io.String.Input(
+                widgets.question("What do you want to know?"),
+                widgets.text(
                     "answer",
-                    default="",
+                    "An answer to explain, of any origin. Empty: the model writes its own first.",
                     optional=True,
-                    tooltip="An answer to explain, of any origin. Empty: the model writes its own first.",
                 ),
-                io.String.Input(
+                widgets.text(
                     "hint_words",
-                    default="",
-                    tooltip=(
-                        "Words of the answer, with commas between, that the whole map is made of. Empty: all of them. "
-                        "Smooth & Enhance Mask can also choose single words later."
-                    ),
+                    "Words of the answer, with commas between, that the whole map is made of. Empty: all of them. "
+                    "Smooth & Enhance Mask can also choose single words later.",
                 ),
-                io.Combo.Input(
-                    "method",
-                    options=[AUTO, *LVLM_METHODS],
+                widgets.choice("method", METHODS, widgets.described(METHODS), advanced=True),
+                widgets.text(
+                    "layers",
+                    "The layers that are read: auto (the model's own), or whole numbers with commas between; "
+                    "negative numbers count from the end. Several are averaged.",
                     default=AUTO,
                     advanced=True,
-                    tooltip=" ".join(
-                        f"{name}: {describes}"
-                        for name, describes in {AUTO: "the reading's own.", **LVLM_METHODS}.items()
-                    ),
                 ),
-                io.String.Input(
-                    "layers",
-                    default="auto",
-                    advanced=True,
-                    tooltip=(
-                        "The layers that are read: auto (the model's own), or whole numbers with commas between; "
-                        "negative numbers count from the end. Several are averaged."
-                    ),
-                ),
-                io.Combo.Input(
-                    "reading",
-                    options=list(READINGS),
-                    default="precise",
-                    advanced=True,
-                    tooltip=(
-                        "precise: the map lies where the tokens lie. upstream: the numbers of the paper's published "
-                        "code, its rough edges included. Smooth & Enhance Mask follows it."
-                    ),
-                ),
-                io.Int.Input(
-                    "max_new_tokens",
-                    default=20,
-                    min=1,
-                    max=4096,
-                    tooltip="How much of an answer is written, when none is given. A few words are enough for a map.",
+                widgets.reading("the tokens lie"),
+                widgets.max_new_tokens(
+                    20, 4096, "How much of an answer is written, when none is given. A few words are enough for a map."
                 ),
                 sockets.more_images("Further pictures that the model sees in the same prompt; they get maps as well."),
             ],
@@ -93,16 +66,13 @@ class LVLMHeatmap(io.ComfyNode):
                 sockets.output(
                     sockets.Heatmap,
                     "heatmap",
-                    tooltip="Raw attention per patch, for the whole answer and each word; for Smooth & Enhance Mask.",
+                    "Raw attention per patch, for the whole answer and each word; for Smooth & Enhance Mask.",
                 ),
-                sockets.output(
-                    io.String, "answer", is_output_list=True, tooltip="The explained answer of each picture."
-                ),
-                sockets.output(
+                sockets.list_output(io.String, "answer", "The explained answer of each picture."),
+                sockets.list_output(
                     sockets.Heatmap,
                     "further",
-                    is_output_list=True,
-                    tooltip="The same for the further pictures: one heatmap for each socket of more_images.",
+                    "The same for the further pictures: one heatmap for each socket of more_images.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -123,10 +93,8 @@ class LVLMHeatmap(io.ComfyNode):
         more_images: Mapping[str, Sequence[Tensor]] | None = None,
     ) -> io.NodeOutput:
         cases = comfy_types.to_cases(image, more_images, question=question, answer=answer, hint_words=hint_words)
-        limit, chosen = (
-            comfy_types.single_value(max_new_tokens, "max_new_tokens"),
-            comfy_types.single_value(method, "method"),
-        )
+        limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")
+        chosen = comfy_types.single_value(method, "method")
         found = lvlm_heatmap(
             lvlm_models.on_device(comfy_types.single_value(lvlm, "lvlm"), cases, limit),
             cases.pictures,
@@ -138,7 +106,7 @@ class LVLMHeatmap(io.ComfyNode):
             reading=comfy_types.single_value(reading, "reading"),
             max_new_tokens=limit,
             more_pictures=cases.further,
-            on_progress=host.progress(cls.hidden.unique_id),
+            on_progress=host.NodeProgress(cls.hidden.unique_id),
         )
         host.warn(cls.hidden.unique_id, found.heatmap.warnings)
         answers = [reply.text for reply in found.replies]

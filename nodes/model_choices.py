@@ -9,25 +9,19 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from comfy_api.latest import io
 
 from ..api_core.choices import PRECISIONS
 from ..api_core.errors import InvalidInput
+from ..api_core.models.catalog import ClipEntry, LvlmEntry
 from ..api_core.progress import Progress
-from . import host
+from . import host, widgets
 
 Held = TypeVar("Held")
 
 FOLDER_DEPTH = 2  # models/LLM/<maker>/<model>
-
-
-class Named(Protocol):
-    """An entry of the catalog."""
-
-    @property
-    def name(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class ModelChoices(Generic[Held]):
     home: str
     embedded: str
     catalog: Callable[[], list[str]]
-    find: Callable[[str], Named | None]
+    find: Callable[[str], ClipEntry | LvlmEntry | None]
     is_model: Callable[[Path], bool]
     load: Callable[..., Any]
     socket: Callable[[Any, Any], Held]
@@ -133,8 +127,7 @@ class ModelChoices(Generic[Held]):
 
 def precision_input(auto: str) -> io.Input:
     """The widget for how weights are kept. auto: what that means."""
-    says = f"How weights are kept. auto: {auto}"
-    return io.Combo.Input("precision", options=list(PRECISIONS), default="auto", advanced=True, tooltip=says)
+    return widgets.choice("precision", PRECISIONS, f"How weights are kept. auto: {auto}", advanced=True)
 
 
 def download_input() -> io.Input:

@@ -35,24 +35,22 @@ class Overlay(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="The pictures to draw on. Alpha is kept."),
                 io.Mask.Input(
-                    "mask",
-                    tooltip="White stays as it is. As many masks as pictures, or one of either for all.",
+                    "mask", tooltip="White stays as it is. As many masks as pictures, or one of either for all."
                 ),
-                io.Float.Input(
+                widgets.number(
                     "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
+                    1.0,
+                    (0.0, 1.0),
+                    "How much of the effect: 0 leaves the picture as it is, 1 is all of it.",
                     step=0.05,
-                    tooltip="How much of the effect: 0 leaves the picture as it is, 1 is all of it.",
                 ),
                 widgets.dynamic_input(
                     "style",
                     CHOICES,
-                    tooltip="What is done to the picture. For a language model: fade to grey, level 0.",
+                    "What is done to the picture. For a language model: fade to grey, level 0.",
                 ),
             ],
-            outputs=[sockets.output(io.Image, "image", tooltip="The prompted pictures, of the same size.")],
+            outputs=[sockets.output(io.Image, "image", "The prompted pictures, of the same size.")],
         )
 
     @classmethod

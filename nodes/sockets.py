@@ -39,28 +39,24 @@ class LoadedLvlm(Loaded[LvlmModel]):
     """What travels on an ATTNPROMPT_LVLM socket."""
 
 
-def output(kind: Any, name: str, **more: Any) -> Any:
+def output(kind: Any, name: str, tooltip: str) -> Any:
     """An output that the page calls by its id."""
-    return kind.Output(name, display_name=name, **more)
+    return kind.Output(name, display_name=name, tooltip=tooltip)
 
 
-def question(placeholder: str) -> io.Input:
-    """The input for what is asked."""
-    return io.String.Input(
-        "question",
-        default="",
-        multiline=True,
-        placeholder=placeholder,
-        tooltip="The question. A list of as many questions as pictures goes picture by picture.",
-    )
+def list_output(kind: Any, name: str, tooltip: str) -> Any:
+    """The same for a list, of which what is connected gets one after the other."""
+    return kind.Output(name, display_name=name, tooltip=tooltip, is_output_list=True)
+
+
+def growing(name: str, socket: io.Input, least: int, most: int, tooltip: str, optional: bool = False) -> io.Input:
+    """Sockets like the one given: a further one appears whenever the last is used."""
+    template = io.Autogrow.TemplatePrefix(socket, prefix=socket.id, min=least, max=most)
+    return io.Autogrow.Input(name, optional=optional, template=template, tooltip=tooltip)
 
 
 def more_images(tooltip: str) -> io.Input:
-    """The input for further pictures of one prompt: a socket, and a further one whenever the last is used."""
-    picture = io.Image.Input(
-        "more_image",
-        optional=True,
-        tooltip="A further picture of the same prompt: one for each picture, or one for all.",
-    )
-    template = io.Autogrow.TemplatePrefix(picture, prefix="more_image", min=0, max=MOST_FURTHER_IMAGES)
-    return io.Autogrow.Input("more_images", optional=True, template=template, tooltip=tooltip)
+    """The input for further pictures of one prompt."""
+    says = "A further picture of the same prompt: one for each picture, or one for all."
+    picture = io.Image.Input("more_image", optional=True, tooltip=says)
+    return growing("more_images", picture, 0, MOST_FURTHER_IMAGES, tooltip, optional=True)

@@ -30,7 +30,7 @@ class TuneMask(io.ComfyNode):
             ],
             outputs=[
                 sockets.output(
-                    io.Mask, "mask", tooltip="One mask per picture, at the picture's size, 0 to 1; white is relevant."
+                    io.Mask, "mask", "One mask per picture, at the picture's size, 0 to 1; white is relevant."
                 )
             ],
             hidden=[io.Hidden.unique_id],

@@ -35,7 +35,7 @@ class View(io.ComfyNode):
                     tooltip="A heatmap, shown with its model's own contrast and smoothing, or a mask.",
                 ),
             ],
-            outputs=[sockets.output(io.Image, "image", tooltip="The same view as pictures, to save or compare.")],
+            outputs=[sockets.output(io.Image, "image", "The same view as pictures, to save or compare.")],
             hidden=[io.Hidden.unique_id],
         )
 

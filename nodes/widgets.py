@@ -1,14 +1,61 @@
-"""Widgets made of settings, and the values that settings take of them."""
+"""Widgets: those of settings, with the values that these take of them, and those that several nodes have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from comfy_api.latest import io
 
+from ..api_core.choices import READINGS
 from ..api_core.errors import InvalidInput
 from ..api_core.settings import Setting, read_color, read_words, write_color
 
 Settings = Sequence[Setting]
+
+
+def text(name: str, tooltip: str, default: str = "", **more: Any) -> io.Input:
+    """A field for a text."""
+    return io.String.Input(name, default=default, tooltip=tooltip, **more)
+
+
+def question(placeholder: str) -> io.Input:
+    """The field for what is asked."""
+    says = "The question. A list of as many questions as pictures goes picture by picture."
+    return text("question", says, multiline=True, placeholder=placeholder)
+
+
+def choice(name: str, options: Iterable[str], tooltip: str, **more: Any) -> io.Input:
+    """A list to choose from; the first is chosen at first."""
+    first, *others = options
+    return io.Combo.Input(name, options=[first, *others], default=first, tooltip=tooltip, **more)
+
+
+def described(choices: Mapping[str, str]) -> str:
+    """A tooltip of the sentences on each choice."""
+    return " ".join(f"{name}: {describes}" for name, describes in choices.items())
+
+
+def number(name: str, default: float, reach: tuple[float, float], tooltip: str, **more: Any) -> io.Input:
+    """A number from the first to the last of its reach, whole where these are; more: what else a `Setting` says."""
+    return to_input(Setting(name, default, *reach, describes=tooltip, **more))
+
+
+def max_new_tokens(default: int, most: int, tooltip: str) -> io.Input:
+    """The longest answer."""
+    return number("max_new_tokens", default, (1, most), tooltip)
+
+
+def reading(where: str) -> io.Input:
+    """How a map is computed. where: a precise one lies where …"""
+    says = (
+        f"precise: the map lies where {where}. upstream: the numbers of the paper's published code, its rough edges "
+        "included. Smooth & Enhance Mask follows it."
+    )
+    return choice("reading", READINGS, says, advanced=True)
+
+
+def seed(tooltip: str, control: Any = True) -> io.Input:
+    """What chance starts from. control: what the page does with it after a run."""
+    return io.Int.Input("seed", default=0, min=0, max=2**32 - 1, control_after_generate=control, tooltip=tooltip)
 
 
 def to_input(setting: Setting) -> io.Input:

@@ -209,10 +209,11 @@ def test_every_command_exists(page: Path) -> None:
 
 def is_accepted(command: str, arguments: list[str]) -> bool:
     """Whether the command line takes these words, or ends well at once, as with `--help`."""
-    from pack.api_core.command_line import ADD_OPTIONS
+    from pack.api_core.command_line import COMMANDS
 
     parser = argparse.ArgumentParser()
-    ADD_OPTIONS[command](parser)
+    add_options, _ = COMMANDS[command]
+    add_options(parser)
     try:
         parser.parse_args(arguments)
     except SystemExit as end:

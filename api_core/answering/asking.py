@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..broadcast import broadcast_together
 from ..errors import InvalidInput, UnsupportedModel
-from ..models.conversation.case import Case, Prepared, WordTokens
+from ..models.conversation.case import Case, Prepared, Reply, WordTokens
 from ..models.lvlm.model import LvlmModel
 from ..models.server.model import ServerModel
 from ..pictures import flatten_alpha
@@ -93,8 +93,35 @@ def ask(
     filled = find_template(template)
     cases = _cases(filled, system_prompt, pictures, questions, previous_answers, hints, more_pictures)
     if isinstance(model, ServerModel):
-        return _on_server(model, cases, decoding, max_new_tokens, on_token, on_progress, on_notice)
-    return _locally(model, cases, decoding, max_new_tokens, thinking, batch_size, on_token, on_progress)
+        told = model.generate(
+            cases,
+            max_new_tokens=max_new_tokens,
+            settings=_for_server(decoding),
+            on_token=on_token,
+            on_progress=on_progress,
+            on_notice=on_notice,
+        )
+        return [
+            _answer(case, done.reply, decoding, model=model.name, notes=done.notes)
+            for case, done in zip(cases, told, strict=True)
+        ]
+    answers: list[Answer] = []
+    decoding = decoding.resolved_for(model.name)
+    for start in range(0, len(cases), batch_size):
+        prepared, notes = _prepared(model, cases[start : start + batch_size], decoding, thinking)
+        generate = partial(
+            model.generate,
+            prepared,
+            max_new_tokens=max_new_tokens,
+            on_token=_shifted(on_token, start),
+            on_progress=_part(on_progress, start, len(prepared), len(cases)),
+        )
+        decoded = decoding.decode(model, prepared, generate)
+        for case, row, done in zip(prepared.cases, prepared.rows, decoded, strict=True):
+            seen = None if done.blind is None else blind_map(row, case, done.blind, model.name)
+            about = {"model": model.name, "notes": notes, "blind": done.blind, "blind_tokens": seen}
+            answers.append(_answer(case, done.reply, decoding, **about))
+    return answers
 
 
 def _cases(
@@ -128,47 +155,6 @@ def _cases(
     return cases
 
 
-def _locally(
-    model: LvlmModel,
-    cases: Sequence[Case],
-    decoding: Decoding,
-    max_new_tokens: int,
-    thinking: bool,
-    batch_size: int,
-    on_token: OnToken | None,
-    on_progress: Progress,
-) -> list[Answer]:
-    answers: list[Answer] = []
-    decoding = decoding.resolved_for(model.name)
-    for start in range(0, len(cases), batch_size):
-        prepared, notes = _prepared(model, cases[start : start + batch_size], decoding, thinking)
-        generate = partial(
-            model.generate,
-            prepared,
-            max_new_tokens=max_new_tokens,
-            on_token=_shifted(on_token, start),
-            on_progress=_part(on_progress, start, len(prepared), len(cases)),
-        )
-        decoded = decoding.decode(model, prepared, generate)
-        answers += [
-            Answer(
-                done.reply.text,
-                done.reply.thinking,
-                case.question,
-                decoding,
-                done.reply.complete,
-                done.reply.token_ids,
-                done.reply.words,
-                model.name,
-                notes,
-                done.blind,
-                None if done.blind is None else blind_map(row, case, done.blind, model.name),
-            )
-            for case, row, done in zip(prepared.cases, prepared.rows, decoded, strict=True)
-        ]
-    return answers
-
-
 def _prepared(
     model: LvlmModel, cases: Sequence[Case], decoding: Decoding, thinking: bool
 ) -> tuple[Prepared, tuple[str, ...]]:
@@ -182,41 +168,19 @@ def _prepared(
         return model.prepare(cases, with_places=False, thinking=thinking), (f"There is no map: {error}",)
 
 
-def _on_server(
-    model: ServerModel,
-    cases: Sequence[Case],
-    decoding: Decoding,
-    max_new_tokens: int,
-    on_token: OnToken | None,
-    on_progress: Progress,
-    on_notice: Callable[[str], None] | None,
-) -> list[Answer]:
+def _answer(case: Case, reply: Reply, decoding: Decoding, **known: Any) -> Answer:
+    """The reply as an answer, which has its fields by the same names. known: the other fields."""
+    return Answer(**vars(reply), question_as_sent=case.question, decoding=decoding, **known)
+
+
+def _for_server(decoding: Decoding) -> Mapping[str, float]:
     settings = decoding.for_server()
     if settings is None:
         raise InvalidInput(
             f"Decoding {decoding.name!r} needs the model itself, and a server gives only its answers. Load a model "
             "on this machine, or choose greedy or sample."
         )
-    replies = model.generate(
-        cases,
-        max_new_tokens=max_new_tokens,
-        settings=settings,
-        on_token=on_token,
-        on_progress=on_progress,
-        on_notice=on_notice,
-    )
-    return [
-        Answer(
-            done.reply.text,
-            done.reply.thinking,
-            case.question,
-            decoding,
-            done.reply.complete,
-            model=model.name,
-            notes=done.notes,
-        )
-        for case, done in zip(cases, replies, strict=True)
-    ]
+    return settings
 
 
 def _shifted(on_token: OnToken | None, start: int) -> OnToken | None:

@@ -15,6 +15,7 @@ from types import ModuleType
 from ..errors import AttentionPromptingError, MissingPackage
 from .ask_options import add_ask_options, add_servers_options
 from .explain_options import add_explain_options
+from .flags import OptionHelp
 from .options import add_models_options, add_prompt_options
 from .run_options import add_benchmark_options, add_run_options
 from .terminal import complain, one_line
@@ -23,25 +24,15 @@ REPOSITORY = "https://github.com/attention-prompting/attention-prompting"
 DONE, SOME_FAILED, NOT_AS_ASKED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {
-    "prompt": "prompt pictures with a question: what does not matter to it fades",
-    "ask": "ask a model, here or on a server, about pictures",
-    "explain": "show which parts of a picture an answer needed, and how far that can be trusted",
-    "run": "ask many questions from a file, plain and prompted; stops and goes on",
-    "benchmark": "measure maps, answers and prompting on drawn scenes",
-    "servers": "add, list, remove and test servers that answer",
-    "models": "list the models known by name, what each weighs, and whether it is here",
+    "prompt": (add_prompt_options, "prompt pictures with a question: what does not matter to it fades"),
+    "ask": (add_ask_options, "ask a model, here or on a server, about pictures"),
+    "explain": (add_explain_options, "show which parts of a picture an answer needed, and how far that can be trusted"),
+    "run": (add_run_options, "ask many questions from a file, plain and prompted; stops and goes on"),
+    "benchmark": (add_benchmark_options, "measure maps, answers and prompting on drawn scenes"),
+    "servers": (add_servers_options, "add, list, remove and test servers that answer"),
+    "models": (add_models_options, "list the models known by name, what each weighs, and whether it is here"),
 }
-
-ADD_OPTIONS = {
-    "prompt": add_prompt_options,
-    "ask": add_ask_options,
-    "explain": add_explain_options,
-    "run": add_run_options,
-    "benchmark": add_benchmark_options,
-    "servers": add_servers_options,
-    "models": add_models_options,
-}
-"""Command -> what gives its parser the options."""
+"""Command -> what gives its parser the options, and what it does."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,9 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _overview().parse_args(given)
         _overview().print_help()
         return NOT_AS_ASKED
-    parser = argparse.ArgumentParser(prog=f"{_program()} {name}")
+    parser = argparse.ArgumentParser(prog=f"{_program()} {name}", formatter_class=OptionHelp)
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
-    ADD_OPTIONS[name](parser)
+    add_options, _ = COMMANDS[name]
+    add_options(parser)
     options = parser.parse_args(given[1:])
     try:
         return SOME_FAILED if _command(name).run(options) else DONE
@@ -104,6 +96,6 @@ def _overview() -> argparse.ArgumentParser:
         f"`{_program()} COMMAND --help` lists a command's options.",
     )
     choices = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for name, summary in COMMANDS.items():
+    for name, (_, summary) in COMMANDS.items():
         choices.add_parser(name, help=summary, add_help=False)
     return parser

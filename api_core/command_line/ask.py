@@ -10,13 +10,11 @@ from torch import Tensor
 
 from ..answering import Answer, ask, find_template
 from ..errors import AttentionPromptingError, InvalidInput
-from ..models.lvlm.model import LvlmModel
-from ..models.server import ServerModel, connect
 from ..pictures import flatten_alpha, to_picture
 from ..prompting import prompt_picture
 from .decoding_options import chosen_decoding
 from .files import find_pictures
-from .loading import load_lvlm_model
+from .loading import load_answering_model
 from .terminal import ProgressBar, complain, one_line, say
 
 
@@ -28,7 +26,9 @@ def run(options: argparse.Namespace) -> int:
     if options.with_original and not options.prompted_by:
         raise InvalidInput("--with-original shows the original beside the prompted picture; add --prompted-by MODEL.")
     sources = [picture for source in options.pictures for picture in find_pictures(source)]
-    model = load_model(options)
+    model = load_answering_model(options, options.model, options.folder)
+    if model is None:
+        raise InvalidInput("A model has to answer. Give its name or folder with --model, or a --server.")
     asked, shown, failed = _pictures(options, sources)
     if not asked:
         return failed
@@ -54,17 +54,6 @@ def run(options: argparse.Namespace) -> int:
     return failed
 
 
-def load_model(options: argparse.Namespace) -> LvlmModel | ServerModel:
-    if options.server:
-        return connect(options.server, options.server_model, folder=options.folder)
-    if options.server_model:
-        raise InvalidInput("--server-model names a model of a server; name the server's profile too, with --server.")
-    model = load_lvlm_model(options, options.model)
-    if model is None:
-        raise InvalidInput("A model has to answer. Give its name or folder with --model, or a --server.")
-    return model
-
-
 def _pictures(options: argparse.Namespace, sources: list[Path]) -> tuple[list[Path], list[Tensor], int]:
     """The pictures to show, prompted where that is asked for, of the files that can be read; how many cannot."""
     asked, shown, failed = [], [], 0
@@ -83,7 +72,7 @@ def _pictures(options: argparse.Namespace, sources: list[Path]) -> tuple[list[Pa
                 )
                 picture = flatten_alpha(drawn.picture)
                 for warning in drawn.warnings:
-                    bar.note(f"warning: {source}: {' '.join(warning.split())}")
+                    bar.note(f"warning: {source}: {one_line(warning)}")
             asked.append(source)
             shown.append(picture)
     return asked, shown, failed
@@ -109,7 +98,7 @@ def _show(options: argparse.Namespace, source: Path, answer: Answer, several: bo
 
 
 def _as_json(source: Path, options: argparse.Namespace, answer: Answer) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "picture": str(source),
         "question": options.question,
         "question_as_sent": answer.question_as_sent,
@@ -120,13 +109,8 @@ def _as_json(source: Path, options: argparse.Namespace, answer: Answer) -> dict[
         "prompted_by": options.prompted_by,
         "decoding": {"name": answer.decoding.name, **dataclasses.asdict(answer.decoding)},
         "notes": list(answer.notes),
-    } | _blind_tokens(answer)
-
-
-def _blind_tokens(answer: Answer) -> dict[str, Any]:
-    """What a decoding that looks for them found: how many there are, of how many tokens, by which layers."""
-    if answer.blind is None:
-        return {}
-    blind = answer.blind
-    count = {"count": int(blind.blind.sum()), "of": len(blind.blind), "layers": list(blind.layers)}
-    return {"blind_tokens": count}
+    }
+    if answer.blind is not None:
+        found = answer.blind
+        told["blind_tokens"] = {"count": int(found.blind.sum()), "of": len(found.blind), "layers": list(found.layers)}
+    return told

@@ -15,7 +15,6 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
         "Ask a vision-language model about pictures, one answer for each. Answers go to stdout, under their pictures' "
         "names when there are several."
     )
-    parser.formatter_class = OptionHelp
     parser.usage = "%(prog)s PICTURE [PICTURE …] -q QUESTION [options]"
     parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE", help="picture files, or folders of them")
     parser.add_argument("-q", "--question", required=True, help="what you want to know")

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..answering import Answer, Decoding, Greedy, ask
+from ..answering import Answer, Decoding
 from ..errors import InvalidInput
 from ..evaluation.benchmark.answers import answers
 from ..evaluation.benchmark.explanations import explanations
@@ -21,14 +21,15 @@ from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
 from ..whole_file import whole_file
 from .loading import load_clip_model, load_lvlm_model
+from .run import answerer
 from .run_options import NO_MODEL
 from .terminal import ProgressBar, say
 
-SCENES, QUICK_SCENES = {"localisation": 250, "hallucination": 40}, 12
-# Test questions of each benchmark, and those a setting is chosen on.
-QUESTIONS, QUICK_QUESTIONS = {"answers": 500, "prompting": 2000, "explanations": 270}, 60
-DEVELOPMENT, QUICK_DEVELOPMENT = 240, 30
-QUICK_ANSWERS, STEPS, QUICK_STEPS = 3, 25, 6
+# Usually, and with --quick: scenes or test questions of each benchmark, those a setting is chosen on, points of curves.
+SCENES = {"localisation": (250, 12), "hallucination": (40, 12)}
+QUESTIONS = {"answers": (500, 60), "prompting": (2000, 60), "explanations": (270, 3)}
+DEVELOPMENT = (240, 30)
+STEPS = (25, 6)
 SLOW_METHODS = ("igos++ (paper)", "igos+ (paper)", "rise")
 _NEW_TOKENS = 8
 _BATCH = 64
@@ -56,59 +57,34 @@ def _tables(
     options: argparse.Namespace, clip: ClipModel | None, lvlm: LvlmModel | None, bar: ProgressBar
 ) -> list[Table]:
     shared: dict[str, Any] = {"seed": options.seed, "folder": options.out, "on_progress": bar}
-    scenes = options.scenes or (QUICK_SCENES if options.quick else SCENES.get(options.benchmark, 0))
+    scenes = options.scenes or SCENES.get(options.benchmark, (0, 0))[options.quick]
     if options.benchmark == "localisation":
         return localisation(clip, lvlm, scenes=scenes, stream=options.stream, quick=options.quick, **shared)
     if lvlm is None:
         raise InvalidInput(f"The benchmark {options.benchmark} needs a model that answers. Name one with --model.")
+    how = {"max_new_tokens": _NEW_TOKENS, "batch_size": _BATCH}
 
     def decode(
         pictures: Sequence[Tensor], questions: Sequence[str], decoding: Decoding, on_progress: Progress
-    ) -> list[Answer]:
-        return ask(
-            lvlm,
-            pictures,
-            questions,
-            decoding=decoding,
-            max_new_tokens=_NEW_TOKENS,
-            batch_size=_BATCH,
-            on_progress=on_progress,
-        )
+    ) -> Sequence[Answer]:
+        return answerer(lvlm, decoding=decoding, **how)(pictures, questions, on_progress)
 
     if options.benchmark == "hallucination":
         return hallucination(decode, model=identity(lvlm), scenes=scenes, stream=options.stream, **shared)
-    shared["questions"] = options.questions or (QUICK_QUESTIONS if options.quick else QUESTIONS[options.benchmark])
-    shared["model"] = identity(lvlm)
+    questions = options.questions or QUESTIONS[options.benchmark][options.quick]
+    shared["questions"] = questions
     if options.benchmark == "explanations":
-        return _explanations(options, lvlm, bar)
+        methods = [name for name in list_explanation_methods() if not (options.quick and name in SLOW_METHODS)]
+        return explanations(lvlm, stream=options.stream, methods=methods, steps=STEPS[options.quick], **shared)
+    shared["model"] = identity(lvlm)
     maps: dict[str, MapSource] = {} if clip is None else {"CLIP": ClipMaps(clip)}
     maps["LVLM"] = LvlmMaps(lvlm, batch_size=_BATCH)
-
-    def answer(pictures: Sequence[Tensor], questions: Sequence[str], on_progress: Progress) -> list[Answer]:
-        return decode(pictures, questions, Greedy(), on_progress)
-
+    answer = answerer(lvlm, **how)
     if options.benchmark == "answers":
         return answers(answer, maps, stream=options.stream, quick=options.quick, **shared)
-    development = options.development or (QUICK_DEVELOPMENT if options.quick else DEVELOPMENT)
+    development = options.development or DEVELOPMENT[options.quick]
     grid = GRID[::7] if options.quick else GRID
-    easy = shared["questions"] // 2
-    return prompting(answer, maps, development=development, easy=easy, grid=grid, **shared)
-
-
-def _explanations(options: argparse.Namespace, lvlm: LvlmModel, bar: ProgressBar) -> list[Table]:
-    methods = list_explanation_methods()
-    if options.quick:
-        methods = tuple(name for name in methods if name not in SLOW_METHODS)
-    return explanations(
-        lvlm,
-        questions=options.questions or (QUICK_ANSWERS if options.quick else QUESTIONS["explanations"]),
-        stream=options.stream,
-        methods=methods,
-        steps=QUICK_STEPS if options.quick else STEPS,
-        seed=options.seed,
-        folder=options.out,
-        on_progress=bar,
-    )
+    return prompting(answer, maps, development=development, easy=questions // 2, grid=grid, **shared)
 
 
 def _makes_maps(options: argparse.Namespace) -> bool:

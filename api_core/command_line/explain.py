@@ -21,11 +21,11 @@ from ..progress import Progress
 from ..results import Heatmap, PictureMap
 from ..settings import resolve
 from .explain_options import NO_BASELINE
-from .files import Job, find_pictures, plan, refuse_collisions, write_results
+from .files import Job, find_jobs, write_results
 from .loading import load_lvlm_model
 from .options import chosen_mask, chosen_style
 from .prompt import save_heatmap, save_picture, save_png
-from .terminal import ProgressBar, do_each, say
+from .terminal import ProgressBar, do_each, one_line, say
 
 MOST_ON_A_PANEL = 6
 
@@ -37,10 +37,7 @@ def run(options: argparse.Namespace) -> int:
     style = chosen_style(options)
     method = find_method(options.method)
     resolve(method.name, method.settings, dict(options.settings))
-    jobs = plan(
-        find_pictures(options.picture), options.out, heatmap=True, report=True, curves=True, panel=options.panel
-    )
-    refuse_collisions(jobs, options.overwrite)
+    jobs = find_jobs(options, heatmap=True, report=True, curves=True, panel=options.panel)
     model = load_lvlm_model(options, options.model)
     if model is None:
         raise InvalidInput("A model has to be explained. Give its name or folder with --model.")
@@ -52,12 +49,9 @@ def run(options: argparse.Namespace) -> int:
             if not found.reply.complete:
                 yield f"the answer was cut at {options.max_new_tokens} tokens"
             with bar.aside():
-                say(f"{job.picture}\n    {told(found)}")
+                say(f"{job.picture}\n    {one_line(f'{found.reply.text!r}: {found.verdict.text}')}")
 
-        failed = do_each(jobs, work, bar, options.debug)
-    if len(jobs) > 1:
-        say(f"{len(jobs) - failed} of {len(jobs)} answers explained" + (f", {failed} failed" if failed else ""))
-    return failed
+        return do_each(jobs, work, bar, "answers explained", options.debug)
 
 
 def explain_one(
@@ -114,11 +108,6 @@ def save_report(found: Explanation, question: str, source: Path, path: Path) -> 
     """Write everything but the map as JSON."""
     text = json.dumps({"picture": str(source), **full_report(found, question)}, ensure_ascii=False, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def told(found: Explanation) -> str:
-    """The answer and how far the map can be trusted, in one line."""
-    return " ".join(f"{found.reply.text!r}: {found.verdict.text}".split())
 
 
 def part_of(bar: ProgressBar, number: int, count: int) -> Progress:

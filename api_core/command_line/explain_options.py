@@ -2,14 +2,13 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ..choices import BASELINES, EXPLANATION_METHOD
 from ..models.catalog import EMBEDDED_LVLM
 from ..settings import read_words
-from .flags import OptionHelp, number
-from .options import add_loading_options, add_mask_options, add_overlay_options
+from .flags import number
+from .options import add_file_options, add_loading_options, add_mask_options, add_overlay_options
 from .terminal import say
 
 NO_BASELINE = "none"
@@ -22,15 +21,9 @@ def add_explain_options(parser: argparse.ArgumentParser) -> None:
         "curves with a verdict (.curves.png) and everything in numbers (.report.json). One bad picture in a folder "
         "does not stop the others."
     )
-    parser.formatter_class = OptionHelp
     parser.usage = "%(prog)s PICTURE -q QUESTION -o OUT [options]"
-    parser.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file, or a folder of them")
+    add_file_options(parser, {"--panel": "also write <stem>.panel.png: picture and maps in a row"})
     parser.add_argument("-q", "--question", required=True, help="what was asked")
-
-    files = parser.add_argument_group("files")
-    files.add_argument("-o", "--out", type=Path, required=True, help="a folder, or one file (.png, .jpg, .webp)")
-    files.add_argument("--panel", action="store_true", help="also write <stem>.panel.png: picture and maps in a row")
-    files.add_argument("--overwrite", action="store_true", help="replace results that exist (never an input)")
 
     what = parser.add_argument_group("what is explained")
     what.add_argument("--answer", metavar="TEXT", help="this answer (default: the model's own)")

@@ -1,5 +1,6 @@
 """Which pictures are read and which files are written: names, refusals, and writing whole files or none."""
 
+import argparse
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,6 +25,13 @@ class Job:
     @property
     def targets(self) -> tuple[Path, ...]:
         return (self.picture, *self.beside.values())
+
+
+def find_jobs(options: argparse.Namespace, **wanted: bool) -> list[Job]:
+    """What `add_file_options` was given, with the results that are `wanted` beside; refused where files collide."""
+    jobs = plan(find_pictures(options.picture), options.out, **wanted)
+    refuse_collisions(jobs, options.overwrite)
+    return jobs
 
 
 def find_pictures(source: Path) -> list[Path]:

@@ -64,6 +64,11 @@ def flag_of(setting: Setting) -> str:
     return setting.flag or setting.name.replace("_", "-")
 
 
+def given(options: argparse.Namespace, flag: str) -> Any:
+    """What was read for a flag, by its name without the dashes."""
+    return getattr(options, flag.replace("-", "_"))
+
+
 def in_help_order(settings: Settings) -> list[Setting]:
     """Those that have a flag, what is switched on last."""
     return sorted((setting for setting in settings if setting.flag is not None), key=lambda setting: setting.is_switch)
@@ -116,14 +121,14 @@ def values_of_choice(
     Raises InvalidInput for a value that belongs to another choice, unless it is idle there.
     """
     names = {choice: {flag_of(setting): setting.name for setting in settings} for choice, settings in choices.items()}
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for flag in sorted({flag for own in names.values() for flag in own}):
-        value = getattr(options, flag.replace("-", "_"))
+        value = given(options, flag)
         if value is None:
             continue
         if flag in names[chosen]:
-            given[names[chosen][flag]] = value
+            values[names[chosen][flag]] = value
         elif not is_idle(flag, value):
             users = " or ".join(choice for choice, own in names.items() if flag in own)
             raise InvalidInput(f"--{flag} belongs to --{kind} {users}, not to --{kind} {chosen}.")
-    return given
+    return values

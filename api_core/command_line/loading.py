@@ -2,13 +2,15 @@
 
 import argparse
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
-from ..errors import ModelNotFound
+from ..errors import InvalidInput, ModelNotFound
 from ..models.clip import ClipModel
 from ..models.clip.load import load_clip
 from ..models.lvlm.load import load_lvlm
 from ..models.lvlm.model import LvlmModel
+from ..models.server import ServerModel, connect
 from .run_options import NO_MODEL
 from .terminal import ProgressBar
 
@@ -17,21 +19,29 @@ Model = TypeVar("Model")
 
 def load_clip_model(options: argparse.Namespace, name: str) -> ClipModel:
     """The CLIP `name` as the options say."""
-    shared = {"precision": options.precision, "device": options.device, "allow_download": options.allow_download}
-    return _load(lambda bar: load_clip(name, **shared, on_progress=bar))
+    return _load(load_clip, name, options)
+
+
+def load_answering_model(
+    options: argparse.Namespace, name: str, folder: Path | None = None
+) -> LvlmModel | ServerModel | None:
+    """What answers: the model of a server, where one is named, or the LVLM `name`. folder: of the servers' profiles."""
+    if options.server:
+        return connect(options.server, options.server_model, folder=folder)
+    if options.server_model:
+        raise InvalidInput("--server-model names a model of a server; name the server's profile too, with --server.")
+    return load_lvlm_model(options, name)
 
 
 def load_lvlm_model(options: argparse.Namespace, name: str) -> LvlmModel | None:
     """The LVLM `name` as the options say; None for the name that means no model."""
-    if name == NO_MODEL:
-        return None
+    return None if name == NO_MODEL else _load(load_lvlm, name, options, max_pixels=options.max_pixels)
+
+
+def _load(load: Callable[..., Model], name: str, options: argparse.Namespace, **more: Any) -> Model:
     shared = {"precision": options.precision, "device": options.device, "allow_download": options.allow_download}
-    return _load(lambda bar: load_lvlm(name, **shared, max_pixels=options.max_pixels, on_progress=bar))
-
-
-def _load(load: Callable[[ProgressBar], Model]) -> Model:
     try:
         with ProgressBar("downloading") as bar:
-            return load(bar)
+            return load(name, **shared, **more, on_progress=bar)
     except ModelNotFound as error:  # the library speaks of its argument, this user of an option
         raise ModelNotFound(str(error).replace("Turn on allow_download", "Add --allow-download")) from error

@@ -1,6 +1,7 @@
 """The options of the commands `prompt` and `models`, and groups of options that several commands share."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..choices import CLIP_METHODS, FITS, LVLM_METHODS, PRECISIONS, READINGS
@@ -9,10 +10,10 @@ from ..models.catalog import EMBEDDED_CLIP
 from ..overlay import STYLES, Style
 from ..settings import read_words, settings_of
 from .flags import (
-    OptionHelp,
     add_flag,
     add_flags_of_choices,
     flag_of,
+    given,
     in_help_order,
     number,
     values_of_choice,
@@ -33,17 +34,14 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
         "Prompt pictures with a question: what does not matter to it fades. Writes PNG (or what -o ends with) under "
         "the picture's own stem. One bad picture in a folder does not stop the others."
     )
-    parser.formatter_class = OptionHelp
     parser.usage = "%(prog)s PICTURE QUERY -o OUT [options]"
-    parser.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file, or a folder of them")
+    further = {
+        "--save-mask": "also write <stem>.mask.png, white = relevant",
+        "--save-heatmap": "also write <stem>.heatmap.npz: the raw values",
+        "--panel": "also write <stem>.panel.png: before and after",
+    }
+    add_file_options(parser, further)
     parser.add_argument("query", metavar="QUERY", help="what to look for: a question or a description")
-
-    files = parser.add_argument_group("files")
-    files.add_argument("-o", "--out", type=Path, required=True, help="a folder, or one file (.png, .jpg, .webp)")
-    files.add_argument("--save-mask", action="store_true", help="also write <stem>.mask.png, white = relevant")
-    files.add_argument("--save-heatmap", action="store_true", help="also write <stem>.heatmap.npz: the raw values")
-    files.add_argument("--panel", action="store_true", help="also write <stem>.panel.png: before and after")
-    files.add_argument("--overwrite", action="store_true", help="replace results that exist (never an input)")
 
     model = parser.add_argument_group("model")
     model.add_argument("--model", default=EMBEDDED_CLIP, help="a name from the `models` command, or a folder")
@@ -81,6 +79,16 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     add_overlay_options(parser)
 
 
+def add_file_options(parser: argparse.ArgumentParser, further: Mapping[str, str]) -> None:
+    """The pictures, and what is written of each. further: flags of what else can be, with their help."""
+    parser.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file, or a folder of them")
+    files = parser.add_argument_group("files")
+    files.add_argument("-o", "--out", type=Path, required=True, help="a folder, or one file (.png, .jpg, .webp)")
+    for flag, says in further.items():
+        files.add_argument(flag, action="store_true", help=says)
+    files.add_argument("--overwrite", action="store_true", help="replace results that exist (never an input)")
+
+
 def add_loading_options(
     group: argparse._ArgumentGroup, weights: str = "of the model's weights", pixels: str | None = None
 ) -> None:
@@ -102,10 +110,8 @@ def add_mask_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup
 
 def chosen_mask(options: argparse.Namespace, words: tuple[str, ...] = ()) -> MaskSettings:
     """What a mask is made with."""
-    given = {
-        setting.name: getattr(options, flag_of(setting).replace("-", "_")) for setting in in_help_order(MASK_SETTINGS)
-    }
-    return MaskSettings(**given, words=words)
+    said = {setting.name: given(options, flag_of(setting)) for setting in in_help_order(MASK_SETTINGS)}
+    return MaskSettings(**said, words=words)
 
 
 def add_overlay_options(parser: argparse.ArgumentParser) -> None:
@@ -120,5 +126,4 @@ def add_overlay_options(parser: argparse.ArgumentParser) -> None:
 
 def chosen_style(options: argparse.Namespace) -> Style:
     """The style with the values given for it. Raises InvalidInput for a value that belongs to another style."""
-    given = values_of_choice(options, "style", options.style, _STYLE_SETTINGS)
-    return _STYLES[options.style](**given)
+    return _STYLES[options.style](**values_of_choice(options, "style", options.style, _STYLE_SETTINGS))

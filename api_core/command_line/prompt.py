@@ -1,7 +1,4 @@
-"""Prompt pictures with a question: what does not matter to it fades.
-
-Writes PNG (or what -o ends with) under the picture's own stem. One bad picture in a folder does not stop the others.
-"""
+"""Prompt pictures with a question: what does not matter to it fades."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -23,10 +20,14 @@ from ..panel import panel
 from ..pictures import flatten_alpha, to_picture, to_pil
 from ..prompting import names_lvlm, prompt_picture
 from ..results import Heatmap
-from .files import Job, find_pictures, plan, refuse_collisions, write_results
+from .files import Job, find_jobs, write_results
+from .flags import given
 from .loading import load_clip_model, load_lvlm_model
 from .options import chosen_mask, chosen_style
 from .terminal import ProgressBar, do_each, say
+
+OF_CLIP = ("fit", "neutral")
+OF_LVLM = ("answer", "hint-words", "max-new-tokens", "max-pixels")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,10 +35,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.query.strip():
         raise InvalidInput("The query is empty. Say what to look for, such as 'where is the red star?'.")
     style = chosen_style(options)
-    sources = find_pictures(options.picture)
-    wanted = {"mask": options.save_mask, "heatmap": options.save_heatmap, "panel": options.panel}
-    jobs = plan(sources, options.out, **wanted)
-    refuse_collisions(jobs, options.overwrite)
+    jobs = find_jobs(options, mask=options.save_mask, heatmap=options.save_heatmap, panel=options.panel)
     lvlm = names_lvlm(options.model)
     refuse_options(options, lvlm)
     model = load_model(options, lvlm)
@@ -49,25 +47,15 @@ def run(options: argparse.Namespace) -> int:
             with bar.aside():
                 say(str(job.picture))
 
-        failed = do_each(jobs, work, bar, options.debug)
-    if len(jobs) > 1:
-        say(f"{len(jobs) - failed} of {len(jobs)} pictures prompted" + (f", {failed} failed" if failed else ""))
-    return failed
+        return do_each(jobs, work, bar, "pictures prompted", options.debug)
 
 
 def refuse_options(options: argparse.Namespace, lvlm: bool) -> None:
     """Raise InvalidInput for an option that the kind of model does not know."""
-    of_clip = {"--fit": options.fit, "--neutral": options.neutral}
-    of_lvlm = {
-        "--answer": options.answer,
-        "--hint-words": options.hint_words,
-        "--max-new-tokens": options.max_new_tokens,
-        "--max-pixels": options.max_pixels,
-    }
-    for flag, value in (of_clip if lvlm else of_lvlm).items():
-        if value:
-            other, own = ("a CLIP", "an LVLM") if lvlm else ("an LVLM", "a CLIP")
-            raise InvalidInput(f"{flag} is for {other}; --model {options.model} is {own}.")
+    other, own = ("a CLIP", "an LVLM") if lvlm else ("an LVLM", "a CLIP")
+    for flag in OF_CLIP if lvlm else OF_LVLM:
+        if given(options, flag):
+            raise InvalidInput(f"--{flag} is for {other}; --model {options.model} is {own}.")
     methods = LVLM_METHODS if lvlm else CLIP_METHODS
     if options.method not in (None, *methods):
         raise InvalidInput(f"--model {options.model} has no method {options.method!r}. It has {', '.join(methods)}.")

@@ -2,30 +2,29 @@
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ..answering import Answer, Decoding, ask, find_template
+from ..answering import Answer, ask, find_template
 from ..attribution import list_lvlm_methods, list_methods
 from ..errors import InvalidInput
 from ..evaluation.readers.jsonl import read_cases
 from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, Prompting, identity
-from ..evaluation.runner.prompt_and_ask import AskCases
+from ..evaluation.runner.prompt_and_ask import Answerer, AskCases
 from ..evaluation.runner.run_cases import RunResult, run_cases, select_range
 from ..masks import MASK_SETTINGS
 from ..models.catalog import EMBEDDED_CLIP, mask_defaults
 from ..models.lvlm.model import LvlmModel
-from ..models.server import ServerModel, connect
+from ..models.server import ServerModel
 from ..progress import Progress
 from .decoding_options import chosen_decoding
 from .flags import in_help_order
-from .loading import load_clip_model, load_lvlm_model
+from .loading import load_answering_model, load_clip_model, load_lvlm_model
 from .options import chosen_mask, chosen_style
 from .run_options import NO_MODEL
-from .terminal import ProgressBar, complain, say
+from .terminal import ProgressBar, complain, say, tally
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,12 +37,13 @@ def run(options: argparse.Namespace) -> int:
     if options.out.resolve() == options.cases.resolve():
         raise InvalidInput(f"{options.out} holds the cases; results need a file of their own.")
     find_template(options.template)
-    model = connect(options.server, options.server_model) if options.server else load_lvlm_model(options, options.lvlm)
+    model = load_answering_model(options, options.lvlm)
     maps = _maps(options, model)
     mask = chosen_mask(options)
     decoding = chosen_decoding(options)
+    asked = {name: getattr(options, name) for name in ("template", "system_prompt", "max_new_tokens")}
     work = AskCases(
-        None if model is None else partial(_answer, model, options, decoding),
+        None if model is None else answerer(model, decoding=decoding, batch_size=options.batch_size, **asked),
         None if maps is None else Prompting(maps, mask, style, options.strength),
         plain=not options.no_plain,
         folder=options.out.with_suffix(".files"),
@@ -52,8 +52,7 @@ def run(options: argparse.Namespace) -> int:
     )
     settings: dict[str, Any] = {"plain": work.plain or maps is None, "prompted": maps is not None}
     if model is not None:
-        settings |= {"model": identity(model), "template": options.template, "system_prompt": options.system_prompt}
-        settings |= {"max_new_tokens": options.max_new_tokens, "decoding": repr(decoding), "seed": options.seed}
+        settings |= {"model": identity(model), **asked, "decoding": repr(decoding), "seed": options.seed}
     if maps is not None:
         settings |= {"map": options.map, **maps.settings, "style": repr(style)}
         made = mask.with_defaults(mask_defaults(maps.model.name))
@@ -76,8 +75,6 @@ def run(options: argparse.Namespace) -> int:
 def _require_consistent(options: argparse.Namespace) -> None:
     """What can be told to be wrong before a model is loaded."""
     without_maps = options.map == NO_MODEL
-    if options.server_model and not options.server:
-        raise InvalidInput("--server-model names a model of a server; name the server's profile too, with --server.")
     if without_maps and options.no_plain:
         raise InvalidInput("--map none with --no-plain leaves nothing to ask. Leave one of them out.")
     if without_maps and (options.map_model or options.save_masks or options.save_pictures):
@@ -106,25 +103,13 @@ def _maps(options: argparse.Namespace, model: LvlmModel | ServerModel | None) ->
     return LvlmMaps(chosen, options.method, options.layers, options.reading)
 
 
-def _answer(
-    model: LvlmModel | ServerModel,
-    options: argparse.Namespace,
-    decoding: Decoding,
-    pictures: Sequence[Tensor],
-    questions: Sequence[str],
-    on_progress: Progress,
-) -> list[Answer]:
-    return ask(
-        model,
-        pictures,
-        questions,
-        template=options.template,
-        system_prompt=options.system_prompt,
-        max_new_tokens=options.max_new_tokens,
-        decoding=decoding,
-        batch_size=options.batch_size,
-        on_progress=on_progress,
-    )
+def answerer(model: LvlmModel | ServerModel, **how: Any) -> Answerer:
+    """What asks that model in the same way each time; how: the other arguments of `ask`."""
+
+    def answer(pictures: Sequence[Tensor], questions: Sequence[str], on_progress: Progress) -> list[Answer]:
+        return ask(model, pictures, questions, on_progress=on_progress, **how)
+
+    return answer
 
 
 def _summarise(done: RunResult, out: Path) -> None:
@@ -133,7 +118,7 @@ def _summarise(done: RunResult, out: Path) -> None:
             complain(f"failed: {record['id']}: {record['error']}")
     count = len(done.records)
     before = f", {done.skipped} of them before" if done.skipped else ""
-    say(f"{count - done.failed} of {count} cases done{before}" + (f", {done.failed} failed" if done.failed else ""))
+    say(tally(count, done.failed, f"cases done{before}"))
     for arm in ("plain", "prompted"):
         judged = [record[arm]["right"] for record in done.records if "right" in record.get(arm, {})]
         if judged:

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..choices import CLIP_METHODS, FITS, READINGS
 from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
 from .decoding_options import add_decoding_options
-from .flags import OptionHelp, number, whole_numbers
+from .flags import number, whole_numbers
 from .options import add_loading_options, add_mask_options, add_overlay_options
 
 MAPS = ("clip", "lvlm", "none")
@@ -21,7 +21,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "a case with its answers, scores and all settings. Run again to go on after a stop; failed cases are tried "
         "again. Masks and pictures go to the folder RESULTS.files."
     )
-    parser.formatter_class = OptionHelp
     parser.usage = "%(prog)s CASES.jsonl --out RESULTS.jsonl [options]"
     parser.add_argument("cases", type=Path, metavar="CASES.jsonl", help="the cases")
 
@@ -63,7 +62,6 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
         "scenes, judged on hard and easy test scenes, beside controls. hallucination: does the model say yes to what "
         "is not there, plainly and with calibrated decodings? explanations: do maps show what answers needed?"
     )
-    parser.formatter_class = OptionHelp
     parser.usage = "%(prog)s {" + ",".join(BENCHMARKS) + "} [options]"
     parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="a few scenes, to see that everything runs")

@@ -6,42 +6,23 @@ import getpass
 import sys
 
 from ..errors import InvalidInput
-from ..models.server import (
-    PRESETS,
-    Profile,
-    Secret,
-    connect,
-    list_profiles,
-    probe,
-    remove_profile,
-    save_profile,
-)
+from ..models.server import PRESETS, Profile, Secret, connect, list_profiles, probe, remove_profile, save_profile
 from .terminal import ProgressBar, complain, say
 
 
 def run(options: argparse.Namespace) -> int:
     """Do one action; returns 1 when a tested model does not look at pictures."""
-    if options.action == "add":
-        return add(options)
-    if options.action == "list":
-        return show(options)
-    if options.action == "remove":
-        remove_profile(options.name, options.folder)
-        say(f"removed {options.name}")
-        return 0
-    return test(options)
+    return {"add": add, "list": show, "remove": remove, "test": test}[options.action](options)
 
 
 def add(options: argparse.Namespace) -> int:
-    preset = PRESETS.get(options.name)
-    if options.address is None and preset is None:
+    address, variable = (options.address, "") if options.address else PRESETS.get(options.name, ("", ""))
+    if not address:
         raise InvalidInput(f"{options.name!r} needs its address: `servers add {options.name} http://…/v1`.")
-    address, variable = options.address or preset[0], options.key_variable  # type: ignore[index]
-    if variable is None and preset and not options.address and not options.store_key:
-        variable = preset[1]
-    profile = Profile(
-        options.name, address, variable or "", patience=options.patience
-    )  # refuses what it must before a key is asked for
+    if options.key_variable is not None or options.store_key:
+        variable = options.key_variable
+    # Refuses what it must before a key is asked for.
+    profile = Profile(options.name, address, variable or "", patience=options.patience)
     if options.store_key:
         profile = dataclasses.replace(profile, stored_key=_ask_for_key(options.name))
     file = save_profile(profile, options.folder, replace=options.replace)
@@ -56,6 +37,12 @@ def show(options: argparse.Namespace) -> int:
     widths = [max(len(text) for text in texts) for texts in zip(*((p.name, p.address) for p in profiles), strict=True)]
     for profile in profiles:
         say(f"{profile.name:<{widths[0]}}  {profile.address:<{widths[1]}}  {profile.key_source}")
+    return 0
+
+
+def remove(options: argparse.Namespace) -> int:
+    remove_profile(options.name, options.folder)
+    say(f"removed {options.name}")
     return 0
 
 

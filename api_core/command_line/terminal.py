@@ -5,7 +5,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 
 from ..errors import AttentionPromptingError
 from .files import Job
@@ -25,9 +24,9 @@ def complain(line: str) -> None:
     sys.stderr.flush()
 
 
-def one_line(error: BaseException) -> str:
-    """An error's message without line breaks; its type where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+def one_line(said: BaseException | str) -> str:
+    """A message, or an error's, without line breaks; the error's type where it has none."""
+    return " ".join(str(said).split()) or type(said).__name__
 
 
 class ProgressBar:
@@ -42,9 +41,7 @@ class ProgressBar:
     def __enter__(self) -> "ProgressBar":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._draw("")
 
     def __call__(self, done: int, total: int) -> None:
@@ -81,13 +78,23 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
-def do_each(jobs: Sequence[Job], work: Callable[[int, Job], Iterable[str]], bar: ProgressBar, debug: bool) -> int:
-    """Do every job, and say what each warns of; returns how many failed, of which the bar says why."""
+def tally(count: int, failed: int, what: str) -> str:
+    """How many are done, and how many failed, where some did."""
+    return f"{count - failed} of {count} {what}" + (f", {failed} failed" if failed else "")
+
+
+def do_each(
+    jobs: Sequence[Job], work: Callable[[int, Job], Iterable[str]], bar: ProgressBar, done: str, debug: bool
+) -> int:
+    """Do every job, and say what each warns of; returns how many failed, of which the bar says why.
+
+    done: what has become of those that did not fail, said of several.
+    """
 
     def fails(number: int, job: Job) -> bool:
         try:
             for warning in work(number, job):
-                bar.note(f"warning: {job.source}: {' '.join(warning.split())}")
+                bar.note(f"warning: {job.source}: {one_line(warning)}")
         except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
             kind = "" if isinstance(error, AttentionPromptingError) else f"{type(error).__name__}: "
             bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
@@ -96,4 +103,8 @@ def do_each(jobs: Sequence[Job], work: Callable[[int, Job], Iterable[str]], bar:
             return True
         return False
 
-    return sum(fails(number, job) for number, job in enumerate(jobs))
+    failed = sum(fails(number, job) for number, job in enumerate(jobs))
+    if len(jobs) > 1:
+        with bar.aside():
+            say(tally(len(jobs), failed, done))
+    return failed

@@ -1,12 +1,11 @@
 """What a mask is made with. A new knob is a field here, and what it does in `tuning`."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..choices import INTERPOLATIONS, SMOOTHING_UNITS
 from ..errors import InvalidInput
-from ..settings import MaskDefaults, setting, settings_of
+from ..settings import MaskDefaults, require_in_range, setting, settings_of
 
 
 @dataclass(frozen=True)
@@ -95,19 +94,11 @@ class MaskSettings:
     grow_shape: str = "round"
 
     def __post_init__(self) -> None:
-        contrast, smoothing = self.contrast, self.smoothing
-        if contrast is not None and not (math.isfinite(contrast) and contrast >= 0):
+        if self.contrast is not None and self.contrast < 0:
             raise InvalidInput(
-                f"The contrast must be 0 or more, not {contrast}. To light up the rest instead, use invert."
+                f"The contrast must be 0 or more, not {self.contrast}. To light up the rest instead, use invert."
             )
-        if smoothing is not None and not (math.isfinite(smoothing) and smoothing >= 1):
-            raise InvalidInput(f"The smoothing width must be 1 (none) or more, not {smoothing}.")
-        if not 0 <= self.threshold <= 1:
-            raise InvalidInput(f"The threshold must lie between 0 (soft mask) and 1, not {self.threshold}.")
-        if self.grow != int(self.grow):
-            raise InvalidInput(f"The mask can grow by whole pixels only, not {self.grow}.")
-        if not (math.isfinite(self.feather) and self.feather >= 0):
-            raise InvalidInput(f"The soft edge must be 0 (none) or more pixels wide, not {self.feather}.")
+        require_in_range(self)
         if self.smoothing_unit not in SMOOTHING_UNITS:
             raise InvalidInput(
                 f"There is no smoothing unit {self.smoothing_unit!r}. Choose {' or '.join(SMOOTHING_UNITS)}."

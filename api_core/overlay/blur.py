@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import InvalidInput
 from ..settings import setting
-from .style import Style
+from .style import Layer, Style
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .style import Layer
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class BlurStyle(Style):
         if not (math.isfinite(self.radius) and self.radius > 0):
             raise InvalidInput(f"The blur's radius must be above 0 pixels, not {self.radius}.")
 
-    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
+    def layer(self, colors: "Tensor", mask: "Tensor") -> Layer:
         """The blurred picture where the mask is not."""
         from .gaussian import blurred_rows
 

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from .style import Style
+from .style import Layer, Style
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .style import Layer
 
 _LUMA = (0.2126, 0.7152, 0.0722)
 
@@ -19,7 +17,7 @@ class DesaturateStyle(Style):
 
     name: ClassVar[str] = "desaturate"
 
-    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
+    def layer(self, colors: "Tensor", mask: "Tensor") -> Layer:
         """The picture in greys where the mask is not."""
         from ..autograd import without_autocast
 

@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import InvalidInput
 from ..settings import Color, Setting, setting, settings_of
-from .style import ROUNDINGS, Form, Rounding, Style, require_color
+from .style import ROUNDINGS, Form, Layer, Rounding, Style, require_color
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .style import Layer
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class FadeStyle(Style):
         level = Setting("level", 0, 0, 255, "What irrelevant parts fade to: 0 is black, 255 is white.")
         return Form("fade to grey", cls.grey, (level, rounding)), Form("fade to colour", cls, (color,))
 
-    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
+    def layer(self, colors: "Tensor", mask: "Tensor") -> Layer:
         """The colour where the mask is not."""
         color = mask.new_tensor(self.color)
         return lambda first, last: (color, 1 - mask[first:last])

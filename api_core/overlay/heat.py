@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..colormaps import COLORMAPS, colorize, colormap, require_colormap
-from ..settings import setting
-from .style import Style, require_share
+from ..settings import require_in_range, setting
+from .style import Layer, Style
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .style import Layer
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,9 @@ class HeatStyle(Style):
 
     def __post_init__(self) -> None:
         require_colormap(self.colormap)
-        require_share(self.opacity, "opacity")
+        require_in_range(self)
 
-    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
+    def layer(self, colors: "Tensor", mask: "Tensor") -> Layer:
         """Colours by the mask's values, everywhere or where it is strong."""
         table = colormap(self.colormap)
 

@@ -4,14 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ..errors import InvalidInput
-from ..settings import Color, setting
-from .style import Style, require_color, require_share
+from ..settings import Color, require_in_range, setting
+from .style import Layer, Style, require_color
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .style import Layer
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,9 @@ class OutlineStyle(Style):
 
     def __post_init__(self) -> None:
         require_color(self.color)
-        require_share(self.threshold, "threshold")
-        if self.width < 1 or int(self.width) != self.width:
-            raise InvalidInput(f"The outline's width must be a whole number of pixels from 1 on, not {self.width}.")
+        require_in_range(self)
 
-    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
+    def layer(self, colors: "Tensor", mask: "Tensor") -> Layer:
         """The colour along the edge of the region."""
         from ..morphology import grow
         from .gaussian import in_blocks

@@ -10,8 +10,8 @@ from ..settings import Color, Setting, settings_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-    # For rows first..last: colours that broadcast to [rows, W, 3], and their cover [rows, W], 0..1.
-    Layer = Callable[[int, int], tuple[Tensor, Tensor]]
+Layer = Callable[[int, int], "tuple[Tensor, Tensor]"]
+"""For rows first..last: colours that broadcast to [rows, W, 3], and their cover [rows, W], 0..1."""
 
 Rounding = Literal["none", "round", "truncate"]
 ROUNDINGS: tuple[Rounding, ...] = ("none", "round", "truncate")
@@ -41,7 +41,7 @@ class Style:
         """How the node offers it: once, with all settings, unless a style says otherwise."""
         return (Form(cls.title or cls.name, cls, settings_of(cls)),)
 
-    def layer(self, colors: "Tensor", mask: "Tensor") -> "Layer":
+    def layer(self, colors: "Tensor", mask: "Tensor") -> Layer:
         """What is laid over a picture [H, W, 3] with its mask [H, W], strip by strip from top to bottom."""
         raise NotImplementedError
 
@@ -50,9 +50,3 @@ def require_color(color: Color) -> None:
     """Raise InvalidInput for what is not three levels."""
     if len(color) != 3 or not all(0 <= level <= 1 for level in color):
         raise InvalidInput(f"A colour is three levels (red, green, blue) between 0 and 1, not {color!r}.")
-
-
-def require_share(value: float, what: str) -> None:
-    """Raise InvalidInput for what does not lie between 0 and 1."""
-    if not 0 <= value <= 1:
-        raise InvalidInput(f"The {what} must lie between 0 and 1, not {value}.")

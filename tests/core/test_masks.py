@@ -209,12 +209,13 @@ def test_a_batch_is_its_pictures_one_by_one_and_nothing_else_changes():
     ("change", "message"),
     [
         ({"contrast": -1.0}, "contrast must be 0 or more, not -1"),
-        ({"smoothing": 0.5}, "smoothing width must be 1"),
-        ({"threshold": 1.5}, "threshold must lie between 0"),
+        ({"smoothing": 0.5}, "smoothing must be 1 or more, not 0.5"),
+        ({"threshold": 1.5}, "threshold must be from 0 to 1, not 1.5"),
         ({"interpolation": "cubic"}, "no interpolation 'cubic'"),
         ({"smoothing_unit": "cells"}, "no smoothing unit 'cells'"),
-        ({"grow": 1.5}, "whole pixels"),
-        ({"feather": -2.0}, "soft edge must be 0 .none. or more pixels wide, not -2"),
+        ({"grow": 1.5}, "grow must be a whole number, not 1.5"),
+        ({"grow": float("inf")}, "grow must be a whole number, not inf"),
+        ({"feather": -2.0}, "feather must be 0 or more, not -2"),
         ({"grow": 1, "grow_shape": "star"}, "no shape 'star'"),
     ],
 )

@@ -156,8 +156,10 @@ def test_known_colours():
         (lambda p, m: FadeStyle.grey(300), "between 0 .black. and 255"),
         (lambda p, m: BlurStyle(0), "above 0 pixels"),
         (lambda p, m: HeatStyle("rainbow"), "no colour map 'rainbow'"),
-        (lambda p, m: HeatStyle(opacity=2), "opacity must lie"),
-        (lambda p, m: OutlineStyle(width=0), "whole number of pixels"),
+        (lambda p, m: HeatStyle(opacity=2), "opacity must be from 0 to 1, not 2"),
+        (lambda p, m: OutlineStyle(width=0), "width must be 1 or more, not 0"),
+        (lambda p, m: OutlineStyle(width=1.5), "width must be a whole number, not 1.5"),
+        (lambda p, m: OutlineStyle(threshold=-1), "threshold must be from 0 to 1, not -1"),
     ],
 )
 def test_refusals(call, message):

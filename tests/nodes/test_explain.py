@@ -126,7 +126,7 @@ def test_the_map_so_far_is_shown_on_the_picture(run: Run, lvlm: Any, image: Imag
 def test_a_large_picture_is_shown_small(nodes: Any, previews: list[Any]) -> None:
     from pack.nodes import explain, host
 
-    explain.preview(host.progress("1"), [torch.rand(1500, 2000, 3)])(0, torch.rand(32, 32))
+    explain.preview(host.NodeProgress("1"), [torch.rand(1500, 2000, 3)])(0, torch.rand(32, 32))
     ((_, shown, _),) = previews
     assert shown.width * shown.height <= 512 * 512
 
@@ -137,7 +137,7 @@ def test_pictures_that_come_quickly_are_not_all_drawn(nodes: Any, previews: list
 
     host.PREVIEW_SECONDS = 60.0
     drawn: list[int] = []
-    progress = host.progress("1")
+    progress = host.NodeProgress("1")
     for number in range(20):
         progress.show(lambda number=number: drawn.append(number) or torch.rand(4, 4, 3))
     assert drawn == [0]

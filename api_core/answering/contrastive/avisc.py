@@ -6,7 +6,6 @@ alone, and what it says counts against the answer. Which tokens they are is deci
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,7 +13,7 @@ from ...choices import SCHEMES, Scheme
 from ...errors import InvalidInput
 from ...models.catalog import avisc_alpha
 from ...settings import setting
-from .base import PICKING, ContrastiveDecoding, SecondPass, alpha_setting, require_weight
+from .base import PICKING, ContrastiveDecoding, SecondPass, alpha_setting
 
 if TYPE_CHECKING:
     from ...models.conversation.case import Case
@@ -67,12 +66,6 @@ class AvisC(ContrastiveDecoding):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.alpha is not None:
-            require_weight("alpha", self.alpha)
-        if not 0 <= self.gamma <= 1:
-            raise InvalidInput(f"gamma must be from 0 to 1, not {self.gamma}.")
-        if math.isnan(self.threshold):
-            raise InvalidInput("threshold must be a number, not nan.")
         if self.scheme not in SCHEMES:
             raise InvalidInput(f"There is no scheme {self.scheme!r}. Choose one of {', '.join(SCHEMES)}.")
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...errors import InvalidInput
-from ...settings import setting
+from ...settings import require_in_range, setting
 from ..decoding import DecodedReply, Decoding, Generate
 from ..greedy_and_sample import require_draw, temperature_setting, top_k_setting, top_p_setting
 
@@ -55,10 +53,7 @@ class ContrastiveDecoding(Decoding):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.beta <= 1:
-            raise InvalidInput(f"beta must be from 0 to 1, not {self.beta}.")
-        if not 0 <= self.temperature < math.inf:
-            raise InvalidInput(f"The temperature must be 0 (the best token) or more, not {self.temperature}.")
+        require_in_range(self)
         require_draw(self.top_p, self.top_k, self.seed)
 
     def second_pass(self, model: LvlmModel) -> SecondPass:
@@ -90,12 +85,6 @@ def alpha_setting(default: float | None) -> Any:
         step=0.1,
         own=-1.0 if default is None else None,
     )
-
-
-def require_weight(name: str, value: float) -> None:
-    """Raise InvalidInput for a weight that is not a finite number of 0 or more."""
-    if not 0 <= value < math.inf:
-        raise InvalidInput(f"{name} must be 0 or more, not {value}.")
 
 
 class SecondPass:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ...settings import setting
-from .base import PICKING, ContrastiveDecoding, SecondPass, require_weight
+from .base import PICKING, ContrastiveDecoding, SecondPass
 
 if TYPE_CHECKING:
     from ...models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt
@@ -35,10 +35,6 @@ class M3ID(ContrastiveDecoding):
         reach=(0.0, 2.0),
         step=0.01,
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_weight("forgetting", self.forgetting)
 
     def second_pass(self, model: LvlmModel) -> SecondPass:
         """The text alone."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ...errors import InvalidInput
 from ...settings import setting
-from .base import PICKING, ContrastiveDecoding, SecondPass, alpha_setting, require_weight
+from .base import PICKING, ContrastiveDecoding, SecondPass, alpha_setting
 
 if TYPE_CHECKING:
     from ...models.conversation.case import Prepared
@@ -43,12 +42,6 @@ class VCD(ContrastiveDecoding):
         short="how noisy the picture is",
         unit="step",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_weight("alpha", self.alpha)
-        if not 0 <= self.noise_step <= NOISE_STEPS:
-            raise InvalidInput(f"noise_step must be from 0 to {NOISE_STEPS}, not {self.noise_step}.")
 
     def second_pass(self, model: LvlmModel) -> SecondPass:
         """The picture under noise."""

@@ -3,7 +3,6 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from pack.api_core.command_line import ADD_OPTIONS, COMMANDS
 from pack.api_core.command_line.options import add_prompt_options, chosen_mask, chosen_style
 from pack.api_core.errors import InvalidInput
 from pack.api_core.masks import MaskSettings
@@ -14,10 +13,6 @@ def parse(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     add_prompt_options(parser)
     return parser.parse_args(["picture.png", "a query", "-o", "out", *arguments])
-
-
-def test_every_command_has_options() -> None:
-    assert set(ADD_OPTIONS) == set(COMMANDS)
 
 
 @pytest.mark.parametrize(
