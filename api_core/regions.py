@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,9 +12,6 @@ from .errors import InvalidInput
 from .geometry import cut
 from .pictures import as_masks
 from .results import Box, require_finite
-
-Score = Literal["mean", "peak"]
-PaddingUnit = Literal["pixels", "fraction"]
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..api_core.pictures import flatten_alpha
+from ..api_core.pictures import flatten_alpha, to_pil
 from ..api_core.results import Heatmap, PictureMap
 from . import host
 
@@ -146,8 +145,7 @@ def _reduced(mask: Tensor) -> Tensor:
 
 
 def _jpeg(picture: Tensor) -> bytes:
-    levels = flatten_alpha(picture).mul(255).round_().clamp_(0, 255).to(torch.uint8)
-    image = Image.fromarray(levels.numpy())
+    image = to_pil(flatten_alpha(picture))
     image.thumbnail((PICTURE_SIDE, PICTURE_SIDE), reducing_gap=2.0)
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=JPEG_QUALITY)

@@ -42,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
     if options.out and options.overwrite:
         for file in options.out.glob(f"{options.benchmark}-*.jsonl"):
             file.unlink()
-    clip = load_clip_model(options, options.clip) if _makes_maps(options) else None
+    makes_maps = options.clip != NO_MODEL and options.benchmark not in ("hallucination", "explanations")
+    clip = load_clip_model(options, options.clip) if makes_maps else None
     lvlm = load_lvlm_model(options, options.model)
     with ProgressBar(options.benchmark) as bar:
         tables = _tables(options, clip, lvlm, bar)
@@ -88,10 +89,6 @@ def _tables(
     development = options.development or DEVELOPMENT[options.quick]
     grid = GRID[::7] if options.quick else GRID
     return prompting(answer, maps, development=development, easy=questions // 2, grid=grid, **shared)
-
-
-def _makes_maps(options: argparse.Namespace) -> bool:
-    return bool(options.clip != NO_MODEL and options.benchmark not in ("hallucination", "explanations"))
 
 
 def _require_suitable(options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from ..models.lvlm.model import LvlmModel
 from ..overlay import HeatStyle, Style, apply
 from ..panel import side_by_side
 from ..pictures import to_picture
-from ..progress import Progress
+from ..progress import Progress, share_of
 from ..results import Heatmap, PictureMap
 from ..settings import resolve
 from .explain_options import NO_BASELINE
@@ -44,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
     with ProgressBar("explaining") as bar:
 
         def work(number: int, job: Job) -> Iterator[str]:
-            found = explain_one(model, job, style, options, part_of(bar, number, len(jobs)))
+            part = share_of(bar, number / len(jobs), (number + 1) / len(jobs))
+            found = explain_one(model, job, style, options, part)
             yield from found.map.warnings
             if not found.reply.complete:
                 yield f"the answer was cut at {options.max_new_tokens} tokens"
@@ -108,12 +109,3 @@ def save_report(found: Explanation, question: str, source: Path, path: Path) -> 
     """Write everything but the map as JSON."""
     text = json.dumps({"picture": str(source), **full_report(found, question)}, ensure_ascii=False, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def part_of(bar: ProgressBar, number: int, count: int) -> Progress:
-    """The progress of picture `number` as that of all of them."""
-
-    def report(done: int, total: int) -> None:
-        bar(number * 1000 + 1000 * done // max(total, 1), count * 1000)
-
-    return report

@@ -16,12 +16,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def add(options: argparse.Namespace) -> int:
-    preset = PRESETS.get(options.name)
-    if options.address is None and preset is None:
+    address, variable = (options.address, "") if options.address else PRESETS.get(options.name, ("", ""))
+    if not address:
         raise InvalidInput(f"{options.name!r} needs its address: `servers add {options.name} http://…/v1`.")
-    address, variable = options.address or preset[0], options.key_variable  # type: ignore[index]
-    if variable is None and preset and not options.address and not options.store_key:
-        variable = preset[1]
+    if options.key_variable is not None or options.store_key:
+        variable = options.key_variable
     # Refuses what it must before a key is asked for.
     profile = Profile(options.name, address, variable or "", patience=options.patience)
     if options.store_key:

@@ -12,7 +12,7 @@ from ..errors import AttentionPromptingError, InvalidInput
 from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
 from ..pictures import AnyPicture, opaque_picture
-from ..progress import Progress, ignore_progress
+from ..progress import Progress, ignore_progress, share_of
 from ..settings import Number, resolve
 from .explain_one import ExplainRequest, explain_one
 from .method import ExplanationMethod
@@ -79,9 +79,6 @@ def explain(
     made = []
     for number, picture in enumerate(pictures):
 
-        def report(done: int, total: int, base: int = number) -> None:
-            on_progress(base * 1000 + 1000 * done // max(total, 1), count * 1000)
-
         def preview(importance: Tensor, case: int = number) -> None:
             if on_preview is not None:
                 on_preview(case, importance.detach().float().cpu().clone())
@@ -99,7 +96,7 @@ def explain(
             steps=steps,
             max_new_tokens=max_new_tokens,
             seed=seed,
-            on_progress=report,
+            on_progress=share_of(on_progress, number / count, (number + 1) / count),
             on_preview=preview,
         )
         try:
@@ -108,7 +105,7 @@ def explain(
             if count == 1:
                 raise
             raise type(error)(f"Picture {number + 1}: {error}") from error
-    on_progress(count * 1000, count * 1000)
+    on_progress(1000, 1000)
     return tuple(made)
 
 

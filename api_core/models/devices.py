@@ -2,11 +2,28 @@
 
 import psutil
 import torch
+from torch import nn
 
 from ..choices import PRECISIONS
 from ..errors import InvalidInput
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class HoldsWeights:
+    """A model as far as its `module` goes, which a host may move and convert."""
+
+    module: nn.Module
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are now."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are held in now (norms may be held in float32 beside it)."""
+        return next(weight for weight in self.module.parameters() if weight.ndim >= 2).dtype
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

@@ -38,7 +38,7 @@ def blurred_rows(colors: Tensor, radius: float) -> Callable[[int, int], Tensor]:
 
         def direct(first: int, last: int) -> Tensor:
             start = max(first - reach, 0)
-            strip = _gaussian(colors[start : last + reach], radius)
+            strip = _along(_along(colors[start : last + reach], radius, 0), radius, 1)
             return strip[first - start : last - start]
 
         return in_blocks(direct, height)
@@ -59,10 +59,6 @@ def blurred_rows(colors: Tensor, radius: float) -> Callable[[int, int], Tensor]:
 
 def _remaining(radius: float, factor: float) -> float:
     return math.sqrt(max((radius / factor) ** 2 - _RESIZE_BLUR**2, 0.01))
-
-
-def _gaussian(values: Tensor, deviation: float) -> Tensor:
-    return _along(_along(values, deviation, 0), deviation, 1)
 
 
 def _along(values: Tensor, deviation: float, axis: int) -> Tensor:

@@ -14,7 +14,7 @@ from ...models.lvlm.attention.gradients import attention_gradients
 from ...models.lvlm.attention.recorder import question_positions
 from ...models.lvlm.generate.teacher_forcing import part_of
 from ...models.lvlm.model import LvlmModel
-from ...progress import Progress
+from ...progress import share_of
 from .method import LvlmRequest, TokenRelevance, countable_tokens
 
 
@@ -28,17 +28,14 @@ def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[
     return found
 
 
-def _first_half(request: LvlmRequest) -> Progress:
-    return lambda done, total: request.on_progress(done, 2 * total)
-
-
 def _replies(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[Reply]:
     """The given answers, and the others generated together."""
     missing = [i for i, answer in enumerate(request.answers) if answer is None]
     generated = []
     if missing:
         part = part_of(model, prepared, missing)
-        generated = model.generate(part, max_new_tokens=request.max_new_tokens, on_progress=_first_half(request))
+        first_half = share_of(request.on_progress, 0, 0.5)
+        generated = model.generate(part, max_new_tokens=request.max_new_tokens, on_progress=first_half)
     by_case = dict(zip(missing, generated, strict=True))
     return [by_case[i] if answer is None else answer for i, answer in enumerate(request.answers)]
 

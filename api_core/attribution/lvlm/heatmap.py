@@ -18,7 +18,7 @@ from ...models.conversation.case import Case, Prepared, Reply
 from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...models.lvlm.model import LvlmModel
 from ...pictures import AnyPicture, opaque_picture
-from ...progress import Progress, ignore_progress
+from ...progress import Progress, ignore_progress, share_of
 from ...results import Heatmap, PictureMap
 from .method import LvlmRequest, TokenRelevance
 from .word_labels import label_maps
@@ -121,10 +121,7 @@ def lvlm_heatmap(
         group = range(start, min(start + size, count))
         cases = [Case(tuple(slot[i] for slot in shown), each_question[i], system_prompt) for i in group]
         prepared = model.prepare(cases)
-
-        def report(done: int, total: int, base: int = start, cases: int = len(group)) -> None:
-            on_progress(base * 1000 + cases * 1000 * done // max(total, 1), count * 1000)
-
+        report = share_of(on_progress, start / count, group.stop / count)
         given = tuple(_given_reply(model, each_answer[i]) for i in group)
         computed = chosen.compute(model, prepared, LvlmRequest(resolved, given, max_new_tokens, reading, report))
         for index, row, relevance in zip(group, prepared.rows, computed, strict=True):
@@ -151,7 +148,7 @@ def lvlm_heatmap(
                         defaults=mask_defaults(model.name),
                     )
                 )
-    on_progress(count * 1000, count * 1000)
+    on_progress(1000, 1000)
     first, *further = (Heatmap(tuple(slot)) for slot in maps)
     return LvlmHeatmap(first, tuple(replies), tuple(further))
 

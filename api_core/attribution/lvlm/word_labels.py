@@ -63,7 +63,8 @@ def whole_rows(reply: Reply, hints: Sequence[str], reading: Reading) -> list[int
         chosen = [word for hint in hints for word in find_words(reply.words, hint)]
     else:
         chosen = [] if reading == "upstream" else list(reply.words)
-    return _rows(chosen) or list(range(len(reply.token_ids)))
+    rows = sorted({row for word in chosen for row in range(word.first, word.last)})
+    return rows or list(range(len(reply.token_ids)))
 
 
 def find_words(words: Sequence[WordTokens], phrase: str) -> list[WordTokens]:
@@ -82,7 +83,3 @@ def find_words(words: Sequence[WordTokens], phrase: str) -> list[WordTokens]:
             + (f"Its words are: {shown}." if known else "It has no words. Ask otherwise, or allow more tokens.")
         )
     return [words[i] for start in starts for i in range(start, start + len(wanted))]
-
-
-def _rows(words: Sequence[WordTokens]) -> list[int]:
-    return sorted({row for word in words for row in range(word.first, word.last)})

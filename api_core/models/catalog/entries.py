@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 
 class Entry(Protocol):
@@ -19,11 +19,10 @@ E = TypeVar("E", bound=Entry)
 def read_entries(kind: type[E], file: str) -> tuple[E, ...]:
     """The rows of a file in their order; what a row does not say has the default of the dataclass `kind`."""
     rows = json.loads((Path(__file__).parent / file).read_text(encoding="utf-8"))
-    return tuple(kind(**{name: _frozen(value) for name, value in row.items()}) for row in rows)
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(
+        kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+        for row in rows
+    )
 
 
 def find_entry(entries: Sequence[E], name: str) -> E | None:

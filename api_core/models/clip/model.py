@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ...autograd import frozen, without_autocast
 from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
+from ..devices import HoldsWeights
 from ..memory import in_batches_that_fit
 from . import run_tower
 from .encoding import Encoding
@@ -26,7 +27,7 @@ SECOND_TO_LAST = -2
 
 
 @dataclass(eq=False)
-class ClipModel:
+class ClipModel(HoldsWeights):
     """One CLIP. `module` is the only thing that a host moves between devices; everything else follows its weights."""
 
     name: str
@@ -57,16 +58,6 @@ class ClipModel:
     def family(self) -> str:
         """How the tower reads its patches out."""
         return self.tower.family
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are now."""
-        return next(self.module.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the weights are held in now (norms may be held in float32 beside it)."""
-        return next(weight for weight in self.module.parameters() if weight.ndim >= 2).dtype
 
     def resolve_layer(self, layer: int | None) -> int:
         """The index 0 … depth - 1 of a block; negative counts from the end, None is the model's default."""

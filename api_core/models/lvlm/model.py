@@ -15,6 +15,7 @@ from ..catalog import RELATIVE_LAYER, LvlmEntry
 from ..conversation.case import Case, PictureLayout, Prepared, PromptRow, Reply
 from ..conversation.reply import parse_reply, thinking_tokens
 from ..conversation.token_text import IncrementalDecoder, Span, locate_words
+from ..devices import HoldsWeights
 from . import memory_estimate
 from .families import Family, family_of
 from .generate import decoding_loop
@@ -31,7 +32,7 @@ DEFAULT_NEW_TOKENS = 256
 
 
 @dataclass(eq=False)
-class LvlmModel:
+class LvlmModel(HoldsWeights):
     """One vision-language model. `module` is the only thing that a host moves; everything else follows its weights.
 
     warnings: what a person should know about this model as it was loaded.
@@ -55,16 +56,6 @@ class LvlmModel:
     def config(self) -> Any:
         """The configuration of transformers."""
         return self.module.config
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are now."""
-        return next(self.module.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the weights are held in now."""
-        return next(weight for weight in self.module.parameters() if weight.ndim >= 2).dtype
 
     @property
     def depth(self) -> int:
