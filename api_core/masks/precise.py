@@ -78,9 +78,10 @@ def steadied(pictures: Sequence[PictureMap], radius: int) -> list[PictureMap]:
                     )
             means = []
             for index, view in enumerate(views):
-                same = [found[index].values.double() for found in others]
-                total = sum(weight * values for weight, values in zip(weights, same, strict=True))
-                means.append(replace(view, values=(total / sum(weights)).float()))
+                values = torch.zeros_like(view.values, dtype=torch.float64)
+                for weight, found in zip(weights, others, strict=True):
+                    values += weight * found[index].values
+                means.append(replace(view, values=(values / sum(weights)).float()))
             parts[name] = tuple(means)
         steady.append(replace(picture, parts=parts))
     return steady

@@ -19,6 +19,7 @@ from ...scenes.questions import QUESTION_KINDS
 from ..cases import QuestionCase
 from ..runner.map_sources import MapSource
 from ..runner.prompt_and_ask import Answerer
+from ..runner.results_file import Record
 from ..tables import Table, percent
 from .answers import PLAIN
 from .arms import ORACLE, Arm, AskArms, CloseUpArm, Look, TileArm, describe
@@ -120,7 +121,7 @@ def choose(found: Mapping[str, Any], row: Row, skip_above: float) -> tuple[bool,
 def _table(
     title: str,
     cases: Sequence[QuestionCase],
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[Record],
     rows: Sequence[Row],
     skip_above: float,
     image_tokens: int,
