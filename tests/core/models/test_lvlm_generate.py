@@ -1,5 +1,6 @@
 import json
 import logging
+import math
 import shutil
 from collections.abc import Callable
 from itertools import pairwise
@@ -339,11 +340,16 @@ def test_a_prompt_that_opened_thinking_has_the_answer_begin_inside_it(
     model = lvlm("qwen3.5")
     prepared = model.prepare([case()], with_places=False, thinking=True)
     assert prepared.prompts[0].rstrip().endswith("<think>")
-    said = tuple(model.tokenizer("Hm.</think>Red.", add_special_tokens=False)["input_ids"])
+    thought, answer = (
+        tuple(model.tokenizer(text, add_special_tokens=False)["input_ids"]) for text in ("Hm.</think>", "Red.")
+    )
+    said = generation.Written(thought + answer, (-3.0,) * len(thought) + (-0.5,) * len(answer))
     monkeypatch.setattr(generation, "decode", lambda *args, **kwargs: [said])
     (reply,) = model.generate(prepared)
     assert (reply.thinking, reply.text) == ("Hm.", "Red.")
-    monkeypatch.setattr(generation, "decode", lambda *args, **kwargs: [said[:2]])
+    assert reply.confidence == pytest.approx(math.exp(-0.5 * len(answer)))  # of the answer, not of the thinking
+    cut = generation.Written(thought[:2], (-3.0, -3.0))
+    monkeypatch.setattr(generation, "decode", lambda *args, **kwargs: [cut])
     assert model.generate(prepared)[0].text == ""
 
 
@@ -363,8 +369,8 @@ def test_a_decoding_can_read_two_prompts_and_pick_for_both(lvlm: Models) -> None
         pad=0,
         on_step=lambda new: None,
     )
-    assert both[0] == both[1]
-    assert list(both[0]) != list(model.generate(prepared, max_new_tokens=5)[0].token_ids)
+    assert both[0].token_ids == both[1].token_ids
+    assert list(both[0].token_ids) != list(model.generate(prepared, max_new_tokens=5)[0].token_ids)
 
 
 def test_it_answers_inside_inference_mode_and_leaves_ordinary_weights(lvlm: Models) -> None:
