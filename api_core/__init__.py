@@ -10,7 +10,7 @@ from .lazy import lazy
 
 if TYPE_CHECKING:
     from . import overlay
-    from .answering import Answer, Greedy, Sample, ask
+    from .answering import Answer, Greedy, Sample, SurestAnswer, ask, ask_surest
     from .attribution import LvlmHeatmap, clip_heatmap, list_lvlm_methods, list_methods, lvlm_heatmap
     from .errors import AttentionPromptingError
     from .explanation.curves import draw_curves
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from .models.lvlm.load import load_lvlm
     from .models.lvlm.model import LvlmModel
     from .models.server import ServerModel, connect
-    from .overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, OutlineStyle
+    from .overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, MagnifyStyle, OutlineStyle
     from .pictures import to_picture, to_pil
     from .prompting import PromptedPicture, clip_api, llava_api, prompt_picture, release
     from .results import Heatmap
 
 _HOMES = {
-    "answering": ("Answer", "Greedy", "Sample", "ask"),
+    "answering": ("Answer", "Greedy", "Sample", "SurestAnswer", "ask", "ask_surest"),
     "attribution": ("LvlmHeatmap", "clip_heatmap", "list_lvlm_methods", "list_methods", "lvlm_heatmap"),
     "errors": ("AttentionPromptingError",),
     "explanation.curves": ("draw_curves",),
@@ -48,7 +48,7 @@ _HOMES = {
     "models.lvlm.load": ("load_lvlm",),
     "models.lvlm.model": ("LvlmModel",),
     "models.server": ("ServerModel", "connect"),
-    "overlay": ("BlurStyle", "DesaturateStyle", "FadeStyle", "HeatStyle", "OutlineStyle", "overlay"),
+    "overlay": ("BlurStyle", "DesaturateStyle", "FadeStyle", "HeatStyle", "MagnifyStyle", "OutlineStyle", "overlay"),
     "pictures": ("to_picture", "to_pil"),
     "prompting": ("PromptedPicture", "clip_api", "llava_api", "prompt_picture", "release"),
     "results": ("Heatmap",),
@@ -68,11 +68,14 @@ __all__ = [
     "Heatmap",
     "LvlmHeatmap",
     "LvlmModel",
+    "MagnifyStyle",
     "OutlineStyle",
     "PromptedPicture",
     "Sample",
     "ServerModel",
+    "SurestAnswer",
     "ask",
+    "ask_surest",
     "clip_api",
     "clip_heatmap",
     "connect",

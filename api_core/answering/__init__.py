@@ -14,6 +14,7 @@ from .templates import PLACES, TEMPLATES, Template, find_template
 
 if TYPE_CHECKING:
     from .asking import Answer, ask
+    from .surest import SurestAnswer, ask_surest
 
 __all__ = [
     "DECODINGS",
@@ -28,10 +29,14 @@ __all__ = [
     "Greedy",
     "Piece",
     "Sample",
+    "SurestAnswer",
     "Template",
     "ask",
+    "ask_surest",
     "difference",
     "find_template",
 ]
 
-__getattr__, __dir__ = lazy(__name__, {"Answer": "asking", "ask": "asking"})
+__getattr__, __dir__ = lazy(
+    __name__, {"Answer": "asking", "ask": "asking", "SurestAnswer": "surest", "ask_surest": "surest"}
+)
