@@ -135,10 +135,10 @@ def _cases(
     hints: str | Sequence[str] | None,
     more_pictures: Sequence[Tensor | Sequence[Tensor]],
 ) -> list[Case]:
-    lists: dict[str, list[Any]] = {"pictures": _listed(pictures, "pictures")}
+    lists: dict[str, list[Any]] = {"pictures": listed_pictures(pictures, "pictures")}
     for number, slot in enumerate(more_pictures, 1):
         name = f"further pictures no. {number}"
-        lists[name] = _listed(slot, name)
+        lists[name] = listed_pictures(slot, name)
     shown = len(lists)
     lists |= {
         "questions": _texts(questions),
@@ -202,7 +202,8 @@ def _part(on_progress: Progress, start: int, own: int, count: int) -> Progress:
     return report
 
 
-def _listed(pictures: Tensor | Sequence[Tensor], what: str) -> list[Tensor]:
+def listed_pictures(pictures: Tensor | Sequence[Tensor], what: str) -> list[Tensor]:
+    """Pictures of several cases one by one, without transparency; InvalidInput for what is no list of pictures."""
     if isinstance(pictures, Tensor) and pictures.ndim != 4:
         raise InvalidInput(f"The {what} must be [B, H, W, 3] or a list of [H, W, 3], not {list(pictures.shape)}.")
     found = [flatten_alpha(picture) if picture.shape[-1] == 4 else picture for picture in pictures]

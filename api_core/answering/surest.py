@@ -13,7 +13,7 @@ from ..errors import InvalidInput
 from ..models.lvlm.model import LvlmModel
 from ..models.server.model import ServerModel
 from ..progress import Progress, ignore_progress
-from .asking import Answer, ask
+from .asking import Answer, ask, listed_pictures
 from .decoding import Decoding, OnToken
 from .greedy_and_sample import Greedy
 
@@ -80,8 +80,9 @@ def ask_surest(
         raise InvalidInput(f"skip_above is a probability from 0 (never ask again) to 1 (always), not {skip_above}.")
     if not prompted:
         raise InvalidInput("There are no prompted pictures to choose among. Give those of at least one way.")
-    lists: dict[str, list[Any]] = {"plain pictures": list(pictures)}
-    lists |= {f"prompted pictures no. {number}": list(way) for number, way in enumerate(prompted, 1)}
+    lists: dict[str, list[Any]] = {"plain pictures": listed_pictures(pictures, "plain pictures")}
+    names = [f"prompted pictures no. {number}" for number in range(1, len(prompted) + 1)]
+    lists |= {name: listed_pictures(way, name) for name, way in zip(names, prompted, strict=True)}
     lists["questions"] = [questions] if isinstance(questions, str) else list(questions)
     plain, *ways, asked = broadcast_together(lists).values()
     count = len(plain)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..answering import Answer, Decoding
@@ -18,6 +19,7 @@ from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, MapSource, ident
 from ..evaluation.tables import Table
 from ..explanation.methods import list_explanation_methods
 from ..models.clip import ClipModel
+from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
 from ..whole_file import whole_file
@@ -34,6 +36,7 @@ STEPS = (25, 6)
 SLOW_METHODS = ("igos++ (paper)", "igos+ (paper)", "rise")
 _NEW_TOKENS = 8
 _BATCH = 64
+_SIDE = 112
 
 
 def run(options: argparse.Namespace) -> int:
@@ -85,10 +88,16 @@ def _tables(
     if options.benchmark == "answers":
         return answers(answer, maps, stream=options.stream, quick=options.quick, **shared)
     if options.benchmark == "surest":
-        return surest(answer, maps, stream=options.stream, **shared)
+        return surest(answer, maps, stream=options.stream, image_tokens=_image_tokens(lvlm), **shared)
     development = options.development or DEVELOPMENT[options.quick]
     grid = GRID[::7] if options.quick else GRID
     return prompting(answer, maps, development=development, easy=questions // 2, grid=grid, **shared)
+
+
+def _image_tokens(lvlm: LvlmModel) -> int:
+    """Image tokens that the model reads for a picture as large as the benchmark's smallest."""
+    prepared = lvlm.prepare([Case((torch.zeros(_SIDE, _SIDE, 3),), "?")], with_places=False)
+    return len(lvlm.family.positions_of_image_tokens(lvlm.config, prepared.inputs["input_ids"][0]))
 
 
 def _require_suitable(options: argparse.Namespace) -> None:

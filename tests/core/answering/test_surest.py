@@ -62,6 +62,13 @@ def test_the_surer_answer_is_kept_with_its_picture(model: LvlmModel, plain: Tens
     assert found.confidence > 0.9 > found.answers[0].confidence
 
 
+def test_a_picture_that_is_no_list_of_pictures_is_refused(model: LvlmModel, plain: Tensor) -> None:
+    with pytest.raises(InvalidInput, match=r"plain pictures must be \[B, H, W, 3\]"):
+        ask_surest(model, plain, [[plain]], QUESTION)
+    with pytest.raises(InvalidInput, match=r"prompted pictures no. 1 must be"):
+        ask_surest(model, [plain], [plain], QUESTION)
+
+
 def test_equal_pictures_keep_the_plain_one(model: LvlmModel, plain: Tensor) -> None:
     (found,) = ask_surest(model, [plain], [[plain.clone()], [plain.clone()]], QUESTION)
     assert found.which == 0
