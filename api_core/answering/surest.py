@@ -16,9 +16,7 @@ from ..progress import Progress, ignore_progress
 from .asking import Answer, ask, listed_pictures, listed_texts
 from .decoding import Decoding, OnToken
 from .greedy_and_sample import Greedy
-
-SKIP_ABOVE = 0.995
-"""A plain answer this sure is kept without asking again."""
+from .keeping import SKIP_ABOVE, require_comparable
 
 _ROUNDING = 1e-5
 """By this share the same answer to the same picture may differ when it is asked in another batch."""
@@ -55,17 +53,6 @@ def confidence_of(answer: Answer) -> float:
             "server and model that give `logprobs`, or load a model on this machine."
         )
     return answer.confidence
-
-
-def require_comparable(decoding: Decoding, skip_above: float) -> None:
-    """InvalidInput for a decoding whose answers cannot be compared, and for what is no probability."""
-    if not isinstance(decoding, Greedy):
-        raise InvalidInput(
-            f"The surer answer is told by its words' own probabilities, which {decoding.name} does not follow. Decode "
-            "greedily."
-        )
-    if not 0 <= skip_above <= 1:
-        raise InvalidInput(f"skip_above is a probability from 0 (never ask again) to 1 (always), not {skip_above}.")
 
 
 def ask_surest(

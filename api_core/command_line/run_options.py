@@ -7,7 +7,7 @@ from ..choices import CLIP_METHODS, FITS, READINGS
 from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
 from .decoding_options import add_decoding_options
 from .flags import number, whole_numbers
-from .options import add_loading_options, add_mask_options, add_overlay_options
+from .options import add_keep_options, add_loading_options, add_mask_options, add_overlay_options
 
 MAPS = ("clip", "lvlm", "none")
 BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations", "surest")
@@ -40,6 +40,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--max-new-tokens", type=number(1, kind=int), default=128, help="the longest answer")
     add_decoding_options(asking)
     asking.add_argument("--no-plain", action="store_true", help="ask about the prompted picture only")
+    add_keep_options(asking, "both", "the answers to the plain and the prompted picture, side by side")
     asking.add_argument("--batch-size", type=number(1, kind=int), default=8, help="cases at once")
 
     maps = parser.add_argument_group("maps")
