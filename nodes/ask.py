@@ -22,8 +22,8 @@ NO_PLACES = (
 )
 
 NO_CONFIDENCE = (
-    "{model} does not say how likely its answers are{why}. The answers are not affected; disconnect confidence, or ask a "
-    "model that is loaded here."
+    "{model} does not say how likely its answers are{why}. The answers are not affected; disconnect confidence, or ask "
+    "a model that is loaded here."
 )
 NOT_ASKED_FOR = (
     "{model} was asked before confidence was connected, and ComfyUI kept that answer. Another seed asks again."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..broadcast import broadcast_together
@@ -20,6 +21,8 @@ from .keeping import SKIP_ABOVE, require_comparable
 
 _ROUNDING = 1e-5
 """By this share the same answer to the same picture may differ when it is asked in another batch."""
+
+_ENOUGH = 400  # tokens; a thinking model thinks even about a colour
 
 Way = Tensor | Sequence[Tensor] | Callable[[Sequence[int]], Sequence[Tensor]]
 """The pictures of all cases prompted in one way, or what prompts those of the cases that it gets the numbers of."""
@@ -53,6 +56,13 @@ def confidence_of(answer: Answer) -> float:
             "server and model that give `logprobs`, or load a model on this machine."
         )
     return answer.confidence
+
+
+def require_confidence(model: ServerModel) -> None:
+    """InvalidInput for a server that does not say how likely its answers are: before many questions, with one."""
+    grey = torch.full((64, 64, 3), 0.5)
+    (answer,) = ask(model, [grey], "Which colour is this? One word.", max_new_tokens=_ENOUGH, confidence=True)
+    confidence_of(answer)
 
 
 def ask_surest(

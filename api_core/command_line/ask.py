@@ -20,6 +20,8 @@ from .loading import load_answering_model
 from .options import SURER, chosen_style, given_overlay_flags, surer_above
 from .terminal import ProgressBar, complain, one_line, say
 
+ARMS = ("plain", "prompted")
+
 
 def run(options: argparse.Namespace) -> int:
     """Ask about every picture; returns how many could not be read. Raises where nothing could be done as asked."""
@@ -36,7 +38,6 @@ def run(options: argparse.Namespace) -> int:
     asked, pictures, failed = _read_all(sources)
     if not asked:
         return failed
-    prompt = _prompter(options, style, asked, pictures)
     asking: dict[str, Any] = {
         "template": filled,
         "system_prompt": options.system_prompt,
@@ -48,23 +49,17 @@ def run(options: argparse.Namespace) -> int:
     }
     with ProgressBar("answering") as bar:
         asking |= {"on_progress": bar, "on_notice": bar.note}
+        prompt = _prompter(options, style, asked, pictures, bar)
         if skip_above is not None:
-
-            def prompt_aside(cases: Sequence[int]) -> list[Tensor]:
-                with bar.aside():
-                    return prompt(cases)
-
-            kept: list[SurestAnswer | None] = [
-                *ask_surest(model, pictures, [prompt_aside], options.question, skip_above=skip_above, **asking)
-            ]
-            answers = [one.answer for one in kept if one is not None]
+            kept = ask_surest(model, pictures, [prompt], options.question, skip_above=skip_above, **asking)
+            told = [(one.answer, _comparison(one)) for one in kept]
         else:
             shown = prompt(range(len(asked))) if options.prompted_by else pictures
             first, further = (pictures, [shown]) if options.with_original else (shown, [])
             answers = ask(model, first, options.question, more_pictures=further, **asking)
-            kept = [None] * len(answers)
-    for source, answer, one in zip(asked, answers, kept, strict=True):
-        _show(options, source, answer, one, several=len(sources) > 1)
+            told = [(answer, {}) for answer in answers]
+    for source, (answer, more) in zip(asked, told, strict=True):
+        _show(options, source, answer, more, several=len(sources) > 1)
     return failed
 
 
@@ -86,25 +81,27 @@ def _require_consistent(options: argparse.Namespace) -> None:
 
 def _read_all(sources: list[Path]) -> tuple[list[Path], list[Tensor], int]:
     """The files that can be read, their pictures, and how many cannot."""
-    asked, pictures, failed = [], [], 0
-    for source in sources:
-        try:
-            pictures.append(flatten_alpha(to_picture(source)))
-            asked.append(source)
-        except AttentionPromptingError as error:
-            failed += 1
-            complain(f"failed: {source}: {one_line(error)}")
-    return asked, pictures, failed
+    read = [(source, _read(source)) for source in sources]
+    there = [(source, picture) for source, picture in read if picture is not None]
+    return [source for source, _ in there], [picture for _, picture in there], len(read) - len(there)
+
+
+def _read(source: Path) -> Tensor | None:
+    try:
+        return flatten_alpha(to_picture(source))
+    except AttentionPromptingError as error:
+        complain(f"failed: {source}: {one_line(error)}")
+        return None
 
 
 def _prompter(
-    options: argparse.Namespace, style: Style, sources: list[Path], pictures: list[Tensor]
+    options: argparse.Namespace, style: Style, sources: list[Path], pictures: list[Tensor], around: ProgressBar
 ) -> Callable[[Sequence[int]], list[Tensor]]:
     """What prompts the pictures that it gets the numbers of."""
 
     def prompt(cases: Sequence[int]) -> list[Tensor]:
         prompted = []
-        with ProgressBar("prompting", shown=len(cases) > 1) as bar:
+        with around.aside(), ProgressBar("prompting", shown=len(cases) > 1) as bar:
             for done, case in enumerate(cases):
                 bar(done, len(cases))
                 drawn = prompt_picture(
@@ -123,15 +120,13 @@ def _prompter(
     return prompt
 
 
-def _show(
-    options: argparse.Namespace, source: Path, answer: Answer, kept: SurestAnswer | None, several: bool
-) -> None:
+def _show(options: argparse.Namespace, source: Path, answer: Answer, more: dict[str, Any], several: bool) -> None:
     if not answer.complete:
         complain(f"warning: {source}: the answer is not complete; --max-new-tokens is {options.max_new_tokens}")
     for note in answer.notes:
         complain(f"warning: {source}: {note}")
     if options.json:
-        say(json.dumps(_as_json(source, options, answer, kept), ensure_ascii=False))
+        say(json.dumps(_as_json(source, options, answer) | more, ensure_ascii=False))
         return
     if several:
         say(f"# {source}")
@@ -140,9 +135,7 @@ def _show(
     say(answer.text)
 
 
-def _as_json(
-    source: Path, options: argparse.Namespace, answer: Answer, kept: SurestAnswer | None
-) -> dict[str, Any]:
+def _as_json(source: Path, options: argparse.Namespace, answer: Answer) -> dict[str, Any]:
     told: dict[str, Any] = {
         "picture": str(source),
         "question": options.question,
@@ -157,11 +150,13 @@ def _as_json(
     }
     if answer.confidence is not None:
         told["confidence"] = answer.confidence
-    if kept is not None:
-        each = zip(("plain", "prompted"), kept.answers, strict=False)
-        told["kept"] = ("plain", "prompted")[kept.which]
-        told["asked"] = {name: {"answer": one.text, "confidence": one.confidence} for name, one in each}
     if answer.blind is not None:
         found = answer.blind
         told["blind_tokens"] = {"count": int(found.blind.sum()), "of": len(found.blind), "layers": list(found.layers)}
     return told
+
+
+def _comparison(one: SurestAnswer) -> dict[str, Any]:
+    """For JSON: which picture's answer was kept, of what was answered to each that was asked about."""
+    told = [{"answer": answer.text, "confidence": answer.confidence} for answer in one.answers]
+    return {"kept": ARMS[one.which], "asked": dict(zip(ARMS, told, strict=False))}

@@ -146,7 +146,7 @@ def add_keep_options(group: argparse._ArgumentGroup, usual: str, says: str) -> N
         "--keep",
         choices=(usual, SURER),
         default=usual,
-        help=f"{usual}: {says}; {SURER}: of the plain and the prompted picture the answer that the model holds likelier",
+        help=f"{usual}: {says}; {SURER}: of the plain and the prompted picture the answer that the model is surer of",
     )
     add_flag(group, SKIP_ABOVE_SETTING, None)
 

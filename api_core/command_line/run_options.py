@@ -19,7 +19,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "Ask many questions about pictures, plain and with the prompted picture. CASES.jsonl holds one case a line: "
         '{"id", "picture", "question"} and, if there are any, "answers", "boxes", "kind"; RESULTS.jsonl gets one line '
         "a case with its answers, scores and all settings. Run again to go on after a stop; failed cases are tried "
-        "again. Masks and pictures go to the folder RESULTS.files."
+        "again. Masks and pictures go to the folder RESULTS.files; with --keep surer those of what is asked again."
     )
     parser.usage = "%(prog)s CASES.jsonl --out RESULTS.jsonl [options]"
     parser.add_argument("cases", type=Path, metavar="CASES.jsonl", help="the cases")

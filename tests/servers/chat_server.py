@@ -3,9 +3,10 @@
     python chat_server.py [--model FOLDER] [--key KEY]
 
 Writes its port to stdout as soon as it answers. With a model (a transformers folder) it streams that model's tokens,
-otherwise words made from the request. Log-probabilities come with the model's tokens, and with words where a fault lists
-them as `logprobs`, entry by entry; a request that asks for no stream is answered in one piece. `POST /control/faults` takes a list; each chat request uses up the first of it.
-`GET /control/log` tells what was asked and when clients went away. Standard library only, the model apart.
+otherwise words made from the request; a request for no stream gets its answer in one piece. Log-probabilities that are
+asked for come with a model's tokens, and with words where a fault lists them as `logprobs`, entry by entry.
+`POST /control/faults` takes a list; each chat request uses up the first of it. `GET /control/log` tells what was asked
+and when clients went away. Standard library only, the model apart.
 """
 
 import argparse

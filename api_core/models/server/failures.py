@@ -110,7 +110,9 @@ def _of_status(error: Any, server: Server, model: str) -> Failure:
     code = body.get("code") if isinstance(body, Mapping) else None
     words = _excerpt(_words_of(body), server.secret)
     said = f" It says: {words}" if words else ""
-    if status not in (401, 429) and status < 500 and _LOG_PROBABILITIES.search(words):  # OpenAI's reasoning models: with 403
+    if (
+        status not in (401, 429) and status < 500 and _LOG_PROBABILITIES.search(words)
+    ):  # OpenAI's reasoning models: with 403
         return Failure(f"{where} does not take the request ({status}).{said}", "refused", parameter="logprobs")
     if status in (401, 403):
         # The server's words are left out: some repeat parts of the key.

@@ -63,11 +63,12 @@ class ServerModel:
     ) -> list[ServerReply]:
         """An answer for each case.
 
-        settings: of SETTINGS, as the server shall pick its tokens. confidence: also ask for the log-probabilities of the
-        answers' tokens; a server that refuses is asked without, and `untold` of its replies says why. Such answers come
-        in one piece, because engines leave tokens out of what they stream. on_token: called with the case's index and its text
-        so far, the thinking included; after a lost connection an answer begins anew. on_progress: called with the
-        tokens so far and the most there can be, and while nothing comes; raising from it closes the connections.
+        settings: of SETTINGS, as the server shall pick its tokens. confidence: also ask for the log-probabilities of
+        the answers' tokens; a server that refuses is asked without, and `untold` of its replies says why. Such answers
+        come in one piece, because engines leave tokens out of what they stream. on_token: called with the case's index
+        and its text so far, the thinking included; after a lost connection an answer begins anew. on_progress: called
+        with the tokens so far and the most there can be, and while nothing comes; raising from it closes the
+        connections.
         on_notice: lines about retries; without it they are logged.
         """
         if max_new_tokens < 1:
