@@ -10,10 +10,12 @@ from ..choices import BATCH_SCALES
 from ..errors import AttentionPromptingError, InvalidInput
 from ..morphology import box_mean
 from ..morphology import grow as grow_mask
+from ..presence_score import presence_of
 from ..resample import interpolation_name
 from ..results import Heatmap, PictureMap
 from ..scales import whole_or_words
 from . import precise, upstream
+from .precise import LEFT_AS_IT_IS
 from .settings import MaskSettings
 
 
@@ -41,6 +43,7 @@ def tune(
     smoothing_unit: str = MaskSettings.smoothing_unit,
     scale: str = MaskSettings.scale,
     steady: int = MaskSettings.steady,
+    least_presence: float = MaskSettings.least_presence,
 ) -> TunedMasks:
     """Turn each picture's raw map into a mask at the picture's size.
 
@@ -52,7 +55,8 @@ def tune(
     signed map keeps its own zero in the middle of the sigmoid (precise).
 
     The settings are explained at `MaskSettings`; they come one by one, or all at once. A constant map has nothing to
-    enhance: its mask is 1 everywhere before `invert`, with a warning.
+    enhance: its mask is 1 everywhere before `invert`, with a warning. So is, after `invert` too, the mask of a map with
+    less than the least presence; a map that does not say how present a thing is, raises InvalidInput then.
     """
     single = MaskSettings(
         contrast=contrast,
@@ -67,6 +71,7 @@ def tune(
         grow_shape=grow_shape,
         scale=scale,
         steady=steady,
+        least_presence=least_presence,
     )
     if settings is not None and single != MaskSettings():
         raise InvalidInput("Masks are tuned by `settings`, or by single ones, not by both. Leave one of them away.")
@@ -81,13 +86,17 @@ def tune(
         where = f"Picture {first + 1}: " if several and len(group) == 1 else ""
         own = settings.with_defaults(group[0].defaults)
         try:
-            found, notes = _masks([_choose(picture, own.words) for picture in group], own)
+            chosen = [_choose(picture, own.words) for picture in group]
+            absences = [_absence(picture, own.least_presence) for picture in chosen]
+            found, notes = _masks(chosen, own)
         except AttentionPromptingError as error:
             raise type(error)(where + str(error)) from error
         warnings += [where + note for note in notes]
-        for picture, mask in zip(group, found, strict=True):
-            mask = torch.ones(picture.size) if mask is None else _shaped(mask, own)
-            mask = 1 - mask if own.invert else mask
+        for index, (picture, mask, absence) in enumerate(zip(group, found, absences, strict=True), first):
+            mask = torch.ones(picture.size) if mask is None or absence else _shaped(mask, own)
+            mask = 1 - mask if own.invert and not absence else mask
+            if absence:
+                warnings.append((f"Picture {index + 1}: " if several else "") + absence)
             # In one tensor where they are of one size: a clip's masks are then a batch without being held twice.
             finished.append(mask if shared is None else shared[len(finished)].copy_(mask))
     return TunedMasks(tuple(finished), tuple(dict.fromkeys(warnings)))
@@ -131,6 +140,16 @@ def _shaped(mask: Tensor, settings: MaskSettings) -> Tensor:
     if settings.feather > 1:
         mask = box_mean(mask, settings.feather).clamp_(0, 1)
     return mask
+
+
+def _absence(picture: PictureMap, least: float) -> str:
+    """What is said of a map with less presence than `least`; nothing of others."""
+    if not least or (found := presence_of(picture)) >= least:
+        return ""
+    texts = ", ".join(repr(label.text) for label in picture.labels)
+    return (
+        f"the presence of {texts}, {found:.2f}, is less than {least:g}, so it is taken not to be there: {LEFT_AS_IT_IS}"
+    )
 
 
 def _choose(picture: PictureMap, words: Sequence[str]) -> PictureMap:
