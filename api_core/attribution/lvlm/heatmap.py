@@ -16,7 +16,7 @@ from ...errors import AttentionPromptingError, InvalidInput
 from ...models.catalog import mask_defaults
 from ...models.conversation.case import Case, Prepared, Reply
 from ...models.lvlm.inputs.token_views import views_of_pictures
-from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel, require
 from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress, share_of
 from ...results import Heatmap, PictureMap
@@ -40,10 +40,10 @@ class LvlmMethod:
     describes: str
 
     @property
-    def compute(self) -> Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]]:
+    def compute(self) -> Callable[[VisionLanguageModel, Prepared, LvlmRequest], list[TokenRelevance]]:
         """The relevance by case, in order."""
         module = import_module(f".{self.name.replace(' ', '_')}", __package__)
-        return cast(Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]], module.compute)
+        return cast(Callable[[VisionLanguageModel, Prepared, LvlmRequest], list[TokenRelevance]], module.compute)
 
 
 LVLM_METHODS = {name: LvlmMethod(name, describes) for name, describes in choices.LVLM_METHODS.items()}
@@ -67,7 +67,7 @@ def list_lvlm_methods() -> list[str]:
 
 
 def lvlm_heatmap(
-    model: LvlmModel,
+    model: VisionLanguageModel,
     pictures: Sequence[AnyPicture],
     questions: str | Sequence[str],
     *,
@@ -112,7 +112,9 @@ def lvlm_heatmap(
         for slot in (pictures, *more_pictures)
     ]
     shown = [[padded_to_square(one, model) for one in slot] if reading == "upstream" else slot for slot in slots]
-    model.family.require_layout(model.config)
+    require(model, "places")
+    if reading == "upstream":
+        require(model, "the upstream reading")
     resolved = model.resolve_layers(layers)
     maps: list[list[PictureMap]] = [[] for _ in slots]
     replies: list[Reply] = []
@@ -153,13 +155,13 @@ def lvlm_heatmap(
     return LvlmHeatmap(first, tuple(replies), tuple(further))
 
 
-def padded_to_square(picture: Tensor, model: LvlmModel) -> Tensor:
+def padded_to_square(picture: Tensor, model: VisionLanguageModel) -> Tensor:
     """A picture [H, W, 3] in the middle of a square of the mean colour, as the official LLaVA is shown it."""
     height, width = picture.shape[:2]
     side = max(height, width)
     if height == width:
         return picture
-    images = getattr(model.processor, "image_processor", None)
+    images = getattr(getattr(model, "processor", None), "image_processor", None)
     mean = getattr(images, "image_mean", None) or _MEAN
     levels = torch.tensor([math.floor(255 * level) / 255 for level in mean], dtype=torch.float32)
     square = levels.expand(side, side, 3).clone()
@@ -177,13 +179,13 @@ def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
     return LVLM_METHODS[name]
 
 
-def _given_reply(model: LvlmModel, answer: str | Reply | None) -> Reply | None:
+def _given_reply(model: VisionLanguageModel, answer: str | Reply | None) -> Reply | None:
     if isinstance(answer, str):
         return model.reply_of_text(answer) if answer.strip() else None
     return answer
 
 
-def _require_seen(relevance: TokenRelevance, layers: Sequence[int], model: LvlmModel) -> None:
+def _require_seen(relevance: TokenRelevance, layers: Sequence[int], model: VisionLanguageModel) -> None:
     if not bool(relevance.answer.any()):
         raise InvalidInput(
             f"Nothing of the picture is attended to in layer {', '.join(map(str, layers))} of {model.name} while it "

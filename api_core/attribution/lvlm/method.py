@@ -11,7 +11,7 @@ from ...models.conversation.case import Prepared, PromptRow, Reply
 from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.attention.recorder import placed_image_positions
 from ...models.lvlm.attention.rows import answer_rows
-from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel
 from ...progress import Progress
 
 
@@ -45,7 +45,7 @@ MapOfRows = Callable[[LayerRows, Reading], Tensor]
 
 
 def averaged_over_layers(
-    model: LvlmModel,
+    model: VisionLanguageModel,
     prepared: Prepared,
     request: LvlmRequest,
     map_of_rows: MapOfRows,
