@@ -39,6 +39,7 @@ RANKS = {
     "masks": 1,
     "combine": 1,
     "regions": 1,
+    "map_back": 1,
     "overlay": 1,
     "models.catalog": 1,
     "panel": 2,  # shows what rank 1 made
