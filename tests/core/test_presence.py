@@ -3,10 +3,11 @@
 import gc
 import math
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 import torch
@@ -54,9 +55,8 @@ def test_the_formula_by_hand(spread: bool, text: str, left_out: int) -> None:
     views = [unit(6, 8, seed=2), unit(4, 8, seed=3)]
     valid = [torch.tensor([[True, True, False], [True, True, True]]), torch.ones(2, 2, dtype=torch.bool)]
     feature = unit(1, 8, seed=4)
-    (found,) = OTHERS.presence(
-        [text], feature, [(Telling(view, spread), own) for view, own in zip(views, valid, strict=True)]
-    )
+    seen = [(Telling(view, spread), own) for view, own in zip(views, valid, strict=True)]
+    (found,) = OTHERS.presence([text], feature, seen)
 
     def number(one: torch.Tensor) -> float:
         scores = [float(token @ one) for token in [*views[0][[0, 1, 3, 4, 5]], *views[1]]]
@@ -138,20 +138,23 @@ def test_names_are_encoded_once_and_the_picture_no_second_time(
     picture: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_clip("tiny-clip")
-    texts, pictures = [], []
-    encode_ids, encode_pictures = ClipModel._encode_ids, ClipModel.encode_pictures
-    monkeypatch.setattr(ClipModel, "_encode_ids", lambda self, ids: texts.append(len(ids)) or encode_ids(self, ids))
-    monkeypatch.setattr(
-        ClipModel,
-        "encode_pictures",
-        lambda self, pixels, *args, **more: (
-            pictures.append(len(pixels)) or encode_pictures(self, pixels, *args, **more)
-        ),
-    )
+    counts: dict[str, list[int]] = {"_encode_ids": [], "encode_pictures": []}
+    for name, kept in counts.items():
+        monkeypatch.setattr(ClipModel, name, counted(getattr(ClipModel, name), kept))
     for query in ("star", "heart", "cross"):
         presence(clip_heatmap(model, [picture], query))
-    assert sorted(texts) == [1, 1, 1, 32]
-    assert len(pictures) == 1
+    assert sorted(counts["_encode_ids"]) == [1, 1, 1, 32]
+    assert len(counts["encode_pictures"]) == 1
+
+
+def counted(method: Callable[..., Any], kept: list[int]) -> Callable[..., Any]:
+    """The method of a model, which also keeps the length of what it is given each time."""
+
+    def call(self: ClipModel, given: torch.Tensor, *args: Any, **more: Any) -> Any:
+        kept.append(len(given))
+        return method(self, given, *args, **more)
+
+    return call
 
 
 def test_no_model_is_kept_alive(picture: torch.Tensor) -> None:
@@ -183,28 +186,34 @@ def test_maps_that_do_not_say_it_are_refused_in_words(model: ClipModel, picture:
     assert presence(Heatmap()) == []
 
 
-def by_hand(presence: tuple[float, ...], **changed: object) -> Heatmap:
+def by_hand(presence: tuple[float, ...]) -> Heatmap:
     values = torch.rand(len(presence) or 1, 4, 5, generator=torch.Generator().manual_seed(1))
     view = View(values, Box(0, 0, 20, 16), torch.ones(4, 5, dtype=torch.bool))
     labels = (Label("a red star", "whole"), Label("red", "query word"), Label("star", "query word"))[: len(values)]
     picture = PictureMap((16, 20), labels, {"attention": (view,)}, "attention", "some-model", 1, presence=presence)
-    return Heatmap((replace(picture, **changed),))  # type: ignore[arg-type]
+    return Heatmap((picture,))
 
 
 def batch(*presences: float) -> Heatmap:
     return Heatmap(tuple(by_hand((one,)).pictures[0] for one in presences))
 
 
-def settings_of_masks() -> Iterator[dict[str, object]]:
-    yield from ({}, {"invert": True}, {"threshold": 0.6, "grow": -3, "feather": 5.0}, {"steady": 1})
-    yield from ({"scale": "whole batch"}, {"smoothing": 3.0, "smoothing_unit": "pixels", "invert": True})
-
-
-@pytest.mark.parametrize("settings", settings_of_masks(), ids=str)
-def test_what_is_not_there_hides_nothing_and_what_is_keeps_its_mask(settings: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"invert": True},
+        {"threshold": 0.6, "grow": -3, "feather": 5.0},
+        {"steady": 1},
+        {"scale": "whole batch"},
+        {"smoothing": 3.0, "smoothing_unit": "pixels", "invert": True},
+    ],
+    ids=str,
+)
+def test_what_is_not_there_hides_nothing_and_what_is_keeps_its_mask(settings: dict[str, Any]) -> None:
     heatmap = batch(5.0, 1.25, 2.0)
-    usual = tune(heatmap, **settings)  # type: ignore[arg-type]
-    found = tune(heatmap, **settings, least_presence=2.0)  # type: ignore[arg-type]
+    usual = tune(heatmap, **settings)
+    found = tune(heatmap, **settings, least_presence=2.0)
     assert torch.equal(found.masks[1], torch.ones(16, 20))
     for there in (0, 2):
         assert torch.equal(found.masks[there], usual.masks[there])
@@ -235,7 +244,7 @@ def test_a_least_presence_that_is_none_is_refused(least: float) -> None:
 
 def test_each_label_has_one_presence_or_none() -> None:
     with pytest.raises(InvalidInput, match="2 presences for 1 labels"):
-        by_hand((1.0,), presence=(1.0, 2.0))
+        replace(by_hand((1.0,)).pictures[0], presence=(1.0, 2.0))
 
 
 def test_a_mask_with_the_heatmap_s_own_settings_needs_nothing_else(model: ClipModel, picture: torch.Tensor) -> None:
