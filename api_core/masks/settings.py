@@ -127,6 +127,11 @@ class MaskSettings:
                 f"There is no smoothing unit {self.smoothing_unit!r}. Choose {' or '.join(SMOOTHING_UNITS)}."
             )
 
+    @property
+    def is_of_a_clip(self) -> bool:
+        """Whether pictures are measured together, as the frames of a clip."""
+        return self.scale != BATCH_SCALES[0] or self.steady > 0
+
     def with_defaults(self, defaults: MaskDefaults) -> "MaskSettings":
         """The same with a map's own contrast and smoothing for None."""
         made = self
