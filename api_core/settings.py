@@ -128,7 +128,7 @@ EVERY = Setting(
     16,
     "For the frames of a video: only every n-th is read, and the last; between them the map is linear. Beyond 2 it no "
     "longer follows what moves.",
-    short="of a clip: read only every n-th frame, and the last; beyond 2 the map no longer follows what moves",
+    short="read only every n-th frame, and the last; beyond 2 the map no longer follows what moves",
     advanced=True,
     optional=True,
 )

@@ -29,8 +29,8 @@ class Frames:
     def of(cls, sizes: Sequence[Sizes], questions: Sequence[object], every: int) -> "Frames":
         """Every n-th of the frames that stand one after another with one question, and the last of them.
 
-        sizes, questions: of each frame; one with several pictures has several sizes (H, W). Raises InvalidInput where frames between which a map would be drawn differ in
-        size.
+        sizes, questions: of each frame; one with several pictures has several sizes (H, W). Raises InvalidInput where
+        frames between which a map would be drawn differ in size.
         """
         EVERY.check(every, "clips")
         if every == 1:
@@ -73,8 +73,8 @@ class Frames:
         if self.every <= FOLLOWS_UP_TO:
             return tuple(found)
         note = (
-            f"one frame in {self.every} was read: beyond 2 the map no longer follows what crosses the picture. Set every "
-            "to 2 or 1 unless hardly anything moves."
+            f"one frame in {self.every} was read: beyond {FOLLOWS_UP_TO} the map no longer follows what crosses the "
+            f"picture. Set every to {FOLLOWS_UP_TO} or 1 unless hardly anything moves."
         )
         return tuple(picture.warn(note) for picture in found)
 
@@ -106,9 +106,9 @@ def between(before: PictureMap, after: PictureMap, share: float) -> PictureMap:
 def _places(picture: PictureMap) -> dict[tuple[str, str, int], int]:
     """Where each label stands, by its role, its text and how many of these came before."""
     seen: Counter[tuple[str, str]] = Counter()
-    places = {}
+    places: dict[tuple[str, str, int], int] = {}
     for index, label in enumerate(picture.labels):
-        name = (label.role, "" if label.role == "whole" else label.text.casefold())
-        places[*name, seen[name]] = index
-        seen[name] += 1
+        role, text = label.role, "" if label.role == "whole" else label.text.casefold()
+        places[role, text, seen[role, text]] = index
+        seen[role, text] += 1
     return places

@@ -98,7 +98,7 @@ class MaskSettings:
             "Whose least and greatest values become black and white: each picture's own, or those of the whole batch, "
             "for the frames of a video, where what is not there must not light up."
         ),
-        short="each picture: brightest is white; whole batch: one scale for a clip",
+        short="whose brightest is white",
         options=BATCH_SCALES,
         advanced=True,
         optional=True,
@@ -109,9 +109,10 @@ class MaskSettings:
         0,
         8,
         "For the frames of a video: the mean over so many frames before and after, nearer ones counting more. 0: none.",
-        short="of a clip: the mean over so many frames before and after",
+        short="the mean over so many frames before and after",
         advanced=True,
         optional=True,
+        flag=None,
     )
 
     def __post_init__(self) -> None:
@@ -143,3 +144,5 @@ class MaskSettings:
 
 
 MASK_SETTINGS = settings_of(MaskSettings)
+CLIP_SETTINGS = settings_of(MaskSettings, ("scale", "steady"))
+"""Those that measure pictures together."""

@@ -134,7 +134,7 @@ def _require_clip(pictures: Sequence[PictureMap]) -> None:
 
 
 def _asked(picture: PictureMap) -> list[str]:
-    """What a map was asked for: of a vision-language model, whose answer may be another for each frame, the question."""
+    """What a map was asked for: of a vision-language model, whose answers may differ, the question."""
     question = [label.text for label in picture.labels if label.role == "question word"]
     return question or [label.text for label in picture.labels]
 

@@ -93,8 +93,8 @@ def lvlm_heatmap(
     each. method: one of `list_lvlm_methods()`, None for the default. layers: of the decoder, negative from the end;
     None is the catalog's choice for the model. more_pictures: further pictures of each prompt, slot by slot, each slot
     with one for all cases or one for each. batch_size: cases at once, None for a few; fewer where memory does not last.
-    every: 1 … 16, of the cases of a clip only every n-th of those asked alike is read, and the last; the raw maps between
-    them are linear, of the words that both have, and the reply is that of the case before.
+    every: 1 … 16, of the cases of a clip only every n-th of those asked alike is read, and the last; the raw maps
+    between them are linear, of the words that both have, and the reply is that of the case before.
 
     Each map has one part, `attention`, and a label for the whole, for every word of the question and for every word of
     the answer, in this order, all from one pass. Attention is shared between all pictures of a prompt.

@@ -1,7 +1,6 @@
 """Clips of which only some frames are read."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
