@@ -1,5 +1,6 @@
 """The maps of a clip whose frames are files, of which only a few are held at once."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ..progress import Progress, ignore_progress
 from ..results import Heatmap, PictureMap
 from .one_picture import read_maps
 
-_AT_ONCE = 8
+_PIXELS_AT_ONCE = 1 << 21
 
 
 def read_clip(
@@ -42,9 +43,10 @@ def read_clip(
     frames = Frames.of([(size,) for size in sizes], [query] * len(files), every)
     maps: list[PictureMap] = []
     chosen = frames.taken(files)
-    for start in range(0, len(chosen), _AT_ONCE):
+    at_once = max(1, _PIXELS_AT_ONCE // math.prod(sizes[0]))
+    for start in range(0, len(chosen), at_once):
         on_progress(start, len(chosen))
-        pictures = [to_picture(file) for file in chosen[start : start + _AT_ONCE]]
+        pictures = [to_picture(file) for file in chosen[start : start + at_once]]
         maps += read_maps(model, pictures, query, **how)[0].pictures
     on_progress(len(chosen), len(chosen))
     return Heatmap(frames.filled(maps))
