@@ -22,9 +22,13 @@ NO_PLACES = (
 )
 
 NO_CONFIDENCE = (
-    "{model} does not say how likely its answers are. The answers are not affected; disconnect confidence, or ask a "
-    "model that is loaded here."
+    "{model} does not say how likely its answers are{why}. The answers are not affected; disconnect confidence, or ask "
+    "a model that is loaded here."
 )
+NOT_ASKED_FOR = (
+    "{model} was asked before confidence was connected, and ComfyUI kept that answer. Another seed asks again."
+)
+CONFIDENCE = 3  # the output's place
 
 # A hint in words is written into the question here.
 OFFERED = {name: template.describes for name, template in TEMPLATES.items() if "hint" not in template.needs}
@@ -51,10 +55,16 @@ def to_blind_tokens(answers: Sequence[Answer]) -> Any:
     return host.blocked(NO_BLIND_TOKENS if unlooked else NO_PLACES.format(model=answers[0].model))
 
 
-def to_confidence(answers: Sequence[Answer]) -> Any:
-    """How sure each answer is; of a model that does not tell, what stops the output and says why."""
-    told = [answer.confidence for answer in answers if answer.confidence is not None]
-    return told if len(told) == len(answers) else host.blocked(NO_CONFIDENCE.format(model=answers[0].model))
+def to_confidence(answers: Sequence[Answer], asked_for: bool) -> Any:
+    """How sure each answer is; of a model that does not tell, what stops the output and says why.
+
+    asked_for: of a server, which is not asked where nothing is connected.
+    """
+    untold = next((answer for answer in answers if answer.confidence is None), None)
+    if untold is None:
+        return [answer.confidence for answer in answers]
+    why = f" (it {untold.untold.rstrip('.')})" if untold.untold else ""
+    return host.blocked((NO_CONFIDENCE if asked_for else NOT_ASKED_FOR).format(model=untold.model, why=why))
 
 
 def to_warnings(answers: Sequence[Answer], limit: int) -> list[str]:
@@ -138,10 +148,11 @@ class Ask(io.ComfyNode):
                 sockets.list_output(
                     io.Float,
                     "confidence",
-                    "How likely the model held each answer to be, 0 to 1: the product over its words.",
+                    "How likely the model held each answer to be, 0 to 1: the product over its words. Not every "
+                    "server tells.",
                 ),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
         )
 
     @classmethod
@@ -162,6 +173,7 @@ class Ask(io.ComfyNode):
         limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")
         chosen = comfy_types.single_value(model, "model")
         way = to_decoding(decoding, comfy_types.single_value(seed, "seed"))
+        confidence = host.is_connected(cls.hidden, CONFIDENCE)
         answers = ask(
             chosen if isinstance(chosen, ServerModel) else lvlm_models.on_device(chosen, cases, limit, way.passes),
             cases.pictures,
@@ -172,6 +184,7 @@ class Ask(io.ComfyNode):
             more_pictures=cases.further,
             max_new_tokens=limit,
             decoding=way,
+            confidence=confidence,
             on_token=host.live_text(cls.hidden.unique_id, len(cases)),
             on_progress=host.NodeProgress(cls.hidden.unique_id),
             on_notice=lambda line: host.warn(cls.hidden.unique_id, [line]),
@@ -181,5 +194,5 @@ class Ask(io.ComfyNode):
             [answer.text for answer in answers],
             [answer.thinking for answer in answers],
             to_blind_tokens(answers),
-            to_confidence(answers),
+            to_confidence(answers, confidence),
         )

@@ -201,6 +201,16 @@ def _server() -> Any:
     return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
 
 
+def is_connected(hidden: Any, output: int) -> bool:
+    """Whether anything takes that output of the node that runs. hidden: its `unique_id` and `dynprompt`.
+
+    What is connected later does not make ComfyUI run the node again: it keeps what the node gave before.
+    """
+    graph = hidden.dynprompt
+    nodes = [] if graph is None else [graph.get_node(name) for name in graph.all_node_ids()]
+    return any([hidden.unique_id, output] == value for node in nodes for value in node["inputs"].values())
+
+
 def blocked(message: str) -> ExecutionBlocker:
     """An output that stops what is connected to it, with a message; the node's other outputs work."""
     return ExecutionBlocker(message)

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..api_core.answering.surest import SKIP_ABOVE, ask_surest
+from ..api_core.answering.keeping import SKIP_ABOVE_SETTING
+from ..api_core.answering.surest import ask_surest
 from ..api_core.models.server import ServerModel
 from . import comfy_types, host, lvlm_models, sockets, widgets
 from .ask import OFFERED, to_warnings
@@ -39,17 +40,7 @@ class SurerAnswer(io.ComfyNode):
                 ),
                 io.Image.Input("image", tooltip="The plain pictures; each is asked about by itself."),
                 widgets.question("What do you want to know?"),
-                io.Float.Input(
-                    "skip_above",
-                    default=SKIP_ABOVE,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    tooltip=(
-                        "A plain answer this sure is kept, and nothing more is asked. 1: the prompted pictures are "
-                        "always asked about; 0: never."
-                    ),
-                ),
+                widgets.to_input(SKIP_ABOVE_SETTING),
                 widgets.choice("template", OFFERED, widgets.described(OFFERED)),
                 widgets.max_new_tokens(64, 4096, "An answer ends here at the latest. Short ones can be compared best."),
                 sockets.growing(

@@ -39,7 +39,8 @@ class Answer:
 
     blind: the image tokens that were found blind, by a decoding that looks for them; blind_tokens: the same as a map of
     each picture of the prompt, None where the model's image tokens have no place in them. confidence: the product of
-    the probabilities of the answer's tokens, its end included, the thinking not; None where nobody told them.
+    the probabilities of the answer's tokens, its end included where it is known, the thinking not; None where nobody
+    told them. untold: why a server that was asked for it did not, as the end of a sentence about the model.
     """
 
     text: str
@@ -54,6 +55,7 @@ class Answer:
     blind: BlindTokens | None = field(default=None, compare=False, repr=False)
     blind_tokens: Heatmap | None = field(default=None, compare=False, repr=False)
     confidence: float | None = field(default=None, compare=False)
+    untold: str = field(default="", compare=False)
 
 
 def ask(
@@ -70,6 +72,7 @@ def ask(
     decoding: Decoding = GREEDY,
     thinking: bool = False,
     batch_size: int = AT_ONCE,
+    confidence: bool = False,
     on_token: OnToken | None = None,
     on_progress: Progress = ignore_progress,
     on_notice: Callable[[str], None] | None = None,
@@ -81,7 +84,8 @@ def ask(
     for each. more_pictures: for each further picture of the prompt, one or one for each case (for example the prompted
     pictures); a model sees them in order. template: a name of TEMPLATES or a text with {question} in it. thinking:
     whether a local model that can choose thinks before it answers; on a server its own settings decide. batch_size:
-    cases that a local model answers together; a server has its own limit.
+    cases that a local model answers together; a server has its own limit. confidence: whether a server is also asked
+    how likely its words are, which not all tell (a local model always does); its answers then come in one piece.
 
     on_token: called with the index of the case and its text so far, the thinking included. on_progress: called with the
     tokens there are and the most there can be, at least at every token; raising from it stops within a token and, on a
@@ -99,12 +103,13 @@ def ask(
             cases,
             max_new_tokens=max_new_tokens,
             settings=_for_server(decoding),
+            confidence=confidence,
             on_token=on_token,
             on_progress=on_progress,
             on_notice=on_notice,
         )
         return [
-            _answer(case, done.reply, decoding, model=model.name, notes=done.notes)
+            _answer(case, done.reply, decoding, model=model.name, notes=done.notes, untold=done.untold)
             for case, done in zip(cases, told, strict=True)
         ]
     answers: list[Answer] = []
@@ -141,9 +146,9 @@ def _cases(
         lists[name] = listed_pictures(slot, name)
     shown = len(lists)
     lists |= {
-        "questions": _texts(questions),
-        "previous answers": _texts(previous_answers or ""),
-        "hints": _texts(hints or ""),
+        "questions": listed_texts(questions),
+        "previous answers": listed_texts(previous_answers or ""),
+        "hints": listed_texts(hints or ""),
     }
     each = list(broadcast_together(lists).values())
     asked, previous, hinted = each[shown:]
@@ -212,7 +217,8 @@ def listed_pictures(pictures: Tensor | Sequence[Tensor], what: str) -> list[Tens
     return found
 
 
-def _texts(texts: str | Sequence[str]) -> list[str]:
+def listed_texts(texts: str | Sequence[str]) -> list[str]:
+    """Texts of several cases one by one; InvalidInput where there is none."""
     found = [texts] if isinstance(texts, str) else [text or "" for text in texts]
     if not found:
         raise InvalidInput("There is no question. Give one for all pictures, or one for each.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..broadcast import broadcast_together
@@ -13,12 +14,18 @@ from ..errors import InvalidInput
 from ..models.lvlm.model import LvlmModel
 from ..models.server.model import ServerModel
 from ..progress import Progress, ignore_progress
-from .asking import Answer, ask, listed_pictures
+from .asking import Answer, ask, listed_pictures, listed_texts
 from .decoding import Decoding, OnToken
 from .greedy_and_sample import Greedy
+from .keeping import SKIP_ABOVE, require_comparable
 
-SKIP_ABOVE = 0.995
-"""A plain answer this sure is kept without asking again."""
+_ROUNDING = 1e-5
+"""By this share the same answer to the same picture may differ when it is asked in another batch."""
+
+_ENOUGH = 400  # tokens; a thinking model thinks even about a colour
+
+Way = Tensor | Sequence[Tensor] | Callable[[Sequence[int]], Sequence[Tensor]]
+"""The pictures of all cases prompted in one way, or what prompts those of the cases that it gets the numbers of."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +50,30 @@ class SurestAnswer:
 def confidence_of(answer: Answer) -> float:
     """An answer's confidence; InvalidInput of a model that did not tell."""
     if answer.confidence is None:
+        why = f" (it {answer.untold.rstrip('.')})" if answer.untold else ""
         raise InvalidInput(
-            f"{answer.model} does not say how likely its answers are, so the surer one cannot be told. Load a model on "
-            "this machine, or ask a server that returns `logprobs`."
+            f"{answer.model} does not say how likely its answers are{why}, so the surer one cannot be told: ask a "
+            "server and model that give `logprobs`, or load a model on this machine."
         )
     return answer.confidence
+
+
+def require_confidence(model: ServerModel) -> None:
+    """InvalidInput for a server that does not say how likely its answers are: before many questions, with one."""
+    grey = torch.full((64, 64, 3), 0.5)
+    (answer,) = ask(model, [grey], "Which colour is this? One word.", max_new_tokens=_ENOUGH, confidence=True)
+    confidence_of(answer)
 
 
 def ask_surest(
     model: LvlmModel | ServerModel,
     pictures: Tensor | Sequence[Tensor],
-    prompted: Sequence[Tensor | Sequence[Tensor]],
+    prompted: Sequence[Way],
     questions: str | Sequence[str],
     *,
+    previous_answers: str | Sequence[str] | None = None,
+    hints: str | Sequence[str] | None = None,
+    more_pictures: Sequence[Tensor | Sequence[Tensor]] = (),
     skip_above: float = SKIP_ABOVE,
     decoding: Decoding | None = None,
     on_token: OnToken | None = None,
@@ -64,32 +82,35 @@ def ask_surest(
 ) -> list[SurestAnswer]:
     """For each case the surest of the answers to the plain picture and to those that prompt it.
 
-    prompted: for each way of prompting, the prompted pictures of all cases. A prompted answer counts only where it is
-    strictly surer than those before it, the plain one first; the prompted pictures of a case are not asked about where
-    the plain answer's confidence reaches `skip_above`, 0..1. Confidence is the product of the probabilities of an
-    answer's tokens, so answers have to be chosen by them: greedily. Further arguments are those of `ask`; on_token gets
-    every answer as it is written.
+    prompted: for each way of prompting, the prompted pictures of all cases, or a function that gets the numbers of some
+    cases and gives theirs, for those alone that are asked about again. A prompted answer counts only where it is surer
+    than those before it, the plain one first, by more than rounding; the prompted pictures of a case are not asked
+    about where the plain answer's confidence reaches `skip_above`, 0..1. Confidence is the product of the probabilities
+    of an answer's tokens, so answers have to be chosen by them: greedily. A server has to give them, or InvalidInput is
+    raised. Further arguments are those of `ask`; on_token gets every answer as it is written.
     """
     decoding = Greedy() if decoding is None else decoding
-    if not isinstance(decoding, Greedy):
-        raise InvalidInput(
-            f"The surer answer is told by its words' own probabilities, which {decoding.name} does not follow. Decode "
-            "greedily."
-        )
-    if not 0 <= skip_above <= 1:
-        raise InvalidInput(f"skip_above is a probability from 0 (never ask again) to 1 (always), not {skip_above}.")
+    require_comparable(decoding, skip_above)
     if not prompted:
         raise InvalidInput("There are no prompted pictures to choose among. Give those of at least one way.")
-    lists: dict[str, list[Any]] = {"plain pictures": listed_pictures(pictures, "plain pictures")}
     names = [f"prompted pictures no. {number}" for number in range(1, len(prompted) + 1)]
-    lists |= {name: listed_pictures(way, name) for name, way in zip(names, prompted, strict=True)}
-    lists["questions"] = [questions] if isinstance(questions, str) else list(questions)
-    plain, *ways, asked = broadcast_together(lists).values()
-    count = len(plain)
-    asks = 1 + len(ways)
+    made = {name: way for name, way in zip(names, prompted, strict=True) if callable(way)}
+    given = {name: way for name, way in zip(names, prompted, strict=True) if not callable(way)}
+    further = {f"further pictures no. {number}": slot for number, slot in enumerate(more_pictures, 1)}
+    shown = {"plain pictures": pictures, **given, **further}
+    lists = broadcast_together(
+        {
+            **{name: listed_pictures(some, name) for name, some in shown.items()},
+            "questions": listed_texts(questions),
+            "previous answers": listed_texts(previous_answers or ""),
+            "hints": listed_texts(hints or ""),
+        }
+    )
+    plain = lists["plain pictures"]
+    asks = 1 + len(names)
 
-    def answered(at: int, shown: Sequence[Tensor], cases: Sequence[int]) -> list[Answer]:
-        """The answers of some cases to the pictures `shown`, as the turn `at` of all."""
+    def answered(at: int, seen: Sequence[Tensor], cases: Sequence[int]) -> list[Answer]:
+        """The answers of some cases to the pictures `seen`, as the turn `at` of all."""
 
         def report(done: int, total: int) -> None:
             on_progress(at * total + done, asks * total)
@@ -100,9 +121,13 @@ def ask_surest(
 
         found = ask(
             model,
-            [shown[case] for case in cases],
-            [asked[case] for case in cases],
+            seen,
+            _of(lists["questions"], cases),
+            previous_answers=_of(lists["previous answers"], cases),
+            hints=_of(lists["hints"], cases),
+            more_pictures=[_of(lists[name], cases) for name in further],
             decoding=decoding,
+            confidence=True,
             on_token=stream,
             on_progress=report,
             **asking,
@@ -111,16 +136,30 @@ def ask_surest(
             confidence_of(answer)
         return found
 
-    told = [[answer] for answer in answered(0, plain, range(count))]
-    unsure = [case for case in range(count) if confidence_of(told[case][0]) < skip_above]
-    for at, way in enumerate(ways, 1):
+    told = [[answer] for answer in answered(0, plain, range(len(plain)))]
+    pictures_told = [[picture] for picture in plain]
+    unsure = [case for case in range(len(plain)) if confidence_of(told[case][0]) < skip_above]
+    for at, name in enumerate(names, 1):
         if unsure:
-            for case, answer in zip(unsure, answered(at, way, unsure), strict=True):
+            seen = listed_pictures(made[name](unsure), name) if name in made else _of(lists[name], unsure)
+            for case, picture, answer in zip(unsure, seen, answered(at, seen, unsure), strict=True):
+                pictures_told[case].append(picture)
                 told[case].append(answer)
     on_progress(asks, asks)
     surest = []
-    for case, answers in enumerate(told):
-        which = max(range(len(answers)), key=lambda at: (confidence_of(answers[at]), -at))
-        picture = plain[case] if which == 0 else ways[which - 1][case]
-        surest.append(SurestAnswer(answers[which], which, picture, tuple(answers)))
+    for answers, seen in zip(told, pictures_told, strict=True):
+        which = _surest(answers)
+        surest.append(SurestAnswer(answers[which], which, seen[which], tuple(answers)))
     return surest
+
+
+def _surest(answers: Sequence[Answer]) -> int:
+    which = 0
+    for at, answer in enumerate(answers):
+        if confidence_of(answer) > confidence_of(answers[which]) * (1 + _ROUNDING):
+            which = at
+    return which
+
+
+def _of(values: Sequence[Any], cases: Sequence[int]) -> list[Any]:
+    return [values[case] for case in cases]

@@ -3,92 +3,130 @@
 import argparse
 import dataclasses
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ..answering import Answer, ask, find_template
+from ..answering import Answer, SurestAnswer, ask, ask_surest, find_template
 from ..errors import AttentionPromptingError, InvalidInput
+from ..overlay import Style
 from ..pictures import flatten_alpha, to_picture
 from ..prompting import prompt_picture
 from .decoding_options import chosen_decoding
 from .files import find_pictures
 from .loading import load_answering_model
+from .options import SURER, chosen_style, given_overlay_flags, surer_above
 from .terminal import ProgressBar, complain, one_line, say
+
+ARMS = ("plain", "prompted")
 
 
 def run(options: argparse.Namespace) -> int:
     """Ask about every picture; returns how many could not be read. Raises where nothing could be done as asked."""
     decoding = chosen_decoding(options)
+    skip_above = surer_above(options, decoding)
+    style = chosen_style(options)
     filled = find_template(options.template)
     filled.fill(options.question, previous_answer=options.previous_answer, hint=options.hint)
-    if options.with_original and not options.prompted_by:
-        raise InvalidInput("--with-original shows the original beside the prompted picture; add --prompted-by MODEL.")
+    _require_consistent(options)
     sources = [picture for source in options.pictures for picture in find_pictures(source)]
     model = load_answering_model(options, options.model, options.folder)
     if model is None:
         raise InvalidInput("A model has to answer. Give its name or folder with --model, or a --server.")
-    asked, shown, failed = _pictures(options, sources)
+    asked, pictures, failed = _read_all(sources)
     if not asked:
         return failed
-    first, further = (shown, []) if not options.with_original else ([_read(source) for source in asked], [shown])
+    asking: dict[str, Any] = {
+        "template": filled,
+        "system_prompt": options.system_prompt,
+        "previous_answers": options.previous_answer,
+        "hints": options.hint,
+        "max_new_tokens": options.max_new_tokens,
+        "decoding": decoding,
+        "thinking": options.think,
+    }
     with ProgressBar("answering") as bar:
-        answers = ask(
-            model,
-            first,
-            options.question,
-            template=filled,
-            system_prompt=options.system_prompt,
-            previous_answers=options.previous_answer,
-            hints=options.hint,
-            more_pictures=further,
-            max_new_tokens=options.max_new_tokens,
-            decoding=decoding,
-            thinking=options.think,
-            on_progress=bar,
-            on_notice=bar.note,
-        )
-    for source, answer in zip(asked, answers, strict=True):
-        _show(options, source, answer, several=len(sources) > 1)
+        asking |= {"on_progress": bar, "on_notice": bar.note}
+        prompt = _prompter(options, style, asked, pictures, bar)
+        if skip_above is not None:
+            kept = ask_surest(model, pictures, [prompt], options.question, skip_above=skip_above, **asking)
+            told = [(one.answer, _comparison(one)) for one in kept]
+        else:
+            shown = prompt(range(len(asked))) if options.prompted_by else pictures
+            first, further = (pictures, [shown]) if options.with_original else (shown, [])
+            answers = ask(model, first, options.question, more_pictures=further, **asking)
+            told = [(answer, {}) for answer in answers]
+    for source, (answer, more) in zip(asked, told, strict=True):
+        _show(options, source, answer, more, several=len(sources) > 1)
     return failed
 
 
-def _pictures(options: argparse.Namespace, sources: list[Path]) -> tuple[list[Path], list[Tensor], int]:
-    """The pictures to show, prompted where that is asked for, of the files that can be read; how many cannot."""
-    asked, shown, failed = [], [], 0
-    with ProgressBar("prompting", shown=bool(options.prompted_by) and len(sources) > 1) as bar:
-        for done, source in enumerate(sources):
-            bar(done, len(sources))
-            try:
-                picture = _read(source)
-            except AttentionPromptingError as error:
-                failed += 1
-                bar.note(f"failed: {source}: {one_line(error)}")
-                continue
-            if options.prompted_by:
+def _require_consistent(options: argparse.Namespace) -> None:
+    if options.prompted_by:
+        if options.with_original and options.keep == SURER:
+            raise InvalidInput(
+                f"--keep {SURER} asks about the plain and the prompted picture one after the other; --with-original "
+                "shows both at once. Leave one of them out."
+            )
+        return
+    if options.with_original:
+        raise InvalidInput("--with-original shows the original beside the prompted picture; add --prompted-by MODEL.")
+    if options.keep == SURER:
+        raise InvalidInput(f"--keep {SURER} compares the plain picture with a prompted one; add --prompted-by MODEL.")
+    for flag in given_overlay_flags(options):
+        raise InvalidInput(f"--{flag} says how a picture is prompted; add --prompted-by MODEL.")
+
+
+def _read_all(sources: list[Path]) -> tuple[list[Path], list[Tensor], int]:
+    """The files that can be read, their pictures, and how many cannot."""
+    read = [(source, _read(source)) for source in sources]
+    there = [(source, picture) for source, picture in read if picture is not None]
+    return [source for source, _ in there], [picture for _, picture in there], len(read) - len(there)
+
+
+def _read(source: Path) -> Tensor | None:
+    try:
+        return flatten_alpha(to_picture(source))
+    except AttentionPromptingError as error:
+        complain(f"failed: {source}: {one_line(error)}")
+        return None
+
+
+def _prompter(
+    options: argparse.Namespace, style: Style, sources: list[Path], pictures: list[Tensor], around: ProgressBar
+) -> Callable[[Sequence[int]], list[Tensor]]:
+    """What prompts the pictures that it gets the numbers of."""
+
+    def prompt(cases: Sequence[int]) -> list[Tensor]:
+        prompted = []
+        with around.aside(), ProgressBar("prompting", shown=len(cases) > 1) as bar:
+            for done, case in enumerate(cases):
+                bar(done, len(cases))
                 drawn = prompt_picture(
-                    picture, options.question, model=options.prompted_by, allow_download=options.allow_download
+                    pictures[case],
+                    options.question,
+                    model=options.prompted_by,
+                    style=style,
+                    strength=options.strength,
+                    allow_download=options.allow_download,
                 )
-                picture = flatten_alpha(drawn.picture)
+                prompted.append(flatten_alpha(drawn.picture))
                 for warning in drawn.warnings:
-                    bar.note(f"warning: {source}: {one_line(warning)}")
-            asked.append(source)
-            shown.append(picture)
-    return asked, shown, failed
+                    bar.note(f"warning: {sources[case]}: {one_line(warning)}")
+        return prompted
+
+    return prompt
 
 
-def _read(source: Path) -> Tensor:
-    return flatten_alpha(to_picture(source))
-
-
-def _show(options: argparse.Namespace, source: Path, answer: Answer, several: bool) -> None:
+def _show(options: argparse.Namespace, source: Path, answer: Answer, more: dict[str, Any], several: bool) -> None:
     if not answer.complete:
         complain(f"warning: {source}: the answer is not complete; --max-new-tokens is {options.max_new_tokens}")
     for note in answer.notes:
         complain(f"warning: {source}: {note}")
     if options.json:
-        say(json.dumps(_as_json(source, options, answer), ensure_ascii=False))
+        say(json.dumps(_as_json(source, options, answer) | more, ensure_ascii=False))
         return
     if several:
         say(f"# {source}")
@@ -110,7 +148,15 @@ def _as_json(source: Path, options: argparse.Namespace, answer: Answer) -> dict[
         "decoding": {"name": answer.decoding.name, **dataclasses.asdict(answer.decoding)},
         "notes": list(answer.notes),
     }
+    if answer.confidence is not None:
+        told["confidence"] = answer.confidence
     if answer.blind is not None:
         found = answer.blind
         told["blind_tokens"] = {"count": int(found.blind.sum()), "of": len(found.blind), "layers": list(found.layers)}
     return told
+
+
+def _comparison(one: SurestAnswer) -> dict[str, Any]:
+    """For JSON: which picture's answer was kept, of what was answered to each that was asked about."""
+    told = [{"answer": answer.text, "confidence": answer.confidence} for answer in one.answers]
+    return {"kept": ARMS[one.which], "asked": dict(zip(ARMS, told, strict=False))}

@@ -7,7 +7,7 @@ from ..answering import TEMPLATES
 from ..models.catalog import EMBEDDED_LVLM, PRESETS
 from .decoding_options import add_decoding_options
 from .flags import OptionHelp, number
-from .options import add_loading_options
+from .options import add_keep_options, add_loading_options, add_overlay_options
 
 
 def add_ask_options(parser: argparse.ArgumentParser) -> None:
@@ -36,11 +36,13 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--previous-answer", default="", metavar="TEXT", help="for templates with {previous_answer}")
     put.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
 
+    add_overlay_options(parser)
     answer = parser.add_argument_group("answer")
     answer.add_argument("--max-new-tokens", type=number(1, kind=int), default=256, help="the longest answer")
     add_decoding_options(answer)
     answer.add_argument("--think", action="store_true", help="let a local model that can choose think first")
     answer.add_argument("--show-thinking", action="store_true", help="also show what the model thought")
+    add_keep_options(answer, "prompted", "the answer to the picture as it is shown")
 
 
 def add_servers_options(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..answering import Decoding
+from ..answering.keeping import SKIP_ABOVE, SKIP_ABOVE_SETTING, require_comparable
 from ..choices import BATCH_SCALES, CLIP_METHODS, FITS, LVLM_METHODS, PRECISIONS, READINGS
 from ..errors import InvalidInput
 from ..masks import CLIP_SETTINGS, MASK_SETTINGS, MaskSettings
@@ -25,6 +27,7 @@ from .flags import (
 _OF_CLIP = {setting.name: (setting, setting.default) for setting in (*CLIP_SETTINGS, EVERY)}
 _OF_CLIP["scale"] = (_OF_CLIP["scale"][0], BATCH_SCALES[1])
 """What is set of a clip: settings by flag, and what is read where they are not given."""
+SURER = "surer"
 _STYLES = {style.name: style for style in STYLES}
 _STYLE_SETTINGS = {name: settings_of(style) for name, style in _STYLES.items()}
 
@@ -158,3 +161,35 @@ def add_overlay_options(parser: argparse.ArgumentParser) -> None:
 def chosen_style(options: argparse.Namespace) -> Style:
     """The style with the values given for it. Raises InvalidInput for a value that belongs to another style."""
     return _STYLES[options.style](**values_of_choice(options, "style", options.style, _STYLE_SETTINGS))
+
+
+def given_overlay_flags(options: argparse.Namespace) -> list[str]:
+    """What was given of the overlay's options, without the dashes."""
+    own = {flag_of(setting) for settings in _STYLE_SETTINGS.values() for setting in settings}
+    usual: dict[str, object] = {"style": STYLES[0].name, "strength": 1.0}
+    return [flag for flag in [*usual, *sorted(own)] if given(options, flag) != usual.get(flag)]
+
+
+def add_keep_options(group: argparse._ArgumentGroup, usual: str, says: str) -> None:
+    """Which answers are kept, which `surer_above` reads. usual: the choice unless told otherwise, and what it keeps."""
+    group.add_argument(
+        "--keep",
+        choices=(usual, SURER),
+        default=usual,
+        help=f"{usual}: {says}; {SURER}: of the plain and the prompted picture the answer that the model is surer of",
+    )
+    add_flag(group, SKIP_ABOVE_SETTING, None)
+
+
+def surer_above(options: argparse.Namespace, decoding: Decoding) -> float | None:
+    """With --keep surer, how sure a plain answer is kept without asking again; else None.
+
+    Raises InvalidInput for a decoding whose answers cannot be compared.
+    """
+    if options.keep != SURER:
+        if options.skip_above is not None:
+            raise InvalidInput(f"--skip-above belongs to --keep {SURER}, not to --keep {options.keep}.")
+        return None
+    skip_above = SKIP_ABOVE if options.skip_above is None else options.skip_above
+    require_comparable(decoding, skip_above)
+    return skip_above

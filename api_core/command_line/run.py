@@ -7,12 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ..answering import Answer, ask, find_template
+from ..answering import Answer, SurestAnswer, ask, ask_surest, find_template
+from ..answering.surest import Way, require_confidence
 from ..attribution import list_lvlm_methods, list_methods
 from ..errors import InvalidInput
 from ..evaluation.readers.jsonl import read_cases
 from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, Prompting, identity
-from ..evaluation.runner.prompt_and_ask import Answerer, AskCases
+from ..evaluation.runner.prompt_and_ask import ARMS, Answerer, AskCases, Surest
 from ..evaluation.runner.run_cases import RunResult, run_cases, select_range
 from ..masks import MASK_SETTINGS
 from ..models.catalog import EMBEDDED_CLIP, mask_defaults
@@ -22,7 +23,7 @@ from ..progress import Progress
 from .decoding_options import chosen_decoding
 from .flags import in_help_order
 from .loading import load_answering_model, load_clip_model, load_lvlm_model
-from .options import chosen_mask, chosen_style
+from .options import SURER, chosen_mask, chosen_style, surer_above
 from .run_options import NO_MODEL
 from .terminal import ProgressBar, complain, say, tally
 
@@ -30,6 +31,8 @@ from .terminal import ProgressBar, complain, say, tally
 def run(options: argparse.Namespace) -> int:
     """Do every case that RESULTS.jsonl does not hold yet; returns how many failed."""
     style = chosen_style(options)
+    decoding = chosen_decoding(options)
+    skip_above = surer_above(options, decoding)
     cases = read_cases(options.cases)
     if options.range:
         cases = select_range(cases, options.range)
@@ -40,15 +43,18 @@ def run(options: argparse.Namespace) -> int:
     model = load_answering_model(options, options.lvlm)
     maps = _maps(options, model)
     mask = chosen_mask(options)
-    decoding = chosen_decoding(options)
     asked = {name: getattr(options, name) for name in ("template", "system_prompt", "max_new_tokens")}
+    how = {"decoding": decoding, "batch_size": options.batch_size, **asked}
+    if isinstance(model, ServerModel) and skip_above is not None:
+        require_confidence(model)
     work = AskCases(
-        None if model is None else answerer(model, decoding=decoding, batch_size=options.batch_size, **asked),
+        None if model is None or skip_above is not None else answerer(model, **how),
         None if maps is None else Prompting(maps, mask, style, options.strength),
         plain=not options.no_plain,
         folder=options.out.with_suffix(".files"),
         save_masks=options.save_masks,
         save_pictures=options.save_pictures,
+        surest=None if model is None or skip_above is None else surest(model, skip_above=skip_above, **how),
     )
     settings: dict[str, Any] = {"plain": work.plain or maps is None, "prompted": maps is not None}
     if model is not None:
@@ -58,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
         made = mask.with_defaults(mask_defaults(maps.model.name))
         settings |= {"mask": {setting.name: getattr(made, setting.name) for setting in in_help_order(MASK_SETTINGS)}}
         settings |= {"strength": options.strength}
+    if skip_above is not None:  # what was made without is of the same settings as before there was this
+        settings |= {"keep": options.keep, "skip_above": skip_above}
     with ProgressBar("asking", shown=len(cases) > 1) as bar:
         done = run_cases(
             cases,
@@ -79,6 +87,12 @@ def _require_consistent(options: argparse.Namespace) -> None:
         raise InvalidInput("--map none with --no-plain leaves nothing to ask. Leave one of them out.")
     if without_maps and (options.map_model or options.save_masks or options.save_pictures):
         raise InvalidInput("--map none makes no maps: leave --map-model, --save-masks and --save-pictures out.")
+    nobody_answers = options.lvlm == NO_MODEL and not options.server
+    if options.keep == SURER and (without_maps or options.no_plain or nobody_answers):
+        raise InvalidInput(
+            f"--keep {SURER} compares answers to the plain and to the prompted picture: leave --map none, --no-plain "
+            "and --lvlm none out."
+        )
     known = {"clip": list_methods(), "lvlm": list_lvlm_methods()}.get(options.map, [])
     if options.method and options.method not in known:
         raise InvalidInput(f"There is no --method {options.method!r} for --map {options.map}: {', '.join(known)}.")
@@ -112,6 +126,17 @@ def answerer(model: LvlmModel | ServerModel, **how: Any) -> Answerer:
     return answer
 
 
+def surest(model: LvlmModel | ServerModel, **how: Any) -> Surest:
+    """What asks that model about plain and prompted pictures in the same way each time, and keeps the surer answer."""
+
+    def answer(
+        pictures: Sequence[Tensor], ways: Sequence[Way], questions: Sequence[str], on_progress: Progress
+    ) -> list[SurestAnswer]:
+        return ask_surest(model, pictures, ways, questions, on_progress=on_progress, **how)
+
+    return answer
+
+
 def _summarise(done: RunResult, out: Path) -> None:
     for record in done.records:
         if "error" in record:
@@ -119,7 +144,10 @@ def _summarise(done: RunResult, out: Path) -> None:
     count = len(done.records)
     before = f", {done.skipped} of them before" if done.skipped else ""
     say(tally(count, done.failed, f"cases done{before}"))
-    for arm in ("plain", "prompted"):
+    again = [record["kept"]["readings"] > 1 for record in done.records if "kept" in record]
+    if again:
+        say(f"asked again with the prompted picture: {sum(again)} of {len(again)}")
+    for arm in (*ARMS, "kept"):
         judged = [record[arm]["right"] for record in done.records if "right" in record.get(arm, {})]
         if judged:
             say(f"{arm}: {sum(judged)} of {len(judged)} right ({100 * sum(judged) / len(judged):.1f} %)")

@@ -7,7 +7,7 @@ from ..choices import CLIP_METHODS, FITS, READINGS
 from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
 from .decoding_options import add_decoding_options
 from .flags import number, whole_numbers
-from .options import add_loading_options, add_mask_options, add_overlay_options
+from .options import add_keep_options, add_loading_options, add_mask_options, add_overlay_options
 
 MAPS = ("clip", "lvlm", "none")
 BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations", "surest", "clips")
@@ -19,7 +19,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "Ask many questions about pictures, plain and with the prompted picture. CASES.jsonl holds one case a line: "
         '{"id", "picture", "question"} and, if there are any, "answers", "boxes", "kind"; RESULTS.jsonl gets one line '
         "a case with its answers, scores and all settings. Run again to go on after a stop; failed cases are tried "
-        "again. Masks and pictures go to the folder RESULTS.files."
+        "again. Masks and pictures go to the folder RESULTS.files; with --keep surer those of what is asked again."
     )
     parser.usage = "%(prog)s CASES.jsonl --out RESULTS.jsonl [options]"
     parser.add_argument("cases", type=Path, metavar="CASES.jsonl", help="the cases")
@@ -40,6 +40,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--max-new-tokens", type=number(1, kind=int), default=128, help="the longest answer")
     add_decoding_options(asking)
     asking.add_argument("--no-plain", action="store_true", help="ask about the prompted picture only")
+    add_keep_options(asking, "both", "the answers to the plain and the prompted picture, side by side")
     asking.add_argument("--batch-size", type=number(1, kind=int), default=8, help="cases at once")
 
     maps = parser.add_argument_group("maps")
@@ -66,7 +67,9 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s {" + ",".join(BENCHMARKS) + "} [options]"
     parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="a few scenes, to see that everything runs")
-    parser.add_argument("--scenes", type=number(2, kind=int), help="localisation, hallucination, clips: how many scenes")
+    parser.add_argument(
+        "--scenes", type=number(2, kind=int), help="localisation, hallucination, clips: how many scenes"
+    )
     parser.add_argument("--questions", type=number(2, kind=int), help="all others: how many test questions")
     parser.add_argument("--development", type=number(2, kind=int), help="prompting: questions a setting is chosen on")
     parser.add_argument("--clip", default=EMBEDDED_CLIP, metavar="MODEL", help=f"a CLIP for maps, or {NO_MODEL}")

@@ -5,8 +5,19 @@ import dataclasses
 import getpass
 import sys
 
+from ..answering.surest import require_confidence
 from ..errors import InvalidInput
-from ..models.server import PRESETS, Profile, Secret, connect, list_profiles, probe, remove_profile, save_profile
+from ..models.server import (
+    PRESETS,
+    Profile,
+    Secret,
+    ServerModel,
+    connect,
+    list_profiles,
+    probe,
+    remove_profile,
+    save_profile,
+)
 from .terminal import ProgressBar, complain, say
 
 
@@ -54,10 +65,23 @@ def test(options: argparse.Namespace) -> int:
             say(f"models: {', '.join(names) or 'none'}")
         if not options.model and len(names) != 1:
             raise InvalidInput("Which model shall be tested? Name one with --model.")
-        found = probe(connect(options.name, options.model or names[0], folder=options.folder), on_progress=bar)
+        model = connect(options.name, options.model or names[0], folder=options.folder)
+        found = probe(model, on_progress=bar)
+        sure = "" if found.sees is False else _confidence(model)
     say({True: "sees pictures: yes", False: "sees pictures: no", None: "sees pictures: not sure"}[found.sees])
     say(found.reason)
+    if sure:
+        say(sure)
     return int(found.sees is False)
+
+
+def _confidence(model: ServerModel) -> str:
+    """Whether the model says how likely its answers are, which keeping the surer one needs."""
+    try:
+        require_confidence(model)
+    except InvalidInput as error:
+        return f"says how likely its answers are: no\n{error}"
+    return "says how likely its answers are: yes"
 
 
 def _ask_for_key(name: str) -> Secret:

@@ -48,6 +48,12 @@ def ask(model: str, image: str, question: Any = "what color is the star?", **oth
     return node("AttnPromptAsk", model=[model, 0], image=[image, 0], question=question, **settings)
 
 
+def surer(model: str, image: str, prompted: str, question: Any = "what color is the star?", **other: Any) -> Any:
+    settings = {"skip_above": 1.0, "template": "plain", "max_new_tokens": 20, **other}
+    sources = {"model": [model, 0], "image": [image, 0], "prompted__prompted0": [prompted, 0]}
+    return node("AttnPromptSurerAnswer", **sources, question=question, **settings)
+
+
 def lvlm_heatmap(lvlm: str, image: str, question: Any = "what color is the star?", **other: Any) -> dict[str, Any]:
     settings = {
         "answer": "",

@@ -154,6 +154,32 @@ def test_stop_in_the_middle_of_an_answer(comfyui: Server) -> None:
     assert_ran(comfyui.run(small(question="And after the stop?")), "answer")
 
 
+def test_stop_half_way_through_a_surer_answer(comfyui: Server) -> None:
+    """The plain pictures are answered, and the prompted ones are being asked about."""
+
+    def half_way(run: Run) -> bool:
+        return any(2 * done > total for _, done, total in run.progress)
+
+    seconds: list[float] = []
+    while len(seconds) < 3 and not any(each < 1.0 for each in seconds):  # what else this machine does is not ours
+        graph: prompts.Graph = {
+            "lvlm": prompts.load_lvlm(TINY_LVLM),
+            "plain": prompts.pictures(16, 64, 96),
+            "prompted": prompts.pictures(16, 64, 96, seed=1),
+            "surer": prompts.surer("lvlm", "plain", "prompted", f"stop {len(seconds)}", max_new_tokens=300),
+            "answer": shown("surer"),
+        }
+        run = comfyui.run(graph, stop_when=half_way)
+        assert run.ending == "execution_interrupted"
+        assert "answer" not in run.executed
+        assert any(total == 2 * 16 * 300 for _, _, total in run.progress)
+        assert run.seconds_to_stop is not None
+        seconds.append(run.seconds_to_stop)
+    assert min(seconds) < 1.0, seconds
+    graph["surer"] = prompts.surer("lvlm", "plain", "prompted", "And after the stop?", max_new_tokens=3)
+    assert_ran(comfyui.run(graph), "answer")
+
+
 def test_a_wire_from_blind_tokens_stops_what_it_leads_to_and_nothing_else(comfyui: Server) -> None:
     graph = small(question="Are there blind tokens?")
     graph["blind"] = prompts.node("AttnPromptView", image=["scene", 0], map=["ask", 2])
@@ -299,6 +325,49 @@ class TestServer:
 
     def test_another_model_s_name(self, comfyui: Server, profile: str) -> None:
         assert_readable(comfyui.run(asked_of(profile, model="gpt-99", question="gpt-99?")), "ask", "gpt-99")
+
+    def test_how_sure_it_is_only_where_that_is_wanted(self, comfyui: Server, chat: ServerProcess, profile: str) -> None:
+        told = {"kind": "none", "text": "red", "logprobs": [{"token": "red", "logprob": -0.5}]}
+        chat.misbehave(told)
+        graph = asked_of(profile, question="how sure?")
+        assert_ran(comfyui.run(graph), "ask", "answer")
+        assert "logprobs" not in chat.requests[0]["settings"]
+        graph["sure"] = shown("ask", 3)
+        late = comfyui.run(graph)  # ComfyUI keeps the answer that it has
+        assert "before confidence was connected" in late.message
+        graph["ask"]["inputs"]["seed"] = 1
+        chat.misbehave(told)
+        run = comfyui.run(graph)
+        assert_ran(run, "ask", "sure")
+        assert float(texts(run, "sure")[0]) == pytest.approx(0.6065, abs=1e-3)
+
+    def test_a_surer_answer_and_stop_half_way(self, comfyui: Server, chat: ServerProcess, profile: str) -> None:
+        told = {"kind": "none", "text": "red", "logprobs": [{"token": "red", "logprob": -0.5}]}
+        graph: prompts.Graph = {
+            "plain": prompts.pictures(1, 64, 96),
+            "prompted": prompts.pictures(1, 64, 96, seed=1),
+            "server": prompts.connect(profile),
+            "surer": prompts.surer("server", "plain", "prompted", "half way?"),
+            "answer": shown("surer"),
+            "which": shown("surer", 1),
+        }
+        chat.misbehave(told, {"kind": "silence", "seconds": 60})
+        run = comfyui.run(graph, stop_when=lambda run: len(chat.requests) == 2)
+        assert run.ending == "execution_interrupted"
+        assert run.seconds_to_stop is not None
+        assert run.seconds_to_stop < 5.0
+        surer = {"token": "blue", "logprob": -0.1}
+        chat.misbehave(told, {"kind": "none", "text": "blue", "logprobs": [surer]})
+        again = comfyui.run(graph)
+        assert_ran(again, "surer", "answer")
+        assert (texts(again, "answer"), texts(again, "which")) == (["blue"], ["1"])
+
+    def test_a_server_that_does_not_say_how_sure_it_is(
+        self, comfyui: Server, chat: ServerProcess, profile: str
+    ) -> None:
+        graph = asked_of(profile, question="no probabilities?")
+        graph["ask"] = prompts.surer("server", "pictures", "pictures", "no probabilities?")
+        assert_readable(comfyui.run(graph), "ask", "does not say how likely")
 
     def test_stop_closes_the_connection(self, comfyui: Server, chat: ServerProcess, profile: str) -> None:
         chat.misbehave({"kind": "silence", "seconds": 60})

@@ -8,7 +8,7 @@ import asyncio
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +76,29 @@ def classes(nodes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def run(classes: dict[str, Any]) -> Run:
-    """Execute a node as ComfyUI does: on a clone with hidden values, inside inference mode."""
+    """Execute a node as ComfyUI does: on a clone with hidden values, inside inference mode.
+
+    connected: its outputs, by number, that another node takes.
+    """
     io = importlib.import_module("comfy_api.latest").io
 
-    def execute(node_id: str, **inputs: Any) -> Any:
+    def execute(node_id: str, connected: Sequence[int] = (), **inputs: Any) -> Any:
         node = classes[node_id]
-        clone = node.PREPARE_CLASS_CLONE({"hidden_inputs": {io.Hidden.unique_id: "1"}})
+        graph = Graph({"1": {"inputs": {}}, "2": {"inputs": {f"in{at}": ["1", at] for at in connected}}})
+        hidden = {io.Hidden.unique_id: "1", io.Hidden.dynprompt: graph}
+        clone = node.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
         given = {name: as_lists(value) for name, value in inputs.items()} if wants_lists(node) else inputs
         with torch.inference_mode():
             return clone.execute(**given)
 
     return execute
+
+
+class Graph(dict[str, Any]):
+    """What a node may ask of ComfyUI's `DynamicPrompt`."""
+
+    all_node_ids = dict.keys
+    get_node = dict.__getitem__
 
 
 def wants_lists(node: Any) -> bool:

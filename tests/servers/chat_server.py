@@ -3,8 +3,10 @@
     python chat_server.py [--model FOLDER] [--key KEY]
 
 Writes its port to stdout as soon as it answers. With a model (a transformers folder) it streams that model's tokens,
-otherwise words made from the request. `POST /control/faults` takes a list; each chat request uses up the first of it.
-`GET /control/log` tells what was asked and when clients went away. Standard library only, the model apart.
+otherwise words made from the request; a request for no stream gets its answer in one piece. Log-probabilities that are
+asked for come with a model's tokens, and with words where a fault lists them as `logprobs`, entry by entry.
+`POST /control/faults` takes a list; each chat request uses up the first of it. `GET /control/log` tells what was asked
+and when clients went away. Standard library only, the model apart.
 """
 
 import argparse
@@ -130,12 +132,27 @@ class Handler(BaseHTTPRequestHandler):
             message = f"The model `{request['model']}` does not exist."
             self.send_json({"error": {"message": message, "code": "model_not_found"}}, 404)
         elif kind == "whole":
-            text = fault.get("text", "a whole answer")
-            message = {"role": "assistant", "content": text}
-            self.send_json({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+            self.whole(iter([fault.get("text", "a whole answer"), None]), fault.get("logprobs"), fault)
         else:
+            told: list[Any] | None = None
+            if request.get("logprobs"):
+                told = [] if self.state.answerer is not None and "text" not in fault else fault.get("logprobs")
             with self.counted():
-                self.stream(fault, self.pieces(request, pictures, fault))
+                answer = self.stream if request.get("stream", False) or fault.get("streams") else self.whole
+                answer(self.pieces(request, pictures, fault, told), told, fault)
+
+    def whole(self, pieces: Iterator[str | None], told: Any, fault: dict[str, Any]) -> None:
+        """The answer in one piece. told: what is listed as its log-probabilities, once the pieces are there."""
+        written = list(pieces)
+        message = {"role": "assistant", "content": "".join(piece for piece in written if piece)}
+        if "field" in fault:
+            message = {"role": "assistant", fault["field"]: message["content"], "content": fault.get("then", "")}
+        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": "stop"}
+        if None not in written:
+            choice["finish_reason"] = "length"
+        if told is not None:
+            choice["logprobs"] = {"content": told}
+        self.send_json({"choices": [choice]})
 
     def note(self, request: dict[str, Any], pictures: list[Any], size: int) -> None:
         settings = {name: value for name, value in request.items() if name != "messages"}
@@ -152,10 +169,13 @@ class Handler(BaseHTTPRequestHandler):
         with self.state.lock:
             self.state.requests.append({**entry, "at": time.time()})
 
-    def pieces(self, request: dict[str, Any], pictures: list[Any], fault: dict[str, Any]) -> Iterator[str | None]:
-        """The answer piece by piece; None at its end, which the limit of tokens may come before."""
+    def pieces(
+        self, request: dict[str, Any], pictures: list[Any], fault: dict[str, Any], told: Any
+    ) -> Iterator[str | None]:
+        """The answer piece by piece; None at its end, which the limit of tokens may come before. told: a list that gets
+        the log-probabilities of a model's tokens."""
         if self.state.answerer is not None and "text" not in fault:
-            answer: Iterator[str | None] = self.state.answerer(request, pictures)
+            answer: Iterator[str | None] = self.state.answerer(request, pictures, told)
             return answer
         words = fault["text"].replace(" ", " |").split("|") if "text" in fault else self.words(request, pictures)
         limit = request.get("max_tokens") or request.get("max_completion_tokens")
@@ -169,18 +189,18 @@ class Handler(BaseHTTPRequestHandler):
             return ["It", " is ", near, "."]
         return [f"answer to {question}", " with", f" {len(pictures)}", " pictures"]
 
-    def stream(self, fault: dict[str, Any], pieces: Iterator[str | None]) -> None:
+    def stream(self, pieces: Iterator[str | None], told: Any, fault: dict[str, Any]) -> None:
         kind = fault["kind"]
         self.send_response(200)
         self.send_header("Content-Type", fault.get("content_type", "text/event-stream"))
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
-            self.stream_body(kind, fault, pieces)
+            self.stream_body(kind, fault, pieces, told)
         except OSError:
             self.went()
 
-    def stream_body(self, kind: str, fault: dict[str, Any], pieces: Iterator[str | None]) -> None:
+    def stream_body(self, kind: str, fault: dict[str, Any], pieces: Iterator[str | None], told: Any) -> None:
         if kind == "empty":
             self.end_chunks()
             return
@@ -193,7 +213,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_chunks()
             return
         self.event({"role": "assistant", "content": ""})
-        finish = "length"
+        finish, sent = "length", 0
         for number, piece in enumerate(pieces):
             if piece is None:
                 finish = "stop"
@@ -214,15 +234,17 @@ class Handler(BaseHTTPRequestHandler):
                     self.end_chunks()
                     return
             time.sleep(fault.get("delay", 0))
-            self.event({fault.get("field", "content"): piece})
+            part = told[sent : sent + 1] if told else []
+            self.event({fault.get("field", "content"): piece}, told=part)
+            sent += len(part)
         if fault.get("then"):
             self.event({"content": fault["then"]})
-        self.event({}, fault.get("finish", finish))
+        self.event({}, fault.get("finish", finish), told and told[sent:])
         self.chunk("data: [DONE]\n\n")
         self.end_chunks()
 
-    def event(self, delta: dict[str, str], finish: str | None = None) -> None:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    def event(self, delta: dict[str, str], finish: str | None = None, told: Any = None) -> None:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": told and {"content": told}}
         content = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [choice]}
         self.chunk(f"data: {json.dumps(content)}\n\n")
 
@@ -288,21 +310,28 @@ def model_answerer(folder: str) -> Any:
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     busy = threading.Lock()
 
-    def answer(request: dict[str, Any], pictures: list[Any]) -> Iterator[str | None]:
+    def answer(request: dict[str, Any], pictures: list[Any], told: Any) -> Iterator[str | None]:
         question = request["messages"][-1]["content"][-1]["text"]
         content = [*({"type": "image"} for _ in pictures), {"type": "text", "text": question}]
         prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
         inputs = processor(images=[p.convert("RGB") for p in pictures] or None, text=[prompt], return_tensors="pt")
         streamer = TextIteratorStreamer(processor.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=60)
         how = {"max_new_tokens": request.get("max_tokens", 16), "do_sample": request.get("temperature", 1) > 0}
+        how |= {"return_dict_in_generate": True, "output_logits": True}
         with busy:
             torch.manual_seed(request.get("seed", 0))
-            rows: list[Any] = []
-            work = threading.Thread(target=lambda: rows.extend(model.generate(**inputs, **how, streamer=streamer)))
+            done: list[Any] = []
+            work = threading.Thread(target=lambda: done.append(model.generate(**inputs, **how, streamer=streamer)))
             work.start()
             yield from (piece for piece in streamer if piece)
             work.join()
-            if int(rows[0][-1]) == model.generation_config.eos_token_id:
+            (made,) = done
+            written = made.sequences[0, -len(made.logits) :].tolist()
+            if told is not None:
+                for token, logits in zip(written, made.logits, strict=True):
+                    likely = float(logits[0].float().log_softmax(-1)[token])
+                    told.append({"token": processor.tokenizer.decode([token]), "logprob": likely, "bytes": None})
+            if written[-1] == model.generation_config.eos_token_id:
                 yield None
 
     return answer

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...answering.surest import SKIP_ABOVE
+from ...answering.keeping import SKIP_ABOVE
 from ...overlay import FadeStyle, MagnifyStyle
 from ...progress import Progress, ignore_progress
 from ...scenes.questions import QUESTION_KINDS

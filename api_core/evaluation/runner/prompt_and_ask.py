@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...answering import Answer
+from ...answering import Answer, SurestAnswer
+from ...answering.surest import Way
 from ...errors import InvalidInput
 from ...masks import tune
 from ...overlay import apply as draw_style
@@ -30,6 +31,10 @@ from .map_sources import Prompting
 Answerer = Callable[[Sequence[Tensor], Sequence[str], Progress], Sequence[Answer]]
 """Pictures [H, W, 3] and the question of each, one answer for each."""
 
+Surest = Callable[[Sequence[Tensor], Sequence[Way], Sequence[str], Progress], Sequence[SurestAnswer]]
+"""Plain pictures [H, W, 3], the ways of prompting them, and the question of each: the surest answer to each."""
+
+ARMS = ("plain", "prompted")
 _UNSAFE = re.compile(r"[^\w.\-]+")
 _LONGEST_STEM = 80
 
@@ -40,7 +45,8 @@ class AskCases:
 
     answer: None makes maps, masks and pictures only. prompting: None asks about the plain picture only. plain: also ask
     without prompting. folder: masks and prompted pictures are written there as `<id>.mask.png` and `<id>.png`, as far
-    as `save_masks` and `save_pictures` say so.
+    as `save_masks` and `save_pictures` say so. surest: instead of answer, keeps the surer of the answers to the plain
+    and to the prompted picture; maps are then made for those cases alone that are asked about again.
     """
 
     answer: Answerer | None
@@ -49,8 +55,14 @@ class AskCases:
     folder: Path | None = None
     save_masks: bool = False
     save_pictures: bool = False
+    surest: Surest | None = None
 
     def __post_init__(self) -> None:
+        if self.surest is not None and (self.answer is not None or self.prompting is None or not self.plain):
+            raise InvalidInput(
+                "The surer of a plain and a prompted answer needs a model that makes maps, and the plain picture to be "
+                "asked about; `surest` stands in place of `answer`."
+            )
         if self.answer is None and self.prompting is None:
             raise InvalidInput("There is nothing to do: give a model that answers, one that makes maps, or both.")
         if (self.save_masks or self.save_pictures) and (self.folder is None or self.prompting is None):
@@ -59,6 +71,9 @@ class AskCases:
     def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
         pictures = pictures_of(cases)
         outcomes: list[dict[str, Any]] = [_about(case) for case in cases]
+        if self.surest is not None and self.prompting is not None:
+            self._keep_surest(self.surest, self.prompting, pictures, cases, outcomes, on_progress)
+            return list(outcomes)
         if self.answer is not None and (self.plain or self.prompting is None):
             self._ask("plain", pictures, cases, outcomes, on_progress)
         if self.prompting is not None:
@@ -78,11 +93,27 @@ class AskCases:
         assert self.answer is not None
         answers = self.answer(pictures, [case.question for case in cases], on_progress)
         for case, given, outcome in zip(cases, answers, outcomes, strict=True):
-            outcome[arm] = {"answer": given.text, "complete": given.complete}
-            outcome[arm] |= {"thinking": given.thinking} if given.thinking else {}
-            outcome[arm] |= {"notes": list(given.notes)} if given.notes else {}
-            right = is_right(given.text, case.answers, case.scorer)
-            outcome[arm] |= {} if right is None else {"right": right}
+            outcome[arm] = _told(case, given)
+
+    def _keep_surest(
+        self,
+        surest: Surest,
+        prompting: Prompting,
+        pictures: Sequence[Tensor],
+        cases: Sequence[QuestionCase],
+        outcomes: Sequence[dict[str, Any]],
+        on_progress: Progress,
+    ) -> None:
+        def prompt(at: Sequence[int]) -> list[Tensor]:
+            shown, about, told = [pictures[n] for n in at], [cases[n] for n in at], [outcomes[n] for n in at]
+            return self._prompt(prompting, shown, about, told, on_progress)
+
+        found = surest(pictures, [prompt], [case.question for case in cases], on_progress)
+        for case, one, outcome in zip(cases, found, outcomes, strict=True):
+            for arm, given in zip(ARMS, one.answers, strict=False):
+                outcome[arm] = {**_told(case, given), "confidence": _short(given.confidence)}
+            kept = {"from": ARMS[one.which], "readings": len(one.answers)}
+            outcome["kept"] = {**outcome[ARMS[one.which]], **kept}
 
     def _prompt(
         self,
@@ -129,6 +160,19 @@ def _about(case: QuestionCase) -> dict[str, Any]:
         value = getattr(case, name)
         about |= {name: value} if value else {}
     return about
+
+
+def _told(case: QuestionCase, given: Answer) -> dict[str, Any]:
+    told: dict[str, Any] = {"answer": given.text, "complete": given.complete}
+    told |= {"thinking": given.thinking} if given.thinking else {}
+    told |= {"notes": list(given.notes)} if given.notes else {}
+    right = is_right(given.text, case.answers, case.scorer)
+    return told | ({} if right is None else {"right": right})
+
+
+def _short(confidence: float | None) -> float | None:
+    """Six digits: of more, the last depend on what else is asked about at once."""
+    return None if confidence is None else float(f"{confidence:.6g}")
 
 
 def _mask_scores(mask: Tensor, case: QuestionCase) -> dict[str, float]:

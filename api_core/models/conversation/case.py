@@ -110,7 +110,8 @@ class Reply:
 
     token_ids: all of them, the end token included when there is one. words: the answer's words in `token_ids`.
     complete: whether the model ended it (False: the limit of tokens did). confidence: the product of the probabilities
-    of the answer's tokens, its end included, the thinking not; None where nobody told them.
+    of the answer's tokens, its end included where it is known, the thinking not; 0 of an empty answer; None where
+    nobody told them.
     """
 
     text: str

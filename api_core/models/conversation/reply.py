@@ -53,7 +53,8 @@ def parse_reply(
     words = [(start + first, start + last) for first, last in word_spans(text[start:end])]
     found = tokens_of_words(text, words, decoder.spans)
     first = next((at for at, (_, last) in enumerate(decoder.spans) if last > start), len(tokens)) if thinking else 0
-    confidence = math.exp(sum(log_probabilities[first:])) if log_probabilities else None
+    likely = math.exp(sum(log_probabilities[first:])) if start < end else 0.0
+    confidence = likely if log_probabilities else None
     return Reply(text[start:end], thinking, tokens, found, bool(tokens) and tokens[-1] in ends, confidence)
 
 

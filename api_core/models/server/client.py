@@ -88,10 +88,14 @@ class Session:
     async def answer(self, request: dict[str, Any], on_text: Callable[[str, int], None]) -> ServerReply:
         """The reply to a request, from which the settings that the server does not take are removed."""
         notes: list[str] = []
+        with_confidence, refused = "logprobs" in request, ""
         while True:
             try:
                 answer = await self.repeat(lambda: read_answer(self.client, request, self.server, on_text))
             except Failure as failure:
+                if _without_confidence(request, failure):
+                    refused = f"refuses the request for it: {failure}"
+                    continue
                 note = _without(request, failure.parameter)
                 if note is None:
                     raise await self._with_names(failure) from None
@@ -99,7 +103,8 @@ class Session:
                 self.notice(f"{self.server.profile.name}: {note}")
                 continue
             answer.notes += notes
-            return answer.reply()
+            answer.untold = refused or answer.untold
+            return answer.reply(with_confidence)
 
     async def repeat(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Call `attempt` until it works, cannot work, or patience ends; wait in between, as told or twice as long."""
@@ -185,3 +190,13 @@ def _without(request: dict[str, Any], parameter: str) -> str | None:
             del holder[parameter]
             return f"the model takes no {parameter}; its own was used"
     return None
+
+
+def _without_confidence(request: dict[str, Any], failure: Failure) -> bool:
+    """Take the wish for log-probabilities out of the request where it may be what the server fails at."""
+    named = failure.parameter and failure.parameter != "logprobs"
+    if "logprobs" not in request or named or failure.kind not in ("refused", "trouble"):
+        return False
+    del request["logprobs"]
+    del request["extra_body"]["stream"]
+    return True

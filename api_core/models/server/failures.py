@@ -17,6 +17,7 @@ from .secret import Secret, redact
 _QUOTED = 240  # letters of a server's own words in a message
 _NOT_TAKEN = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
 _SETTING = re.compile(r"\b(max_tokens|temperature|top_p|top_k|seed)\b")
+_LOG_PROBABILITIES = re.compile(r"log[ _-]?prob", re.IGNORECASE)
 _IS_NOT_TAKEN = re.compile(r"unexpected|unknown|unrecogni[sz]ed|unsupported|not (supported|permitted|allowed)", re.I)
 _UNKNOWN_MODEL = re.compile(r"\bmodel\b.*(not found|not exist|unknown|no such|not available)", re.IGNORECASE)
 _NO_PICTURES = re.compile(
@@ -109,6 +110,10 @@ def _of_status(error: Any, server: Server, model: str) -> Failure:
     code = body.get("code") if isinstance(body, Mapping) else None
     words = _excerpt(_words_of(body), server.secret)
     said = f" It says: {words}" if words else ""
+    if (
+        status not in (401, 429) and status < 500 and _LOG_PROBABILITIES.search(words)
+    ):  # OpenAI's reasoning models: with 403
+        return Failure(f"{where} does not take the request ({status}).{said}", "refused", parameter="logprobs")
     if status in (401, 403):
         # The server's words are left out: some repeat parts of the key.
         has_key = profile.key_variable or profile.stored_key

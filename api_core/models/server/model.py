@@ -56,15 +56,19 @@ class ServerModel:
         *,
         max_new_tokens: int,
         settings: Mapping[str, float] = {},
+        confidence: bool = False,
         on_token: Callable[[int, str], None] | None = None,
         on_progress: Progress = ignore_progress,
         on_notice: Callable[[str], None] | None = None,
     ) -> list[ServerReply]:
         """An answer for each case.
 
-        settings: of SETTINGS, as the server shall pick its tokens. on_token: called with the case's index and its text
-        so far, the thinking included; after a lost connection an answer begins anew. on_progress: called with the
-        tokens so far and the most there can be, and while nothing comes; raising from it closes the connections.
+        settings: of SETTINGS, as the server shall pick its tokens. confidence: also ask for the log-probabilities of
+        the answers' tokens; a server that refuses is asked without, and `untold` of its replies says why. Such answers
+        come in one piece, because engines leave tokens out of what they stream. on_token: called with the case's index
+        and its text so far, the thinking included; after a lost connection an answer begins anew. on_progress: called
+        with the tokens so far and the most there can be, and while nothing comes; raising from it closes the
+        connections.
         on_notice: lines about retries; without it they are logged.
         """
         if max_new_tokens < 1:
@@ -78,8 +82,12 @@ class ServerModel:
             return []
         server, notice = self._server(), on_notice or logger.warning
         request: dict[str, Any] = {"max_tokens": max_new_tokens, **settings}
-        if top_k := request.pop("top_k", 0):
-            request["extra_body"] = {"top_k": top_k}
+        further: dict[str, Any] = {"top_k": top_k} if (top_k := request.pop("top_k", 0)) else {}
+        if confidence:
+            request["logprobs"] = True
+            further["stream"] = False
+        if further:
+            request["extra_body"] = further
         done = [0] * len(cases)
         total = len(cases) * max_new_tokens
 

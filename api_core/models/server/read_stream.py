@@ -1,4 +1,4 @@
-"""Read one answer as the server streams it."""
+"""Read one answer: as the server streams it, or in one piece."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from ..conversation.case import Reply
 from ..conversation.reply import split_thinking
 from .background_loop import time_limit
+from .confidence import NotTold, Token, confidence, read_tokens
 from .failures import Failure, explain, garbled
 from .openai_client import Server
 from .secret import Secret, redact
@@ -19,20 +20,28 @@ _THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 _CUT_SHORT = ("length", "content_filter")  # any other reason of the server's is an end of the model's own
 _REFUSED = "the model refused to answer"
 _HOW = "If it is that slow: `python -m api_core servers add … --replace --patience SECONDS`."
+_SLOWEST = 0.5  # seconds a token of an answer that comes in one piece
 _FILTERED = "the server's content filter ended the answer"
 
 
 @dataclass(frozen=True)
 class ServerReply:
-    """A reply, whose tokens only the server knows, and notes on how it came about."""
+    """A reply, whose tokens only the server knows, and notes on how it came about.
+
+    untold: why the reply has no confidence although it was asked for, as the end of a sentence about the server.
+    """
 
     reply: Reply
     notes: tuple[str, ...] = ()
+    untold: str = ""
 
 
 @dataclass
 class StreamedAnswer:
-    """What has arrived of an answer. finish: the server's reason to end, empty while it has not given one."""
+    """What has arrived of an answer. finish: the server's reason to end, empty while it has not given one.
+
+    tokens: what the server told of its tokens. untold: what is wrong with that, if anything.
+    """
 
     secret: Secret | None = None
     content: str = ""
@@ -40,6 +49,8 @@ class StreamedAnswer:
     finish: str = ""
     pieces: int = 0
     notes: list[str] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
+    untold: str = ""
 
     def take(self, chunk: Any) -> bool:
         """Add a chunk of the stream; whether it brought anything."""
@@ -54,6 +65,10 @@ class StreamedAnswer:
         self.reasoning += reasoning
         self.pieces += bool(content or reasoning)
         self.finish = finish or self.finish
+        try:
+            self.tokens += read_tokens(getattr(choice, "logprobs", None))
+        except NotTold as error:
+            self.untold = self.untold or str(error)
         for happened, note in ((_text(delta, "refusal"), _REFUSED), (finish == "content_filter", _FILTERED)):
             if happened and note not in self.notes:
                 self.notes.append(note)
@@ -64,14 +79,25 @@ class StreamedAnswer:
         """All that has come, the thinking first and unmarked; for people who watch."""
         return redact("\n\n".join(part for part in (self.reasoning, self.content) if part), self.secret)
 
-    def reply(self) -> ServerReply:
-        """The whole answer, without the key in case the server repeats it."""
+    def reply(self, with_confidence: bool = False) -> ServerReply:
+        """The whole answer, without the key in case the server repeats it. with_confidence: it was asked for."""
         content = redact(self.content, self.secret)
         inline, (start, end) = split_thinking(content)
         reasoning = redact(self.reasoning, self.secret).strip()
         thinking = "\n\n".join(part for part in (reasoning, inline) if part)
         complete = self.finish not in _CUT_SHORT
-        return ServerReply(Reply(content[start:end], thinking, (), (), complete), tuple(self.notes))
+        sure, untold = self._confidence(bool(thinking)) if with_confidence else (None, "")
+        return ServerReply(Reply(content[start:end], thinking, (), (), complete, sure), tuple(self.notes), untold)
+
+    def _confidence(self, thought: bool) -> tuple[float | None, str]:
+        """The answer's confidence, or why it is not known."""
+        if self.untold:
+            return None, self.untold
+        try:
+            _, (start, _) = split_thinking(self.content)
+            return confidence(self.tokens, self.content, start, thought), ""
+        except NotTold as error:
+            return None, str(error)
 
 
 async def read_answer(
@@ -82,10 +108,12 @@ async def read_answer(
     on_text: takes the text so far and of how many tokens (about) that is.
     """
     answer, limits = StreamedAnswer(server.secret), server.limits
-    late = f"said nothing within {limits.first_token:g} s of being asked. {_HOW}"
+    most = request.get("max_tokens") or request.get("max_completion_tokens") or 0
+    patience = limits.first_token + (most * _SLOWEST if "logprobs" in request else 0)
+    late = f"said nothing within {patience:g} s of being asked. {_HOW}"
     try:
         # The time is up unless a word comes; comments that keep a connection alive are none.
-        with time_limit(limits.first_token) as allow:
+        with time_limit(patience) as allow:
             async with await client.chat.completions.create(**request, stream=True) as stream:
                 if "text/event-stream" not in stream.response.headers.get("content-type", ""):
                     await stream.response.aread()

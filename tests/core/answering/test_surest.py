@@ -1,12 +1,13 @@
 """Confidence is what the model itself gives an answer, and the surest of several answers is taken by it alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from pack.api_core import ask, load_lvlm, to_picture
-from pack.api_core.answering import AvisC, Sample
+from pack.api_core.answering import Answer, AvisC, Greedy, Sample, surest
 from pack.api_core.answering.surest import ask_surest
 from pack.api_core.errors import InvalidInput
 from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
@@ -108,6 +109,59 @@ def test_one_way_for_several_cases_and_progress_to_the_end(model: LvlmModel, pla
     shares = [done / total for done, total in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+def test_what_belongs_to_a_case_stays_with_it_when_only_some_are_asked_again(
+    model: LvlmModel, plain: Tensor, magnified: Tensor
+) -> None:
+    found = ask_surest(
+        model,
+        [magnified, plain, magnified],
+        [[plain, magnified, plain]],
+        ["Where is the heart?", "Is the {hint} pink?", "Where is the heart?"],
+        hints=["star", "heart", "cross"],
+        previous_answers=["one", "two", "three"],
+        more_pictures=[[magnified, plain, magnified]],
+        template="Look at the {hint}, not {previous_answer}. {question}",
+        skip_above=0.9,
+    )
+    sent = [[answer.question_as_sent for answer in one.answers] for one in found]
+    for texts, (hint, previous) in zip(sent, [("star", "one"), ("heart", "two"), ("cross", "three")], strict=True):
+        assert all(text.startswith(f"Look at the {hint}, not {previous}.") for text in texts)
+
+
+def test_pictures_are_prompted_for_those_cases_alone_that_are_asked_again(
+    model: LvlmModel, plain: Tensor, magnified: Tensor
+) -> None:
+    wanted: list[list[int]] = []
+
+    def prompt(cases: Sequence[int]) -> list[Tensor]:
+        wanted.append(list(cases))
+        return [magnified] * len(cases)
+
+    found = ask_surest(model, [magnified, plain, magnified], [prompt], QUESTION, skip_above=0.9)
+    assert wanted == [[1]]
+    assert [(one.which, one.answer.text) for one in found] == [(0, "right"), (1, "right"), (0, "right")]
+    assert torch.equal(found[1].picture, magnified)
+    ask_surest(model, [magnified], [prompt], QUESTION, skip_above=0.9)
+    assert len(wanted) == 1
+
+
+def test_rounding_in_another_batch_makes_no_answer_surer(model: LvlmModel, plain: Tensor, magnified: Tensor) -> None:
+    """Alone, a question is computed in another order than beside longer ones."""
+    questions = [QUESTION, "How many stars are there in this picture?", "What colour is the cross beside the heart?"]
+    together = ask_surest(model, [plain] * 3, [[plain] * 3, [plain] * 3], questions, skip_above=1)
+    assert [one.which for one in together] == [0, 0, 0]
+    for question, one in zip(questions, together, strict=True):
+        (alone,) = ask_surest(model, [plain], [[magnified]], question, skip_above=1)
+        assert alone.answers[0].confidence == pytest.approx(one.answers[0].confidence, rel=1e-5)
+    barely = [answer_with(0.5), answer_with(0.5 * (1 + 1e-6)), answer_with(0.5001)]
+    assert surest._surest(barely) == 2
+    assert surest._surest(barely[:2]) == 0
+
+
+def answer_with(confidence: float) -> Answer:
+    return Answer("x", "", "x", Greedy(), True, confidence=confidence)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,58 @@ def test_an_answer_that_was_cut_is_told_of(profiles: Path, capsys: pytest.Captur
     assert "not complete" in capsys.readouterr().err
 
 
+LONG = ROOT / "assets" / "long-scene.png"
+MAGNIFIED = ("--prompted-by", "tiny-clip", "--style", "magnify")
+HEART = ("-q", "Where is the heart?", "--json", *SHORT)
+
+
+def test_the_surer_answer_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", str(LONG), *HEART, *MAGNIFIED, "--keep", "surer"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["answer"], told["kept"]) == ("right", "prompted")
+    assert {arm: one["answer"] for arm, one in told["asked"].items()} == {"plain": "left", "prompted": "right"}
+    assert told["confidence"] == told["asked"]["prompted"]["confidence"] > told["asked"]["plain"]["confidence"]
+    assert main(["ask", str(LONG), *HEART, *MAGNIFIED]) == 0  # the prompted picture's, as ever
+    assert json.loads(capsys.readouterr().out)["answer"] == "right"
+
+
+def test_what_is_sure_is_neither_prompted_nor_asked_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pack.api_core.command_line import ask as command
+
+    prompted: list[object] = []
+    once = command.prompt_picture
+    monkeypatch.setattr(command, "prompt_picture", lambda *a, **k: prompted.append(a) or once(*a, **k))
+    assert main(["ask", str(LONG), *HEART, *MAGNIFIED, "--keep", "surer", "--skip-above", "0.2"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["answer"], told["kept"], list(told["asked"])) == ("left", "plain", ["plain"])
+    assert not prompted
+    assert main(["ask", str(LONG), str(SCENE), *HEART, *MAGNIFIED, "--keep", "surer", "--skip-above", "0.9"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(prompted) == sum(len(told["asked"]) == 2 for told in lines) >= 1
+
+
+def test_a_server_has_to_say_how_sure_it_is(
+    server: ServerProcess, profiles: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [str(SCENE), "-q", QUESTION, "--server", "mine", "--folder", str(profiles), *MAGNIFIED, "--keep", "surer"]
+    assert main(["ask", *asked]) == 2
+    written = capsys.readouterr()
+    (line,) = [line for line in written.err.splitlines() if line.startswith("error:")]
+    assert "scripted-lvlm" in line or "the model at mine" in line
+    assert "does not say how likely" in line
+    entry = {"token": "red", "logprob": -0.5}
+    server.misbehave(
+        {"kind": "none", "text": "red", "logprobs": [entry]},
+        {"kind": "none", "text": "blue", "logprobs": [{**entry, "token": "blue", "logprob": -0.1}]},
+    )
+    capsys.readouterr()
+    assert main(["ask", *asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["answer"], told["kept"], told["confidence"]) == ("blue", "prompted", pytest.approx(0.904837, abs=1e-5))
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -100,6 +152,14 @@ def test_an_answer_that_was_cut_is_told_of(profiles: Path, capsys: pytest.Captur
         (["--server", "nobody"], "no server profile"),
         (["--with-original"], "--prompted-by"),
         (["--model", "none"], "has to answer"),
+        (["--keep", "surer"], "add --prompted-by"),
+        (["--keep", "surer", "--prompted-by", "tiny-clip", "--with-original"], "--with-original"),
+        (["--keep", "surer", "--prompted-by", "tiny-clip", "--temperature", "0.7"], "Decode greedily"),
+        (["--keep", "surer", "--prompted-by", "tiny-clip", "--decoding", "VCD"], "VCD"),
+        (["--skip-above", "0.9"], "--skip-above belongs to --keep surer"),
+        (["--style", "magnify"], "--style says how a picture is prompted"),
+        (["--strength", "0.5"], "--strength"),
+        (["--prompted-by", "tiny-clip", "--radius", "2"], "--radius belongs to --style blur"),
     ],
 )
 def test_what_cannot_be_asked_is_said_before_anything_is_done(

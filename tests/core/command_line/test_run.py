@@ -158,6 +158,86 @@ def test_a_server_answers_and_a_clip_says_where_to_look(
     assert lines(out)[0]["settings"]["model"] == "scripted-lvlm at stand-in"
 
 
+def test_the_surer_answer_is_kept_with_all_that_led_to_it(
+    cases: Path, clip: str, lvlm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, both = tmp_path / "surer.jsonl", tmp_path / "both.jsonl"
+    surer = ("--keep", "surer", "--skip-above", "1", "--style", "magnify")
+    assert run(cases, out, clip, lvlm, *surer, "--range", "0:1") == 0
+    capsys.readouterr()
+    assert run(cases, out, clip, lvlm, *surer, "--batch-size", "2") == 0  # goes on
+    said = capsys.readouterr().out
+    assert "3 of 3 cases done, 1 of them before" in said
+    assert "asked again with the prompted picture: 3 of 3" in said
+    assert "kept: " in said
+    assert run(cases, both, clip, lvlm, "--style", "magnify") == 0
+    for line, apart in zip(lines(out), lines(both), strict=True):
+        for arm in ("plain", "prompted"):
+            assert {name: line[arm][name] for name in apart[arm]} == apart[arm]
+        kept = line["kept"]
+        surest = max(("plain", "prompted"), key=lambda arm: line[arm]["confidence"])
+        assert kept == {**line[surest], "from": surest, "readings": 2}
+        assert 0 < line["plain"]["confidence"] < 1
+        assert (line["settings"]["keep"], line["settings"]["skip_above"]) == ("surer", 1.0)
+    assert "keep" not in lines(both)[0]["settings"]  # files of before there was a choice go on
+
+
+def test_a_batch_of_another_size_keeps_the_same_answers(cases: Path, clip: str, lvlm: str, tmp_path: Path) -> None:
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    surer = ("--keep", "surer", "--style", "magnify")
+    assert run(cases, one, clip, lvlm, *surer, "--batch-size", "1") == 0
+    assert run(cases, other, clip, lvlm, *surer, "--batch-size", "3") == 0
+    for apart, together in zip(lines(one), lines(other), strict=True):
+        confidence = together["kept"].pop("confidence")
+        assert apart["kept"].pop("confidence") == pytest.approx(confidence, rel=1e-4)
+        assert apart["kept"] == together["kept"]
+
+
+def test_what_is_sure_gets_no_map_and_no_second_question(cases: Path, clip: str, lvlm: str, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    assert run(cases, out, clip, lvlm, "--keep", "surer", "--skip-above", "0", "--save-masks") == 0
+    for line in lines(out):
+        assert line["kept"] == {**line["plain"], "from": "plain", "readings": 1}
+        assert not {"prompted", "mask", "files"} & set(line)
+
+
+def test_results_of_another_choice_are_not_mixed(
+    cases: Path, clip: str, lvlm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results.jsonl"
+    assert run(cases, out, clip, lvlm) == 0
+    before = out.read_bytes()
+    assert run(cases, out, clip, lvlm, "--keep", "surer") == 2
+    assert "keep: None there, 'surer' now" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert run(cases, out, clip, lvlm, "--keep", "surer", "--overwrite") == 0
+    assert run(cases, out, clip, lvlm, "--keep", "surer", "--skip-above", "0.5") == 2
+    assert "skip_above: 0.995 there, 0.5 now" in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_sure_of_itself_is_refused_before_the_first_case(
+    cases: Path, clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("APPDATA", str(tmp_path / "config"))
+    out = tmp_path / "results.jsonl"
+    options = ("--server", "stand-in", "--server-model", "scripted-lvlm", "--map-model", clip, "--device", "cpu")
+    with running() as server:
+        save_profile(Profile("stand-in", server.address))
+        assert main(["run", str(cases), "--out", str(out), *options, "--keep", "surer"]) == 2
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith("error: scripted-lvlm at stand-in does not say how likely")
+        assert not out.exists()
+        assert len(server.requests) == 1
+        one = {"kind": "none", "text": "red", "logprobs": [{"token": "red", "logprob": -0.3}]}
+        spoilt = {**one, "logprobs": [{"token": "red", "logprob": float("nan")}]}
+        server.misbehave(one, one, spoilt, one, one)  # the question before all; then one case at a time
+        assert main(["run", str(cases), "--out", str(out), *options, "--keep", "surer", "--batch-size", "1"]) == 1
+    found = lines(out)
+    assert "nan as the log-probability" in found[0]["error"]
+    assert found[1]["kept"] == {**found[1]["plain"], "from": "plain", "readings": 2}
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -171,6 +251,11 @@ def test_a_server_answers_and_a_clip_says_where_to_look(
         (("--method", "guessing"), "guessing"),
         (("--template", "{nothing}"), "nothing"),
         (("--style", "fade", "--radius", "2"), "--radius belongs to --style blur"),
+        (("--keep", "surer", "--temperature", "0.7"), "Decode greedily"),
+        (("--keep", "surer", "--decoding", "AvisC"), "AvisC"),
+        (("--keep", "surer", "--map", "none"), "--keep surer"),
+        (("--keep", "surer", "--no-plain"), "--keep surer"),
+        (("--skip-above", "0.9"), "--skip-above belongs to --keep surer"),
     ],
 )
 def test_what_cannot_be_done_as_asked_is_one_line_and_code_2(

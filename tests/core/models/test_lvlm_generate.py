@@ -350,7 +350,8 @@ def test_a_prompt_that_opened_thinking_has_the_answer_begin_inside_it(
     assert reply.confidence == pytest.approx(math.exp(-0.5 * len(answer)))  # of the answer, not of the thinking
     cut = generation.Written(thought[:2], (-3.0, -3.0))
     monkeypatch.setattr(generation, "decode", lambda *args, **kwargs: [cut])
-    assert model.generate(prepared)[0].text == ""
+    cut_off = model.generate(prepared)[0]
+    assert (cut_off.text, cut_off.confidence) == ("", 0.0)  # and not 1, the product of nothing
 
 
 def test_a_decoding_can_read_two_prompts_and_pick_for_both(lvlm: Models) -> None:

@@ -87,6 +87,31 @@ def test_what_passes_is_tried_again_and_told_of(server: ServerProcess, fault: di
     assert "attempt 3" in str(error)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "none", "text": "red", "logprobs": [{"token": KEY, "logprob": KEY}]},
+        {"kind": "none", "text": "red", "logprobs": [{"token": KEY, "logprob": -0.5}]},
+        {"kind": "whole", "text": KEY, "logprobs": KEY},
+        {**STATUS, "status": 403, "body": {"error": {"message": "logprobs are not allowed with $KEY"}}},
+    ],
+)
+def test_why_a_confidence_is_not_known_never_holds_the_key(server: ServerProcess, fault: dict[str, Any]) -> None:
+    server.misbehave(fault)
+    (answer,) = answers(model_of(server), confidence=True)
+    assert answer.confidence is None
+    assert answer.untold
+    assert KEY not in repr(answer)
+
+
+def test_an_answer_in_one_piece_has_as_long_as_its_words_would_take(server: ServerProcess) -> None:
+    server.misbehave({"kind": "silence", "seconds": 5})
+    began = time.monotonic()
+    error = refused(model_of(server), confidence=True, max_new_tokens=2)  # a second, and half a second a word
+    assert error.kind == "slow"
+    assert 1.9 < time.monotonic() - began < 4
+
+
 def test_an_answer_that_was_cut_begins_anew(server: ServerProcess) -> None:
     server.misbehave({"kind": "cut", "after": 2})
     texts: list[str] = []

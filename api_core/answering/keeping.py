@@ -1,0 +1,33 @@
+"""When the surer of several answers can be told, and when none but the plain one is asked for; free of torch."""
+
+from __future__ import annotations
+
+from ..errors import InvalidInput
+from ..settings import Setting
+from .decoding import Decoding
+from .greedy_and_sample import Greedy
+
+SKIP_ABOVE = 0.995
+"""A plain answer this sure is kept without asking again; chosen on development scenes (docs/results-surest.md)."""
+
+SKIP_ABOVE_SETTING = Setting(
+    "skip_above",
+    SKIP_ABOVE,
+    0.0,
+    1.0,
+    "A plain answer this sure is kept, and nothing more is asked. 1: the prompted pictures are always asked about; "
+    "0: never.",
+    short=f"surer: a plain answer this sure is kept without asking again (default: {SKIP_ABOVE:g})",
+    step=0.001,
+)
+
+
+def require_comparable(decoding: Decoding, skip_above: float) -> None:
+    """InvalidInput for a decoding whose answers cannot be compared, and for what is no probability."""
+    if not isinstance(decoding, Greedy):
+        raise InvalidInput(
+            f"The surer answer is told by its words' own probabilities, which {decoding.name} does not follow. Decode "
+            "greedily."
+        )
+    if not 0 <= skip_above <= 1:
+        raise InvalidInput(f"skip_above is a probability from 0 (never ask again) to 1 (always), not {skip_above}.")
