@@ -62,13 +62,13 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
         "asked for? answers: does a prompted picture help to answer? prompting: the setting chosen on development "
         "scenes, judged on hard and easy test scenes, beside controls. hallucination: does the model say yes to what "
         "is not there, plainly and with calibrated decodings? explanations: do maps show what answers needed? surest: "
-        "what the surest of several answers gains, and what it costs? clips: do masks of a clip stand still, and follow?"
+        "what the surest of several answers gains, and what it costs? clips: do masks stand still, and still follow?"
     )
     parser.usage = "%(prog)s {" + ",".join(BENCHMARKS) + "} [options]"
     parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="a few scenes, to see that everything runs")
     parser.add_argument(
-        "--scenes", type=number(2, kind=int), help="localisation, hallucination, clips: how many scenes"
+        "--scenes", type=number(2, kind=int), help="localisation, hallucination, clips: how many"
     )
     parser.add_argument("--questions", type=number(2, kind=int), help="all others: how many test questions")
     parser.add_argument("--development", type=number(2, kind=int), help="prompting: questions a setting is chosen on")
