@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, MagnifyStyle, OutlineStyle
     from .pictures import to_picture, to_pil
     from .prompting import PromptedPicture, clip_api, llava_api, prompt_picture, release
-    from .results import Heatmap
+    from .results import Heatmap, presence
 
 _HOMES = {
     "answering": ("Answer", "Greedy", "Sample", "SurestAnswer", "ask", "ask_surest"),
@@ -51,7 +51,7 @@ _HOMES = {
     "overlay": ("BlurStyle", "DesaturateStyle", "FadeStyle", "HeatStyle", "MagnifyStyle", "OutlineStyle", "overlay"),
     "pictures": ("to_picture", "to_pil"),
     "prompting": ("PromptedPicture", "clip_api", "llava_api", "prompt_picture", "release"),
-    "results": ("Heatmap",),
+    "results": ("Heatmap", "presence"),
 }
 
 __all__ = [
@@ -92,6 +92,7 @@ __all__ = [
     "load_lvlm",
     "lvlm_heatmap",
     "overlay",
+    "presence",
     "prompt_picture",
     "release",
     "to_picture",

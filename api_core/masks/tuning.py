@@ -11,7 +11,7 @@ from ..errors import AttentionPromptingError, InvalidInput
 from ..morphology import box_mean
 from ..morphology import grow as grow_mask
 from ..resample import interpolation_name
-from ..results import Heatmap, PictureMap
+from ..results import Heatmap, PictureMap, require_presence
 from ..scales import whole_or_words
 from . import precise, upstream
 from .settings import MaskSettings
@@ -41,6 +41,7 @@ def tune(
     smoothing_unit: str = MaskSettings.smoothing_unit,
     scale: str = MaskSettings.scale,
     steady: int = MaskSettings.steady,
+    least_presence: float = MaskSettings.least_presence,
 ) -> TunedMasks:
     """Turn each picture's raw map into a mask at the picture's size.
 
@@ -52,7 +53,7 @@ def tune(
     signed map keeps its own zero in the middle of the sigmoid (precise).
 
     The settings are explained at `MaskSettings`; they come one by one, or all at once. A constant map has nothing to
-    enhance: its mask is 1 everywhere before `invert`, with a warning.
+    enhance: its mask is 1 everywhere before `invert`, with a warning; so is that of a picture below `least_presence`.
     """
     single = MaskSettings(
         contrast=contrast,
@@ -67,6 +68,7 @@ def tune(
         grow_shape=grow_shape,
         scale=scale,
         steady=steady,
+        least_presence=least_presence,
     )
     if settings is not None and single != MaskSettings():
         raise InvalidInput("Masks are tuned by `settings`, or by single ones, not by both. Leave one of them away.")
@@ -85,7 +87,10 @@ def tune(
         except AttentionPromptingError as error:
             raise type(error)(where + str(error)) from error
         warnings += [where + note for note in notes]
-        for picture, mask in zip(group, found, strict=True):
+        for number, (picture, mask) in enumerate(zip(group, found, strict=True), first + 1):
+            absent = _absent(picture, own, number)
+            warnings += [f"Picture {number}: {note}" if several else note for note in absent]
+            mask = None if absent else mask
             mask = torch.ones(picture.size) if mask is None else _shaped(mask, own)
             mask = 1 - mask if own.invert else mask
             # In one tensor where they are of one size: a clip's masks are then a batch without being held twice.
@@ -107,6 +112,21 @@ def _groups(pictures: list[PictureMap], settings: MaskSettings) -> Iterator[tupl
         yield 0, pictures
     else:
         yield from ((index, [picture]) for index, picture in enumerate(pictures))
+
+
+def _absent(picture: PictureMap, settings: MaskSettings, number: int) -> tuple[str, ...]:
+    """What to warn of where a picture most likely does not hold what was asked for."""
+    if not settings.least_presence:
+        return ()
+    found = require_presence(picture, f"picture {number}")
+    if found >= settings.least_presence:
+        return ()
+    asked = " ".join(picture.labels[index].text for index in whole_or_words(picture))
+    asked = asked if len(asked) <= 60 else asked[:57] + "..."
+    return (
+        f"{asked!r} is most likely not there (presence {found:.1f}, below {settings.least_presence:g}): "
+        f"{precise.LEFT_AS_IT_IS}",
+    )
 
 
 def _masks(pictures: list[PictureMap], settings: MaskSettings) -> tuple[Iterable[Tensor | None], tuple[str, ...]]:

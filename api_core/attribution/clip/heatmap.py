@@ -19,6 +19,7 @@ from ...models.clip import ClipModel, Encoding
 from ...pictures import AnyPicture, require_loaded, require_picture, to_picture
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap, Label, PictureMap, View, require_finite
+from . import presence
 from .model_views import ModelView, count_views, encode_views, picture_size, view_as_upstream, views_precisely
 
 # Pictures are prepared and encoded in groups of about so many squares, so that a long batch takes no more memory.
@@ -96,6 +97,7 @@ def clip_heatmap(
     layer = model.resolve_layer(layer)
     features = _encode_texts(model, each_query, neutral_text, reading)
     lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in each_query}}
+    beside = {text: presence.beside_names(model, text, features[text]) for text in lengths}
     shown, notes = _resolve_fit(model, fit, reading)
     total = sum(count_views(picture, shown, model.side) for picture in pictures)
     maps: list[PictureMap] = []
@@ -126,6 +128,7 @@ def clip_heatmap(
                     signed=neutral is not None,
                     warnings=(*notes, *lengths[query.texts[0]]),
                     defaults=mask_defaults(model.name),
+                    presence=presence.score(encoded, beside[query.texts[0]]),
                 )
             )
     return Heatmap(tuple(maps))
