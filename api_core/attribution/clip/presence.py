@@ -1,87 +1,97 @@
-"""Whether what a text asks for is in a picture at all, of numbers that a mask scales away.
+"""Is what is asked for in the picture at all? A map shows where it is most likely, and has a peak in any case.
 
-How far the patch tokens of a picture differ in their similarity with the text: where the thing is there, some tell it
-apart from the rest. Of class-token towers that is the greatest less the least `patch` similarity over all views, of
-others, whose tokens have no such part, the greatest `class_token` contribution. How large these are depends on the
-picture and the model; so the same number of NAMES is what it is compared with, by their median and their median
-absolute deviation (MAD), which a few of them that are in the picture do not move much.
+Before it is scaled, a map's numbers still say how strongly the picture answers to the text. Of each text one number is
+taken: max - min over the cells of a map of the patches' own tokens, or the greatest contribution to the readout. How
+large it is, depends on the picture and the model; so it is compared with the same number of things that nobody asked
+for (those that share a word with the text left out), most of which are not there either:
 
-A name that the query itself speaks of is left out. Others that share a word with it stay: of "a red star" it is "a red
-heart" and "a blue star" that tell a picture of both from one of a red star.
+    presence = (number - median of theirs) / median of their distances from that median
+
+No paper: measured in `benchmark presence`.
 """
 
 import re
-import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from statistics import median
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ...models.catalog import EMBEDDED_CLIP
-from ...models.clip import ClipModel, Encoding
-from ...results import require_finite
-from ...scenes.captions import with_article
-from .model_views import ModelView
+from ...autograd import frozen, without_autocast
+from ...models.catalog import things_known
+from ...models.clip import ClipModel
 
-_NOISE = 1e-6
 _WORD = re.compile(r"\w+")
-
-NAMES = (
-    "person dog cat bird horse cow fish flower tree car bus bicycle boat train airplane chair table bed cup bottle plate "
-    "clock book phone computer lamp door window shoe hat bag umbrella"
-).split()
-"""What texts are compared with: things of photographs."""
-
-DRAWN_NAMES = (
-    "red circle, red star, red heart, green circle, green square, green star, green cross, blue square, blue triangle, "
-    "blue star, yellow circle, yellow triangle, yellow heart, orange circle, orange square, orange star, orange cross, "
-    "purple circle, purple triangle, purple heart, pink square, pink star, pink cross, brown circle, brown triangle, "
-    "brown heart, white square, white star, white cross, black circle, black triangle, black heart"
-).split(", ")
-"""The same for the embedded model, which knows nothing else."""
-
-_of_models: "weakref.WeakKeyDictionary[ClipModel, dict[torch.dtype, Tensor]]" = weakref.WeakKeyDictionary()
+_ARTICLES = frozenset({"a", "an", "the"})
+# Fewer say nothing of what is usual: then all count, though they share words with the text.
+_LEAST_APART = 8
+# Numbers that differ by less than a few float32 roundings of the largest are one number.
+_NOISE = 1e-6
 
 
-def names_for(model: ClipModel) -> list[str]:
-    """What texts are compared with in that model's world."""
-    return DRAWN_NAMES if model.name == EMBEDDED_CLIP else NAMES
+class Telling(NamedTuple):
+    """What a method's map says of presence. tokens: [n, e], which texts are compared with. spread: whether max - min
+    counts, or the greatest value."""
+
+    tokens: Tensor
+    spread: bool
 
 
-def beside_names(model: ClipModel, query: str, feature: Tensor) -> np.ndarray:
-    """A query's unit-norm feature [e] and those of the names it is compared with, as columns: [e, 1 + N].
+@dataclass(frozen=True)
+class OtherThings:
+    """Things that nobody asked for. words: of each. features: [K, e], unit norm."""
 
-    The names are encoded once for each model.
-    """
-    names = names_for(model)
-    of_model = _of_models.setdefault(model, {})
-    if model.dtype not in of_model:
-        of_model[model.dtype] = model.encode_texts([with_article(name) for name in names])
-    words = set(_WORD.findall(query.casefold()))
-    kept = [index for index, name in enumerate(names) if not words.issuperset(name.split())]
-    features = of_model[model.dtype]
-    # Who names them all is compared with all of them.
-    features = features[kept] if kept and len(kept) < len(names) else features
-    return np.ascontiguousarray(torch.cat([feature[None], features]).numpy().T)
+    words: tuple[frozenset[str], ...]
+    features: Tensor
+
+    @classmethod
+    def known_to(cls, model: ClipModel) -> "OtherThings":
+        """Those that are common among what the model knows; their text is encoded once."""
+        texts, words = _texts_and_words(things_known(model.name))
+        return cls(words, model.encode_fixed(texts))
+
+    def presence(
+        self, texts: Sequence[str], features: Tensor, seen: Sequence[tuple[Telling, Tensor]]
+    ) -> tuple[float, ...]:
+        """Of each of the texts, whose features are [T, e], in the views that were seen, each with its valid cells."""
+        numbers = _numbers(torch.cat([features, self.features]), seen)
+        own, others = numbers[: len(texts)], numbers[len(texts) :]
+        every = _middle(others)
+        noise = _NOISE * max(map(abs, numbers))
+        scores = []
+        for text, number in zip(texts, own, strict=True):
+            said = _words(text)
+            apart = [other for words, other in zip(self.words, others, strict=True) if words.isdisjoint(said)]
+            center, spread = _middle(apart) if _LEAST_APART <= len(apart) < len(others) else every
+            # Where nothing differs, as in a map without any content, nothing stands out.
+            scores.append((number - center) / spread if spread > noise else 0.0)
+        return tuple(scores)
 
 
-def score(encoded: Sequence[tuple[ModelView, Encoding]], texts: np.ndarray) -> float:
-    """How many MADs the first of the texts [e, 1 + N] is above the median of the others in the picture of these views.
+@cache
+def _texts_and_words(things: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[frozenset[str], ...]]:
+    texts = (f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}" for thing in things)
+    return tuple(texts), tuple(map(_words, things))
 
-    0 where the others are all alike, so that nothing can be said.
-    """
-    greatest, least = [], []
-    for view, encoding in encoded:
-        # In numpy, whose small products and extremes take a third of torch's time.
-        tokens = (encoding.patches if encoding.complementary else encoding.contributions).numpy()
-        values = (tokens if bool(view.valid.all()) else tokens[view.valid.flatten().numpy()]) @ texts
-        greatest.append(values.max(0))
-        least.append(values.min(0))
-    found = np.max(greatest, 0) - np.min(least, 0) if encoded[0][1].complementary else np.max(greatest, 0)
-    require_finite(torch.from_numpy(found), "What tells whether the query is in the picture")
-    own, *others = found.tolist()
-    middle = median(others)
-    deviation = median(abs(value - middle) for value in others)
-    return (own - middle) / deviation if deviation > _NOISE * abs(middle) else 0.0
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.casefold())) - _ARTICLES
+
+
+def _numbers(features: Tensor, seen: Sequence[tuple[Telling, Tensor]]) -> list[float]:
+    """The one number of each of the texts [T, e], over the valid cells of all views."""
+    with frozen(), without_autocast():
+        tokens = torch.cat([tokens if valid.all() else tokens[valid.flatten()] for (tokens, _), valid in seen])
+        answers = features @ tokens.T
+        greatest = answers.amax(1)  # with amin far quicker than aminmax
+        numbers: list[float] = (greatest - answers.amin(1) if seen[0][0].spread else greatest).tolist()
+    return numbers
+
+
+def _middle(numbers: Sequence[float]) -> tuple[float, float]:
+    """Their median, and the median of their distances from it."""
+    center = median(numbers)
+    return center, median([abs(number - center) for number in numbers])
