@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .pictures import to_picture, to_pil
     from .presence_score import presence
     from .prompting import PromptedPicture, clip_api, llava_api, prompt_picture, release
-    from .results import Heatmap, presence
+    from .results import Heatmap
 
 _HOMES = {
     "answering": ("Answer", "Greedy", "Sample", "SurestAnswer", "ask", "ask_surest"),
@@ -53,7 +53,7 @@ _HOMES = {
     "pictures": ("to_picture", "to_pil"),
     "presence_score": ("presence",),
     "prompting": ("PromptedPicture", "clip_api", "llava_api", "prompt_picture", "release"),
-    "results": ("Heatmap", "presence"),
+    "results": ("Heatmap",),
 }
 
 __all__ = [

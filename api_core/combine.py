@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from operator import itemgetter
-from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -15,7 +13,6 @@ from .results import Box, Heatmap, Label, PictureMap, View
 from .scales import TWO_PARTS, is_constant, min_max, only_part, rescale, soft_or, valid_values, whole_or_words, z_score
 from .settings import PAPER_DEFAULTS
 
-_PRESENCES = {"mean": fmean, "max": max, "product": min, "contrast": itemgetter(0)}
 _JOINS = {"mean": " + ", "max": " | ", "product": " & ", "contrast": " - "}
 COMBINE_MODES = tuple(_JOINS)
 
@@ -70,7 +67,6 @@ def _combine_pictures(maps: Sequence[PictureMap], mode: str, scale: str, index: 
     signed = mode == "contrast" or (mode != "product" and all(picture.signed for picture in maps))
     grids = [_join([own[i].values for own in views], constant, mode, scale) for i in range(len(views[0]))]
     first = maps[0]
-    told = [picture.presence for picture in maps if picture.presence is not None]
     text = _JOINS[mode].join(" ".join(picture.labels[i].text for i in whole_or_words(picture)) for picture in maps)
     return PictureMap(
         size=first.size,
@@ -84,7 +80,6 @@ def _combine_pictures(maps: Sequence[PictureMap], mode: str, scale: str, index: 
         warnings=tuple(dict.fromkeys(warnings)),
         # What suits maps of one model and kind; the paper's where there are several.
         defaults=first.defaults if len({(one.model, one.defaults) for one in maps}) == 1 else PAPER_DEFAULTS,
-        presence=_PRESENCES[mode](told) if len(told) == len(maps) else None,
     )
 
 

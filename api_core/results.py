@@ -168,27 +168,6 @@ class Heatmap:
         return tuple(dict.fromkeys(message for picture in self.pictures for message in picture.warnings))
 
 
-def presence(heatmap: Heatmap) -> tuple[float, ...]:
-    """How clearly what was asked for is in each picture at all, where a map only says where it would be.
-
-    A CLIP's raw numbers for the whole query against those for 32 other names (`attribution.clip.presence`), in median
-    absolute deviations above their median: about 0 and below, it is no more there than these; from about 3 on, it is
-    most likely there. A guide, no probability: how far present and absent things part depends on the model. Raises
-    InvalidInput for maps that do not tell, such as those of a vision-language model.
-    """
-    return tuple(require_presence(picture, f"picture {number}") for number, picture in enumerate(heatmap.pictures, 1))
-
-
-def require_presence(picture: PictureMap, which: str) -> float:
-    """The presence of a picture's map, or InvalidInput where it has none."""
-    if picture.presence is None:
-        raise InvalidInput(
-            f"The heatmap of {which} ({picture.method} of {picture.model}) does not tell whether what was asked for is "
-            "there: only a CLIP's does. Make one with clip_heatmap (the node CLIP Heatmap)."
-        )
-    return picture.presence
-
-
 def require_finite(values: Tensor, what: str) -> None:
     """Raise InvalidInput when `values` hold NaN or infinity, with how many of them there are."""
     # In one pass and without a copy of the size of `values`: these may be pictures.

@@ -129,19 +129,6 @@ class MaskSettings:
         advanced=True,
         optional=True,
     )
-    least_presence: float = setting(
-        0.0,
-        0.0,
-        describes=(
-            "Where a CLIP's heatmap has a presence below this, what was asked for is likely not there: the mask is "
-            "white everywhere, so that nothing is hidden. Try 3. 0: off."
-        ),
-        short="leave pictures below this presence as they are, such as 3; 0: off",
-        reach=(0.0, 100.0),
-        step=0.1,
-        advanced=True,
-        optional=True,
-    )
 
     def __post_init__(self) -> None:
         if self.contrast is not None and self.contrast < 0:

@@ -13,7 +13,7 @@ from ..morphology import box_mean
 from ..morphology import grow as grow_mask
 from ..presence_score import presence_of
 from ..resample import interpolation_name
-from ..results import Heatmap, PictureMap, require_presence
+from ..results import Heatmap, PictureMap
 from ..scales import whole_or_words
 from . import precise, upstream
 from .precise import LEFT_AS_IT_IS
@@ -170,21 +170,6 @@ def _groups(pictures: list[PictureMap], settings: MaskSettings) -> Iterator[tupl
         yield 0, pictures
     else:
         yield from ((index, [picture]) for index, picture in enumerate(pictures))
-
-
-def _absent(picture: PictureMap, settings: MaskSettings, number: int) -> tuple[str, ...]:
-    """What to warn of where a picture most likely does not hold what was asked for."""
-    if not settings.least_presence:
-        return ()
-    found = require_presence(picture, f"picture {number}")
-    if found >= settings.least_presence:
-        return ()
-    asked = " ".join(picture.labels[index].text for index in whole_or_words(picture))
-    asked = asked if len(asked) <= 60 else asked[:57] + "..."
-    return (
-        f"{asked!r} is most likely not there (presence {found:.1f}, below {settings.least_presence:g}): "
-        f"{precise.LEFT_AS_IT_IS}",
-    )
 
 
 def _masks(pictures: list[PictureMap], settings: MaskSettings) -> tuple[Iterable[Tensor | None], tuple[str, ...]]:

@@ -114,7 +114,6 @@ def clip_heatmap(
     layer = model.resolve_layer(layer)
     features = _encode_texts(model, each_query, neutral_text, reading)
     lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in each_query}}
-    beside = {text: presence.beside_names(model, text, features[text]) for text in lengths}
     shown, notes = _resolve_fit(model, fit, reading)
     others = OtherThings.known_to(model)
     total = sum(count_views(picture, shown, model.side) for picture in pictures)
