@@ -146,6 +146,7 @@ def _describe(picture: PictureMap, payload: _Payload) -> dict[str, Any]:
         "reading": kept.reading,
         "signed": kept.signed,
         "defaults": {"contrast": kept.defaults.contrast, "smoothing": kept.defaults.smoothing},
+        "presence": list(kept.presence),
         "parts": parts,
     }
     return described if fits else {**described, "words_left_out": len(picture.labels) - 1}

@@ -163,7 +163,8 @@ def save_mask(mask: Tensor, path: Path) -> None:
 
 
 def save_heatmap(heatmap: Heatmap, path: Path) -> None:
-    """Write the raw map of one picture: for each view `<part>.<i>.values` [M, h, w], `.box`, `.valid`; the labels."""
+    """Write the raw map of one picture: for each view `<part>.<i>.values` [M, h, w], `.box`, `.valid`; the labels,
+    and the presence of each, where the method says it."""
     picture = heatmap.pictures[0]
     arrays: dict[str, np.ndarray] = {
         "size": np.array(picture.size),
@@ -173,6 +174,7 @@ def save_heatmap(heatmap: Heatmap, path: Path) -> None:
         "method": np.array(picture.method),
         "reading": np.array(picture.reading),
         "layer": np.array(-1 if picture.layer is None else picture.layer),
+        "presence": np.array(picture.presence),
     }
     for name, views in picture.parts.items():
         for index, view in enumerate(views):

@@ -18,7 +18,8 @@ class MaskSettings:
     mean is taken; without words the whole text's map (of a heatmap that holds chosen words only, all of them).
     threshold: 0 keeps the mask soft, else 1 where the mask reaches it and 0 elsewhere. grow: pixels, negative shrinks;
     grow_shape: round or square. feather: width in pixels of a soft edge laid over all of that, 0 for none; grown by
-    half of it first, a hard mask keeps its bright part lit in full.
+    half of it first, a hard mask keeps its bright part lit in full. least_presence: of maps whose presence (see
+    `presence`) lies below it, the mask is 1 everywhere, inverted or not; 0 is off.
 
     The order of the fields is that of the node's widgets, which is a promise: what is new comes after them.
     """
@@ -113,6 +114,20 @@ class MaskSettings:
         advanced=True,
         optional=True,
         flag=None,
+    )
+    least_presence: float = setting(
+        0.0,
+        0.0,
+        describes=(
+            "Of a CLIP's map. With less presence than this the thing is taken not to be there: the mask is white "
+            "everywhere, so that nothing is hidden or magnified. CLIP Heatmap's presence shows what suits a model; for "
+            "tiny-clip 3. 0: off."
+        ),
+        short="of a CLIP's map: with less presence than this the picture stays as it is (tiny-clip: 3), 0: off",
+        reach=(0.0, 100.0),
+        step=0.1,
+        advanced=True,
+        optional=True,
     )
 
     def __post_init__(self) -> None:

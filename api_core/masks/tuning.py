@@ -11,10 +11,12 @@ from ..choices import BATCH_SCALES
 from ..errors import AttentionPromptingError, InvalidInput
 from ..morphology import box_mean
 from ..morphology import grow as grow_mask
+from ..presence_score import presence_of
 from ..resample import interpolation_name
 from ..results import Heatmap, PictureMap
 from ..scales import whole_or_words
 from . import precise, upstream
+from .precise import LEFT_AS_IT_IS
 from .settings import MaskSettings
 
 
@@ -46,6 +48,7 @@ def tune(
     smoothing_unit: str = MaskSettings.smoothing_unit,
     scale: str = MaskSettings.scale,
     steady: int = MaskSettings.steady,
+    least_presence: float = MaskSettings.least_presence,
 ) -> TunedMasks:
     """Turn each picture's raw map into a mask at the picture's size.
 
@@ -57,7 +60,8 @@ def tune(
     signed map keeps its own zero in the middle of the sigmoid (precise).
 
     The settings are explained at `MaskSettings`; they come one by one, or all at once. A constant map has nothing to
-    enhance: its mask is 1 everywhere before `invert`, with a warning.
+    enhance: its mask is 1 everywhere before `invert`, with a warning. So is, after `invert` too, the mask of a map with
+    less than the least presence; a map that does not say how present a thing is, raises InvalidInput then.
     """
     single = MaskSettings(
         contrast=contrast,
@@ -72,6 +76,7 @@ def tune(
         grow_shape=grow_shape,
         scale=scale,
         steady=steady,
+        least_presence=least_presence,
     )
     if settings is not None and single != MaskSettings():
         raise InvalidInput("Masks are tuned by `settings`, or by single ones, not by both. Leave one of them away.")
@@ -102,12 +107,15 @@ def tune_each(heatmap: Heatmap, settings: MaskSettings, warn: Callable[[str], ob
         own = settings.with_defaults(group[0].defaults)
         alone = several and len(group) == 1
         with _naming(first, alone):
+            absences = [_absence(picture, own.least_presence) for picture in group]
             found, notes = _masks(group, own)
         for note in notes:
             warn((_place(first) if alone else "") + note)
-        for picture, mask in zip(group, found, strict=True):
-            mask = torch.ones(picture.size) if mask is None else _shaped(mask, own)
-            yield 1 - mask if own.invert else mask
+        for index, (picture, mask, absence) in enumerate(zip(group, found, absences, strict=True), first):
+            if absence:
+                warn((_place(index) if several else "") + absence)
+            mask = torch.ones(picture.size) if mask is None or absence else _shaped(mask, own)
+            yield 1 - mask if own.invert and not absence else mask
 
 
 def _place(index: int) -> str:
@@ -171,6 +179,16 @@ def _shaped(mask: Tensor, settings: MaskSettings) -> Tensor:
     if settings.feather > 1:
         mask = box_mean(mask, settings.feather).clamp_(0, 1)
     return mask
+
+
+def _absence(picture: PictureMap, least: float) -> str:
+    """What is said of a map with less presence than `least`; nothing of others."""
+    if not least or (found := presence_of(picture)) >= least:
+        return ""
+    texts = ", ".join(repr(label.text) for label in picture.labels)
+    return (
+        f"the presence of {texts}, {found:.2f}, is less than {least:g}, so it is taken not to be there: {LEFT_AS_IT_IS}"
+    )
 
 
 def _choose(picture: PictureMap, words: Sequence[str]) -> PictureMap:

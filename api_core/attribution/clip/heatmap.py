@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import cast
 
 import torch
@@ -22,6 +23,7 @@ from ...progress import Progress, ignore_progress
 from ...results import Heatmap, Label, PictureMap, View, require_finite
 from ..frames import Frames
 from .model_views import ModelView, count_views, encode_views, picture_size, view_as_upstream, views_precisely
+from .presence import OtherThings, Telling
 
 # Pictures are prepared and encoded in groups of about so many squares, so that a long batch takes no more memory.
 _VIEWS_AT_ONCE = 32
@@ -43,8 +45,16 @@ class Method:
     @property
     def compute(self) -> Compute:
         """Takes an encoding, unit-norm texts [T, e] and the reading; gives a map's parts, each [T, rows, columns]."""
-        module = import_module(f".{self.name.replace(' ', '_')}", __package__)
-        return cast(Compute, module.compute)
+        return cast(Compute, self._module.compute)
+
+    @property
+    def telling(self) -> Callable[[Encoding], Telling]:
+        """Takes an encoding; gives what says whether a thing is there."""
+        return cast(Callable[[Encoding], Telling], self._module.telling)
+
+    @property
+    def _module(self) -> ModuleType:
+        return import_module(f".{self.name.replace(' ', '_')}", __package__)
 
 
 METHODS = {name: Method(name, describes) for name, describes in choices.CLIP_METHODS.items()}
@@ -105,6 +115,7 @@ def clip_heatmap(
     features = _encode_texts(model, each_query, neutral_text, reading)
     lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in each_query}}
     shown, notes = _resolve_fit(model, fit, reading)
+    others = OtherThings.known_to(model)
     total = sum(count_views(picture, shown, model.side) for picture in pictures)
     keep = total <= MOST_PICTURES
     maps: list[PictureMap] = []
@@ -135,6 +146,9 @@ def clip_heatmap(
                     signed=neutral is not None,
                     warnings=(*notes, *lengths[query.texts[0]]),
                     defaults=mask_defaults(model.name),
+                    presence=others.presence(
+                        query.texts, texts, [(chosen.telling(encoding), view.valid) for view, encoding in encoded]
+                    ),
                 )
             )
     return Heatmap(frames.filled(maps))
