@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...autograd import frozen, without_autocast
 from ...errors import InvalidInput, UnsupportedModel
 from ...progress import Progress, ignore_progress
-from ..catalog import RELATIVE_LAYER, LvlmEntry
+from ..catalog import RELATIVE_LAYER, LvlmEntry, find_lvlm_model
 from ..conversation.case import Case, PictureLayout, Prepared, PromptRow, Reply
 from ..conversation.reply import parse_reply, thinking_tokens
 from ..conversation.token_text import IncrementalDecoder, Span, locate_words
@@ -22,6 +22,7 @@ from ..hooks import capturing
 from ..vision_language import Enter, Need, resolve_layers
 from . import memory_estimate
 from .attention.intercept import Read, intercepting
+from .calibration import find_calibration
 from .families import Family, family_of
 from .generate import decoding_loop, teacher_forcing
 from .generate.answer_tokens import AnswerEncoder
@@ -118,9 +119,12 @@ class LvlmModel(HoldsWeights):
     def resolve_layers(self, layers: Sequence[int] | None = None) -> tuple[int, ...]:
         """Indices 0 … depth - 1 of decoder layers; negative ones count from the end.
 
-        None is the model's default; a default that cannot see the picture moves to the nearest layer that can.
+        None is the model's default: the catalog's, of a model that it does not know what a calibration found. A default
+        that cannot see the picture moves to the nearest layer that can.
         """
         wanted = self.default_layers or (round(self.relative_layer * self.depth),)
+        if find_lvlm_model(self.name) is None and (calibration := find_calibration(self)) is not None:
+            wanted = (calibration.layer,)
         return resolve_layers(self.name, layers, self.depth, self.seeing_layers, wanted)
 
     def prepare(self, cases: Sequence[Case], *, with_places: bool = True, thinking: bool = False) -> Prepared:
