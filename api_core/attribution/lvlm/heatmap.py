@@ -27,6 +27,8 @@ from .method import LvlmRequest, TokenRelevance, WhatIsRead
 from .word_labels import label_maps
 
 PART = "attention"
+NO_ANSWER = Reply("", "", (), (), True)
+"""Of a model that cannot write one."""
 _CASES_AT_ONCE = 8
 # CLIP's mean colour: what the official LLaVA fills a square with.
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -105,7 +107,8 @@ def lvlm_heatmap(
 
     pictures: one per case, [H, W, 3 or 4] of 0..1, of any sizes (or PIL pictures). questions, answers: one for all
     cases, or one for each. answers: None or blank ones are generated, up to max_new_tokens; a text may come from
-    anywhere, and the map shows how this model reads it; a Reply is read token for token. hint_words: words or phrases
+    anywhere, and the map shows how this model reads it; a Reply is read token for token. Of a model that cannot answer,
+    only the question's words are read where none is given. hint_words: words or phrases
     of the answer (any case) that the map of the whole is made of; one list for all cases, or a list of lists, one for
     each. method: one of `list_lvlm_methods()`, None for the default. layers: of the decoder, negative from the end;
     None is the method's choice: the catalog's for the model, of `few heads` all. heads: of `few heads`, (layer, head)
@@ -172,7 +175,7 @@ def lvlm_heatmap(
                         layer=read.layers[0] if len(read.layers) == 1 else None,
                         reading=reading,
                         signed=relevance.signed,
-                        warnings=labelled.warnings,
+                        warnings=(*_no_answer(relevance, model), *labelled.warnings),
                         defaults=mask_defaults(model.name),
                     )
                 )
@@ -211,12 +214,17 @@ def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
 
 def _given_reply(model: VisionLanguageModel, answer: str | Reply | None) -> Reply | None:
     if isinstance(answer, str):
-        return model.reply_of_text(answer) if answer.strip() else None
-    return answer
+        answer = model.reply_of_text(answer) if answer.strip() else None
+    return NO_ANSWER if answer is None and model.why_not("answers") else answer
+
+
+def _no_answer(relevance: TokenRelevance, model: VisionLanguageModel) -> tuple[str, ...]:
+    return () if relevance.reply.token_ids else (model.why_not("answers"),)
 
 
 def _require_seen(relevance: TokenRelevance, layers: Sequence[int], model: VisionLanguageModel) -> None:
-    if not bool(relevance.answer.any()):
+    read = relevance.answer if relevance.reply.token_ids else relevance.question
+    if not bool(read.any()):
         raise InvalidInput(
             f"Nothing of the picture is attended to in layer {', '.join(map(str, layers))} of {model.name} while it "
             f"answers. Choose among the layers that see it: {', '.join(map(str, model.seeing_layers))}."
