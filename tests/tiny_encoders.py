@@ -69,6 +69,9 @@ def _fill(module: torch.nn.Module, seed: int) -> None:
     for name, buffer in module.named_buffers():
         if name.endswith("layer_scalar"):
             buffer.fill_(1.0)
+            attention = module.get_submodule(name.rpartition(".")[0]).self_attn
+            for norm in (attention.q_norm, attention.k_norm):  # Gemma 4 has the scale of its scores in them
+                norm.weight.mul_(len(norm.weight) ** -0.25)
 
 
 @contextmanager
