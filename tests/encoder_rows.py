@@ -1,4 +1,4 @@
-"""The attention of ComfyUI's encoders computed anew in float64, from what enters a layer, with rotary code of its own."""
+"""The attention of ComfyUI's encoders computed anew in float64, from what enters a layer, with own rotary code."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,7 +71,8 @@ def attention(
 
 def _linear(linear: Any, values: Tensor) -> Tensor:
     with torch.inference_mode():
-        weight = getattr(linear, "whole_weight", lambda: linear.weight)().double()
+        weight = linear.whole_weight() if hasattr(linear, "whole_weight") else linear.weight
+        weight = (weight.dequantize() if hasattr(weight, "_layout_cls") else weight).double()
         out = values @ weight.T
         return out if linear.bias is None else out + linear.bias.double()
 

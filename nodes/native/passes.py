@@ -18,6 +18,9 @@ from .families import Encoder
 from .tap import one_at_a_time, replaced
 from .texts import Entry, Texts, without_inference
 
+PICKING = "sample_token"
+"""The method of ComfyUI's transformers that picks a token of its scores."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -134,12 +137,12 @@ class Picked:
     @contextmanager
     def following(self, transformer: Any) -> Iterator[None]:
         """Of a transformer, while it generates in this block."""
-        original = getattr(transformer, "sample_token", None)
+        original = getattr(transformer, PICKING, None)
         if original is None:
             yield
             return
 
-        def sample_token(logits: Tensor, *args: Any, **options: Any) -> Tensor:
+        def pick(logits: Tensor, *args: Any, **options: Any) -> Tensor:
             scores = logits.float()
             token = original(logits, *args, **options) if self._draw is None else self._draw(scores)[:, None]
             self._chances.append(scores.log_softmax(-1).gather(1, token.reshape(1, 1))[0, 0])
@@ -149,7 +152,7 @@ class Picked:
                 self._show(self._decoder.text)
             return token
 
-        with replaced(transformer, "sample_token", sample_token):
+        with replaced(transformer, PICKING, pick):
             yield
 
     def log_probabilities(self, ids: Sequence[int]) -> Tensor | None:

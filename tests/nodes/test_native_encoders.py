@@ -23,19 +23,6 @@ SIZES = [(240, 240), (160, 480), (480, 160), (200, 320)]
 Encoders = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def encoders(nodes: Any) -> Encoders:
-    """A CLIP by kind and window, made once."""
-    made: dict[tuple[str, int | None], Any] = {}
-
-    def get(kind: str, window: int | None = None) -> Any:
-        if (kind, window) not in made:
-            made[kind, window] = tiny_encoders.tiny_clip(kind, sliding=window)
-        return made[kind, window]
-
-    return get
-
-
 @pytest.fixture(autouse=True)
 def inference() -> Iterator[None]:
     """As ComfyUI executes nodes."""
@@ -89,9 +76,8 @@ def nothing_left(clip: Any) -> None:
             assert found in (None, attention.optimized_attention_for_device)
 
 
-@pytest.mark.parametrize(("kind", "window"), KINDS)
-def test_rows_are_those_of_a_computation_in_float64(kind: str, window: int | None, encoders: Encoders) -> None:
-    model = wrapped(encoders(kind, window))
+def compare_with_float64(kind: str, clip: Any) -> None:
+    model = wrapped(clip)
     prepared = model.prepare([a_case()])
     (row,) = prepared.rows
     reply = model.reply_of_text("a red star on the left")
@@ -113,7 +99,12 @@ def test_rows_are_those_of_a_computation_in_float64(kind: str, window: int | Non
             assert torch.allclose(probabilities(kept).double(), own, atol=1e-5), (layer, kind)
     if not kind.startswith("gemma4"):  # which is asked before it sees the picture
         assert bool((wanted[:, asking][..., layout.positions] > 0).any())
-    nothing_left(encoders(kind, window))
+    nothing_left(clip)
+
+
+@pytest.mark.parametrize(("kind", "window"), KINDS)
+def test_rows_are_those_of_a_computation_in_float64(kind: str, window: int | None, encoders: Encoders) -> None:
+    compare_with_float64(kind, encoders(kind, window))
 
 
 @pytest.mark.parametrize(("kind", "window"), ANSWERING)
