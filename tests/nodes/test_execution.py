@@ -26,7 +26,7 @@ def test_a_batch_keeps_every_picture(run: Run, clip: Any, heatmap: Any, image: I
     assert mask.shape == (3, 40, 56)
     assert mask.dtype == torch.float32
     assert 0 <= float(mask.min()) < float(mask.max()) <= 1
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
     assert drawn.shape == image.shape
     assert torch.allclose(drawn, image * mask[..., None], atol=1e-5)
 
@@ -48,7 +48,7 @@ def test_odd_sizes_go_all_the_way(run: Run, clip: Any, height: int, width: int) 
     (heatmap,) = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP).args
     (mask,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
     assert mask.shape == (2, height, width)
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
     assert drawn.shape == image.shape
     assert torch.isfinite(drawn).all()
     assert len(run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS).args[0]) == 2
@@ -92,10 +92,10 @@ STYLES = some_choices("AttnPromptOverlay", "style", random.Random(1))
 def test_every_style_changes_the_picture(run: Run, image: Image, style: dict[str, Any]) -> None:
     mask = torch.zeros(1, 40, 56)
     mask[:, 10:20, 10:20] = 1
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style=style).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style=style).args
     assert drawn.shape == image.shape
     assert not torch.allclose(drawn, image)
-    (same,) = run("AttnPromptOverlay", image=image, mask=mask, strength=0.0, style=style).args
+    same, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=0.0, style=style).args
     assert torch.equal(same, image)
 
 
@@ -161,6 +161,44 @@ def test_nothing_found_blocks_both_crops(run: Run) -> None:
     assert [json.loads(text) for text in points] == [[], []]
     assert "threshold" in crop.message
     assert "threshold" in crop_mask.message
+
+
+@pytest.mark.both_hosts
+def test_a_window_replaces_the_regions(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    image, mask = torch.rand(2, 40, 56, 3), two_squares()
+    mask[1, 30:40, 0:9] = 0.7
+    outputs = run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS, window=16).args
+    bboxes, points, crops, crop_masks = outputs
+    (first,), (second,) = bboxes
+    assert (first["width"], first["height"], second["width"], second["height"]) == (16, 16, 16, 16)
+    assert (first["x"], first["y"]) == (30, 19)  # 15 of its 16 rows lie on the larger square; of equal ones the first
+    assert (second["x"], second["y"]) == (0, 24)
+    assert [len(json.loads(text)) for text in points] == [1, 1]
+    for number, (crop, crop_mask, box) in enumerate(zip(crops, crop_masks, (first, second), strict=True)):
+        part = (slice(box["y"], box["y"] + 16), slice(box["x"], box["x"] + 16))
+        assert torch.equal(crop[0], image[number][part])
+        assert torch.equal(crop_mask[0], mask[number][part])
+    assert not caplog.text
+    for off in (0, None):
+        same = run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS, window=off).args
+        assert same[:2] == run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS).args[:2]
+        assert len(same[0][0]) == 2
+
+
+@pytest.mark.both_hosts
+@pytest.mark.parametrize(
+    ("mask", "window", "said"),
+    [(torch.full((3, 40, 56), 0.4), 16, "same everywhere"), (two_squares()[:1], 64, "56 x 40")],
+)
+def test_a_window_that_cannot_be_chosen_is_the_whole_picture(
+    run: Run, mask: torch.Tensor, window: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bboxes, _, crops, _ = run(
+        "AttnPromptFindRegions", mask=mask, image=torch.rand(len(mask), 40, 56, 3), **REGIONS, window=window
+    ).args
+    assert all((box["x"], box["y"], box["width"], box["height"]) == (0, 0, 56, 40) for (box,) in bboxes)
+    assert all(crop.shape == (1, 40, 56, 3) for crop in crops)
+    assert caplog.text.count(said) == 1  # once for the batch
 
 
 @pytest.mark.both_hosts
