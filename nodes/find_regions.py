@@ -13,6 +13,7 @@ from ..api_core.regions import Region, best_window, bounding_boxes, crop, crop_m
 from . import comfy_types, host, sockets, widgets
 
 NOTHING_FOUND = "Find Regions found nothing that reaches the threshold of {}. Lower it, or look at the mask."
+LARGEST_WINDOW = 16384
 NO_PICTURE = "Find Regions has no picture to cut from. Connect the pictures of the mask to its image input."
 
 
@@ -34,7 +35,6 @@ class FindRegions(io.ComfyNode):
                 "crop by mask",
                 "blobs",
                 "sam points",
-                "close-up",
             ],
             inputs=[
                 io.Mask.Input("mask", tooltip="Where to look; white is relevant."),
@@ -62,9 +62,9 @@ class FindRegions(io.ComfyNode):
                 widgets.number(
                     "window",
                     0,
-                    (0, 16384),
-                    "Above 0, instead of regions: of each picture the square of so many pixels that holds most of the "
-                    "mask, for a close-up. 0: regions.",
+                    (0, LARGEST_WINDOW),
+                    "0: regions. Above: in their place the one square of so many pixels that holds most of the mask, "
+                    "whatever threshold, max_regions and padding say.",
                     optional=True,
                 ),
             ],
@@ -93,15 +93,15 @@ class FindRegions(io.ComfyNode):
         max_regions: int,
         padding: int,
         image: Tensor | None = None,
-        window: int | None = None,
+        window: int = 0,
     ) -> io.NodeOutput:
         masks = list(as_masks(mask))
         pictures = None if image is None else comfy_types.to_pictures(image)
         count = _count(masks, pictures)
         if window:
-            windows = [best_window(one, window) for one in masks]
-            host.warn(cls.hidden.unique_id, [*dict.fromkeys(warning for _, warning in windows if warning)])
-            found = [(region,) for region, _ in windows]
+            best, warnings = zip(*(best_window(one, window) for one in masks), strict=True)
+            host.warn(cls.hidden.unique_id, [one for one in dict.fromkeys(warnings) if one])
+            found = [(one,) for one in best]
         else:
             found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]
         found = broadcast(found, count, "masks")

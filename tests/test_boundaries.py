@@ -29,6 +29,7 @@ RANKS = {
     "autograd": 0,
     "results": 0,
     "scales": 0,
+    "presence_score": 0,
     "resample": 0,
     "geometry": 0,
     "pictures": 0,

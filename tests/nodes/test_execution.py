@@ -45,7 +45,7 @@ def test_batch_of_three_is_three_single_runs(run: Run, clip: Any, heatmap: Any, 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2048), (2048, 1), (3, 500)])
 def test_odd_sizes_go_all_the_way(run: Run, clip: Any, height: int, width: int) -> None:
     image = torch.rand(2, height, width, 3, generator=torch.Generator().manual_seed(2))
-    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP).args
+    heatmap, _ = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP).args
     (mask,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
     assert mask.shape == (2, height, width)
     drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
@@ -78,7 +78,7 @@ def test_words_choose_maps(run: Run, heatmap: Any) -> None:
 @pytest.mark.both_hosts
 def test_flat_map_warns(run: Run, clip: Any, image: Image, caplog: pytest.LogCaptureFixture) -> None:
     settings = {**HEATMAP, "method": "patch similarity"}
-    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **settings).args
+    heatmap, _ = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **settings).args
     result = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "contrast": 0.0})
     assert torch.equal(result.args[0], torch.ones(3, 40, 56))
     assert any("contrast 0" in text for text in result.ui["text"])
@@ -164,41 +164,37 @@ def test_nothing_found_blocks_both_crops(run: Run) -> None:
 
 
 @pytest.mark.both_hosts
-def test_a_window_replaces_the_regions(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    image, mask = torch.rand(2, 40, 56, 3), two_squares()
-    mask[1, 30:40, 0:9] = 0.7
-    outputs = run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS, window=16).args
-    bboxes, points, crops, crop_masks = outputs
-    (first,), (second,) = bboxes
-    assert (first["width"], first["height"], second["width"], second["height"]) == (16, 16, 16, 16)
-    assert (first["x"], first["y"]) == (30, 19)  # 15 of its 16 rows lie on the larger square; of equal ones the first
-    assert (second["x"], second["y"]) == (0, 24)
-    assert [len(json.loads(text)) for text in points] == [1, 1]
-    for number, (crop, crop_mask, box) in enumerate(zip(crops, crop_masks, (first, second), strict=True)):
-        part = (slice(box["y"], box["y"] + 16), slice(box["x"], box["x"] + 16))
-        assert torch.equal(crop[0], image[number][part])
-        assert torch.equal(crop_mask[0], mask[number][part])
-    assert not caplog.text
-    for off in (0, None):
-        same = run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS, window=off).args
-        assert same[:2] == run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS).args[:2]
-        assert len(same[0][0]) == 2
+def test_a_window_replaces_the_regions_of_each_picture(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    image = torch.rand(2, 40, 56, 3)
+    bboxes, points, crops, crop_masks = run(
+        "AttnPromptFindRegions", mask=two_squares(), image=image, window=12, **REGIONS | {"threshold": 1.0}
+    ).args
+    box = bboxes[0][0]
+    assert [len(found) for found in bboxes] == [1, 1]
+    assert (box["x"], box["y"], box["width"], box["height"]) == (30, 20, 12, 12)
+    assert torch.equal(crops[0], image[:1, 20:32, 30:42])
+    assert torch.equal(crop_masks[0], two_squares()[:1, 20:32, 30:42])
+    assert json.loads(points[0]) == [{"x": 30, "y": 20}]
+    assert torch.equal(crops[1], image[1:])  # of a mask that favours no place
+    assert "same everywhere" in caplog.text
+
+
+def test_a_window_of_one_mask_serves_all_pictures_and_may_hold_them_whole(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = torch.rand(3, 40, 56, 3)
+    bboxes, _, crops, _ = run("AttnPromptFindRegions", mask=two_squares()[:1], image=image, window=100, **REGIONS).args
+    assert [(found[0]["width"], found[0]["height"]) for found in bboxes] == [(56, 40)] * 3
+    assert torch.equal(torch.cat(crops), image)
+    assert caplog.text.count("holds the whole picture of 56 x 40") == 1
 
 
 @pytest.mark.both_hosts
-@pytest.mark.parametrize(
-    ("mask", "window", "said"),
-    [(torch.full((3, 40, 56), 0.4), 16, "same everywhere"), (two_squares()[:1], 64, "56 x 40")],
-)
-def test_a_window_that_cannot_be_chosen_is_the_whole_picture(
-    run: Run, mask: torch.Tensor, window: int, said: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    bboxes, _, crops, _ = run(
-        "AttnPromptFindRegions", mask=mask, image=torch.rand(len(mask), 40, 56, 3), **REGIONS, window=window
-    ).args
-    assert all((box["x"], box["y"], box["width"], box["height"]) == (0, 0, 56, 40) for (box,) in bboxes)
-    assert all(crop.shape == (1, 40, 56, 3) for crop in crops)
-    assert caplog.text.count(said) == 1  # once for the batch
+def test_a_window_of_none_finds_the_regions(run: Run) -> None:
+    given = {"mask": two_squares(), "image": torch.rand(2, 40, 56, 3), **REGIONS}
+    regions, without = (run("AttnPromptFindRegions", **given, **more).args for more in ({"window": 0}, {}))
+    assert regions[:2] == without[:2]
+    assert all(torch.equal(one, other) for one, other in zip(regions[2], without[2], strict=True))
 
 
 @pytest.mark.both_hosts
@@ -344,6 +340,6 @@ def test_towers_that_need_gradients_work_inside_inference_mode(run: Run, nodes: 
     with torch.inference_mode():
         module.to(torch.float64)  # as another node's request for memory would
         module.to(torch.float32)
-    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=loaded, image=image, query="red square", **HEATMAP).args
+    heatmap, _ = run("AttnPromptCLIPHeatmap", clip=loaded, image=image, query="red square", **HEATMAP).args
     assert len(heatmap) == 3
     assert all(view.values.std() > 0 for parts in heatmap.pictures[0].parts.values() for view in parts)
