@@ -164,6 +164,42 @@ def test_nothing_found_blocks_both_crops(run: Run) -> None:
 
 
 @pytest.mark.both_hosts
+def test_a_window_replaces_the_regions_of_each_picture(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    image = torch.rand(2, 40, 56, 3)
+    bboxes, points, crops, crop_masks = run(
+        "AttnPromptFindRegions", mask=two_squares(), image=image, window=12, **REGIONS | {"threshold": 1.0}
+    ).args
+    box = bboxes[0][0]
+    assert [len(found) for found in bboxes] == [1, 1]
+    assert (box["x"], box["y"], box["width"], box["height"]) == (30, 20, 12, 12)
+    assert torch.equal(crops[0], image[:1, 20:32, 30:42])
+    assert torch.equal(crop_masks[0], two_squares()[:1, 20:32, 30:42])
+    assert json.loads(points[0]) == [{"x": 30, "y": 20}]
+    assert torch.equal(crops[1], image[1:])  # of a mask that favours no place
+    assert "same everywhere" in caplog.text
+
+
+def test_a_window_of_one_mask_serves_all_pictures_and_may_hold_them_whole(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = torch.rand(3, 40, 56, 3)
+    bboxes, _, crops, _ = run(
+        "AttnPromptFindRegions", mask=two_squares()[:1], image=image, window=100, **REGIONS
+    ).args
+    assert [(found[0]["width"], found[0]["height"]) for found in bboxes] == [(56, 40)] * 3
+    assert torch.equal(torch.cat(crops), image)
+    assert caplog.text.count("holds the whole picture of 56 x 40") == 1
+
+
+@pytest.mark.both_hosts
+def test_a_window_of_none_finds_the_regions(run: Run) -> None:
+    given = {"mask": two_squares(), "image": torch.rand(2, 40, 56, 3), **REGIONS}
+    regions, without = (run("AttnPromptFindRegions", **given, **more).args for more in ({"window": 0}, {}))
+    assert regions[:2] == without[:2]
+    assert all(torch.equal(one, other) for one, other in zip(regions[2], without[2], strict=True))
+
+
+@pytest.mark.both_hosts
 @pytest.mark.parametrize("kind", ["heatmap", "mask"])
 def test_view_shows_every_picture(run: Run, heatmap: Any, image: Image, kind: str) -> None:
     shown = heatmap if kind == "heatmap" else torch.rand(3, 40, 56)
