@@ -51,7 +51,7 @@ def _together(pictures: Sequence[PictureMap]) -> PictureMap:
     if not others:
         return first
     for number, other in enumerate(others, 2):
-        if [label.text for label in other.labels] != [label.text for label in first.labels]:
+        if [label.role for label in other.labels] != [label.role for label in first.labels]:
             raise InvalidInput(f"Picture {number} has other labels than the first: they have no scale in common.")
         if other.parts.keys() != first.parts.keys() or other.signed != first.signed:
             raise InvalidInput(f"Picture {number} has a map of another kind: {other.method!r}, not {first.method!r}.")

@@ -12,6 +12,7 @@ from pack.tests.e2e.server import ROOT
 pytestmark = pytest.mark.host
 
 WORKFLOWS = ROOT / "workflows"
+BETTER_ANSWER = "Attention prompt - better answer"
 QUICK_START = "Attention prompt - quick start"
 WITH_AND_WITHOUT = "Attention prompt - ask with and without"
 WORD_BY_WORD = "Attention prompt - LVLM heatmap word by word"
@@ -40,6 +41,7 @@ def run_anew(page: ComfyPage) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "shows"),
     [
+        (BETTER_ANSWER, {"AttnPromptView", "PreviewAny", "PreviewImage"}),
         (QUICK_START, {"AttnPromptView", "PreviewAny", "PreviewImage", "SaveImage"}),
         (
             WITH_AND_WITHOUT,
@@ -68,6 +70,16 @@ def test_what_ships_runs(page: ComfyPage, name: str, shows: set[str], modern: bo
     }
     assert not outputs & cached
     page.wait_until_shown(outputs)
+
+
+def test_the_first_that_a_newcomer_opens_answers_rightly_where_the_plain_picture_does_not(page: ComfyPage) -> None:
+    page.open(modern=True)
+    page.load(read(BETTER_ANSWER))
+    history = run_anew(page)
+    titles = {str(node["id"]): node.get("title") for node in read(BETTER_ANSWER)["nodes"]}
+    said = {titles[key]: shown["text"][0] for key, shown in history["outputs"].items() if "text" in shown}
+    assert (said["The answer"], said["Its answer"]) == ("green", "yellow")
+    assert float(said["How sure: 0 to 1"]) > 0.99 > float(said["How sure that is"])
 
 
 @RENDERERS

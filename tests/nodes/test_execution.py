@@ -45,7 +45,7 @@ def test_batch_of_three_is_three_single_runs(run: Run, clip: Any, heatmap: Any, 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2048), (2048, 1), (3, 500)])
 def test_odd_sizes_go_all_the_way(run: Run, clip: Any, height: int, width: int) -> None:
     image = torch.rand(2, height, width, 3, generator=torch.Generator().manual_seed(2))
-    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP).args
+    heatmap, _ = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP).args
     (mask,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
     assert mask.shape == (2, height, width)
     (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
@@ -78,7 +78,7 @@ def test_words_choose_maps(run: Run, heatmap: Any) -> None:
 @pytest.mark.both_hosts
 def test_flat_map_warns(run: Run, clip: Any, image: Image, caplog: pytest.LogCaptureFixture) -> None:
     settings = {**HEATMAP, "method": "patch similarity"}
-    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **settings).args
+    heatmap, _ = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **settings).args
     result = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "contrast": 0.0})
     assert torch.equal(result.args[0], torch.ones(3, 40, 56))
     assert any("contrast 0" in text for text in result.ui["text"])
@@ -342,6 +342,6 @@ def test_towers_that_need_gradients_work_inside_inference_mode(run: Run, nodes: 
     with torch.inference_mode():
         module.to(torch.float64)  # as another node's request for memory would
         module.to(torch.float32)
-    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=loaded, image=image, query="red square", **HEATMAP).args
+    heatmap, _ = run("AttnPromptCLIPHeatmap", clip=loaded, image=image, query="red square", **HEATMAP).args
     assert len(heatmap) == 3
     assert all(view.values.std() > 0 for parts in heatmap.pictures[0].parts.values() for view in parts)

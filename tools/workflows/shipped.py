@@ -3,7 +3,7 @@
     python tools/workflows/shipped.py --url http://127.0.0.1:8188
 
 needs a running ComfyUI with this pack, Chromium, and `pip install playwright`. Each story is laid out node by node in
-the page, serialised by it, and written to `workflows/`; the blueprint to `subgraphs/`. With `--run`, stories that need
+the page, serialised by it, and written to `workflows/`; the blueprints to `subgraphs/`. With `--run`, stories that need
 no download are queued there as well, and the pictures that they showed become the thumbnail of the same name; the
 thumbnail of the others shows the graph. `--keep` copies what ships, and the prompt that the page makes of it, to where
 the tests replay it from; do it once a release.
@@ -14,21 +14,24 @@ import json
 from pathlib import Path
 from typing import Any
 
-import blueprint
+import answer_workflow
 import clip_workflows
 import interop_workflows
 import lvlm_workflows
 import trust_workflow
 import word_workflow
+from blueprint import Blueprint, to_saved
+from blueprints import BLUEPRINTS
 from page import ComfyPage, opened
 from workflow_spec import THUMBNAIL, Story
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = ROOT / "workflows"
-BLUEPRINTS = ROOT / "subgraphs"
+SUBGRAPHS = ROOT / "subgraphs"
 SAVED = ROOT / "tests" / "workflows" / "saved"
 PACK_PREFIX = "AttnPrompt"
 STORIES = (
+    *answer_workflow.STORIES,
     *clip_workflows.STORIES,
     *lvlm_workflows.STORIES,
     *word_workflow.STORIES,
@@ -88,9 +91,9 @@ def build(page: ComfyPage, story: Story, *, run: bool, screenshots: Path | None)
         picture.save(target.with_suffix(".jpg"), quality=88)
 
 
-def build_blueprint(page: ComfyPage) -> None:
-    inside = clean(page.lay_out(blueprint.INSIDE.layout()), blueprint.INSIDE)
-    write(BLUEPRINTS / f"{blueprint.NAME}.json", blueprint.to_blueprint(inside))
+def build_blueprint(page: ComfyPage, shown: Blueprint) -> None:
+    graph = clean(page.lay_out(shown.inside.layout()), shown.inside)
+    write(SUBGRAPHS / f"{shown.name}.json", to_saved(shown, graph))
 
 
 def keep(page: ComfyPage) -> None:
@@ -113,9 +116,10 @@ def main() -> None:
         with opened(args.url) as page:
             keep(page)
         return
-    if args.only in blueprint.NAME:
-        with opened(args.url) as page:
-            build_blueprint(page)
+    for shown in BLUEPRINTS:
+        if args.only in shown.name:
+            with opened(args.url) as page:
+                build_blueprint(page, shown)
     for story in STORIES:
         if args.only in story.name:
             with opened(args.url) as page:

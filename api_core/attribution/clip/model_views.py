@@ -108,8 +108,12 @@ def encode_views(
     fit: str,
     batch_size: int | None,
     on_progress: Progress,
+    keep: bool = True,
 ) -> list[Encoding]:
-    """The encodings of `views` at `layer`, in order; on_progress counts views times blocks."""
+    """The encodings of `views` at `layer`, in order; on_progress counts views times blocks.
+
+    keep: for further queries. Of more views than are kept, the first are gone when they are asked for again.
+    """
     cache = encodings_of(model)
     settings = (model.name, layer, str(model.dtype), fit)
     keys = [encoding_key(view.pixels, *settings, _cells(view)) for view in views]
@@ -135,7 +139,8 @@ def encode_views(
         )
         for key, encoding in zip(group, encodings, strict=True):
             found[key] = encoding
-            cache.put(key, encoding)
+            if keep:
+                cache.put(key, encoding)
         done += len(group) * model.depth
     on_progress(total, total)
     return [found[key] for key in keys]

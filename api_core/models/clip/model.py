@@ -38,6 +38,7 @@ class ClipModel(HoldsWeights):
     reader: TextTokenizer
     default_layer: int = SECOND_TO_LAST
     _texts: "OrderedDict[tuple[str, torch.dtype], Tensor]" = field(default_factory=OrderedDict, repr=False)
+    _fixed: dict[tuple[tuple[str, ...], torch.dtype], Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def side(self) -> int:
@@ -129,6 +130,17 @@ class ClipModel(HoldsWeights):
             features = self._features([piece for group in pieces for piece in group])
             parts = features.split([len(group) for group in pieces])
             return torch.stack([part[0] if len(part) == 1 else merge(part) for part in parts])
+
+    def encode_fixed(self, texts: tuple[str, ...]) -> Tensor:
+        """The same of a list of short texts that is asked for again and again: encoded once.
+
+        They are encoded by themselves, so that other texts get the same features to the last bit with or without them.
+        """
+        key = texts, self.dtype
+        if key not in self._fixed:
+            with frozen(), without_autocast(self.device.type):
+                self._fixed[key] = torch.stack(self._encode_ids(self.reader.ids([*map(self.reader.clean, texts)])))
+        return self._fixed[key]
 
     def split_text(self, text: str) -> list[str]:
         """The pieces that a text is encoded in; one when it fits."""
