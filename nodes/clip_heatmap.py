@@ -7,6 +7,7 @@ from ..api_core.attribution import clip_heatmap
 from ..api_core.choices import CLIP_METHODS, FITS, Reading
 from ..api_core.models.clip import run_tower
 from ..api_core.presence_score import presence
+from ..api_core.settings import EVERY
 from . import comfy_types, host, sockets, ui_files, widgets
 
 
@@ -54,6 +55,7 @@ class CLIPHeatmap(io.ComfyNode):
                     optional=True,
                     advanced=True,
                 ),
+                widgets.to_input(EVERY),
             ],
             outputs=[
                 sockets.output(
@@ -82,6 +84,7 @@ class CLIPHeatmap(io.ComfyNode):
         reading: Reading,
         fit: str,
         neutral_text: str = "",
+        every: int = EVERY.default,
     ) -> io.NodeOutput:
         pictures = comfy_types.to_pictures(image)
         heatmap = clip_heatmap(
@@ -94,6 +97,7 @@ class CLIPHeatmap(io.ComfyNode):
             fit=None if fit == "auto" else fit,
             neutral_text=neutral_text.strip() or None,
             on_progress=host.NodeProgress(cls.hidden.unique_id),
+            every=every,
         )
         host.warn(cls.hidden.unique_id, heatmap.warnings)
         return io.NodeOutput(heatmap, presence(heatmap), ui=ui_files.ui_entry(heatmap=heatmap, pictures=pictures))

@@ -40,9 +40,10 @@ class TuneMask(io.ComfyNode):
     def execute(cls, heatmap: Heatmap, **said: Any) -> io.NodeOutput:
         tuned = tune(heatmap, MaskSettings(**widgets.to_values(MASK_SETTINGS, said)))
         host.warn(cls.hidden.unique_id, tuned.warnings)
+        batch = comfy_types.to_batch(tuned.masks, "Masks") if tuned.batch is None else tuned.batch
         shown = widgets.default_values(MASK_SETTINGS) | said
         texts = {"text": tuned.warnings} if tuned.warnings else {}
         return io.NodeOutput(
-            host.to_intermediate(comfy_types.to_batch(tuned.masks, "Masks")),
+            host.to_intermediate(batch),
             ui={**texts, **ui_files.ui_entry(heatmap=heatmap, settings=shown)},
         )

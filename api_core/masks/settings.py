@@ -99,7 +99,7 @@ class MaskSettings:
             "Whose least and greatest values become black and white: each picture's own, or those of the whole batch, "
             "for the frames of a video, where what is not there must not light up."
         ),
-        short="each picture: brightest is white; whole batch: one scale for a clip",
+        short="whose brightest is white",
         options=BATCH_SCALES,
         advanced=True,
         optional=True,
@@ -110,9 +110,10 @@ class MaskSettings:
         0,
         8,
         "For the frames of a video: the mean over so many frames before and after, nearer ones counting more. 0: none.",
-        short="of a clip: the mean over so many frames before and after",
+        short="the mean over so many frames before and after",
         advanced=True,
         optional=True,
+        flag=None,
     )
     least_presence: float = setting(
         0.0,
@@ -142,6 +143,11 @@ class MaskSettings:
                 f"There is no smoothing unit {self.smoothing_unit!r}. Choose {' or '.join(SMOOTHING_UNITS)}."
             )
 
+    @property
+    def is_of_a_clip(self) -> bool:
+        """Whether pictures are measured together, as the frames of a clip."""
+        return self.scale != BATCH_SCALES[0] or self.steady > 0
+
     def with_defaults(self, defaults: MaskDefaults) -> "MaskSettings":
         """The same with a map's own contrast and smoothing for None."""
         made = self
@@ -153,3 +159,5 @@ class MaskSettings:
 
 
 MASK_SETTINGS = settings_of(MaskSettings)
+CLIP_SETTINGS = settings_of(MaskSettings, ("scale", "steady"))
+"""Those that measure pictures together."""

@@ -108,11 +108,15 @@ def encode_views(
     fit: str,
     batch_size: int | None,
     on_progress: Progress,
+    keep: bool = True,
     *,
     neighbours: bool = False,
 ) -> list[Encoding]:
     """The encodings of `views` at `layer`, in order, with neighbours where asked for; on_progress counts views times
-    blocks."""
+    blocks.
+
+    keep: for further queries. Of more views than are kept, the first are gone when they are asked for again.
+    """
     cache = encodings_of(model)
     settings = (model.name, layer, str(model.dtype), fit, neighbours)
     keys = [encoding_key(view.pixels, *settings, _cells(view)) for view in views]
@@ -139,7 +143,8 @@ def encode_views(
         )
         for key, encoding in zip(group, encodings, strict=True):
             found[key] = encoding
-            cache.put(key, encoding)
+            if keep:
+                cache.put(key, encoding)
         done += len(group) * model.depth
     on_progress(total, total)
     return [found[key] for key in keys]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import cast
 
 import torch
@@ -15,12 +16,14 @@ from ...choices import READINGS, Reading
 from ...errors import AttentionPromptingError, InvalidInput
 from ...models.catalog import mask_defaults
 from ...models.conversation.case import Case, Prepared, Reply
+from ...models.lvlm.calibration import Head
 from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...models.lvlm.model import LvlmModel
 from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress, share_of
 from ...results import Heatmap, PictureMap
-from .method import LvlmRequest, TokenRelevance
+from ..frames import Frames
+from .method import LvlmRequest, TokenRelevance, WhatIsRead
 from .word_labels import label_maps
 
 PART = "attention"
@@ -42,8 +45,20 @@ class LvlmMethod:
     @property
     def compute(self) -> Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]]:
         """The relevance by case, in order."""
-        module = import_module(f".{self.name.replace(' ', '_')}", __package__)
-        return cast(Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]], module.compute)
+        return cast(Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]], self._file.compute)
+
+    def what_is_read(self, model: LvlmModel, layers: Sequence[int] | None, heads: Sequence[Head] | None) -> WhatIsRead:
+        """Of the model; None for the method's own choice, which its file makes where that is not the model's layers."""
+        own = getattr(self._file, "what_is_read", None)
+        if own is not None:
+            return cast(WhatIsRead, own(model, layers, heads))
+        if heads:
+            raise InvalidInput(f"The method {self.name!r} takes all heads of a layer. Give no heads.")
+        return WhatIsRead(model.resolve_layers(layers))
+
+    @property
+    def _file(self) -> ModuleType:
+        return import_module(f".{self.name.replace(' ', '_')}", __package__)
 
 
 LVLM_METHODS = {name: LvlmMethod(name, describes) for name, describes in choices.LVLM_METHODS.items()}
@@ -75,12 +90,14 @@ def lvlm_heatmap(
     hint_words: Sequence[str] | Sequence[Sequence[str]] = (),
     method: str | None = None,
     layers: Sequence[int] | None = None,
+    heads: Sequence[Head] | None = None,
     reading: Reading = "precise",
     max_new_tokens: int = 20,
     more_pictures: Sequence[Sequence[AnyPicture]] = (),
     system_prompt: str = "",
     batch_size: int | None = None,
     on_progress: Progress = ignore_progress,
+    every: int = 1,
 ) -> LvlmHeatmap:
     """Where a model looks on the picture while it gives, or would give, an answer.
 
@@ -89,8 +106,12 @@ def lvlm_heatmap(
     anywhere, and the map shows how this model reads it; a Reply is read token for token. hint_words: words or phrases
     of the answer (any case) that the map of the whole is made of; one list for all cases, or a list of lists, one for
     each. method: one of `list_lvlm_methods()`, None for the default. layers: of the decoder, negative from the end;
-    None is the catalog's choice for the model. more_pictures: further pictures of each prompt, slot by slot, each slot
+    None is the method's choice: the catalog's for the model, of `few heads` all. heads: of `few heads`, (layer, head)
+    each; None for those that a calibration kept for the model and else for each question's own, which () always asks
+    for. more_pictures: further pictures of each prompt, slot by slot, each slot
     with one for all cases or one for each. batch_size: cases at once, None for a few; fewer where memory does not last.
+    every: 1 … 16, of the cases of a clip only every n-th of those asked alike is read, and the last; the raw maps
+    between them are linear, of the words that both have, and the reply is that of the case before.
 
     Each map has one part, `attention`, and a label for the whole, for every word of the question and for every word of
     the answer, in this order, all from one pass. Attention is shared between all pictures of a prompt.
@@ -111,24 +132,27 @@ def lvlm_heatmap(
         broadcast([opaque_picture(one) for one in slot], count, "further pictures")
         for slot in (pictures, *more_pictures)
     ]
-    shown = [[padded_to_square(one, model) for one in slot] if reading == "upstream" else slot for slot in slots]
+    sizes_of = [tuple((one.shape[0], one.shape[1]) for one in case) for case in zip(*slots, strict=True)]
+    frames = Frames.of(sizes_of, list(zip(each_question, each_answer, hints, strict=True)), every)
     model.family.require_layout(model.config)
-    resolved = model.resolve_layers(layers)
+    read = chosen.what_is_read(model, layers, heads)
     maps: list[list[PictureMap]] = [[] for _ in slots]
     replies: list[Reply] = []
     size = batch_size or _CASES_AT_ONCE
-    for start in range(0, count, size):
-        group = range(start, min(start + size, count))
-        cases = [Case(tuple(slot[i] for slot in shown), each_question[i], system_prompt) for i in group]
+    for start in range(0, len(frames.read), size):
+        group = frames.read[start : start + size]
+        shown = [tuple(_shown(slot[i], model, reading) for slot in slots) for i in group]
+        cases = [Case(shown_of, each_question[i], system_prompt) for i, shown_of in zip(group, shown, strict=True)]
         prepared = model.prepare(cases)
-        report = share_of(on_progress, start / count, group.stop / count)
+        report = share_of(on_progress, start / len(frames.read), (start + len(group)) / len(frames.read))
         given = tuple(_given_reply(model, each_answer[i]) for i in group)
-        computed = chosen.compute(model, prepared, LvlmRequest(resolved, given, max_new_tokens, reading, report))
+        request = LvlmRequest(read.layers, given, max_new_tokens, reading, report, read.heads)
+        computed = chosen.compute(model, prepared, request)
         for index, row, relevance in zip(group, prepared.rows, computed, strict=True):
             replies.append(relevance.reply)
-            sizes = [(slot[index].shape[0], slot[index].shape[1]) for slot in slots]
+            sizes = list(sizes_of[index])
             try:
-                _require_seen(relevance, resolved, model)
+                _require_seen(relevance, read.layers, model)
                 labelled = label_maps(row, relevance, hints[index], reading)
                 views = views_of_pictures(row, labelled.values, reading, sizes)
             except AttentionPromptingError as error:
@@ -139,9 +163,9 @@ def lvlm_heatmap(
                         size=picture_size,
                         labels=labelled.labels,
                         parts={PART: picture_views},
-                        method=chosen.name,
+                        method=f"{chosen.name}, {read.found}" if read.found else chosen.name,
                         model=model.name,
-                        layer=resolved[0] if len(resolved) == 1 else None,
+                        layer=read.layers[0] if len(read.layers) == 1 else None,
                         reading=reading,
                         signed=relevance.signed,
                         warnings=labelled.warnings,
@@ -149,8 +173,12 @@ def lvlm_heatmap(
                     )
                 )
     on_progress(1000, 1000)
-    first, *further = (Heatmap(tuple(slot)) for slot in maps)
-    return LvlmHeatmap(first, tuple(replies), tuple(further))
+    first, *further = (Heatmap(frames.filled(slot)) for slot in maps)
+    return LvlmHeatmap(first, frames.held(replies), tuple(further))
+
+
+def _shown(picture: Tensor, model: LvlmModel, reading: Reading) -> Tensor:
+    return padded_to_square(picture, model) if reading == "upstream" else picture
 
 
 def padded_to_square(picture: Tensor, model: LvlmModel) -> Tensor:
