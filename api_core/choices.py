@@ -24,6 +24,10 @@ CLIP_METHODS = {
         "The paper's: what each patch adds to the likeness of picture and text, and which patches hold anything at all."
     ),
     "patch similarity": "How like the text each patch is by itself; not inverted.",
+    "neighbours": (
+        "How like the text is what each patch takes from those like it and near it, in the last block; for models "
+        "with a class token that were trained on photographs: tiny-clip cannot show what it is worth."
+    ),
 }
 """How a CLIP's map is computed, and a sentence on each; the code of a method is the file in attribution/clip that is
 called after it."""
@@ -44,8 +48,15 @@ LVLM_METHODS = {
     "gradient": (
         "Attention where more of it would have made the answer's words likelier; one backward pass per picture."
     ),
+    "few heads": (
+        "The three heads of any layer that find what was asked for: those kept by `calibrate` for this model, or else "
+        "each question's own. No layer to choose."
+    ),
 }
 """The same of a vision-language model's attention, in attribution/lvlm."""
+
+CALIBRATION_SCENES = 60
+"""Drawn scenes on which a model's heads and layer are chosen."""
 
 INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
 """Kernels, as Pillow has them, by which a grid is brought to the size of a picture."""

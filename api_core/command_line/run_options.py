@@ -63,7 +63,7 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
         "scenes, judged on hard and easy test scenes, beside controls. hallucination: does the model say yes to what "
         "is not there, plainly and with calibrated decodings? explanations: do maps show what answers needed? surest: "
         "what the surest of several answers gains, and what it costs? presence: does a CLIP's map tell what is there "
-        "from what is not? clips: do masks stand still, and still follow?"
+        "from what is not? clips: do masks stand still where nothing moves, and follow what does?"
     )
     parser.usage = "%(prog)s {" + ",".join(BENCHMARKS) + "} [options]"
     parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help=", ".join(BENCHMARKS))

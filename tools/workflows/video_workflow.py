@@ -27,7 +27,7 @@ VIDEO = Story(
         demo_scene((0, 0), 756, (380, 240), width=640, height=384, objects=5, frames=48),
         scene_text((0, 300)),
         Node("demo video", "CreateVideo", (0, 500), (380, 130), "Demo Scene as a video", {"fps": FPS}),
-        Node("yours", "LoadVideo", (0, 690), (380, 120), "Your video, in place of the demo"),
+        Node("yours", "LoadVideo", (0, 690), (380, 120), "Your video, in place of the demo", {"file": ""}),
         Node("parts", "GetVideoComponents", (440, 500), (360, 120)),
         load_clip((440, 0), width=360),
         Node("heatmap", "AttnPromptCLIPHeatmap", (860, 0), (380, 330), values={"query": "the orange cross"}),
