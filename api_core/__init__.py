@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .models.server import ServerModel, connect
     from .overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, MagnifyStyle, OutlineStyle
     from .pictures import to_picture, to_pil
+    from .presence_score import presence
     from .prompting import PromptedPicture, clip_api, llava_api, prompt_picture, release
     from .results import Heatmap
 
@@ -50,6 +51,7 @@ _HOMES = {
     "models.server": ("ServerModel", "connect"),
     "overlay": ("BlurStyle", "DesaturateStyle", "FadeStyle", "HeatStyle", "MagnifyStyle", "OutlineStyle", "overlay"),
     "pictures": ("to_picture", "to_pil"),
+    "presence_score": ("presence",),
     "prompting": ("PromptedPicture", "clip_api", "llava_api", "prompt_picture", "release"),
     "results": ("Heatmap",),
 }
@@ -92,6 +94,7 @@ __all__ = [
     "load_lvlm",
     "lvlm_heatmap",
     "overlay",
+    "presence",
     "prompt_picture",
     "release",
     "to_picture",

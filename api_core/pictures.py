@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from .errors import InvalidInput
@@ -48,9 +48,17 @@ def to_picture(source: PictureSource) -> Tensor:
     )
 
 
+def size_of(source: str | Path) -> tuple[int, int]:
+    """(H, W) of the picture that `to_picture` makes of a file, of which only the beginning is read."""
+    with open_image(source, load=False) as image:
+        # The base class's: of a PNG the other decodes all of it, to find what may stand behind the pixels.
+        sideways = Image.Image.getexif(image).get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+        return (image.width, image.height) if sideways else (image.height, image.width)
+
+
 @contextmanager
-def open_image(source: str | Path) -> Iterator[Image.Image]:
-    """The file's picture as Pillow reads it, loaded, in its own mode and not turned; InvalidInput where it cannot."""
+def open_image(source: str | Path, load: bool = True) -> Iterator[Image.Image]:
+    """The file's picture as Pillow reads it, in its own mode and not turned; InvalidInput where it cannot."""
     if isinstance(source, str) and _URL.match(source):
         raise InvalidInput(f"{_shown(source)} is an address, not a file. Download the picture first and pass its path.")
     path = Path(source).expanduser()
@@ -58,7 +66,8 @@ def open_image(source: str | Path) -> Iterator[Image.Image]:
         if path.exists() and not path.is_file():
             raise InvalidInput(f"{str(path)!r} is a folder or a device. Pass the path of one picture.")
         with Image.open(path) as image:
-            image.load()
+            if load:
+                image.load()
             yield image
     except FileNotFoundError as error:
         where = f"(relative to {str(Path.cwd())!r})"

@@ -84,7 +84,8 @@ class PictureMap:
 
     size: (H, W) of the picture. labels: M of them, the whole text first. parts: name -> views, each [M, h, w]; the
     paper's CLIP map has two parts, `class_token` and `patch`, which only a mask merges. signed: whether values below
-    zero speak against the text. defaults: what suits it when a mask is made of it.
+    zero speak against the text. defaults: what suits it when a mask is made of it. presence: for each label how far it
+    stands out among things that are not asked for, see `presence`; none where the method does not say.
     """
 
     size: tuple[int, int]
@@ -97,8 +98,13 @@ class PictureMap:
     signed: bool = False
     warnings: tuple[str, ...] = ()
     defaults: MaskDefaults = PAPER_DEFAULTS
+    presence: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.presence and len(self.presence) != len(self.labels):
+            raise InvalidInput(
+                f"There are {len(self.presence)} presences for {len(self.labels)} labels; give one each."
+            )
         for name, views in self.parts.items():
             for view in views:
                 if view.values.shape[0] != len(self.labels):
@@ -134,7 +140,8 @@ class PictureMap:
             name: tuple(replace(view, values=view.values[indices]) for view in views)
             for name, views in self.parts.items()
         }
-        return replace(self, labels=tuple(self.labels[i] for i in indices), parts=parts)
+        presence = tuple(self.presence[i] for i in indices) if self.presence else ()
+        return replace(self, labels=tuple(self.labels[i] for i in indices), parts=parts, presence=presence)
 
     def warn(self, *messages: str) -> "PictureMap":
         """The same map with further warnings."""

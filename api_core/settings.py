@@ -121,6 +121,20 @@ def resolve(method: str, known: Sequence[Setting], given: Mapping[str, Number] |
     return {setting.name: setting.check(given.get(setting.name, setting.default), method) for setting in known}
 
 
+EVERY = Setting(
+    "every",
+    1,
+    1,
+    16,
+    "For the frames of a video: only every n-th is read, and the last; between them the map is linear. Beyond 2 it no "
+    "longer follows what moves.",
+    short="read only every n-th frame, and the last; beyond 2 the map no longer follows what moves",
+    advanced=True,
+    optional=True,
+)
+"""Of the heatmaps of CLIPs and of vision-language models."""
+
+
 @dataclass(frozen=True)
 class MaskDefaults:
     """What a map is made a mask with when nobody says otherwise; smoothing counts patches."""

@@ -14,6 +14,7 @@ from .find_regions import FindRegions
 from .load_clip import LoadCLIP
 from .load_lvlm import LoadLVLM
 from .lvlm_heatmap import LVLMHeatmap
+from .map_back import MapBack
 from .overlay import Overlay
 from .surer_answer import SurerAnswer
 from .tune_mask import TuneMask
@@ -35,6 +36,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     CompareAnswers,
     DemoScene,
     SurerAnswer,
+    MapBack,
 )
 
 

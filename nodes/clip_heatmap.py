@@ -6,6 +6,8 @@ from torch import Tensor
 from ..api_core.attribution import clip_heatmap
 from ..api_core.choices import CLIP_METHODS, FITS, Reading
 from ..api_core.models.clip import run_tower
+from ..api_core.presence_score import presence
+from ..api_core.settings import EVERY
 from . import comfy_types, host, sockets, ui_files, widgets
 
 
@@ -53,13 +55,20 @@ class CLIPHeatmap(io.ComfyNode):
                     optional=True,
                     advanced=True,
                 ),
+                widgets.to_input(EVERY),
             ],
             outputs=[
                 sockets.output(
                     sockets.Heatmap,
                     "heatmap",
                     "Raw scores per patch, for the whole query and each word; for Smooth & Enhance Mask.",
-                )
+                ),
+                sockets.list_output(
+                    io.Float,
+                    "presence",
+                    "Whether it is there at all, for each picture: how far the query stands out among 32 things that "
+                    "nobody asked for. About 0 or below: no more than they. A guide, not a probability.",
+                ),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -75,6 +84,7 @@ class CLIPHeatmap(io.ComfyNode):
         reading: Reading,
         fit: str,
         neutral_text: str = "",
+        every: int = EVERY.default,
     ) -> io.NodeOutput:
         pictures = comfy_types.to_pictures(image)
         heatmap = clip_heatmap(
@@ -87,9 +97,10 @@ class CLIPHeatmap(io.ComfyNode):
             fit=None if fit == "auto" else fit,
             neutral_text=neutral_text.strip() or None,
             on_progress=host.NodeProgress(cls.hidden.unique_id),
+            every=every,
         )
         host.warn(cls.hidden.unique_id, heatmap.warnings)
-        return io.NodeOutput(heatmap, ui=ui_files.ui_entry(heatmap=heatmap, pictures=pictures))
+        return io.NodeOutput(heatmap, presence(heatmap), ui=ui_files.ui_entry(heatmap=heatmap, pictures=pictures))
 
 
 def activation_bytes(loaded: sockets.LoadedClip, pictures: int) -> int:

@@ -9,10 +9,11 @@ from torch import Tensor
 from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.pictures import as_masks
-from ..api_core.regions import Region, bounding_boxes, crop, crop_mask, find_regions, points
+from ..api_core.regions import Region, best_window, bounding_boxes, crop, crop_mask, find_regions, points
 from . import comfy_types, host, sockets, widgets
 
 NOTHING_FOUND = "Find Regions found nothing that reaches the threshold of {}. Lower it, or look at the mask."
+LARGEST_WINDOW = 16384
 NO_PICTURE = "Find Regions has no picture to cut from. Connect the pictures of the mask to its image input."
 
 
@@ -23,7 +24,10 @@ class FindRegions(io.ComfyNode):
             node_id="AttnPromptFindRegions",
             display_name="Find Regions",
             category=sockets.CATEGORY,
-            description="Finds connected bright parts of a mask: as boxes, as points, and as crops of the picture.",
+            description=(
+                "Finds connected bright parts of a mask, or the window that holds most of it: as boxes, as points, and "
+                "as crops of the picture."
+            ),
             search_aliases=[
                 "attention prompting",
                 "mask to bbox",
@@ -55,6 +59,14 @@ class FindRegions(io.ComfyNode):
                     optional=True,
                     tooltip="The pictures that the mask belongs to; needed for crop. One mask may serve all.",
                 ),
+                widgets.number(
+                    "window",
+                    0,
+                    (0, LARGEST_WINDOW),
+                    "0: regions. Above: in their place the one square of so many pixels that holds most of the mask, "
+                    "whatever threshold, max_regions and padding say.",
+                    optional=True,
+                ),
             ],
             outputs=[
                 sockets.output(io.BoundingBox, "bboxes", "For each picture a list of boxes, for Draw BBoxes."),
@@ -70,16 +82,29 @@ class FindRegions(io.ComfyNode):
                     "crop_mask", display_name="crop mask", is_output_list=True, tooltip="The mask inside each crop."
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(
-        cls, mask: Tensor, threshold: float, max_regions: int, padding: int, image: Tensor | None = None
+        cls,
+        mask: Tensor,
+        threshold: float,
+        max_regions: int,
+        padding: int,
+        image: Tensor | None = None,
+        window: int = 0,
     ) -> io.NodeOutput:
         masks = list(as_masks(mask))
         pictures = None if image is None else comfy_types.to_pictures(image)
         count = _count(masks, pictures)
-        found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]
+        found: list[tuple[Region, ...]]
+        if window:
+            windows = [best_window(one, window) for one in masks]
+            host.warn(cls.hidden.unique_id, [*dict.fromkeys(warning for _, warning in windows if warning)])
+            found = [(region,) for region, _ in windows]
+        else:
+            found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]
         found = broadcast(found, count, "masks")
         pairs = zip(broadcast(masks, count, "masks"), found, strict=True)
         cut = [crop_mask(one, region)[None] for one, regions in pairs for region in regions]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..api_core.attribution import lvlm_heatmap
 from ..api_core.choices import LVLM_METHODS, Reading
-from ..api_core.settings import read_words
+from ..api_core.settings import EVERY, read_words
 from . import comfy_types, host, lvlm_models, sockets, ui_files, widgets
 
 AUTO = "auto"
@@ -61,6 +61,7 @@ class LVLMHeatmap(io.ComfyNode):
                     20, 4096, "How much of an answer is written, when none is given. A few words are enough for a map."
                 ),
                 sockets.more_images("Further pictures that the model sees in the same prompt; they get maps as well."),
+                widgets.to_input(EVERY),
             ],
             outputs=[
                 sockets.output(
@@ -91,6 +92,7 @@ class LVLMHeatmap(io.ComfyNode):
         max_new_tokens: Sequence[int],
         answer: Sequence[str] | None = None,
         more_images: Mapping[str, Sequence[Tensor]] | None = None,
+        every: Sequence[int] = (EVERY.default,),
     ) -> io.NodeOutput:
         cases = comfy_types.to_cases(image, more_images, question=question, answer=answer, hint_words=hint_words)
         limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")
@@ -107,6 +109,7 @@ class LVLMHeatmap(io.ComfyNode):
             max_new_tokens=limit,
             more_pictures=cases.further,
             on_progress=host.NodeProgress(cls.hidden.unique_id),
+            every=comfy_types.single_value(every, "every"),
         )
         host.warn(cls.hidden.unique_id, found.heatmap.warnings)
         answers = [reply.text for reply in found.replies]

@@ -6,7 +6,8 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..api_core.overlay import STYLES, apply
+from ..api_core.broadcast import broadcast
+from ..api_core.overlay import NODE_STRENGTH, STYLES, apply, mapping
 from ..api_core.pictures import as_masks
 from . import comfy_types, host, sockets, ui_files, widgets
 
@@ -39,9 +40,10 @@ class Overlay(io.ComfyNode):
                 ),
                 widgets.number(
                     "strength",
-                    1.0,
+                    NODE_STRENGTH,
                     (0.0, 1.0),
-                    "How much of the effect: 0 leaves the picture as it is, 1 is all of it.",
+                    "How much of the effect: 0 leaves the picture as it is, 1 is all of it. Fading in full costs "
+                    "answers where the map errs; magnify, heat colours and outline are meant for 1.",
                     step=0.05,
                 ),
                 widgets.dynamic_input(
@@ -50,7 +52,12 @@ class Overlay(io.ComfyNode):
                     "What is done to the picture. For a language model: fade to grey, level 0.",
                 ),
             ],
-            outputs=[sockets.output(io.Image, "image", "The prompted pictures, of the same size.")],
+            outputs=[
+                sockets.output(io.Image, "image", "The prompted pictures, of the same size."),
+                sockets.output(
+                    sockets.Mapping, "mapping", "Where each point went, for Map Back; only magnify moves any."
+                ),
+            ],
         )
 
     @classmethod
@@ -59,14 +66,17 @@ class Overlay(io.ComfyNode):
     ) -> io.NodeOutput:
         pictures, masks = comfy_types.to_picture_batch(image), as_masks(mask)
         title, settings = widgets.to_choice("Overlay Attention", "style", CHOICES, style)
-        drawn = apply(pictures, masks, FORMS[title].make(**settings), strength)
+        made, size = FORMS[title].make(**settings), (pictures.shape[1], pictures.shape[2])
+        drawn = apply(pictures, masks, made, strength)
+        moved = [mapping(one, made, strength, size) for one in masks]
         said = {name if name == "style" else f"style.{name}": value for name, value in (style or {}).items()}
         return io.NodeOutput(
             host.to_intermediate(drawn),
+            tuple(broadcast(moved, len(drawn), "mappings")),
             ui=ui_files.ui_entry(
                 masks=list(masks),
                 pictures=list(pictures),
                 settings={"strength": strength, **said},
-                size=list(pictures.shape[1:3]),
+                size=list(size),
             ),
         )

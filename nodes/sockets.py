@@ -15,6 +15,7 @@ Clip = io.Custom("ATTNPROMPT_CLIP")
 Lvlm = io.Custom("ATTNPROMPT_LVLM")
 Server = io.Custom("ATTNPROMPT_SERVER")
 Heatmap = io.Custom("ATTNPROMPT_HEATMAP")
+Mapping = io.Custom("ATTNPROMPT_MAPPING")  # for each picture of a batch an `overlay.Mapping`, in a tuple
 
 Model = TypeVar("Model")
 

@@ -8,8 +8,10 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +52,11 @@ def ui_entry(
     files: dict[str, Any] = {}
     try:
         if heatmap is not None and heatmap.pictures:
-            files["heatmap"] = _write_temp(heatmap_bytes(heatmap), "bin")
+            files["heatmap"] = _write_temp(_heatmap_pieces(heatmap), "bin")
         if masks:
-            files["masks"] = _write_temp(mask_bytes(masks), "bin")
+            files["masks"] = _write_temp(_mask_pieces(masks), "bin")
         if pictures:
-            files["pictures"] = [_write_temp(_jpeg(picture), "jpg") for picture in pictures[:MOST_PICTURES]]
+            files["pictures"] = [_write_temp([_jpeg(picture)], "jpg") for picture in pictures[:MOST_PICTURES]]
     except OSError as error:
         logger.warning("The page cannot show this node's result, as its preview files cannot be written: %s", error)
         return {}
@@ -68,39 +70,52 @@ def ui_entry(
 
 def heatmap_bytes(heatmap: Heatmap) -> bytes:
     """The heatmap file of a heatmap: its first MOST_PICTURES pictures, each with its model's own mask settings."""
+    return b"".join(_heatmap_pieces(heatmap))
+
+
+def _heatmap_pieces(heatmap: Heatmap) -> Iterator[bytes]:
     payload = _Payload()
     return payload.file({"pictures": [_describe(picture, payload) for picture in heatmap.pictures[:MOST_PICTURES]]})
 
 
 def mask_bytes(masks: Sequence[Tensor]) -> bytes:
     """The same for masks [H, W], made smaller where a side is longer than MASK_SIDE."""
+    return b"".join(_mask_pieces(masks))
+
+
+def _mask_pieces(masks: Sequence[Tensor]) -> Iterator[bytes]:
     payload = _Payload()
     described = []
     for mask in masks[:MOST_PICTURES]:
-        small = _reduced(mask)
-        found = {"size": list(small.shape), "values": payload.add(small)}
-        described.append(found if small.shape == mask.shape else {**found, "full": list(mask.shape)})
+        size = _reduced_size(mask)
+        found = {"size": size, "values": payload.add(mask, size)}
+        described.append(found if size == list(mask.shape) else {**found, "full": list(mask.shape)})
     return payload.file({"masks": described})
 
 
 class _Payload:
-    """Float values one after the other, and the file around them."""
+    """Float values one after the other, and the file around them, which is made piece by piece: of the masks of a clip
+    it is large."""
 
     def __init__(self) -> None:
-        self._chunks: list[bytes] = []
+        self._values: list[tuple[Tensor, list[int]]] = []
         self.floats = 0
 
-    def add(self, values: Tensor) -> int:
-        """Where the values begin, counted in floats."""
+    def add(self, values: Tensor, size: list[int] | None = None) -> int:
+        """Where the values begin, counted in floats. size: (H, W) of a mask, as large as it is written."""
         begin = self.floats
-        self._chunks.append(values.to(torch.float32).contiguous().numpy().astype("<f4", copy=False).tobytes())
-        self.floats += values.numel()
+        size = list(values.shape) if size is None else size
+        self._values.append((values, size))
+        self.floats += math.prod(size)
         return begin
 
-    def file(self, header: dict[str, Any]) -> bytes:
+    def file(self, header: dict[str, Any]) -> Iterator[bytes]:
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         text += b" " * (-len(text) % 4)
-        return b"".join([MAGIC, len(text).to_bytes(4, "little"), text, *self._chunks])
+        yield b"".join([MAGIC, len(text).to_bytes(4, "little"), text])
+        for values, size in self._values:
+            shown = values if list(values.shape) == size else _reduced(values, size)
+            yield shown.to(torch.float32).contiguous().numpy().astype("<f4", copy=False).tobytes()
 
 
 def _describe(picture: PictureMap, payload: _Payload) -> dict[str, Any]:
@@ -131,16 +146,18 @@ def _describe(picture: PictureMap, payload: _Payload) -> dict[str, Any]:
         "reading": kept.reading,
         "signed": kept.signed,
         "defaults": {"contrast": kept.defaults.contrast, "smoothing": kept.defaults.smoothing},
+        "presence": list(kept.presence),
         "parts": parts,
     }
     return described if fits else {**described, "words_left_out": len(picture.labels) - 1}
 
 
-def _reduced(mask: Tensor) -> Tensor:
+def _reduced_size(mask: Tensor) -> list[int]:
     longest = max(mask.shape)
-    if longest <= MASK_SIDE:
-        return mask
-    size = [max(1, round(side * MASK_SIDE / longest)) for side in mask.shape]
+    return [side if longest <= MASK_SIDE else max(1, round(side * MASK_SIDE / longest)) for side in mask.shape]
+
+
+def _reduced(mask: Tensor, size: list[int]) -> Tensor:
     return F.interpolate(mask[None, None].to(torch.float32), size=size, mode="area")[0, 0]
 
 
@@ -152,18 +169,24 @@ def _jpeg(picture: Tensor) -> bytes:
     return stream.getvalue()
 
 
-def _write_temp(data: bytes, ending: str) -> dict[str, str]:
+def _write_temp(pieces: Iterable[bytes], ending: str) -> dict[str, str]:
     """Write a file under the name of its content, and say where it lies as ComfyUI's pages want it."""
-    name = f"{hashlib.blake2b(data, digest_size=16).hexdigest()}.{ending}"
     folder = host.temporary_folder() / KEY
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / name
-    if target.exists():
-        os.utime(target)
-    else:
-        unfinished = target.with_suffix(f".{os.getpid()}.part")
-        unfinished.write_bytes(data)
+    digest = hashlib.blake2b(digest_size=16)
+    unfinished = folder / f"{os.getpid()}.{threading.get_ident()}.part"
+    try:
+        with unfinished.open("wb") as file:
+            for piece in pieces:
+                digest.update(piece)
+                file.write(piece)
+        name = f"{digest.hexdigest()}.{ending}"
+        target = folder / name
+        fresh = not target.exists()
         unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    if fresh:
         evict_oldest(folder, KEPT_BYTES)
     return {"filename": name, "subfolder": KEY, "type": "temp"}
 

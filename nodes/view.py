@@ -11,6 +11,7 @@ from ..api_core.errors import InvalidInput
 from ..api_core.masks import tune
 from ..api_core.panel import side_by_side
 from ..api_core.pictures import as_masks
+from ..api_core.presence_score import presence_of
 from ..api_core.results import Heatmap
 from . import comfy_types, host, sockets, ui_files
 
@@ -43,6 +44,7 @@ class View(io.ComfyNode):
     def execute(cls, image: Tensor, map: Heatmap | Tensor) -> io.NodeOutput:
         pictures = comfy_types.to_pictures(image)
         masks, captions, warnings = _to_masks(map)
+        texts = (*_presences(map), *warnings)
         if len(masks) not in (1, len(pictures)):
             raise InvalidInput(
                 f"View Heatmap cannot lay {len(masks)} maps over a batch of {len(pictures)}. "
@@ -55,12 +57,18 @@ class View(io.ComfyNode):
         ]
         host.warn(cls.hidden.unique_id, warnings)
         shown = comfy_types.to_batch(panels, "Views")
-        texts = {"text": warnings} if warnings else {}
+        said = {"text": texts} if texts else {}
         raw = {"heatmap": map} if isinstance(map, Heatmap) else {"masks": masks}
         return io.NodeOutput(
             host.to_intermediate(shown),
-            ui={**ui.PreviewImage(shown, cls=cls).as_dict(), **texts, **ui_files.ui_entry(**raw, pictures=pictures)},
+            ui={**ui.PreviewImage(shown, cls=cls).as_dict(), **said, **ui_files.ui_entry(**raw, pictures=pictures)},
         )
+
+
+def _presences(shown: Heatmap | Tensor) -> list[str]:
+    """Of each picture how far what was asked for stands out, where the map says it."""
+    pictures = shown.pictures if isinstance(shown, Heatmap) else ()
+    return [f"{one.labels[0].text}: presence {presence_of(one):.1f}" for one in pictures if one.presence]
 
 
 def _to_masks(shown: Heatmap | Tensor) -> tuple[list[Tensor], list[str], tuple[str, ...]]:

@@ -30,6 +30,7 @@ RANKS = {
     "autograd": 0,
     "results": 0,
     "scales": 0,
+    "presence_score": 0,
     "resample": 0,
     "geometry": 0,
     "pictures": 0,
@@ -39,6 +40,7 @@ RANKS = {
     "masks": 1,
     "combine": 1,
     "regions": 1,
+    "map_back": 1,
     "overlay": 1,
     "models.catalog": 1,
     "panel": 2,  # shows what rank 1 made

@@ -10,9 +10,11 @@ from torch import Tensor
 from ..answering import Answer, Decoding
 from ..errors import InvalidInput
 from ..evaluation.benchmark.answers import answers
+from ..evaluation.benchmark.clips import clips
 from ..evaluation.benchmark.explanations import explanations
 from ..evaluation.benchmark.hallucination import hallucination
 from ..evaluation.benchmark.localisation import localisation
+from ..evaluation.benchmark.presence import presence_benchmark
 from ..evaluation.benchmark.prompting import GRID, prompting
 from ..evaluation.benchmark.surest import surest
 from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, MapSource, identity
@@ -29,8 +31,9 @@ from .run_options import NO_MODEL
 from .terminal import ProgressBar, say
 
 # Usually, and with --quick: scenes or test questions of each benchmark, those a setting is chosen on, points of curves.
-SCENES = {"localisation": (250, 12), "hallucination": (40, 12)}
+SCENES = {"localisation": (250, 12), "hallucination": (40, 12), "presence": (250, 12), "clips": (100, 4)}
 QUESTIONS = {"answers": (500, 60), "prompting": (2000, 60), "explanations": (270, 3), "surest": (2000, 60)}
+OF_A_CLIP = {"presence": presence_benchmark, "clips": clips}
 DEVELOPMENT = (240, 30)
 STEPS = (25, 6)
 SLOW_METHODS = ("igos++ (paper)", "igos+ (paper)", "rise")
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             file.unlink()
     makes_maps = options.clip != NO_MODEL and options.benchmark not in ("hallucination", "explanations")
     clip = load_clip_model(options, options.clip) if makes_maps else None
-    lvlm = load_lvlm_model(options, options.model)
+    lvlm = None if options.benchmark in OF_A_CLIP else load_lvlm_model(options, options.model)
     with ProgressBar(options.benchmark) as bar:
         tables = _tables(options, clip, lvlm, bar)
     text = "\n".join(table.to_markdown() for table in tables)
@@ -65,6 +68,10 @@ def _tables(
     scenes = options.scenes or SCENES.get(options.benchmark, (0, 0))[options.quick]
     if options.benchmark == "localisation":
         return localisation(clip, lvlm, scenes=scenes, stream=options.stream, quick=options.quick, **shared)
+    if options.benchmark in OF_A_CLIP:
+        if clip is None:
+            raise InvalidInput(f"The benchmark {options.benchmark} judges the maps of a CLIP. Name one with --clip.")
+        return OF_A_CLIP[options.benchmark](clip, scenes=scenes, stream=options.stream, **shared)
     if lvlm is None:
         raise InvalidInput(f"The benchmark {options.benchmark} needs a model that answers. Name one with --model.")
     how = {"max_new_tokens": _NEW_TOKENS, "batch_size": _BATCH}
@@ -102,7 +109,7 @@ def _image_tokens(lvlm: LvlmModel) -> int:
 
 def _require_suitable(options: argparse.Namespace) -> None:
     if options.scenes and options.benchmark not in SCENES:
-        raise InvalidInput(f"--scenes is for {' and '.join(SCENES)}; say --questions for {options.benchmark}.")
+        raise InvalidInput(f"--scenes is for {', '.join(SCENES)}; say --questions for {options.benchmark}.")
     if options.questions and options.benchmark in SCENES:
         raise InvalidInput(f"--questions is for {', '.join(QUESTIONS)}; say --scenes for {options.benchmark}.")
     if options.development and options.benchmark != "prompting":

@@ -1,6 +1,7 @@
 """Which pictures are read and which files are written: names, refusals, and writing whole files or none."""
 
 import argparse
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -27,23 +28,29 @@ class Job:
         return (self.picture, *self.beside.values())
 
 
-def find_jobs(options: argparse.Namespace, **wanted: bool) -> list[Job]:
+def find_jobs(options: argparse.Namespace, by_number: bool = False, **wanted: bool) -> list[Job]:
     """What `add_file_options` was given, with the results that are `wanted` beside; refused where files collide."""
-    jobs = plan(find_pictures(options.picture), options.out, **wanted)
+    jobs = plan(find_pictures(options.picture, by_number), options.out, **wanted)
     refuse_collisions(jobs, options.overwrite)
     return jobs
 
 
-def find_pictures(source: Path) -> list[Path]:
-    """The file itself, or the picture files directly inside the folder, by name."""
+def find_pictures(source: Path, by_number: bool = False) -> list[Path]:
+    """The file itself, or the picture files directly inside the folder, by name; by_number: 2 comes before 10."""
     if source.is_dir():
         found = sorted(path for path in source.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
         if not found:
             raise InvalidInput(f"The folder {source} holds no picture ({', '.join(PICTURE_SUFFIXES)}).")
-        return found
+        return sorted(found, key=_numbers_as_numbers) if by_number else found
     if not source.exists():
         raise InvalidInput(f"There is no picture or folder at {source}.")
     return [source]
+
+
+def _numbers_as_numbers(path: Path) -> list[tuple[int, str]]:
+    """A name in pieces of which those of digits compare as numbers, however many noughts lead them."""
+    pieces = re.split("([0-9]+)", path.name.casefold())
+    return [(int(piece), "") if piece.isdecimal() else (0, piece) for piece in pieces]
 
 
 ENDINGS = {

@@ -3,15 +3,16 @@
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..answering import Decoding
 from ..answering.keeping import SKIP_ABOVE, SKIP_ABOVE_SETTING, require_comparable
-from ..choices import CALIBRATION_SCENES, CLIP_METHODS, FITS, LVLM_METHODS, PRECISIONS, READINGS
+from ..choices import BATCH_SCALES, CALIBRATION_SCENES, CLIP_METHODS, FITS, LVLM_METHODS, PRECISIONS, READINGS
 from ..errors import InvalidInput
-from ..masks import MASK_SETTINGS, MaskSettings
+from ..masks import CLIP_SETTINGS, MASK_SETTINGS, MaskSettings
 from ..models.catalog import EMBEDDED_CLIP
 from ..overlay import STYLES, Style
-from ..settings import read_words, settings_of
+from ..settings import EVERY, read_words, settings_of
 from .flags import (
     add_flag,
     add_flags_of_choices,
@@ -23,6 +24,9 @@ from .flags import (
     whole_numbers,
 )
 
+_OF_CLIP = {setting.name: (setting, setting.default) for setting in (*CLIP_SETTINGS, EVERY)}
+_OF_CLIP["scale"] = (_OF_CLIP["scale"][0], BATCH_SCALES[1])
+"""What is set of a clip: settings by flag, and what is read where they are not given."""
 SURER = "surer"
 _STYLES = {style.name: style for style in STYLES}
 _STYLE_SETTINGS = {name: settings_of(style) for name, style in _STYLES.items()}
@@ -97,6 +101,32 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     mask = add_mask_options(parser)
     mask.add_argument("--words", type=read_words, default=(), metavar="A,B", help="only these words of the query")
     add_overlay_options(parser)
+    clip = parser.add_argument_group("clip")
+    clip.add_argument(
+        "--clip",
+        action="store_true",
+        help="the folder's pictures are the frames of a clip, in the order of the numbers in their names",
+    )
+    for setting, default in _OF_CLIP.values():
+        add_flag(clip, setting, default)
+
+
+def chosen_clip(options: argparse.Namespace) -> dict[str, Any] | None:
+    """What a clip is read and measured with, by the settings' names; None where the pictures are no clip.
+
+    Raises InvalidInput for what is for a clip only, and for what no clip is read with.
+    """
+    said = {name: given(options, name) for name in _OF_CLIP}
+    if not options.clip:
+        for name, (_, default) in _OF_CLIP.items():
+            if said[name] != default:
+                raise InvalidInput(f"--{name} is for the frames of a clip. Add --clip, or leave it out.")
+        return None
+    if not options.picture.is_dir():
+        raise InvalidInput(f"--clip is for a folder of frames, and {options.picture} is none.")
+    if options.reading == "upstream":
+        raise InvalidInput("The upstream reading knows no clips. Leave --clip or --reading out.")
+    return said
 
 
 def add_file_options(parser: argparse.ArgumentParser, further: Mapping[str, str]) -> None:
@@ -128,10 +158,10 @@ def add_mask_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup
     return mask
 
 
-def chosen_mask(options: argparse.Namespace, words: tuple[str, ...] = ()) -> MaskSettings:
-    """What a mask is made with."""
+def chosen_mask(options: argparse.Namespace, words: tuple[str, ...] = (), **more: Any) -> MaskSettings:
+    """What a mask is made with. more: settings that have no flag of their own."""
     said = {setting.name: given(options, flag_of(setting)) for setting in in_help_order(MASK_SETTINGS)}
-    return MaskSettings(**said, words=words)
+    return MaskSettings(**said, words=words, **more)
 
 
 def add_overlay_options(parser: argparse.ArgumentParser) -> None:

@@ -1,8 +1,9 @@
 """Prompt pictures with a question: what does not matter to it fades."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,22 @@ from torch import Tensor
 
 from ..choices import CLIP_METHODS, LVLM_METHODS
 from ..errors import InvalidInput
+from ..masks import tune_each
 from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
-from ..overlay import Style
+from ..overlay import Style, apply
 from ..panel import panel
 from ..pictures import flatten_alpha, to_picture, to_pil
-from ..prompting import names_lvlm, prompt_picture
+from ..progress import Progress
+from ..prompting import PromptedPicture, names_lvlm, prompt_picture, read_clip
 from ..results import Heatmap
 from .files import Job, find_jobs, write_results
 from .flags import given
 from .loading import load_clip_model, load_lvlm_model
-from .options import chosen_mask, chosen_style
+from .options import chosen_clip, chosen_mask, chosen_style
 from .terminal import ProgressBar, do_each, say
 
-OF_CLIP = ("fit", "neutral")
+OF_CLIP = ("fit", "neutral", "least-presence")
 OF_LVLM = ("answer", "hint-words", "max-new-tokens", "max-pixels")
 
 
@@ -35,15 +38,18 @@ def run(options: argparse.Namespace) -> int:
     if not options.query.strip():
         raise InvalidInput("The query is empty. Say what to look for, such as 'where is the red star?'.")
     style = chosen_style(options)
-    jobs = find_jobs(options, mask=options.save_mask, heatmap=options.save_heatmap, panel=options.panel)
+    clip = chosen_clip(options)
+    wanted = {"mask": options.save_mask, "heatmap": options.save_heatmap, "panel": options.panel}
+    jobs = find_jobs(options, by_number=options.clip, **wanted)
     lvlm = names_lvlm(options.model)
     refuse_options(options, lvlm)
     model = load_model(options, lvlm)
     with ProgressBar("prompting", shown=len(jobs) > 1) as bar:
+        prompt = partial(prompt_one, model) if clip is None else prompt_frames(model, jobs, clip, options, bar)
 
         def work(number: int, job: Job) -> Iterator[str]:
             bar(number, len(jobs))
-            yield from prompt_one(model, job, style, options)
+            yield from prompt(job, style, options)
             with bar.aside():
                 say(str(job.picture))
 
@@ -78,22 +84,55 @@ def load_model(options: argparse.Namespace, lvlm: bool) -> ClipModel | LvlmModel
 def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: argparse.Namespace) -> tuple[str, ...]:
     """Do one picture and write its files; returns the warnings."""
     picture = to_picture(job.source)
-    done = prompt_picture(
-        picture,
-        options.query,
-        model=model,
-        method=options.method,
-        layer=options.layers,
-        mask=chosen_mask(options, options.words),
-        style=style,
-        strength=options.strength,
-        reading=options.reading,
-        fit=options.fit,
-        neutral_text=options.neutral,
-        answer=options.answer,
-        hint_words=options.hint_words,
-        max_new_tokens=options.max_new_tokens,
+    mask = chosen_mask(options, options.words)
+    how = reading_options(options)
+    done = prompt_picture(picture, options.query, model=model, mask=mask, style=style, strength=options.strength, **how)
+    write(job, picture, done, options)
+    return tuple(dict.fromkeys(done.warnings))
+
+
+def prompt_frames(
+    model: ClipModel | LvlmModel, jobs: Sequence[Job], clip: dict[str, Any], options: argparse.Namespace, bar: Progress
+) -> Callable[[Job, Style, argparse.Namespace], Iterator[str]]:
+    """Read a clip; then what `prompt_one` does, for its frames one after another. Each warning comes once."""
+    measured = chosen_mask(options, options.words, **{name: value for name, value in clip.items() if name != "every"})
+    files = [job.source for job in jobs]
+    how = reading_options(options)
+    heatmap = read_clip(
+        model, files, options.query, every=clip["every"], words=bool(options.words), on_progress=bar, **how
     )
+    warnings = dict.fromkeys(heatmap.warnings)
+    masks = tune_each(heatmap, measured, warnings.setdefault)
+    first = next(masks)  # what is wrong with the clip, and not with one of its frames, comes out here
+    each = zip(heatmap.pictures, chain([first], masks), strict=True)
+
+    def prompt(job: Job, style: Style, options: argparse.Namespace) -> Iterator[str]:
+        found, mask = next(each)
+        yield from warnings
+        warnings.clear()
+        picture = to_picture(job.source)
+        drawn = apply(picture, mask, style, options.strength)
+        write(job, picture, PromptedPicture(drawn, mask, Heatmap((found,))), options)
+
+    return prompt
+
+
+def reading_options(options: argparse.Namespace) -> dict[str, Any]:
+    """How the model is read."""
+    return {
+        "method": options.method,
+        "layer": options.layers,
+        "reading": options.reading,
+        "fit": options.fit,
+        "neutral_text": options.neutral,
+        "answer": options.answer,
+        "hint_words": options.hint_words,
+        "max_new_tokens": options.max_new_tokens,
+    }
+
+
+def write(job: Job, picture: Tensor, done: PromptedPicture, options: argparse.Namespace) -> None:
+    """Write the files of one picture."""
     captions = ("original", options.query, "prompted")
     writers: dict[str, Callable[[Path], None]] = {
         "picture": lambda path: save_picture(done.picture, job.picture, path),
@@ -102,7 +141,6 @@ def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: ar
         "panel": lambda path: save_png(panel(picture, done.mask, done.picture, captions=captions), path),
     }
     write_results(job, writers)
-    return tuple(dict.fromkeys(done.warnings))
 
 
 def save_picture(picture: Tensor, target: Path, path: Path) -> None:
@@ -125,7 +163,8 @@ def save_mask(mask: Tensor, path: Path) -> None:
 
 
 def save_heatmap(heatmap: Heatmap, path: Path) -> None:
-    """Write the raw map of one picture: for each view `<part>.<i>.values` [M, h, w], `.box`, `.valid`; the labels."""
+    """Write the raw map of one picture: for each view `<part>.<i>.values` [M, h, w], `.box`, `.valid`; the labels,
+    and the presence of each, where the method says it."""
     picture = heatmap.pictures[0]
     arrays: dict[str, np.ndarray] = {
         "size": np.array(picture.size),
@@ -135,6 +174,7 @@ def save_heatmap(heatmap: Heatmap, path: Path) -> None:
         "method": np.array(picture.method),
         "reading": np.array(picture.reading),
         "layer": np.array(-1 if picture.layer is None else picture.layer),
+        "presence": np.array(picture.presence),
     }
     for name, views in picture.parts.items():
         for index, view in enumerate(views):

@@ -10,7 +10,7 @@ from .flags import number, whole_numbers
 from .options import add_keep_options, add_loading_options, add_mask_options, add_overlay_options
 
 MAPS = ("clip", "lvlm", "none")
-BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations", "surest")
+BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations", "surest", "presence", "clips")
 NO_MODEL = "none"
 
 
@@ -62,12 +62,13 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
         "asked for? answers: does a prompted picture help to answer? prompting: the setting chosen on development "
         "scenes, judged on hard and easy test scenes, beside controls. hallucination: does the model say yes to what "
         "is not there, plainly and with calibrated decodings? explanations: do maps show what answers needed? surest: "
-        "what the surest of several answers gains, and what it costs?"
+        "what the surest of several answers gains, and what it costs? presence: does a CLIP's map tell what is there "
+        "from what is not? clips: do masks stand still where nothing moves, and follow what does?"
     )
     parser.usage = "%(prog)s {" + ",".join(BENCHMARKS) + "} [options]"
     parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="a few scenes, to see that everything runs")
-    parser.add_argument("--scenes", type=number(2, kind=int), help="localisation, hallucination: how many scenes")
+    parser.add_argument("--scenes", type=number(2, kind=int), help="of localisation, hallucination, presence, clips")
     parser.add_argument("--questions", type=number(2, kind=int), help="all others: how many test questions")
     parser.add_argument("--development", type=number(2, kind=int), help="prompting: questions a setting is chosen on")
     parser.add_argument("--clip", default=EMBEDDED_CLIP, metavar="MODEL", help=f"a CLIP for maps, or {NO_MODEL}")

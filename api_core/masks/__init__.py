@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from ..lazy import lazy
-from .settings import MASK_SETTINGS, MaskSettings
+from .settings import CLIP_SETTINGS, MASK_SETTINGS, MaskSettings
 
 if TYPE_CHECKING:
-    from .tuning import TunedMasks, tune
+    from .tuning import TunedMasks, tune, tune_each
 
-__all__ = ["MASK_SETTINGS", "MaskSettings", "TunedMasks", "tune"]
+__all__ = ["CLIP_SETTINGS", "MASK_SETTINGS", "MaskSettings", "TunedMasks", "tune", "tune_each"]
 
-__getattr__, __dir__ = lazy(__name__, {"TunedMasks": "tuning", "tune": "tuning"})
+__getattr__, __dir__ = lazy(__name__, {"TunedMasks": "tuning", "tune": "tuning", "tune_each": "tuning"})

@@ -51,7 +51,7 @@ def _together(pictures: Sequence[PictureMap]) -> PictureMap:
     if not others:
         return first
     for number, other in enumerate(others, 2):
-        if [label.text for label in other.labels] != [label.text for label in first.labels]:
+        if [label.role for label in other.labels] != [label.role for label in first.labels]:
             raise InvalidInput(f"Picture {number} has other labels than the first: they have no scale in common.")
         if other.parts.keys() != first.parts.keys() or other.signed != first.signed:
             raise InvalidInput(f"Picture {number} has a map of another kind: {other.method!r}, not {first.method!r}.")
@@ -83,7 +83,9 @@ def steadied(pictures: Sequence[PictureMap], radius: int) -> list[PictureMap]:
                     values += weight * found[index].values
                 means.append(replace(view, values=(values / sum(weights)).float()))
             parts[name] = tuple(means)
-        steady.append(replace(picture, parts=parts))
+        told = zip(*(pictures[other].presence for other in near), strict=True)  # label by label
+        presence = tuple(sum(w * one for w, one in zip(weights, each, strict=True)) / sum(weights) for each in told)
+        steady.append(replace(picture, parts=parts, presence=presence))
     return steady
 
 

@@ -18,7 +18,8 @@ class MaskSettings:
     mean is taken; without words the whole text's map (of a heatmap that holds chosen words only, all of them).
     threshold: 0 keeps the mask soft, else 1 where the mask reaches it and 0 elsewhere. grow: pixels, negative shrinks;
     grow_shape: round or square. feather: width in pixels of a soft edge laid over all of that, 0 for none; grown by
-    half of it first, a hard mask keeps its bright part lit in full.
+    half of it first, a hard mask keeps its bright part lit in full. least_presence: of maps whose presence (see
+    `presence`) lies below it, the mask is 1 everywhere, inverted or not; 0 is off.
 
     The order of the fields is that of the node's widgets, which is a promise: what is new comes after them.
     """
@@ -98,7 +99,7 @@ class MaskSettings:
             "Whose least and greatest values become black and white: each picture's own, or those of the whole batch, "
             "for the frames of a video, where what is not there must not light up."
         ),
-        short="each picture: brightest is white; whole batch: one scale for a clip",
+        short="whose brightest is white",
         options=BATCH_SCALES,
         advanced=True,
         optional=True,
@@ -109,7 +110,22 @@ class MaskSettings:
         0,
         8,
         "For the frames of a video: the mean over so many frames before and after, nearer ones counting more. 0: none.",
-        short="of a clip: the mean over so many frames before and after",
+        short="the mean over so many frames before and after",
+        advanced=True,
+        optional=True,
+        flag=None,
+    )
+    least_presence: float = setting(
+        0.0,
+        0.0,
+        describes=(
+            "Of a CLIP's map. With less presence than this the thing is taken not to be there: the mask is white "
+            "everywhere, so that nothing is hidden or magnified. CLIP Heatmap's presence shows what suits a model; for "
+            "tiny-clip 3. 0: off."
+        ),
+        short="of a CLIP's map: with less presence than this the picture stays as it is (tiny-clip: 3), 0: off",
+        reach=(0.0, 100.0),
+        step=0.1,
         advanced=True,
         optional=True,
     )
@@ -127,6 +143,11 @@ class MaskSettings:
                 f"There is no smoothing unit {self.smoothing_unit!r}. Choose {' or '.join(SMOOTHING_UNITS)}."
             )
 
+    @property
+    def is_of_a_clip(self) -> bool:
+        """Whether pictures are measured together, as the frames of a clip."""
+        return self.scale != BATCH_SCALES[0] or self.steady > 0
+
     def with_defaults(self, defaults: MaskDefaults) -> "MaskSettings":
         """The same with a map's own contrast and smoothing for None."""
         made = self
@@ -138,3 +159,5 @@ class MaskSettings:
 
 
 MASK_SETTINGS = settings_of(MaskSettings)
+CLIP_SETTINGS = settings_of(MaskSettings, ("scale", "steady"))
+"""Those that measure pictures together."""

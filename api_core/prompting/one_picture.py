@@ -17,6 +17,7 @@ from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..overlay import FadeStyle, Style, apply
 from ..pictures import PictureSource, to_picture, to_pil
+from ..presence_score import presence_of
 from ..progress import Progress, ignore_progress
 from ..results import Heatmap
 from .model_cache import cached_model
@@ -39,6 +40,12 @@ class PromptedPicture:
     heatmap: Heatmap
     warnings: tuple[str, ...] = ()
     answer: str | None = None
+
+    @property
+    def presence(self) -> float | None:
+        """How far what was asked for stands out (see `api_core.presence`); None where the map does not say."""
+        (found,) = self.heatmap.pictures
+        return presence_of(found) if found.presence else None
 
     def to_pil(self) -> Image.Image:
         """The prompted picture for PIL."""
@@ -86,37 +93,21 @@ def prompt_picture(
     """
     pixels = to_picture(picture)
     loaded = model if isinstance(model, ClipModel | LvlmModel) else cached_model(model, allow_download=allow_download)
-    said: str | None = None
-    if isinstance(loaded, LvlmModel):
-        _refuse(loaded, "a CLIP", fit=fit, neutral_text=neutral_text)
-        found = lvlm_heatmap(
-            loaded,
-            [pixels],
-            query,
-            answers=answer,
-            hint_words=list(hint_words),
-            method=method,
-            layers=[layer] if isinstance(layer, int) else layer,
-            reading=reading,
-            max_new_tokens=FEW_TOKENS if max_new_tokens is None else max_new_tokens,
-            on_progress=on_progress,
-        )
-        heatmap, said = found.heatmap, found.replies[0].text
-    else:
-        hints = tuple(hint_words) or None
-        _refuse(loaded, "a vision-language model", answer=answer, hint_words=hints, max_new_tokens=max_new_tokens)
-        heatmap = clip_heatmap(
-            loaded,
-            [pixels],
-            query,
-            method=next(iter(METHODS)) if method is None else method,
-            layer=_one_layer(loaded, layer),
-            reading=reading,
-            fit=fit,
-            neutral_text=neutral_text,
-            words=bool(words or (mask and mask.words)),
-            on_progress=on_progress,
-        )
+    heatmap, (said,) = read_maps(
+        loaded,
+        [pixels],
+        query,
+        method=method,
+        layer=layer,
+        reading=reading,
+        fit=fit,
+        neutral_text=neutral_text,
+        answer=answer,
+        hint_words=hint_words,
+        max_new_tokens=max_new_tokens,
+        words=bool(words or (mask and mask.words)),
+        on_progress=on_progress,
+    )
     tuned = tune(
         heatmap,
         mask,
@@ -131,6 +122,58 @@ def prompt_picture(
     )
     drawn = apply(pixels, tuned.masks[0], FadeStyle() if style is None else style, strength)
     return PromptedPicture(drawn, tuned.masks[0], heatmap, (*heatmap.warnings, *tuned.warnings), said)
+
+
+def read_maps(
+    model: ClipModel | LvlmModel,
+    pictures: Sequence[Tensor],
+    query: str,
+    *,
+    method: str | None = None,
+    layer: int | Sequence[int] | None = None,
+    reading: Reading = "precise",
+    fit: str | None = None,
+    neutral_text: str | None = None,
+    answer: str | None = None,
+    hint_words: Sequence[str] = (),
+    max_new_tokens: int | None = None,
+    words: bool = False,
+    on_progress: Progress = ignore_progress,
+) -> tuple[Heatmap, list[str | None]]:
+    """The maps of `prompt_picture` for one query about each of the pictures, and what the model said, None of a CLIP.
+
+    words: of a CLIP, also a map for each word of the query.
+    """
+    if isinstance(model, LvlmModel):
+        _refuse(model, "a CLIP", fit=fit, neutral_text=neutral_text)
+        found = lvlm_heatmap(
+            model,
+            pictures,
+            query,
+            answers=answer,
+            hint_words=list(hint_words),
+            method=method,
+            layers=[layer] if isinstance(layer, int) else layer,
+            reading=reading,
+            max_new_tokens=FEW_TOKENS if max_new_tokens is None else max_new_tokens,
+            on_progress=on_progress,
+        )
+        return found.heatmap, [reply.text for reply in found.replies]
+    hints = tuple(hint_words) or None
+    _refuse(model, "a vision-language model", answer=answer, hint_words=hints, max_new_tokens=max_new_tokens)
+    heatmap = clip_heatmap(
+        model,
+        pictures,
+        query,
+        method=next(iter(METHODS)) if method is None else method,
+        layer=_one_layer(model, layer),
+        reading=reading,
+        fit=fit,
+        neutral_text=neutral_text,
+        words=words,
+        on_progress=on_progress,
+    )
+    return heatmap, [None] * len(pictures)
 
 
 def _refuse(model: ClipModel | LvlmModel, other: str, **given: Any) -> None:

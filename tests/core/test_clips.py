@@ -104,3 +104,14 @@ def test_a_clip_without_anything_in_it_is_left_as_it_is_with_one_warning() -> No
 def test_what_makes_no_clip_is_refused(frames: list[PictureMap], settings: dict, problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem):
         tune(Heatmap(tuple(frames)), **settings)
+
+
+def test_presence_is_averaged_as_the_map_is() -> None:
+    told = [replace(frame(spot(3)), presence=(value,)) for value in (9.0, 0.0, 9.0, 9.0)]
+    tuned = tune(Heatmap(tuple(told)), steady=1, least_presence=4.0)
+    assert tuned.warnings == ()
+    assert all(mask.min() < 0.5 for mask in tuned.masks)
+    (warning,) = tune(Heatmap(tuple(told)), scale="whole batch", least_presence=4.0).warnings
+    assert warning.startswith("Picture 2: ")
+    (warning,) = tune(Heatmap(tuple(told[:2])), steady=1, least_presence=4.0).warnings
+    assert "Picture 2: the presence of 'star', 3.00" in warning

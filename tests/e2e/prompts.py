@@ -112,6 +112,10 @@ def find_regions(mask: str, **other: Any) -> dict[str, Any]:
     return node("AttnPromptFindRegions", mask=[mask, 0], **settings)
 
 
+def map_back(mapping: Any, **found: Any) -> dict[str, Any]:
+    return node("AttnPromptMapBack", mapping=mapping, **found)
+
+
 def quick_start(model: str, picture: str = "picture.png", query: str = "red square") -> Graph:
     """Load a picture, ask, tune, fade, and look at it."""
     return {

@@ -155,6 +155,83 @@ def test_boxes_and_points_fit_the_host_s_own_nodes(comfyui: Server) -> None:
     assert len(run.outputs["shown"]["images"]) == 2
 
 
+MAGNIFY = {
+    "style": "magnify",
+    "style__zoom": 3.0,
+    "style__keep": 0.2,
+    "style__profile": "peak",
+    "style__in_place": True,
+}
+
+
+def test_what_is_found_in_a_magnified_picture_comes_back_to_the_picture(comfyui: Server) -> None:
+    """The red squares of two pictures, found in what is shown; the host's own node draws the boxes."""
+    graph = {
+        "pictures": prompts.pictures(2),
+        "red": prompts.node("ImageToMask", image=["pictures", 0], channel="red"),
+        "plain": prompts.find_regions("red", threshold=0.9, max_regions=1),
+        "magnified": prompts.overlay("pictures", "red", **MAGNIFY),
+        "shown": prompts.node("ImageToMask", image=["magnified", 0], channel="red"),
+        "found": prompts.find_regions("shown", threshold=0.6, max_regions=1),
+        "back": prompts.map_back(["magnified", 1], bboxes=["found", 0], points=["found", 1], mask=["shown", 0]),
+        "drawn": prompts.node("DrawBBoxes", image=["pictures", 0], bboxes=["back", 0]),
+        "saved": prompts.node("PreviewImage", images=["drawn", 0]),
+        "masks": prompts.node("MaskPreview", mask=["back", 2]),
+        **{f"{name} boxes": prompts.node("PreviewAny", source=[name, 0]) for name in ("plain", "found", "back")},
+        **{f"{name} points": prompts.node("PreviewAny", source=[name, 1]) for name in ("plain", "back")},
+    }
+    run = comfyui.run(graph)
+    assert_ran(run, *graph)
+    plain, found, back = (json.loads(run.outputs[f"{name} boxes"]["text"][0]) for name in ("plain", "found", "back"))
+    for (wanted,), (shown,), (box,) in zip(plain, found, back, strict=True):
+        assert shown["width"] > 1.2 * wanted["width"]
+        assert all(abs(box[side] - wanted[side]) < 2 for side in ("x", "y", "width", "height"))
+    assert [len(json.loads(text)) for text in run.outputs["back points"]["text"]] == [1, 1]
+    assert len(run.outputs["saved"]["images"]) == len(run.outputs["masks"]["images"]) == 2
+
+
+def test_what_is_found_in_crops_comes_back_to_the_picture(comfyui: Server) -> None:
+    graph = {
+        "pictures": prompts.pictures(2),
+        "red": prompts.node("ImageToMask", image=["pictures", 0], channel="red"),
+        "regions": prompts.find_regions("red", threshold=0.9, max_regions=1, padding=5, image=["pictures", 0]),
+        "crop red": prompts.node("ImageToMask", image=["regions", 2], channel="red"),
+        "found": prompts.find_regions("crop red", threshold=0.9, max_regions=1),
+        "back": prompts.map_back(
+            ["regions", 0], bboxes=["found", 0], points=["found", 1], mask=["crop red", 0], image=["pictures", 0]
+        ),
+        "plain": prompts.find_regions("red", threshold=0.9, max_regions=1),
+        "masks": prompts.node("MaskPreview", mask=["back", 2]),
+        **{f"{name} boxes": prompts.node("PreviewAny", source=[name, 0]) for name in ("plain", "back")},
+        **{f"{name} points": prompts.node("PreviewAny", source=[name, 1]) for name in ("plain", "back")},
+    }
+    run = comfyui.run(graph)
+    assert_ran(run, *graph)
+    plain, back = (json.loads(run.outputs[f"{name} boxes"]["text"][0]) for name in ("plain", "back"))
+    assert len(plain) == 2
+    assert [[(box["x"], box["y"], box["width"], box["height"]) for box in found] for found in back] == [
+        [(box["x"], box["y"], box["width"], box["height"]) for box in found] for found in plain
+    ]
+    assert run.outputs["back points"]["text"] == run.outputs["plain points"]["text"]
+    assert len(run.outputs["masks"]["images"]) == 2
+
+
+def test_the_host_s_own_box_is_a_crop(comfyui: Server) -> None:
+    graph = {
+        "pictures": prompts.pictures(1),
+        "box": prompts.node("PrimitiveBoundingBox", x=8, y=4, width=30, height=20),
+        "cut": prompts.node("ImageCrop", image=["pictures", 0], x=8, y=4, width=30, height=20),
+        "red": prompts.node("ImageToMask", image=["cut", 0], channel="red"),
+        "back": prompts.map_back(["box", 0], mask=["red", 0], image=["pictures", 0]),
+        "shown": prompts.node("MaskPreview", mask=["back", 2]),
+    }
+    run = comfyui.run(graph)
+    assert_ran(run, *graph)
+    (picture,) = saved_pictures(comfyui, run, "shown")
+    assert picture.size == (64, 48)
+    assert picture.convert("L").getbbox() == (8, 4, 38, 24)
+
+
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style["style"])
 def test_overlay_styles(comfyui: Server, style: dict[str, Any]) -> None:
     graph = prompts.quick_start(TINY, query="styles")

@@ -26,7 +26,7 @@ def test_a_batch_keeps_every_picture(run: Run, clip: Any, heatmap: Any, image: I
     assert mask.shape == (3, 40, 56)
     assert mask.dtype == torch.float32
     assert 0 <= float(mask.min()) < float(mask.max()) <= 1
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
     assert drawn.shape == image.shape
     assert torch.allclose(drawn, image * mask[..., None], atol=1e-5)
 
@@ -45,10 +45,10 @@ def test_batch_of_three_is_three_single_runs(run: Run, clip: Any, heatmap: Any, 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 2048), (2048, 1), (3, 500)])
 def test_odd_sizes_go_all_the_way(run: Run, clip: Any, height: int, width: int) -> None:
     image = torch.rand(2, height, width, 3, generator=torch.Generator().manual_seed(2))
-    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP).args
+    heatmap, _ = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP).args
     (mask,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
     assert mask.shape == (2, height, width)
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
     assert drawn.shape == image.shape
     assert torch.isfinite(drawn).all()
     assert len(run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS).args[0]) == 2
@@ -78,7 +78,7 @@ def test_words_choose_maps(run: Run, heatmap: Any) -> None:
 @pytest.mark.both_hosts
 def test_flat_map_warns(run: Run, clip: Any, image: Image, caplog: pytest.LogCaptureFixture) -> None:
     settings = {**HEATMAP, "method": "patch similarity"}
-    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **settings).args
+    heatmap, _ = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **settings).args
     result = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "contrast": 0.0})
     assert torch.equal(result.args[0], torch.ones(3, 40, 56))
     assert any("contrast 0" in text for text in result.ui["text"])
@@ -92,10 +92,10 @@ STYLES = some_choices("AttnPromptOverlay", "style", random.Random(1))
 def test_every_style_changes_the_picture(run: Run, image: Image, style: dict[str, Any]) -> None:
     mask = torch.zeros(1, 40, 56)
     mask[:, 10:20, 10:20] = 1
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style=style).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style=style).args
     assert drawn.shape == image.shape
     assert not torch.allclose(drawn, image)
-    (same,) = run("AttnPromptOverlay", image=image, mask=mask, strength=0.0, style=style).args
+    same, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=0.0, style=style).args
     assert torch.equal(same, image)
 
 
@@ -164,6 +164,40 @@ def test_nothing_found_blocks_both_crops(run: Run) -> None:
 
 
 @pytest.mark.both_hosts
+def test_a_window_replaces_the_regions_of_each_picture(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    image = torch.rand(2, 40, 56, 3)
+    bboxes, points, crops, crop_masks = run(
+        "AttnPromptFindRegions", mask=two_squares(), image=image, window=12, **REGIONS | {"threshold": 1.0}
+    ).args
+    box = bboxes[0][0]
+    assert [len(found) for found in bboxes] == [1, 1]
+    assert (box["x"], box["y"], box["width"], box["height"]) == (30, 20, 12, 12)
+    assert torch.equal(crops[0], image[:1, 20:32, 30:42])
+    assert torch.equal(crop_masks[0], two_squares()[:1, 20:32, 30:42])
+    assert json.loads(points[0]) == [{"x": 30, "y": 20}]
+    assert torch.equal(crops[1], image[1:])  # of a mask that favours no place
+    assert "same everywhere" in caplog.text
+
+
+def test_a_window_of_one_mask_serves_all_pictures_and_may_hold_them_whole(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = torch.rand(3, 40, 56, 3)
+    bboxes, _, crops, _ = run("AttnPromptFindRegions", mask=two_squares()[:1], image=image, window=100, **REGIONS).args
+    assert [(found[0]["width"], found[0]["height"]) for found in bboxes] == [(56, 40)] * 3
+    assert torch.equal(torch.cat(crops), image)
+    assert caplog.text.count("holds the whole picture of 56 x 40") == 1
+
+
+@pytest.mark.both_hosts
+def test_a_window_of_none_finds_the_regions(run: Run) -> None:
+    given = {"mask": two_squares(), "image": torch.rand(2, 40, 56, 3), **REGIONS}
+    regions, without = (run("AttnPromptFindRegions", **given, **more).args for more in ({"window": 0}, {}))
+    assert regions[:2] == without[:2]
+    assert all(torch.equal(one, other) for one, other in zip(regions[2], without[2], strict=True))
+
+
+@pytest.mark.both_hosts
 @pytest.mark.parametrize("kind", ["heatmap", "mask"])
 def test_view_shows_every_picture(run: Run, heatmap: Any, image: Image, kind: str) -> None:
     shown = heatmap if kind == "heatmap" else torch.rand(3, 40, 56)
@@ -173,6 +207,30 @@ def test_view_shows_every_picture(run: Run, heatmap: Any, image: Image, kind: st
     assert panel.shape[2] >= 2 * 56
     ui = result.ui if isinstance(result.ui, dict) else result.ui.as_dict()
     assert len(ui["images"]) == 3
+
+
+@pytest.mark.both_hosts
+def test_presence_goes_from_node_to_node(run: Run, clip: Any, image: Image) -> None:
+    heatmap, found = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **HEATMAP).args
+    assert len(found) == 3
+    assert all(type(one) is float for one in found)
+    result = run("AttnPromptView", image=image, map=heatmap)
+    ui = result.ui if isinstance(result.ui, dict) else result.ui.as_dict()
+    assert list(ui["text"])[:3] == [f"red square: presence {one:.1f}" for one in found]
+    (usual,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
+    least = sorted(found)[2]
+    result = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "least_presence": max(least, 0.0)})
+    for mask, plain, one in zip(result.args[0], usual, found, strict=True):
+        expected = plain if one >= max(least, 0.0) else torch.ones_like(plain)
+        assert torch.equal(mask, expected)
+
+
+def test_a_map_that_does_not_say_it_is_left_alone_or_refused_in_words(run: Run, heatmap: Any, image: Image) -> None:
+    (combined,) = run("AttnPromptCombineHeatmaps", mode="mean", scale="z-score", heatmaps={"a": heatmap}).args
+    result = run("AttnPromptView", image=image, map=combined)
+    assert not any("presence" in text for text in result.ui.get("text", ()))
+    with pytest.raises(InvalidInput, match="does not say whether the thing is there"):
+        run("AttnPromptTuneMask", heatmap=combined, **{**MASK, "least_presence": 1.0})
 
 
 def test_view_refuses_another_batch(run: Run, heatmap: Any, image: Image) -> None:
@@ -306,6 +364,6 @@ def test_towers_that_need_gradients_work_inside_inference_mode(run: Run, nodes: 
     with torch.inference_mode():
         module.to(torch.float64)  # as another node's request for memory would
         module.to(torch.float32)
-    (heatmap,) = run("AttnPromptCLIPHeatmap", clip=loaded, image=image, query="red square", **HEATMAP).args
+    heatmap, _ = run("AttnPromptCLIPHeatmap", clip=loaded, image=image, query="red square", **HEATMAP).args
     assert len(heatmap) == 3
     assert all(view.values.std() > 0 for parts in heatmap.pictures[0].parts.values() for view in parts)

@@ -45,8 +45,10 @@ def _case(chance: random.Random, generator: torch.Generator) -> Case:
         )
         for name in names
     }
-    picture = PictureMap(size, labels, parts, "method", "model", 1, reading, signed)
-    return Case(Heatmap((picture,)), _settings(chance, reading, labels))
+    settings = _settings(chance, reading, labels)
+    presence = tuple(chance.uniform(-5, 15) for _ in labels)
+    picture = PictureMap(size, labels, parts, "method", "model", 1, reading, signed, presence=presence)
+    return Case(Heatmap((picture,)), settings)
 
 
 def _size(chance: random.Random) -> tuple[int, int]:

@@ -34,7 +34,7 @@ MOVES = (
     ("feather", TUNE, "feather", 2, 60),
     ("strength", OVERLAY, "strength", 0.1, 1.0),
 )
-STYLES = ("fade to colour", "blur", "desaturate", "heat colours", "outline")
+STYLES = ("fade to colour", "blur", "desaturate", "heat colours", "outline", "magnify")
 # Move a setting in steps, a frame after the other; the milliseconds that the redraws of each step took together.
 DRAG = """async ([type, name, from, to, steps]) => {
   const node = window.app.graph.nodes.find((node) => node.type === type);
@@ -77,6 +77,8 @@ def measure(page: Any, moves: int) -> dict[str, list[float]]:
         found[f"contrast, {style}"] = page.page.evaluate(DRAG, [TUNE, "contrast", 0.5, 12.0, moves])
         if style == "blur":
             found["radius of the blur"] = page.page.evaluate(DRAG, [OVERLAY, "style.radius", 1.0, 60.0, moves])
+        if style == "magnify":
+            found["zoom"] = page.page.evaluate(DRAG, [OVERLAY, "style.zoom", 1.5, 8.0, moves])
     return found
 
 

@@ -7,7 +7,8 @@
  *   values: one grid per label, one after the other
  * @typedef {{size: Pair, labels: Label[], method: string, model: string, layer: number | null,
  *   reading: "precise" | "upstream", signed: boolean, defaults: {contrast: number, smoothing: number},
- *   parts: Record<string, View[]>, wordsLeftOut: number}} PictureMap size: height and width of the picture
+ *   presence?: number[], parts: Record<string, View[]>, wordsLeftOut: number}} PictureMap
+ *   size: height and width of the picture; presence: of each label, where the method says it
  * @typedef {{size: Pair, full: Pair, values: Float32Array}} Mask
  *   size: as in the file; full: of the mask that it was made smaller from
  * @typedef {(offset: number, count: number) => Float32Array} Floats

@@ -11,19 +11,28 @@ export function magnified(pixels, mask, [rows, columns], style, strength) {
   const across = weightsOf(axisMap(profileOf(mask, columns, rows, 1, columns, style), style, strength), columns);
   const half = new Float32Array(rows * columns * 4);
   for (let y = 0; y < rows; y++) {
-    for (const [from, weight] of down[y]) {
-      for (let x = 0, to = y * columns * 4, at = from * columns * 4; x < columns * 4; x++) half[to++] += weight * pixels[at++];
+    const { first, weights } = down[y];
+    for (let k = 0; k < weights.length; k++) {
+      const weight = weights[k];
+      for (let x = 0, to = y * columns * 4, at = (first + k) * columns * 4; x < columns * 4; x++) half[to++] += weight * pixels[at++];
     }
   }
   const result = new Uint8ClampedArray(pixels.length);
-  const sums = [0, 0, 0, 0];
-  for (let y = 0, to = 0; y < rows; y++) {
-    for (let x = 0; x < columns; x++) {
-      sums.fill(0);
-      for (const [from, weight] of across[x]) {
-        for (let c = 0, at = (y * columns + from) * 4; c < 4; c++) sums[c] += weight * half[at++];
+  for (let x = 0; x < columns; x++) {
+    const { first, weights } = across[x];
+    for (let y = 0; y < rows; y++) {
+      let [red, green, blue, alpha] = [0, 0, 0, 0];
+      for (let k = 0, at = (y * columns + first) * 4; k < weights.length; k++, at += 4) {
+        red += weights[k] * half[at];
+        green += weights[k] * half[at + 1];
+        blue += weights[k] * half[at + 2];
+        alpha += weights[k] * half[at + 3];
       }
-      for (const value of sums) result[to++] = value;
+      const to = (y * columns + x) * 4;
+      result[to] = red;
+      result[to + 1] = green;
+      result[to + 2] = blue;
+      result[to + 3] = alpha;
     }
   }
   return result;
@@ -91,7 +100,10 @@ function middleOf(raised) {
   return sum / all;
 }
 
-/** Of each pixel that is shown the picture's pixels under it, with their weights. @param {Axis} axis @param {number} length */
+/**
+ * Of each pixel that is shown the first of the picture's pixels under it, and the weights of that and the next ones.
+ * @param {Axis} axis @param {number} length
+ */
 function weightsOf({ from, to }, length) {
   const edges = new Float64Array(length + 1);
   for (let k = 0, piece = 0; k <= length; k++) {
@@ -102,15 +114,10 @@ function weightsOf({ from, to }, length) {
   return Array.from({ length }, (_, k) => {
     const middle = (edges[k] + edges[k + 1]) / 2;
     const reach = Math.max(1, edges[k + 1] - edges[k]);
-    /** @type {[number, number][]} */
-    const found = [];
-    let all = 0;
-    for (let j = Math.max(0, Math.floor(middle - reach)); j < Math.min(length, Math.ceil(middle + reach)); j++) {
-      const weight = 1 - Math.abs(j + 0.5 - middle) / reach;
-      if (weight <= 0) continue;
-      found.push([j, weight]);
-      all += weight;
-    }
-    return found.map(([j, weight]) => /** @type {[number, number]} */ ([j, weight / all]));
+    const first = Math.max(0, Math.ceil(middle - reach - 0.5));
+    const last = Math.min(length - 1, Math.floor(middle + reach - 0.5));
+    const weights = Float64Array.from({ length: last - first + 1 }, (_, i) => 1 - Math.abs(first + i + 0.5 - middle) / reach);
+    const all = weights.reduce((sum, weight) => sum + weight, 0);
+    return { first, weights: weights.map((weight) => weight / all) };
   });
 }

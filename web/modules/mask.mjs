@@ -17,6 +17,7 @@ import { pick, statistics } from "./views.mjs";
  * @property {boolean} [invert]
  * @property {string} [smoothing_unit] "patches" or "pixels"
  * @property {number} [feather] picture pixels
+ * @property {number} [least_presence] 0: off
  */
 
 const LEFT_AS_IT_IS = "the mask is 1 everywhere and leaves the picture as it is.";
@@ -38,6 +39,7 @@ export function tuneMask(picture, settings, outSize = picture.size) {
   const pixels = Boolean(settings.smoothing) && settings.smoothing_unit === "pixels";
   const chosen = chosenLabels(picture.labels, settings.words);
   const { kept, flat } = informative(picture, chosen);
+  const absence = absent(picture, chosen, settings.least_presence ?? 0);
   const notes = flat.length
     ? [`the map of ${flat.join(", ")} is the same everywhere: ${kept.length ? "it is left out of the mean." : LEFT_AS_IT_IS}`]
     : [];
@@ -53,9 +55,37 @@ export function tuneMask(picture, settings, outSize = picture.size) {
   if (!mask && kept.length) {
     notes.push(`nothing of the map is left at contrast ${contrast} and smoothing ${cells}: ${LEFT_AS_IT_IS}`);
   }
-  mask = mask ? shaped(mask, size, settings, pixels ? smoothing : 1, scale) : new Float32Array(size[0] * size[1]).fill(1);
-  const values = settings.invert ? inverted(mask) : mask;
+  if (absence) notes.push(absence);
+  mask = mask && !absence ? shaped(mask, size, settings, pixels ? smoothing : 1, scale) : new Float32Array(size[0] * size[1]).fill(1);
+  const values = settings.invert && !absence ? inverted(mask) : mask;
   return notes.length ? { values, size, warning: notes.join("\n") } : { values, size };
+}
+
+/**
+ * How far what some labels ask for stands out among other things, the least of theirs; undefined: the map does not say.
+ * @param {any} picture @param {number[]} chosen
+ * @returns {number | undefined}
+ */
+export function presenceOf(picture, chosen) {
+  return picture.presence?.length ? Math.min(...chosen.map((label) => picture.presence[label])) : undefined;
+}
+
+/**
+ * What is said where the chosen labels have less presence than `least`; nothing otherwise.
+ * @param {any} picture @param {number[]} chosen @param {number} least
+ */
+function absent(picture, chosen, least) {
+  if (!least) return "";
+  const found = presenceOf(picture, chosen);
+  if (found === undefined) {
+    throw new Error(`The map by '${picture.method}' of ${picture.model} does not say whether the thing is there.`);
+  }
+  if (found >= least) return "";
+  const texts = chosen.map((label) => `'${picture.labels[label].text}'`).join(", ");
+  return (
+    `the presence of ${texts}, ${found.toFixed(2)}, is less than ${Number(least.toPrecision(6))}, ` +
+    `so it is taken not to be there: ${LEFT_AS_IT_IS}`
+  );
 }
 
 /**

@@ -2,6 +2,7 @@
 import { colour } from "./colormap.mjs";
 import { useStyles } from "./dom.mjs";
 import { readHeatmaps } from "./heatmap_file.mjs";
+import { presenceOf } from "./mask.mjs";
 import { fetchFile, fileUrl, GONE } from "./node_widgets.mjs";
 import { mapOf, paint, peakOf, places, strengthAt, valueAt } from "./viewer_maps.mjs";
 import { about, buildChips, buildViewer, legendColours } from "./viewer_dom.mjs";
@@ -229,7 +230,8 @@ export class Viewer {
       peak.style.top = `${100 * best.y}%`;
     }
     const texts = [...new Set(chosen.map((index) => this.labels[index]?.text ?? "mask"))];
-    shown.textContent = texts.join(" + ") + (best ? "" : FLAT);
+    const found = "labels" in this.source ? presenceOf(this.source, chosen) : undefined;
+    shown.textContent = texts.join(" + ") + (best ? "" : FLAT) + (found === undefined ? "" : ` · presence ${found.toFixed(1)}`);
     shown.title = about(this.source, texts);
     this.markChips();
   }

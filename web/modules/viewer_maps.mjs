@@ -24,7 +24,8 @@ export function pick(picture, indices) {
       return { ...view, values };
     });
   }
-  return { ...picture, labels: indices.map((index) => picture.labels[index]), parts };
+  const presence = picture.presence?.length ? indices.map((index) => picture.presence?.[index] ?? 0) : [];
+  return { ...picture, labels: indices.map((index) => picture.labels[index]), parts, presence };
 }
 
 /**

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ...choices import Reading
 from ...models.clip.encoding import Encoding
+from .presence import Telling
 
 
 def compute(encoding: Encoding, texts: Tensor, reading: Reading) -> Mapping[str, Tensor]:
@@ -29,3 +30,8 @@ def compute(encoding: Encoding, texts: Tensor, reading: Reading) -> Mapping[str,
     if encoding.complementary:
         maps["patch"] = encoding.patch(texts, upstream_constants=constants)
     return maps
+
+
+def telling(encoding: Encoding) -> Telling:
+    """The `patch` part's spread in a class-token tower; in another the greatest contribution to the readout."""
+    return Telling(encoding.patches, True) if encoding.complementary else Telling(encoding.contributions, False)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import cast
 
 import torch
@@ -13,13 +14,16 @@ from torch import Tensor
 from ... import choices
 from ...broadcast import broadcast_texts
 from ...choices import FITS, READINGS, Reading
-from ...errors import InvalidInput
+from ...errors import InvalidInput, shortened
 from ...models.catalog import DEFAULT_FIT, find_clip_model, mask_defaults
 from ...models.clip import ClipModel, Encoding
+from ...models.clip.cache import MOST_PICTURES
 from ...pictures import AnyPicture, require_loaded, require_picture, to_picture
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap, Label, PictureMap, View, require_finite
+from ..frames import Frames
 from .model_views import ModelView, count_views, encode_views, picture_size, view_as_upstream, views_precisely
+from .presence import OtherThings, Telling
 
 # Pictures are prepared and encoded in groups of about so many squares, so that a long batch takes no more memory.
 _VIEWS_AT_ONCE = 32
@@ -41,8 +45,25 @@ class Method:
     @property
     def compute(self) -> Compute:
         """Takes an encoding, unit-norm texts [T, e] and the reading; gives a map's parts, each [T, rows, columns]."""
-        module = import_module(f".{self.name.replace(' ', '_')}", __package__)
-        return cast(Compute, module.compute)
+        return cast(Compute, self._module.compute)
+
+    @property
+    def telling(self) -> Callable[[Encoding], Telling]:
+        """Takes an encoding; gives what says whether a thing is there."""
+        return cast(Callable[[Encoding], Telling], self._module.telling)
+
+    @property
+    def neighbours(self) -> bool:
+        """Whether it reads `Encoding.neighbours`, which class-token towers alone have."""
+        return bool(getattr(self._module, "NEIGHBOURS", False))
+
+    def resolve_layer(self, model: ClipModel, layer: int | None) -> int:
+        """The block that is read: None is the model's own choice, the last one for neighbours."""
+        return model.resolve_layer(-1 if layer is None and self.neighbours else layer)
+
+    @property
+    def _module(self) -> ModuleType:
+        return import_module(f".{self.name.replace(' ', '_')}", __package__)
 
 
 METHODS = {name: Method(name, describes) for name, describes in choices.CLIP_METHODS.items()}
@@ -74,15 +95,18 @@ def clip_heatmap(
     words: bool = True,
     batch_size: int | None = None,
     on_progress: Progress = ignore_progress,
+    every: int = 1,
 ) -> Heatmap:
     """Score the parts of each picture by their relevance to its query.
 
     pictures: [H, W, 3 or 4] of 0..1, of any sizes (or PIL pictures). queries: one for all pictures, or one for each.
     method: one of `list_methods()`. layer: the block to read, negative from the end; None is the catalog's choice for
-    the model. fit: how a picture that is not square is shown to the model: "stretch", "letterbox", "crops" (overlapping
-    squares) or "center"; None is the catalog's choice. neutral_text: subtract the map of this text, such as "a
-    picture"; the map is then signed. words: also make a map for each word of the query. batch_size: squares per forward
-    pass, None for what memory allows. on_progress: called with the squares encoded and those there are, in blocks.
+    the model (the last block for "neighbours"). fit: how a picture that is not square is shown to the model: "stretch",
+    "letterbox", "crops" (overlapping squares) or "center"; None is the catalog's choice. neutral_text: subtract the map
+    of this text, such as "a picture"; the map is then signed. words: also make a map for each word of the query.
+    batch_size: squares per forward pass, None for what memory allows. on_progress: called with the squares encoded and
+    those there are, in blocks. every: 1 … 16, of the pictures of a clip only every n-th of those with one query is
+    read, and the last; the raw maps between them are linear.
 
     The upstream reading shows the model the middle of the picture and lays the map over all of it, as the official code
     does, and cuts long queries off; `fit` does not apply there.
@@ -90,14 +114,19 @@ def clip_heatmap(
     chosen = _find_method(method)
     if not len(pictures):
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
-    each_query = [_labelled(query, words) for query in _queries_of(queries, len(pictures))]
+    queries = _queries_of(queries, len(pictures))
     _check(reading, batch_size, neutral_text)
     pictures = [_prepare(picture, reading) for picture in pictures]
-    layer = model.resolve_layer(layer)
+    frames = Frames.of([(picture_size(picture),) for picture in pictures], queries, every)
+    pictures = frames.taken(pictures)
+    each_query = [_labelled(query, words) for query in frames.taken(queries)]
+    layer = chosen.resolve_layer(model, layer)
     features = _encode_texts(model, each_query, neutral_text, reading)
     lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in each_query}}
     shown, notes = _resolve_fit(model, fit, reading)
+    others = OtherThings.known_to(model)
     total = sum(count_views(picture, shown, model.side) for picture in pictures)
+    keep = total <= MOST_PICTURES
     maps: list[PictureMap] = []
     done = 0
     for group in _groups(pictures, shown, model.side):
@@ -107,7 +136,9 @@ def clip_heatmap(
             on_progress(base + steps, total * model.depth)
 
         flat = [view for views in group_views for view in views]
-        encodings = iter(encode_views(model, flat, layer, shown, batch_size, report))
+        encodings = iter(
+            encode_views(model, flat, layer, shown, batch_size, report, keep, neighbours=chosen.neighbours)
+        )
         done += len(flat) * model.depth
         for index, views in zip(group, group_views, strict=True):
             query = each_query[index]
@@ -126,9 +157,12 @@ def clip_heatmap(
                     signed=neutral is not None,
                     warnings=(*notes, *lengths[query.texts[0]]),
                     defaults=mask_defaults(model.name),
+                    presence=others.presence(
+                        query.texts, texts, [(chosen.telling(encoding), view.valid) for view, encoding in encoded]
+                    ),
                 )
             )
-    return Heatmap(tuple(maps))
+    return Heatmap(frames.filled(maps))
 
 
 def _queries_of(queries: str | Sequence[str], pictures: int) -> list[str]:
@@ -248,6 +282,5 @@ def _warn_of_length(model: ClipModel, query: str, reading: Reading) -> tuple[str
     pieces = model.split_text(query)
     if len(pieces) == 1:
         return ()
-    shown = query if len(query) <= 60 else query[:57] + "..."
     done = f"its {len(pieces)} pieces are averaged" if reading == "precise" else "its end is cut off, as upstream"
-    return (f"the query {shown!r} is longer than {model.name} reads: {done}.",)
+    return (f"the query {shortened(query)!r} is longer than {model.name} reads: {done}.",)

@@ -11,8 +11,14 @@ from torch import Tensor
 
 from ...choices import Reading
 from ...models.clip.encoding import Encoding
+from .presence import Telling
 
 
 def compute(encoding: Encoding, texts: Tensor, reading: Reading) -> Mapping[str, Tensor]:
     """One map, `similarity`: each patch's projected token with unit-norm texts [T, e]; the same in both readings."""
     return {"similarity": encoding.patch(texts)}
+
+
+def telling(encoding: Encoding) -> Telling:
+    """The map's spread, which does not mind on which side the object lies."""
+    return Telling(encoding.patches, True)

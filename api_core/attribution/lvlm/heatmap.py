@@ -22,6 +22,7 @@ from ...models.lvlm.model import LvlmModel
 from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress, share_of
 from ...results import Heatmap, PictureMap
+from ..frames import Frames
 from .method import LvlmRequest, TokenRelevance, WhatIsRead
 from .word_labels import label_maps
 
@@ -96,6 +97,7 @@ def lvlm_heatmap(
     system_prompt: str = "",
     batch_size: int | None = None,
     on_progress: Progress = ignore_progress,
+    every: int = 1,
 ) -> LvlmHeatmap:
     """Where a model looks on the picture while it gives, or would give, an answer.
 
@@ -108,6 +110,8 @@ def lvlm_heatmap(
     each; None for those that a calibration kept for the model and else for each question's own, which () always asks
     for. more_pictures: further pictures of each prompt, slot by slot, each slot with one for all cases or one for each.
     batch_size: cases at once, None for a few; fewer where memory does not last.
+    every: 1 … 16, of the cases of a clip only every n-th of those asked alike is read, and the last; the raw maps
+    between them are linear, of the words that both have, and the reply is that of the case before.
 
     Each map has one part, `attention`, and a label for the whole, for every word of the question and for every word of
     the answer, in this order, all from one pass. Attention is shared between all pictures of a prompt.
@@ -130,23 +134,25 @@ def lvlm_heatmap(
         broadcast([opaque_picture(one) for one in slot], count, "further pictures")
         for slot in (pictures, *more_pictures)
     ]
-    shown = [[padded_to_square(one, model) for one in slot] if reading == "upstream" else slot for slot in slots]
+    sizes_of = [tuple((one.shape[0], one.shape[1]) for one in case) for case in zip(*slots, strict=True)]
+    frames = Frames.of(sizes_of, list(zip(each_question, each_answer, hints, strict=True)), every)
     model.family.require_layout(model.config)
     read = chosen.what_is_read(model, layers, heads)
     maps: list[list[PictureMap]] = [[] for _ in slots]
     replies: list[Reply] = []
     size = batch_size or _CASES_AT_ONCE
-    for start in range(0, count, size):
-        group = range(start, min(start + size, count))
-        cases = [Case(tuple(slot[i] for slot in shown), each_question[i], system_prompt) for i in group]
+    for start in range(0, len(frames.read), size):
+        group = frames.read[start : start + size]
+        shown = [tuple(_shown(slot[i], model, reading) for slot in slots) for i in group]
+        cases = [Case(shown_of, each_question[i], system_prompt) for i, shown_of in zip(group, shown, strict=True)]
         prepared = model.prepare(cases)
-        report = share_of(on_progress, start / count, group.stop / count)
+        report = share_of(on_progress, start / len(frames.read), (start + len(group)) / len(frames.read))
         given = tuple(_given_reply(model, each_answer[i]) for i in group)
         request = LvlmRequest(read.layers, given, max_new_tokens, reading, report, read.heads)
         computed = chosen.compute(model, prepared, request)
         for index, row, relevance in zip(group, prepared.rows, computed, strict=True):
             replies.append(relevance.reply)
-            sizes = [(slot[index].shape[0], slot[index].shape[1]) for slot in slots]
+            sizes = list(sizes_of[index])
             try:
                 _require_seen(relevance, read.layers, model)
                 labelled = label_maps(row, relevance, hints[index], reading)
@@ -169,8 +175,12 @@ def lvlm_heatmap(
                     )
                 )
     on_progress(1000, 1000)
-    first, *further = (Heatmap(tuple(slot)) for slot in maps)
-    return LvlmHeatmap(first, tuple(replies), tuple(further))
+    first, *further = (Heatmap(frames.filled(slot)) for slot in maps)
+    return LvlmHeatmap(first, frames.held(replies), tuple(further))
+
+
+def _shown(picture: Tensor, model: LvlmModel, reading: Reading) -> Tensor:
+    return padded_to_square(picture, model) if reading == "upstream" else picture
 
 
 def padded_to_square(picture: Tensor, model: LvlmModel) -> Tensor:

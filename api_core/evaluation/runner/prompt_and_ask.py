@@ -20,6 +20,7 @@ from ...errors import InvalidInput
 from ...masks import tune
 from ...overlay import apply as draw_style
 from ...pictures import to_pil
+from ...presence_score import presence_of
 from ...progress import Progress
 from ...results import Heatmap
 from ...whole_file import whole_file
@@ -131,6 +132,7 @@ class AskCases:
             prompted.append(draw_style(picture, mask, prompting.style, prompting.strength))
             warnings = [*found.warnings, *tuned.warnings]
             outcome |= {"warnings": warnings} if warnings else {}
+            outcome |= {"presence": round(presence_of(found), 4)} if found.presence else {}
             outcome |= {"mask": _mask_scores(mask, case)} if case.boxes else {}
             outcome |= self._save(case, mask, prompted[-1])
         return prompted

@@ -17,6 +17,7 @@ from .clip import (
     Source,
     find_clip_model,
     list_clip_models,
+    things_known,
 )
 from .lvlm import (
     EMBEDDED_LVLM,
@@ -49,6 +50,7 @@ __all__ = [
     "list_clip_models",
     "list_lvlm_models",
     "mask_defaults",
+    "things_known",
 ]
 
 PRESETS: Mapping[str, tuple[str, str]] = {

@@ -12,6 +12,14 @@ DEFAULT_FIT: Fit = "crops"
 """Overlapping squares, undistorted as models were trained: measured best at every aspect (tools/benchmarks)."""
 
 
+THINGS = (
+    "person", "dog", "cat", "bird", "horse", "fish", "flower", "tree", "car", "bicycle", "boat", "train", "house",
+    "chair", "table", "lamp", "book", "cup", "bottle", "shoe", "hat", "clock", "phone", "guitar", "ball", "knife",
+    "bread", "apple", "mountain", "window", "bridge", "umbrella",
+)  # fmt: skip
+"""What photographs show, one thing of each kind: what is asked for is compared with them (see `presence`)."""
+
+
 @dataclass(frozen=True)
 class ClipEntry:
     """A known CLIP: where its weights are and what suits it.
@@ -22,7 +30,7 @@ class ClipEntry:
     when it is first downloaded. layer: the block whose maps are read, negative from the end. contrast: gain of the
     sigmoid; smoothing: side of the box filter in patches. fit: how a picture that is not square is shown to it.
     quick_gelu: the weights were trained with it and mean nothing without. open_clip_name: of its architecture, where
-    that is another. aliases: further names it answers to.
+    that is another. aliases: further names it answers to. things: that it knows, as THINGS.
     """
 
     name: str
@@ -40,6 +48,7 @@ class ClipEntry:
     quick_gelu: bool = False
     open_clip_name: str = ""
     aliases: tuple[str, ...] = ()
+    things: tuple[str, ...] = THINGS
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,6 +89,12 @@ def list_clip_models() -> list[str]:
 def find_clip_model(name: str) -> ClipEntry | None:
     """The entry of that name or alias, in any case; None for a name the catalog does not hold."""
     return find_entry(CLIP_MODELS, name)
+
+
+def things_known(model_name: str) -> tuple[str, ...]:
+    """Short names of 32 things that a CLIP knows, and hardly any picture shows more than a few of."""
+    entry = find_clip_model(model_name)
+    return THINGS if entry is None else entry.things
 
 
 def needs_quick_gelu(*names: str | None) -> bool:
