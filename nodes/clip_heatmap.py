@@ -6,11 +6,8 @@ from torch import Tensor
 from ..api_core.attribution import clip_heatmap
 from ..api_core.choices import CLIP_METHODS, FITS, Reading
 from ..api_core.models.clip import run_tower
-<<<<<<< HEAD
 from ..api_core.presence_score import presence
-=======
 from ..api_core.settings import EVERY
->>>>>>> clips
 from . import comfy_types, host, sockets, ui_files, widgets
 
 

@@ -100,7 +100,9 @@ def between(before: PictureMap, after: PictureMap, share: float) -> PictureMap:
             replace(view, values=torch.lerp(view.values, end.values, share), valid=view.valid & end.valid)
             for view, end in zip(views, ends, strict=True)
         )
-    return replace(first, parts=parts, warnings=tuple(dict.fromkeys((*before.warnings, *after.warnings))))
+    presence = tuple(start + share * (end - start) for start, end in zip(first.presence, last.presence, strict=False))
+    warnings = tuple(dict.fromkeys((*before.warnings, *after.warnings)))
+    return replace(first, parts=parts, presence=presence, warnings=warnings)
 
 
 def _places(picture: PictureMap) -> dict[tuple[str, str, int], int]:

@@ -31,11 +31,7 @@ from .run_options import NO_MODEL
 from .terminal import ProgressBar, say
 
 # Usually, and with --quick: scenes or test questions of each benchmark, those a setting is chosen on, points of curves.
-<<<<<<< HEAD
-SCENES = {"localisation": (250, 12), "hallucination": (40, 12), "presence": (250, 12)}
-=======
-SCENES = {"localisation": (250, 12), "hallucination": (40, 12), "clips": (100, 4)}
->>>>>>> clips
+SCENES = {"localisation": (250, 12), "hallucination": (40, 12), "presence": (250, 12), "clips": (100, 4)}
 QUESTIONS = {"answers": (500, 60), "prompting": (2000, 60), "explanations": (270, 3), "surest": (2000, 60)}
 DEVELOPMENT = (240, 30)
 STEPS = (25, 6)
@@ -53,11 +49,8 @@ def run(options: argparse.Namespace) -> int:
             file.unlink()
     makes_maps = options.clip != NO_MODEL and options.benchmark not in ("hallucination", "explanations")
     clip = load_clip_model(options, options.clip) if makes_maps else None
-<<<<<<< HEAD
-    lvlm = load_lvlm_model(options, options.model) if options.benchmark != "presence" else None
-=======
-    lvlm = None if options.benchmark == "clips" else load_lvlm_model(options, options.model)
->>>>>>> clips
+    answers_too = options.benchmark not in ("presence", "clips")
+    lvlm = load_lvlm_model(options, options.model) if answers_too else None
     with ProgressBar(options.benchmark) as bar:
         tables = _tables(options, clip, lvlm, bar)
     text = "\n".join(table.to_markdown() for table in tables)

@@ -10,11 +10,7 @@ from .flags import number, whole_numbers
 from .options import add_keep_options, add_loading_options, add_mask_options, add_overlay_options
 
 MAPS = ("clip", "lvlm", "none")
-<<<<<<< HEAD
-BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations", "surest", "presence")
-=======
-BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations", "surest", "clips")
->>>>>>> clips
+BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations", "surest", "presence", "clips")
 NO_MODEL = "none"
 
 
@@ -66,23 +62,14 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
         "asked for? answers: does a prompted picture help to answer? prompting: the setting chosen on development "
         "scenes, judged on hard and easy test scenes, beside controls. hallucination: does the model say yes to what "
         "is not there, plainly and with calibrated decodings? explanations: do maps show what answers needed? surest: "
-<<<<<<< HEAD
         "what the surest of several answers gains, and what it costs? presence: does a CLIP's map tell what is there "
-        "from what is not?"
-=======
-        "what the surest of several answers gains, and what it costs? clips: do masks stand still, and still follow?"
->>>>>>> clips
+        "from what is not? clips: do masks stand still, and still follow?"
     )
     parser.usage = "%(prog)s {" + ",".join(BENCHMARKS) + "} [options]"
     parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="a few scenes, to see that everything runs")
-<<<<<<< HEAD
-    parser.add_argument("--scenes", type=number(2, kind=int), help="of localisation, hallucination, presence")
-=======
-    parser.add_argument(
-        "--scenes", type=number(2, kind=int), help="localisation, hallucination, clips: how many"
-    )
->>>>>>> clips
+    scenes_of = "of localisation, hallucination, presence, clips: how many"
+    parser.add_argument("--scenes", type=number(2, kind=int), help=scenes_of)
     parser.add_argument("--questions", type=number(2, kind=int), help="all others: how many test questions")
     parser.add_argument("--development", type=number(2, kind=int), help="prompting: questions a setting is chosen on")
     parser.add_argument("--clip", default=EMBEDDED_CLIP, metavar="MODEL", help=f"a CLIP for maps, or {NO_MODEL}")

@@ -105,29 +105,20 @@ def tune_each(heatmap: Heatmap, settings: MaskSettings, warn: Callable[[str], ob
         _require_clip(heatmap.pictures)
     for first, group in _groups(chosen, settings):
         own = settings.with_defaults(group[0].defaults)
-<<<<<<< HEAD
-        try:
-            chosen = [_choose(picture, own.words) for picture in group]
-            absences = [_absence(picture, own.least_presence) for picture in chosen]
-            found, notes = _masks(chosen, own)
-        except AttentionPromptingError as error:
-            raise type(error)(where + str(error)) from error
-        warnings += [where + note for note in notes]
-        for index, (picture, mask, absence) in enumerate(zip(group, found, absences, strict=True), first):
-            mask = torch.ones(picture.size) if mask is None or absence else _shaped(mask, own)
-            mask = 1 - mask if own.invert and not absence else mask
-            if absence:
-                warnings.append((f"Picture {index + 1}: " if several else "") + absence)
-            # In one tensor where they are of one size: a clip's masks are then a batch without being held twice.
-            finished.append(mask if shared is None else shared[len(finished)].copy_(mask))
-    return TunedMasks(tuple(finished), tuple(dict.fromkeys(warnings)))
-=======
         alone = several and len(group) == 1
         with _naming(first, alone):
             found, notes = _masks(group, own)
+        absences = []
+        for index, picture in enumerate(group, first):
+            with _naming(index, several):
+                absences.append(_absence(picture, own.least_presence))
         for note in notes:
             warn((_place(first) if alone else "") + note)
-        for picture, mask in zip(group, found, strict=True):
+        for index, (picture, mask, absence) in enumerate(zip(group, found, absences, strict=True), first):
+            if absence:
+                warn((_place(index) if several else "") + absence)
+                yield torch.ones(picture.size)
+                continue
             mask = torch.ones(picture.size) if mask is None else _shaped(mask, own)
             yield 1 - mask if own.invert else mask
 
@@ -159,7 +150,6 @@ def _asked(picture: PictureMap) -> list[str]:
     """What a map was asked for: of a vision-language model, whose answers may differ, the question."""
     question = [label.text for label in picture.labels if label.role == "question word"]
     return question or [label.text for label in picture.labels]
->>>>>>> clips
 
 
 def _groups(pictures: list[PictureMap], settings: MaskSettings) -> Iterator[tuple[int, list[PictureMap]]]:
