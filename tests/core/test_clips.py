@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from pack.api_core.attribution.frames import between
 from pack.api_core.errors import InvalidInput
 from pack.api_core.masks import tune
 from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
@@ -104,3 +105,9 @@ def test_a_clip_without_anything_in_it_is_left_as_it_is_with_one_warning() -> No
 def test_what_makes_no_clip_is_refused(frames: list[PictureMap], settings: dict, problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem):
         tune(Heatmap(tuple(frames)), **settings)
+
+
+def test_frames_that_are_not_read_have_a_presence_between_those_that_are() -> None:
+    first, last = (replace(frame(spot(at)), presence=(number,)) for at, number in ((1, 6.0), (5, 2.0)))
+    assert between(first, last, 0.25).presence == pytest.approx((5.0,))
+    assert between(first, replace(last, presence=()), 0.25).presence == ()
