@@ -44,8 +44,15 @@ LVLM_METHODS = {
     "gradient": (
         "Attention where more of it would have made the answer's words likelier; one backward pass per picture."
     ),
+    "few heads": (
+        "The three heads of any layer that find what was asked for: those kept by `calibrate` for this model, or else "
+        "each question's own. No layer to choose."
+    ),
 }
 """The same of a vision-language model's attention, in attribution/lvlm."""
+
+CALIBRATION_SCENES = 60
+"""Drawn scenes on which a model's heads and layer are chosen."""
 
 INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
 """Kernels, as Pillow has them, by which a grid is brought to the size of a picture."""

@@ -52,3 +52,9 @@ class Cancelled(AttentionPromptingError):
 def reason(error: BaseException, most: int = 300) -> str:
     """What another library's error says, in one line of at most so many characters; its type where it says nothing."""
     return (" ".join(str(error).split())[:most] or type(error).__name__).rstrip(".")
+
+
+def shortened(value: object, most: int = 80) -> str:
+    """What a message shows of a value that somebody gave: one line of at most so many characters."""
+    text = " ".join(str(value)[: 20 * most].split())
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,5 +1,6 @@
 """A picture, its mask as heat and the prompted picture side by side, each with a short caption."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
@@ -67,6 +68,5 @@ def fitted(text: str, font: Font, room: float) -> str:
     line = " ".join(text.split())
     if font.getlength(line) <= room:
         return line
-    while line and font.getlength(line + "...") > room:
-        line = line[:-1]
-    return line.rstrip() + "..." if line else ""
+    fits = bisect_left(range(len(line)), True, key=lambda end: font.getlength(line[: end + 1] + "...") > room)
+    return line[:fits].rstrip() + "..." if fits else ""

@@ -22,6 +22,7 @@ RANKS = {
     "errors": 0,
     "progress": 0,
     "whole_file": 0,
+    "user_folder": 0,
     "choices": 0,
     "broadcast": 0,
     "lazy": 0,

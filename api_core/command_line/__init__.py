@@ -16,7 +16,7 @@ from ..errors import AttentionPromptingError, MissingPackage
 from .ask_options import add_ask_options, add_servers_options
 from .explain_options import add_explain_options
 from .flags import OptionHelp
-from .options import add_models_options, add_prompt_options
+from .options import add_calibrate_options, add_models_options, add_prompt_options
 from .run_options import add_benchmark_options, add_run_options
 from .terminal import complain, one_line
 
@@ -29,6 +29,7 @@ COMMANDS = {
     "explain": (add_explain_options, "show which parts of a picture an answer needed, and how far that can be trusted"),
     "run": (add_run_options, "ask many questions from a file, plain and prompted; stops and goes on"),
     "benchmark": (add_benchmark_options, "measure maps, answers and prompting on drawn scenes"),
+    "calibrate": (add_calibrate_options, "find and keep the heads and the layer of an LVLM that see best"),
     "servers": (add_servers_options, "add, list, remove and test servers that answer"),
     "models": (add_models_options, "list the models known by name, what each weighs, and whether it is here"),
 }

@@ -33,6 +33,7 @@ from .terminal import ProgressBar, say
 # Usually, and with --quick: scenes or test questions of each benchmark, those a setting is chosen on, points of curves.
 SCENES = {"localisation": (250, 12), "hallucination": (40, 12), "presence": (250, 12), "clips": (100, 4)}
 QUESTIONS = {"answers": (500, 60), "prompting": (2000, 60), "explanations": (270, 3), "surest": (2000, 60)}
+OF_A_CLIP = {"presence": presence_benchmark, "clips": clips}
 DEVELOPMENT = (240, 30)
 STEPS = (25, 6)
 SLOW_METHODS = ("igos++ (paper)", "igos+ (paper)", "rise")
@@ -49,8 +50,7 @@ def run(options: argparse.Namespace) -> int:
             file.unlink()
     makes_maps = options.clip != NO_MODEL and options.benchmark not in ("hallucination", "explanations")
     clip = load_clip_model(options, options.clip) if makes_maps else None
-    answers_too = options.benchmark not in ("presence", "clips")
-    lvlm = load_lvlm_model(options, options.model) if answers_too else None
+    lvlm = None if options.benchmark in OF_A_CLIP else load_lvlm_model(options, options.model)
     with ProgressBar(options.benchmark) as bar:
         tables = _tables(options, clip, lvlm, bar)
     text = "\n".join(table.to_markdown() for table in tables)
@@ -66,16 +66,12 @@ def _tables(
 ) -> list[Table]:
     shared: dict[str, Any] = {"seed": options.seed, "folder": options.out, "on_progress": bar}
     scenes = options.scenes or SCENES.get(options.benchmark, (0, 0))[options.quick]
-    if options.benchmark == "clips":
-        if clip is None:
-            raise InvalidInput("The benchmark clips needs a CLIP. Name one with --clip.")
-        return clips(clip, scenes=scenes, stream=options.stream, **shared)
     if options.benchmark == "localisation":
         return localisation(clip, lvlm, scenes=scenes, stream=options.stream, quick=options.quick, **shared)
-    if options.benchmark == "presence":
+    if options.benchmark in OF_A_CLIP:
         if clip is None:
-            raise InvalidInput("The benchmark presence judges the maps of a CLIP. Name one with --clip.")
-        return presence_benchmark(clip, scenes=scenes, stream=options.stream, **shared)
+            raise InvalidInput(f"The benchmark {options.benchmark} judges the maps of a CLIP. Name one with --clip.")
+        return OF_A_CLIP[options.benchmark](clip, scenes=scenes, stream=options.stream, **shared)
     if lvlm is None:
         raise InvalidInput(f"The benchmark {options.benchmark} needs a model that answers. Name one with --model.")
     how = {"max_new_tokens": _NEW_TOKENS, "batch_size": _BATCH}

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..answering import Decoding
 from ..answering.keeping import SKIP_ABOVE, SKIP_ABOVE_SETTING, require_comparable
-from ..choices import BATCH_SCALES, CLIP_METHODS, FITS, LVLM_METHODS, PRECISIONS, READINGS
+from ..choices import BATCH_SCALES, CALIBRATION_SCENES, CLIP_METHODS, FITS, LVLM_METHODS, PRECISIONS, READINGS
 from ..errors import InvalidInput
 from ..masks import CLIP_SETTINGS, MASK_SETTINGS, MaskSettings
 from ..models.catalog import EMBEDDED_CLIP
@@ -35,6 +35,22 @@ _STYLE_SETTINGS = {name: settings_of(style) for name, style in _STYLES.items()}
 def add_models_options(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the models known by name, what each weighs, and whether it is here."
     parser.add_argument("--notes", action="store_true", help="also say what each model is good for")
+
+
+def add_calibrate_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Find the attention heads of a vision-language model, and the layer, that look at what is asked for, on drawn "
+        "scenes whose boxes are known. They are kept in your configuration folder for the model with these weights: "
+        "the method `few heads` then reads these heads, and a model that `models` does not list is read in this layer. "
+        "Stopped, it keeps nothing."
+    )
+    parser.usage = "%(prog)s MODEL [options]"
+    parser.add_argument("model", metavar="MODEL", help="a name from the `models` command, or a folder")
+    parser.add_argument(
+        "--scenes", type=number(2, kind=int), default=CALIBRATION_SCENES, help="how many; more tell heads apart better"
+    )
+    parser.add_argument("--forget", action="store_true", help="remove what is kept for this model instead")
+    add_loading_options(parser.add_argument_group("machine"), pixels="that the model sees, 0: its own")
 
 
 def add_prompt_options(parser: argparse.ArgumentParser) -> None:

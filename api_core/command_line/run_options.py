@@ -63,13 +63,12 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
         "scenes, judged on hard and easy test scenes, beside controls. hallucination: does the model say yes to what "
         "is not there, plainly and with calibrated decodings? explanations: do maps show what answers needed? surest: "
         "what the surest of several answers gains, and what it costs? presence: does a CLIP's map tell what is there "
-        "from what is not? clips: do masks stand still, and still follow?"
+        "from what is not? clips: do masks stand still where nothing moves, and follow what does?"
     )
     parser.usage = "%(prog)s {" + ",".join(BENCHMARKS) + "} [options]"
     parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="a few scenes, to see that everything runs")
-    scenes_of = "of localisation, hallucination, presence, clips: how many"
-    parser.add_argument("--scenes", type=number(2, kind=int), help=scenes_of)
+    parser.add_argument("--scenes", type=number(2, kind=int), help="of localisation, hallucination, presence, clips")
     parser.add_argument("--questions", type=number(2, kind=int), help="all others: how many test questions")
     parser.add_argument("--development", type=number(2, kind=int), help="prompting: questions a setting is chosen on")
     parser.add_argument("--clip", default=EMBEDDED_CLIP, metavar="MODEL", help=f"a CLIP for maps, or {NO_MODEL}")

@@ -83,7 +83,9 @@ def steadied(pictures: Sequence[PictureMap], radius: int) -> list[PictureMap]:
                     values += weight * found[index].values
                 means.append(replace(view, values=(values / sum(weights)).float()))
             parts[name] = tuple(means)
-        steady.append(replace(picture, parts=parts))
+        told = zip(*(pictures[other].presence for other in near), strict=True)  # label by label
+        presence = tuple(sum(w * one for w, one in zip(weights, each, strict=True)) / sum(weights) for each in told)
+        steady.append(replace(picture, parts=parts, presence=presence))
     return steady
 
 

@@ -107,20 +107,15 @@ def tune_each(heatmap: Heatmap, settings: MaskSettings, warn: Callable[[str], ob
         own = settings.with_defaults(group[0].defaults)
         alone = several and len(group) == 1
         with _naming(first, alone):
+            absences = [_absence(picture, own.least_presence) for picture in group]
             found, notes = _masks(group, own)
-        absences = []
-        for index, picture in enumerate(group, first):
-            with _naming(index, several):
-                absences.append(_absence(picture, own.least_presence))
         for note in notes:
             warn((_place(first) if alone else "") + note)
         for index, (picture, mask, absence) in enumerate(zip(group, found, absences, strict=True), first):
             if absence:
                 warn((_place(index) if several else "") + absence)
-                yield torch.ones(picture.size)
-                continue
-            mask = torch.ones(picture.size) if mask is None else _shaped(mask, own)
-            yield 1 - mask if own.invert else mask
+            mask = torch.ones(picture.size) if mask is None or absence else _shaped(mask, own)
+            yield 1 - mask if own.invert and not absence else mask
 
 
 def _place(index: int) -> str:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pack.api_core.attribution.frames import between
 from pack.api_core.errors import InvalidInput
 from pack.api_core.masks import tune
 from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
@@ -107,7 +106,12 @@ def test_what_makes_no_clip_is_refused(frames: list[PictureMap], settings: dict,
         tune(Heatmap(tuple(frames)), **settings)
 
 
-def test_frames_that_are_not_read_have_a_presence_between_those_that_are() -> None:
-    first, last = (replace(frame(spot(at)), presence=(number,)) for at, number in ((1, 6.0), (5, 2.0)))
-    assert between(first, last, 0.25).presence == pytest.approx((5.0,))
-    assert between(first, replace(last, presence=()), 0.25).presence == ()
+def test_presence_is_averaged_as_the_map_is() -> None:
+    told = [replace(frame(spot(3)), presence=(value,)) for value in (9.0, 0.0, 9.0, 9.0)]
+    tuned = tune(Heatmap(tuple(told)), steady=1, least_presence=4.0)
+    assert tuned.warnings == ()
+    assert all(mask.min() < 0.5 for mask in tuned.masks)
+    (warning,) = tune(Heatmap(tuple(told)), scale="whole batch", least_presence=4.0).warnings
+    assert warning.startswith("Picture 2: ")
+    (warning,) = tune(Heatmap(tuple(told[:2])), steady=1, least_presence=4.0).warnings
+    assert "Picture 2: the presence of 'star', 3.00" in warning

@@ -183,9 +183,7 @@ def test_a_window_of_one_mask_serves_all_pictures_and_may_hold_them_whole(
     run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     image = torch.rand(3, 40, 56, 3)
-    bboxes, _, crops, _ = run(
-        "AttnPromptFindRegions", mask=two_squares()[:1], image=image, window=100, **REGIONS
-    ).args
+    bboxes, _, crops, _ = run("AttnPromptFindRegions", mask=two_squares()[:1], image=image, window=100, **REGIONS).args
     assert [(found[0]["width"], found[0]["height"]) for found in bboxes] == [(56, 40)] * 3
     assert torch.equal(torch.cat(crops), image)
     assert caplog.text.count("holds the whole picture of 56 x 40") == 1

@@ -222,8 +222,8 @@ ZOOM = Story(
         shown("whole", (440, -300), (380, 240), WHOLE),
         Node("heatmap", "AttnPromptCLIPHeatmap", (440, 0), (380, 330), values={"query": "the circle"}),
         tune("mask", (880, 0), width=380),
-        Node("view", "AttnPromptView", (880, 540), (380, 420), title="Where the CLIP looked"),
-        Node("regions", "AttnPromptFindRegions", (1320, 0), (340, 180), values={"max_regions": 1, "padding": 24}),
+        Node("view", "AttnPromptView", (880, 640), (380, 420), title="Where the CLIP looked"),
+        Node("regions", "AttnPromptFindRegions", (1320, 0), (340, 210), values={"window": 224}),
         shown("part", (1320, 250), (340, 330), REGION),
         ask("whole ask", (1720, -460), "Ask: the whole picture"),
         text("whole answer", (2140, -460), "Answer: the whole picture"),
@@ -239,8 +239,8 @@ ZOOM = Story(
 ## Zoom to read
 
 A vision-language model sees every picture at its own size, so small things and small print get lost. Here a **CLIP**
-says where to look, **Find Regions** cuts that part out of the full picture, and the model is asked about it: alone, and
-together with the whole picture as a second image.
+says where to look, **Find Regions** cuts the window that holds most of its mask out of the full picture, and the model is
+asked about it: alone, and together with the whole picture as a second image.
 
 Press **Run** and compare the three answers. The picture is 1536 pixels wide and *tiny-lvlm* sees 112 of them: about the
 whole picture its answer is a guess. Nothing is downloaded; both models ship with the pack and know *drawn shapes* only.
@@ -254,8 +254,10 @@ whole picture its answer is a guess. Nothing is downloaded; both models ship wit
 ### What to change first
 
 1. **query** (CLIP Heatmap) and **the question**: what is small and matters.
-2. **padding** (Find Regions): how much around it is kept, in pixels. **threshold**: lower for a larger part.
-3. **max_regions**: above 1 each part is asked about by itself, and the list of answers grows.
+2. **window** (Find Regions): the side of the part in pixels. As large as the picture that the model sees, nothing in it
+   gets lost (*tiny-lvlm* 112, *llava-1.5* 336); larger shows more around it.
+3. **window** 0: the bright parts themselves, up to **max_regions** of them with **padding** around each. Above 1 each part
+   is asked about by itself, and the list of answers grows.
 4. *Load Image*, and another model in *Load CLIP* and *Load LVLM*: for signs, documents and photographs. The part alone
    is enough for what is written on it; for what it belongs to, show the whole beside it.
 

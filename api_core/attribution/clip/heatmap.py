@@ -14,7 +14,7 @@ from torch import Tensor
 from ... import choices
 from ...broadcast import broadcast_texts
 from ...choices import FITS, READINGS, Reading
-from ...errors import InvalidInput
+from ...errors import InvalidInput, shortened
 from ...models.catalog import DEFAULT_FIT, find_clip_model, mask_defaults
 from ...models.clip import ClipModel, Encoding
 from ...models.clip.cache import MOST_PICTURES
@@ -271,6 +271,5 @@ def _warn_of_length(model: ClipModel, query: str, reading: Reading) -> tuple[str
     pieces = model.split_text(query)
     if len(pieces) == 1:
         return ()
-    shown = query if len(query) <= 60 else query[:57] + "..."
     done = f"its {len(pieces)} pieces are averaged" if reading == "precise" else "its end is cut off, as upstream"
-    return (f"the query {shown!r} is longer than {model.name} reads: {done}.",)
+    return (f"the query {shortened(query)!r} is longer than {model.name} reads: {done}.",)

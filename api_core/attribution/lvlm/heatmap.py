@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import cast
 
 import torch
@@ -15,13 +16,14 @@ from ...choices import READINGS, Reading
 from ...errors import AttentionPromptingError, InvalidInput
 from ...models.catalog import mask_defaults
 from ...models.conversation.case import Case, Prepared, Reply
+from ...models.lvlm.calibration import Head
 from ...models.lvlm.inputs.token_views import views_of_pictures
 from ...models.lvlm.model import LvlmModel
 from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress, share_of
 from ...results import Heatmap, PictureMap
 from ..frames import Frames
-from .method import LvlmRequest, TokenRelevance
+from .method import LvlmRequest, TokenRelevance, WhatIsRead
 from .word_labels import label_maps
 
 PART = "attention"
@@ -43,8 +45,20 @@ class LvlmMethod:
     @property
     def compute(self) -> Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]]:
         """The relevance by case, in order."""
-        module = import_module(f".{self.name.replace(' ', '_')}", __package__)
-        return cast(Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]], module.compute)
+        return cast(Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]], self._file.compute)
+
+    def what_is_read(self, model: LvlmModel, layers: Sequence[int] | None, heads: Sequence[Head] | None) -> WhatIsRead:
+        """Of the model; None for the method's own choice, which its file makes where that is not the model's layers."""
+        own = getattr(self._file, "what_is_read", None)
+        if own is not None:
+            return cast(WhatIsRead, own(model, layers, heads))
+        if heads:
+            raise InvalidInput(f"The method {self.name!r} takes all heads of a layer. Give no heads.")
+        return WhatIsRead(model.resolve_layers(layers))
+
+    @property
+    def _file(self) -> ModuleType:
+        return import_module(f".{self.name.replace(' ', '_')}", __package__)
 
 
 LVLM_METHODS = {name: LvlmMethod(name, describes) for name, describes in choices.LVLM_METHODS.items()}
@@ -76,6 +90,7 @@ def lvlm_heatmap(
     hint_words: Sequence[str] | Sequence[Sequence[str]] = (),
     method: str | None = None,
     layers: Sequence[int] | None = None,
+    heads: Sequence[Head] | None = None,
     reading: Reading = "precise",
     max_new_tokens: int = 20,
     more_pictures: Sequence[Sequence[AnyPicture]] = (),
@@ -91,7 +106,9 @@ def lvlm_heatmap(
     anywhere, and the map shows how this model reads it; a Reply is read token for token. hint_words: words or phrases
     of the answer (any case) that the map of the whole is made of; one list for all cases, or a list of lists, one for
     each. method: one of `list_lvlm_methods()`, None for the default. layers: of the decoder, negative from the end;
-    None is the catalog's choice for the model. more_pictures: further pictures of each prompt, slot by slot, each slot
+    None is the method's choice: the catalog's for the model, of `few heads` all. heads: of `few heads`, (layer, head)
+    each; None for those that a calibration kept for the model and else for each question's own, which () always asks
+    for. more_pictures: further pictures of each prompt, slot by slot, each slot
     with one for all cases or one for each. batch_size: cases at once, None for a few; fewer where memory does not last.
     every: 1 … 16, of the cases of a clip only every n-th of those asked alike is read, and the last; the raw maps
     between them are linear, of the words that both have, and the reply is that of the case before.
@@ -118,7 +135,7 @@ def lvlm_heatmap(
     sizes_of = [tuple((one.shape[0], one.shape[1]) for one in case) for case in zip(*slots, strict=True)]
     frames = Frames.of(sizes_of, list(zip(each_question, each_answer, hints, strict=True)), every)
     model.family.require_layout(model.config)
-    resolved = model.resolve_layers(layers)
+    read = chosen.what_is_read(model, layers, heads)
     maps: list[list[PictureMap]] = [[] for _ in slots]
     replies: list[Reply] = []
     size = batch_size or _CASES_AT_ONCE
@@ -129,12 +146,13 @@ def lvlm_heatmap(
         prepared = model.prepare(cases)
         report = share_of(on_progress, start / len(frames.read), (start + len(group)) / len(frames.read))
         given = tuple(_given_reply(model, each_answer[i]) for i in group)
-        computed = chosen.compute(model, prepared, LvlmRequest(resolved, given, max_new_tokens, reading, report))
+        request = LvlmRequest(read.layers, given, max_new_tokens, reading, report, read.heads)
+        computed = chosen.compute(model, prepared, request)
         for index, row, relevance in zip(group, prepared.rows, computed, strict=True):
             replies.append(relevance.reply)
             sizes = list(sizes_of[index])
             try:
-                _require_seen(relevance, resolved, model)
+                _require_seen(relevance, read.layers, model)
                 labelled = label_maps(row, relevance, hints[index], reading)
                 views = views_of_pictures(row, labelled.values, reading, sizes)
             except AttentionPromptingError as error:
@@ -145,9 +163,9 @@ def lvlm_heatmap(
                         size=picture_size,
                         labels=labelled.labels,
                         parts={PART: picture_views},
-                        method=chosen.name,
+                        method=f"{chosen.name}, {read.found}" if read.found else chosen.name,
                         model=model.name,
-                        layer=resolved[0] if len(resolved) == 1 else None,
+                        layer=read.layers[0] if len(read.layers) == 1 else None,
                         reading=reading,
                         signed=relevance.signed,
                         warnings=labelled.warnings,

@@ -11,19 +11,31 @@ from ...models.conversation.case import Prepared, PromptRow, Reply
 from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.attention.recorder import placed_image_positions
 from ...models.lvlm.attention.rows import answer_rows
+from ...models.lvlm.calibration import Head
 from ...models.lvlm.model import LvlmModel
 from ...progress import Progress
 
 
 @dataclass(frozen=True)
 class LvlmRequest:
-    """What is wanted of some cases. layers: 0 … depth - 1. answers: one per case, None to generate it."""
+    """What is wanted of some cases. layers: 0 … depth - 1. answers: one per case, None to generate it. heads: those
+    that are read, for a method of single heads; none for its own choice."""
 
     layers: tuple[int, ...]
     answers: tuple[Reply | None, ...]
     max_new_tokens: int
     reading: Reading
     on_progress: Progress
+    heads: tuple[Head, ...] = ()
+
+
+@dataclass(frozen=True)
+class WhatIsRead:
+    """Of a model, for a method: the layers, the heads where single ones are read, and a word on how they were found."""
+
+    layers: tuple[int, ...]
+    heads: tuple[Head, ...] = ()
+    found: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from ...attribution import LvlmHeatmap, clip_heatmap, lvlm_heatmap
@@ -16,12 +14,10 @@ from ...masks import MaskSettings
 from ...models.clip import ClipModel
 from ...models.lvlm.model import LvlmModel
 from ...models.server import ServerModel
+from ...models.weight_digests import weight_digests
 from ...overlay import FadeStyle, Style
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap
-
-# Of each tensor of weights.
-_SAMPLES = 32
 
 
 class MapSource(Protocol):
@@ -101,13 +97,8 @@ def identity(model: ClipModel | LvlmModel | ServerModel) -> str:
     module = getattr(model, "module", None)
     if module is None:
         return model.name
-    digest = hashlib.sha256()
-    for name, weight in sorted(module.state_dict().items()):
-        flat = weight.detach().flatten()
-        taken = flat[:: max(1, len(flat) // _SAMPLES)][:_SAMPLES]
-        digest.update(name.encode())
-        digest.update(taken.to("cpu", torch.float32).numpy().tobytes())
-    return f"{model.name} {digest.hexdigest()[:12]}"
+    (digest,) = weight_digests(module, ("float32",)).values()
+    return f"{model.name} {digest[:12]}"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, shortened
 
+LONGEST_TEXT = 20_000  # characters; four thousand words
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+")
 _SPACE = re.compile(r"\s+")
 
@@ -83,20 +84,38 @@ class TextTokenizer:
         return torch.equal(self.ids([text]), longer[:, : self.context_length])
 
     def split(self, text: str) -> list[str]:
-        """The text in pieces that each fit, at ends of sentences where there are any, else between words."""
-        pieces: list[str] = []
-        rest = self.clean(text)
-        while rest and not self.fits(rest):
-            head, rest = self._first_piece(rest)
-            pieces.append(head)
-        return [*pieces, rest] if rest else pieces
+        """The text in pieces that each fit, at ends of sentences where there are any, else between words.
 
-    def _first_piece(self, text: str) -> tuple[str, str]:
+        Only as much of what is left is tokenised as may fit, so that the work grows with the text and not its square.
+        """
+        cleaned = self.clean(text)
+        if len(cleaned) > LONGEST_TEXT:
+            raise InvalidInput(
+                f"The text is {len(cleaned):,} characters long, and at most {LONGEST_TEXT:,} are looked for at once: "
+                f"{shortened(cleaned)!r}. Write what to look for; a thing works better than a long text."
+            )
+        pieces: list[str] = []
+        start = 0
+        while start < len(cleaned):
+            rest = cleaned[start : self._beyond(cleaned, start)]
+            end = len(rest) if start + len(rest) == len(cleaned) and self.fits(rest) else self._first_piece(rest)
+            pieces.append(rest[:end].rstrip())
+            start += end
+        return pieces
+
+    def _beyond(self, text: str, start: int) -> int:
+        """A place in the text that what fits, from `start` on, ends before; or the end of the text."""
+        reach = 2 * self.context_length
+        while start + reach < len(text) and self.fits(text[start : start + reach]):
+            reach *= 2
+        # A word that is cut may be more tokens than the whole word, so a little further might fit again.
+        return min(len(text), start + 2 * reach)
+
+    def _first_piece(self, text: str) -> int:
         for gap in (_SENTENCE_END, _SPACE):
             if (end := self._longest(text, [match.end() for match in gap.finditer(text)])) is not None:
-                return text[:end].rstrip(), text[end:]
-        end = self._longest(text, list(range(1, len(text)))) or 1
-        return text[:end], text[end:]
+                return end
+        return self._longest(text, list(range(1, len(text)))) or 1
 
     def _longest(self, text: str, ends: list[int]) -> int | None:
         """The last of the rising `ends` up to which the text fits."""

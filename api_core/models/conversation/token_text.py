@@ -6,6 +6,7 @@ by one in the context of those before them, and text that a person wrote is foll
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,11 +101,14 @@ def tokens_of_words(
     tokens: the characters of each token. offset: what is added to token numbers. A word that no token
     shows is left out.
     """
+    shown = [index for index, (first, last) in enumerate(tokens) if last > first]
+    ends = [tokens[index][1] for index in shown]  # both rise: tokens come in the order of the text
+    starts = [tokens[index][0] for index in shown]
     found = []
     for start, end in words:
-        touching = [index for index, (first, last) in enumerate(tokens) if first < end and last > start]
-        if touching:
-            found.append(WordTokens(text[start:end], offset + touching[0], offset + touching[-1] + 1))
+        begin, behind = bisect_right(ends, start), bisect_left(starts, end)
+        if begin < behind:
+            found.append(WordTokens(text[start:end], offset + shown[begin], offset + shown[behind - 1] + 1))
     return tuple(found)
 
 

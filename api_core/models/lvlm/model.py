@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from ...errors import InvalidInput, UnsupportedModel
 from ...progress import Progress, ignore_progress
-from ..catalog import RELATIVE_LAYER, LvlmEntry
+from ..catalog import RELATIVE_LAYER, LvlmEntry, find_lvlm_model
 from ..conversation.case import Case, PictureLayout, Prepared, PromptRow, Reply
 from ..conversation.reply import parse_reply, thinking_tokens
 from ..conversation.token_text import IncrementalDecoder, Span, locate_words
 from ..devices import HoldsWeights
 from . import memory_estimate
+from .calibration import find_calibration
 from .families import Family, family_of
 from .generate import decoding_loop
 from .generate.answer_tokens import AnswerEncoder
@@ -98,7 +99,8 @@ class LvlmModel(HoldsWeights):
     def resolve_layers(self, layers: Sequence[int] | None = None) -> tuple[int, ...]:
         """Indices 0 … depth - 1 of decoder layers; negative ones count from the end.
 
-        None is the model's default; a default that cannot see the picture moves to the nearest layer that can.
+        None is the model's default: the catalog's, of a model that it does not know what a calibration found. A default
+        that cannot see the picture moves to the nearest layer that can.
         """
         depth = self.depth
         if layers is not None and len(layers):
@@ -113,6 +115,8 @@ class LvlmModel(HoldsWeights):
         if not seeing:
             raise UnsupportedModel(f"{self.name} has no layer whose attention could be read. Use another model.")
         wanted = [min(layer, depth - 1) for layer in self.default_layers] or [round(self.relative_layer * depth)]
+        if find_lvlm_model(self.name) is None and (calibration := find_calibration(self)) is not None:
+            wanted = [calibration.layer]
         nearest = (min(seeing, key=lambda layer: (abs(layer - goal), -layer)) for goal in wanted)
         return tuple(dict.fromkeys(nearest))
 

@@ -4,12 +4,12 @@
 `probe` finds out whether a model looks at pictures. The client library is loaded when a server is asked, not before.
 """
 
+from ...user_folder import default_folder
 from ..catalog import PRESETS
 from .model import ServerModel, connect
 from .openai_client import REQUIREMENT, Limits
 from .profiles import (
     Profile,
-    default_folder,
     find_profile,
     list_profiles,
     remove_profile,

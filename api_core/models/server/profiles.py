@@ -13,13 +13,13 @@ import logging
 import os
 import re
 import stat
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput, ModelNotFound, ServerFailed
+from ...user_folder import default_folder
 from ...whole_file import whole_file
 from ..catalog import PRESETS
 from .address import is_this_machine, normalise_base_url
@@ -83,17 +83,6 @@ class Profile:
             there = "set" if os.environ.get(self.key_variable, "").strip() else "not set"
             return f"key in ${self.key_variable} ({there})"
         return "key stored in the profile" if self.stored_key else "no key"
-
-
-def default_folder() -> Path:
-    """The platform's configuration folder for this program."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "attention-prompting"
 
 
 def list_profiles(folder: str | Path | None = None) -> tuple[Profile, ...]:

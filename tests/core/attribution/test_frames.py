@@ -68,6 +68,8 @@ def test_the_maps_of_frames_that_were_not_read_lie_on_the_line_between(model: Cl
     for frame in (1, 3):
         for at, before, after in zip(*map(grids, (found[frame], *every_frame[frame - 1 : frame + 2 : 2])), strict=True):
             torch.testing.assert_close(at, (before + after) / 2)
+        before, after = (every_frame[frame + step].presence for step in (-1, 1))
+        assert found[frame].presence == pytest.approx([(a + b) / 2 for a, b in zip(before, after, strict=True)])
     assert_equal(clip_heatmap(model, pictures, "red star", every=1).pictures[3], every_frame[3])
 
 

@@ -55,6 +55,10 @@ class LayerRows:
 RowReducer = Callable[[LayerRows], tuple[Tensor, ...]]
 """Makes of some rows what is kept of them: tensors [R, …]. It is given a long answer's rows in several goes."""
 
+FirstLook = Callable[[LayerRows], None]
+"""Is shown the prompt's last row (R = 1) of each case as soon as a layer has read it, before rows of that layer are
+reduced: while a model generates, of all layers before rows of any are; in one pass, of those that have gone by."""
+
 
 def scores_and_totals(rows: LayerRows) -> tuple[Tensor, ...]:
     """Keep scores [R, H, n] and log totals [R, H]."""
@@ -87,15 +91,24 @@ class _Waiting:
     added: Tensor | None
     keys: int
 
+    def only(self, position: int) -> "_Waiting":
+        """The one row at `position`."""
+        at = self.positions.index(position)
+        added = None if self.added is None else self.added[:, at : at + 1]
+        return _Waiting([position], self.query[:, at : at + 1], added, self.keys)
+
 
 class LayerRecorder:
     """Collects the wanted rows of every case of a batch from the calls of one layer."""
 
-    def __init__(self, layer: int, wanted: Sequence[RowRequest], reduce: RowReducer) -> None:
+    def __init__(
+        self, layer: int, wanted: Sequence[RowRequest], reduce: RowReducer, look: FirstLook | None = None
+    ) -> None:
         self.layer = layer
         self.sink_activation: list[Tensor] | None = None
         self._wanted = wanted
         self._reduce = reduce
+        self._look = look
         self._seen = 0
         self._gone = 0
         self._last: DecoderCall | None = None
@@ -132,6 +145,10 @@ class LayerRecorder:
                     rows = torch.tensor([position - start for position in positions], device=call.query.device)
                     query = call.query[case][:, rows]
                 self._waiting[case].append(_Waiting(positions, query, added_scores(call, case, rows), keys))
+        if self._look is not None and any(start <= wanted.first < self._seen for wanted in self._wanted):
+            with torch.no_grad(), without_autocast(call.query.device.type):
+                for case, wanted in enumerate(self._wanted):
+                    self._look(self._rows(self._last, case, [self._waiting[case][-1].only(wanted.first)]))
 
     def finish(self) -> list[dict[int, tuple[Tensor, ...]]]:
         """What was kept of each case's rows, by position, on the CPU; the keys are let go."""
@@ -150,8 +167,6 @@ class LayerRecorder:
         if call is None:
             return
         with torch.no_grad(), without_autocast(call.query.device.type):
-            if not self._norms:
-                self._norms = [self._value_norms(call, case) for case in range(len(self._wanted))]
             for case, waiting in enumerate(self._waiting):
                 at_once = max(1, _BYTES_AT_ONCE // (4 * call.query.shape[1] * call.key.shape[2]))
                 for group in _grouped(waiting, at_once):
@@ -159,6 +174,13 @@ class LayerRecorder:
                 waiting.clear()
 
     def _score(self, call: DecoderCall, case: int, group: list[_Waiting]) -> None:
+        kept = self._reduce(self._rows(call, case, group))
+        positions = [position for rows in group for position in rows.positions]
+        self._done[case].append((positions, tuple(tensor.to("cpu", torch.float32) for tensor in kept)))
+
+    def _rows(self, call: DecoderCall, case: int, group: list[_Waiting]) -> LayerRows:
+        if not self._norms:
+            self._norms = [self._value_norms(call, case) for case in range(len(self._wanted))]
         keys = call.key.shape[2]
         scores = score(torch.cat([rows.query for rows in group], 1), call.key[case], call)
         start = 0
@@ -172,11 +194,7 @@ class LayerRecorder:
         columns = self._wanted[case].columns.to(scores.device) - self._gone
         picked = scores[..., columns.clamp(0, keys - 1)].masked_fill_(columns < 0, float("-inf"))
         sink_activation = None if self.sink_activation is None else self.sink_activation[case]
-        kept = self._reduce(
-            LayerRows(self._wanted[case].row, self.layer, picked, total, self._norms[case], sink_activation)
-        )
-        positions = [position for rows in group for position in rows.positions]
-        self._done[case].append((positions, tuple(tensor.to("cpu", torch.float32) for tensor in kept)))
+        return LayerRows(self._wanted[case].row, self.layer, picked, total, self._norms[case], sink_activation)
 
     def _value_norms(self, call: DecoderCall, case: int) -> Tensor:
         """[H, n]; 0 for tokens that had left the cache before the first row was scored."""

@@ -14,7 +14,7 @@ from ....progress import Progress, ignore_progress
 from ...conversation.case import Prepared, PromptRow, Reply
 from ..model import LvlmModel
 from .intercept import DecoderCall, Output, Read, intercepting
-from .layer_recorder import LayerRecorder, RowReducer, RowRequest, sink_activations
+from .layer_recorder import FirstLook, LayerRecorder, RowReducer, RowRequest, sink_activations
 
 RecordedRows = Mapping[int, tuple[Tensor, ...]]
 
@@ -22,21 +22,25 @@ RecordedRows = Mapping[int, tuple[Tensor, ...]]
 @dataclass(frozen=True)
 class RecordedAttention:
     """What was read of one case. question, answer: layer -> what the reduction kept, tensors [Q, …] and [R, …]: a row
-    for each word of the question (nothing where none were asked for), and one for each token of the reply."""
+    for each word of the question (nothing where none were asked for), and one for each token of the reply. row: the
+    prompt as it was read."""
 
     reply: Reply
     question: RecordedRows
     answer: RecordedRows
+    row: PromptRow
 
 
 @dataclass(frozen=True)
 class RecorderSettings:
-    """What is read: of which layers, whether of the question's words too, what is kept (see `answer_rows`)."""
+    """What is read: of which layers, whether of the question's words too, what is kept and what else looks at the
+    prompt's last row (see `answer_rows`)."""
 
     layers: tuple[int, ...]
     question_rows: bool
     reduce: RowReducer
     sink_activation: float | None
+    look: FirstLook | None = None
 
 
 class _StopForward(Exception):
@@ -78,7 +82,7 @@ class AttentionRecorder:
             )
             for i, row in enumerate(prepared.rows)
         ]
-        self._recorders = {n: LayerRecorder(n, self._wanted, settings.reduce) for n in settings.layers}
+        self._recorders = {n: LayerRecorder(n, self._wanted, settings.reduce, settings.look) for n in settings.layers}
         self._found: dict[int, list[dict[int, tuple[Tensor, ...]]]] = {}
 
     @contextmanager
@@ -146,6 +150,7 @@ class AttentionRecorder:
                 reply,
                 {layer: _stack(found[i], self._wanted[i].positions) for layer, found in self._found.items()},
                 {layer: _stack(found[i], self._answer(i, reply)) for layer, found in self._found.items()},
+                self._wanted[i].row,
             )
             for i, reply in enumerate(replies)
         ]

@@ -15,7 +15,7 @@ from ...conversation.case import Prepared, Reply
 from ...memory import in_batches_that_fit
 from ..generate.teacher_forcing import answered_inputs, part_of
 from ..model import LvlmModel
-from .layer_recorder import RowReducer, scores_and_totals
+from .layer_recorder import FirstLook, RowReducer, scores_and_totals
 from .recorder import AttentionRecorder, RecordedAttention, RecorderSettings
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ def answer_rows(
     question_rows: bool = False,
     reduce: RowReducer = scores_and_totals,
     sink_activation: float | None = None,
+    look: FirstLook | None = None,
     on_progress: Progress = ignore_progress,
 ) -> list[RecordedAttention]:
     """Read the rows of each case's answer, and reduce them layer by layer.
@@ -38,7 +39,8 @@ def answer_rows(
     layers: 0 … depth - 1. answers: one per case; None is generated greedily. question_rows: also the rows of the
     question's words. reduce: what is kept of some rows of one layer; without one their scores. sink_activation: also
     measure, for the reduction, what enters the layer against the prompt's first token, in the dimensions in which that
-    reaches so many root mean squares (see `LayerRows.sink_activation`).
+    reaches so many root mean squares (see `LayerRows.sink_activation`). look: is shown the prompt's last row of each
+    layer before the layer's rows are reduced.
 
     A generated answer is read while it is generated; a given one with its prompt in one pass, up to the last wanted
     layer.
@@ -46,7 +48,7 @@ def answer_rows(
     wanted = sorted(set(layers))
     _check(model, prepared, wanted, answers)
     found: list[RecordedAttention | None] = [None] * len(prepared)
-    settings = RecorderSettings(tuple(wanted), question_rows, reduce, sink_activation)
+    settings = RecorderSettings(tuple(wanted), question_rows, reduce, sink_activation, look)
     for given in (False, True):
         chosen = [i for i, answer in enumerate(answers) if (answer is not None) == given]
         if not chosen:
