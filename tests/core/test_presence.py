@@ -204,7 +204,6 @@ def batch(*presences: float) -> Heatmap:
         {},
         {"invert": True},
         {"threshold": 0.6, "grow": -3, "feather": 5.0},
-        {"steady": 1},
         {"scale": "whole batch"},
         {"smoothing": 3.0, "smoothing_unit": "pixels", "invert": True},
     ],
