@@ -209,6 +209,30 @@ def test_view_shows_every_picture(run: Run, heatmap: Any, image: Image, kind: st
     assert len(ui["images"]) == 3
 
 
+@pytest.mark.both_hosts
+def test_presence_goes_from_node_to_node(run: Run, clip: Any, image: Image) -> None:
+    heatmap, found = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **HEATMAP).args
+    assert len(found) == 3
+    assert all(type(one) is float for one in found)
+    result = run("AttnPromptView", image=image, map=heatmap)
+    ui = result.ui if isinstance(result.ui, dict) else result.ui.as_dict()
+    assert list(ui["text"])[:3] == [f"red square: presence {one:.1f}" for one in found]
+    (usual,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
+    least = sorted(found)[2]
+    result = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "least_presence": max(least, 0.0)})
+    for mask, plain, one in zip(result.args[0], usual, found, strict=True):
+        expected = plain if one >= max(least, 0.0) else torch.ones_like(plain)
+        assert torch.equal(mask, expected)
+
+
+def test_a_map_that_does_not_say_it_is_left_alone_or_refused_in_words(run: Run, heatmap: Any, image: Image) -> None:
+    (combined,) = run("AttnPromptCombineHeatmaps", mode="mean", scale="z-score", heatmaps={"a": heatmap}).args
+    result = run("AttnPromptView", image=image, map=combined)
+    assert not any("presence" in text for text in result.ui.get("text", ()))
+    with pytest.raises(InvalidInput, match="does not say whether the thing is there"):
+        run("AttnPromptTuneMask", heatmap=combined, **{**MASK, "least_presence": 1.0})
+
+
 def test_view_refuses_another_batch(run: Run, heatmap: Any, image: Image) -> None:
     with pytest.raises(InvalidInput, match="2"):
         run("AttnPromptView", image=image[:2], map=heatmap)
