@@ -26,7 +26,7 @@ def test_a_batch_keeps_every_picture(run: Run, clip: Any, heatmap: Any, image: I
     assert mask.shape == (3, 40, 56)
     assert mask.dtype == torch.float32
     assert 0 <= float(mask.min()) < float(mask.max()) <= 1
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
     assert drawn.shape == image.shape
     assert torch.allclose(drawn, image * mask[..., None], atol=1e-5)
 
@@ -48,7 +48,7 @@ def test_odd_sizes_go_all_the_way(run: Run, clip: Any, height: int, width: int) 
     heatmap, _ = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP).args
     (mask,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
     assert mask.shape == (2, height, width)
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
     assert drawn.shape == image.shape
     assert torch.isfinite(drawn).all()
     assert len(run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS).args[0]) == 2
@@ -92,10 +92,10 @@ STYLES = some_choices("AttnPromptOverlay", "style", random.Random(1))
 def test_every_style_changes_the_picture(run: Run, image: Image, style: dict[str, Any]) -> None:
     mask = torch.zeros(1, 40, 56)
     mask[:, 10:20, 10:20] = 1
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style=style).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style=style).args
     assert drawn.shape == image.shape
     assert not torch.allclose(drawn, image)
-    (same,) = run("AttnPromptOverlay", image=image, mask=mask, strength=0.0, style=style).args
+    same, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=0.0, style=style).args
     assert torch.equal(same, image)
 
 

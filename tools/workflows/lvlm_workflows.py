@@ -239,8 +239,8 @@ ZOOM = Story(
 ## Zoom to read
 
 A vision-language model sees every picture at its own size, so small things and small print get lost. Here a **CLIP**
-says where to look, **Find Regions** cuts the window that holds most of its mask out of the full picture, and the model is
-asked about it: alone, and together with the whole picture as a second image.
+says where to look, **Find Regions** cuts the window that holds most of its mask out of the full picture, and the model
+is asked about it: alone, and together with the whole picture as a second image.
 
 Press **Run** and compare the three answers. The picture is 1536 pixels wide and *tiny-lvlm* sees 112 of them: about the
 whole picture its answer is a guess. Nothing is downloaded; both models ship with the pack and know *drawn shapes* only.
@@ -254,10 +254,10 @@ whole picture its answer is a guess. Nothing is downloaded; both models ship wit
 ### What to change first
 
 1. **query** (CLIP Heatmap) and **the question**: what is small and matters.
-2. **window** (Find Regions): the side of the part in pixels. As large as the picture that the model sees, nothing in it
-   gets lost (*tiny-lvlm* 112, *llava-1.5* 336); larger shows more around it.
-3. **window** 0: the bright parts themselves, up to **max_regions** of them with **padding** around each. Above 1 each part
-   is asked about by itself, and the list of answers grows.
+2. **window** (Find Regions): the side of the part in pixels. Where it is as large as the picture that the model sees
+   (*tiny-lvlm* 112, *llava-1.5* 336), nothing in it gets lost; larger shows more around it.
+3. **window** 0: the bright parts themselves, up to **max_regions** of them with **padding** around each. Above 1 each
+   part is asked about by itself, and the list of answers grows.
 4. *Load Image*, and another model in *Load CLIP* and *Load LVLM*: for signs, documents and photographs. The part alone
    is enough for what is written on it; for what it belongs to, show the whole beside it.
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ...attribution import list_lvlm_methods, list_methods
+from ...attribution import METHODS, list_lvlm_methods
 from ...geometry import compose
 from ...masks import MaskSettings, tune
 from ...models.clip import ClipModel
@@ -150,10 +150,11 @@ class ClipDefaults:
 
 
 def clip_makers(model: ClipModel, quick: bool = False) -> list[Maker]:
-    """Every method at every layer (quick: the last two)."""
+    """Every method that suits the model at every layer (quick: the last two)."""
     layers = range(max(0, model.depth - 2) if quick else 0, model.depth)
     maps = ClipMaps(model)
-    parts = [ClipParts(replace(maps, method=method, layer=layer)) for method in list_methods() for layer in layers]
+    methods = [name for name, method in METHODS.items() if model.reads_class_token or not method.neighbours]
+    parts = [ClipParts(replace(maps, method=method, layer=layer)) for method in methods for layer in layers]
     return [ClipDefaults(model), *parts]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from ...attribution import LvlmHeatmap, clip_heatmap, lvlm_heatmap
+from ...attribution import METHODS, LvlmHeatmap, clip_heatmap, lvlm_heatmap
 from ...choices import Reading
 from ...masks import MaskSettings
 from ...models.clip import ClipModel
@@ -42,7 +42,11 @@ class ClipMaps:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {**_choices(self), "map_model": identity(self.model), "layer": self.model.resolve_layer(self.layer)}
+        return {
+            **_choices(self),
+            "map_model": identity(self.model),
+            "layer": METHODS[self.method].resolve_layer(self.model, self.layer),
+        }
 
     def __call__(
         self, pictures: Sequence[Tensor], queries: Sequence[str], on_progress: Progress = ignore_progress

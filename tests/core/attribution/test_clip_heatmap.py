@@ -203,7 +203,7 @@ def test_against_a_neutral_text(model: ClipModel) -> None:
 
 
 def test_plain_similarity_is_one_part(model: ClipModel) -> None:
-    assert list_methods() == list(METHODS) == ["decomposition", "patch similarity"]
+    assert list_methods() == list(METHODS) == ["decomposition", "patch similarity", "neighbours"]
     one = clip_heatmap(model, PICTURES[:1], "red", method="patch similarity").pictures[0]
     both = clip_heatmap(model, PICTURES[:1], "red").pictures[0]
     assert list(one.parts) == ["similarity"]
