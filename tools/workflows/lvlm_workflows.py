@@ -50,7 +50,7 @@ def _row(key: str, by: str, y: int) -> tuple[Node, ...]:
     """From a heatmap, which stands left of it, to the prompted picture and what is answered about it."""
     return (
         tune(f"{key} mask", (880, y)),
-        Node(f"{key} view", "AttnPromptView", (880, y + 540), (340, 420), title=f"Where {by} looked"),
+        Node(f"{key} view", "AttnPromptView", (880, y + 660), (340, 420), title=f"Where {by} looked"),
         fade(f"{key} overlay", (1260, y)),
         shown(f"{key} shown", (1260, y + 480), (340, 290), f"Prompted by {by}"),
         ask(f"{key} ask", (1640, y), f"Ask: prompted by {by}"),
@@ -82,8 +82,8 @@ WITH_AND_WITHOUT = Story(
         text("answer", (2060, -440), "Answer: the plain picture"),
         Node("clip heatmap", "AttnPromptCLIPHeatmap", (440, 0), (380, 330), values={"query": "the pink triangle"}),
         *_row("clip", "the CLIP", 0),
-        Node("own heatmap", "AttnPromptLVLMHeatmap", (440, 1060), (380, 440)),
-        *_row("own", "its own attention", 1060),
+        Node("own heatmap", "AttnPromptLVLMHeatmap", (440, 1180), (380, 440)),
+        *_row("own", "its own attention", 1180),
         Node("compare", "ImageCompare", (2060, 240), (360, 330), title=COMPARED),
         note(
             "what",
@@ -155,7 +155,7 @@ HINT_WORDS = Story(
         ),
         text("first", (440, 960), "The first answer", (380, 140)),
         tune("mask", (880, 0)),
-        Node("view", "AttnPromptView", (880, 540), (340, 420), title="Where the hint words came from"),
+        Node("view", "AttnPromptView", (880, 660), (340, 420), title="Where the hint words came from"),
         fade("overlay", (1260, 0)),
         shown("shown", (1260, 480), (340, 310), PROMPTED),
         ask("ask", (1640, 0), "Ask the same model again"),
