@@ -24,6 +24,10 @@ CLIP_METHODS = {
         "The paper's: what each patch adds to the likeness of picture and text, and which patches hold anything at all."
     ),
     "patch similarity": "How like the text each patch is by itself; not inverted.",
+    "neighbours": (
+        "How like the text is what each patch takes from those like it and near it, in the last block; for models "
+        "with a class token that were trained on photographs: tiny-clip cannot show what it is worth."
+    ),
 }
 """How a CLIP's map is computed, and a sentence on each; the code of a method is the file in attribution/clip that is
 called after it."""

@@ -13,6 +13,9 @@ from .geometry import cut
 from .pictures import as_masks
 from .results import Box, require_finite
 
+# Rows of windows that are looked at at once.
+_STRIP = 64
+
 
 @dataclass(frozen=True)
 class Region:
@@ -125,28 +128,53 @@ def best_window(mask: Tensor, side: int, label: str = "") -> tuple[Region, str]:
         warning = "The mask is the same everywhere, so no window is better than another: it is the whole picture."
     elif (height, width) == (rows, columns):
         warning = f"A window of {side} pixels holds the whole picture of {columns} x {rows}: nothing is cut out."
-    sums = np.zeros((rows + 1, columns + 1))
-    for row, line in enumerate(values):  # which is several times quicker than numpy's own sums down the columns
-        np.add(sums[row, 1:], line.cumsum(dtype=np.float64), out=sums[row + 1, 1:])
-    held = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
-    # To a few roundings of the sums, equal is equal: the first is taken.
-    y, x = np.unravel_index(np.argmax(held >= held.max() - 1e-9 * max(sums[-1, -1], 1.0)), held.shape)
+    y, x = _fullest(values, height, width)
     inside = values[y : y + height, x : x + width]
     peak_y, peak_x = np.unravel_index(inside.argmax(), inside.shape)
     mass = float(inside.sum(dtype=np.float64))
     found = Region(
-        x=int(x),
-        y=int(y),
+        x=x,
+        y=y,
         width=width,
         height=height,
         label=label,
         score=mass / inside.size,
-        peak=(int(x + peak_x), int(y + peak_y)),
+        peak=(x + int(peak_x), y + int(peak_y)),
         peak_value=float(inside.max()),
         mass=mass,
         pixels=inside.size,
     )
     return found, warning
+
+
+def _fullest(values: np.ndarray, height: int, width: int) -> tuple[int, int]:
+    """Where the window of `height` x `width` begins that holds most of `values` [H, W]; of equal ones the first.
+
+    In strips, so that what is worked on stays in the processor's cache: sums down a column go on from row to row, those
+    along a row are differences of its running sum. To a few roundings, equal is equal.
+    """
+    count = values.shape[0] - height + 1
+    column = values[:height].sum(0, dtype=np.float64)
+    most, found = -math.inf, (0, 0)
+    for top in range(0, count, _STRIP):
+        bottom = min(top + _STRIP, count)
+        down = np.empty((bottom - top, values.shape[1]))
+        down[0] = column
+        np.subtract(
+            values[top + height : bottom + height - 1], values[top : bottom - 1], out=down[1:], dtype=np.float64
+        )
+        np.cumsum(down, 0, out=down)
+        if bottom < count:
+            column = down[-1] + values[bottom + height - 1] - values[bottom - 1]
+        along = np.zeros((bottom - top, values.shape[1] + 1))
+        np.cumsum(down, 1, out=along[:, 1:])
+        held = along[:, width:] - along[:, :-width]
+        highest = float(held.max())
+        if highest > most + 1e-9 * highest:
+            most = highest
+            y, x = np.unravel_index(np.argmax(held >= highest - 1e-9 * highest), held.shape)
+            found = top + int(y), int(x)
+    return found
 
 
 def bounding_boxes(regions: Sequence[Region]) -> list[dict[str, int | float | str]]:

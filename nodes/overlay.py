@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..api_core.broadcast import broadcast
-from ..api_core.overlay import STYLES, apply, mapping
+from ..api_core.overlay import NODE_STRENGTH, STYLES, apply, mapping
 from ..api_core.pictures import as_masks
 from . import comfy_types, host, sockets, ui_files, widgets
 
@@ -40,9 +40,10 @@ class Overlay(io.ComfyNode):
                 ),
                 widgets.number(
                     "strength",
-                    1.0,
+                    NODE_STRENGTH,
                     (0.0, 1.0),
-                    "How much of the effect: 0 leaves the picture as it is, 1 is all of it.",
+                    "How much of the effect: 0 leaves the picture as it is, 1 is all of it. Fading in full costs "
+                    "answers where the map errs; magnify, heat colours and outline are meant for 1.",
                     step=0.05,
                 ),
                 widgets.dynamic_input(

@@ -38,12 +38,15 @@ class TuneMask(io.ComfyNode):
 
     @classmethod
     def execute(cls, heatmap: Heatmap, **said: Any) -> io.NodeOutput:
-        tuned = tune(heatmap, MaskSettings(**widgets.to_values(MASK_SETTINGS, said)))
+        settings = MaskSettings(**widgets.to_values(MASK_SETTINGS, said))
+        tuned = tune(heatmap, settings)
         host.warn(cls.hidden.unique_id, tuned.warnings)
         batch = comfy_types.to_batch(tuned.masks, "Masks") if tuned.batch is None else tuned.batch
         shown = widgets.default_values(MASK_SETTINGS) | said
+        together = settings.is_of_a_clip and len(tuned.masks) > 1
         texts = {"text": tuned.warnings} if tuned.warnings else {}
         return io.NodeOutput(
             host.to_intermediate(batch),
-            ui={**texts, **ui_files.ui_entry(heatmap=heatmap, settings=shown)},
+            # The page measures one picture by itself: what was measured together it can only show.
+            ui={**texts, **ui_files.ui_entry(heatmap=heatmap, masks=tuned.masks if together else (), settings=shown)},
         )

@@ -100,10 +100,9 @@ def between(before: PictureMap, after: PictureMap, share: float) -> PictureMap:
             replace(view, values=torch.lerp(view.values, end.values, share), valid=view.valid & end.valid)
             for view, end in zip(views, ends, strict=True)
         )
-    presence = tuple(a + share * (b - a) for a, b in zip(first.presence, last.presence, strict=True))
-    return replace(
-        first, parts=parts, presence=presence, warnings=tuple(dict.fromkeys((*before.warnings, *after.warnings)))
-    )
+    presence = tuple(a + (b - a) * share for a, b in zip(first.presence, last.presence, strict=True))
+    warnings = tuple(dict.fromkeys((*before.warnings, *after.warnings)))
+    return replace(first, parts=parts, presence=presence, warnings=warnings)
 
 
 def _places(picture: PictureMap) -> dict[tuple[str, str, int], int]:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ..answering import Answer, SurestAnswer, ask, ask_surest, find_template
 from ..errors import AttentionPromptingError, InvalidInput
+from ..masks import MaskSettings
 from ..overlay import Style
 from ..pictures import flatten_alpha, to_picture
-from ..prompting import prompt_picture
+from ..prompting import names_lvlm, prompt_picture
 from .decoding_options import chosen_decoding
 from .files import find_pictures
 from .loading import load_answering_model
@@ -49,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
     }
     with ProgressBar("answering") as bar:
         asking |= {"on_progress": bar, "on_notice": bar.note}
-        prompt = _prompter(options, style, asked, pictures, bar)
+        presences: dict[int, float] = {}
+        prompt = _prompter(options, style, asked, pictures, presences, bar)
         if skip_above is not None:
             kept = ask_surest(model, pictures, [prompt], options.question, skip_above=skip_above, **asking)
             told = [(one.answer, _comparison(one)) for one in kept]
@@ -58,13 +60,16 @@ def run(options: argparse.Namespace) -> int:
             first, further = (pictures, [shown]) if options.with_original else (shown, [])
             answers = ask(model, first, options.question, more_pictures=further, **asking)
             told = [(answer, {}) for answer in answers]
-    for source, (answer, more) in zip(asked, told, strict=True):
+    for case, (source, (answer, more)) in enumerate(zip(asked, told, strict=True)):
+        more |= {"presence": presences[case]} if case in presences else {}
         _show(options, source, answer, more, several=len(sources) > 1)
     return failed
 
 
 def _require_consistent(options: argparse.Namespace) -> None:
     if options.prompted_by:
+        if options.least_presence and names_lvlm(options.prompted_by):
+            raise InvalidInput(f"--least-presence is for a CLIP; --prompted-by {options.prompted_by} is an LVLM.")
         if options.with_original and options.keep == SURER:
             raise InvalidInput(
                 f"--keep {SURER} asks about the plain and the prompted picture one after the other; --with-original "
@@ -75,7 +80,7 @@ def _require_consistent(options: argparse.Namespace) -> None:
         raise InvalidInput("--with-original shows the original beside the prompted picture; add --prompted-by MODEL.")
     if options.keep == SURER:
         raise InvalidInput(f"--keep {SURER} compares the plain picture with a prompted one; add --prompted-by MODEL.")
-    for flag in given_overlay_flags(options):
+    for flag in [*given_overlay_flags(options), *(["least-presence"] if options.least_presence else [])]:
         raise InvalidInput(f"--{flag} says how a picture is prompted; add --prompted-by MODEL.")
 
 
@@ -95,9 +100,14 @@ def _read(source: Path) -> Tensor | None:
 
 
 def _prompter(
-    options: argparse.Namespace, style: Style, sources: list[Path], pictures: list[Tensor], around: ProgressBar
+    options: argparse.Namespace,
+    style: Style,
+    sources: list[Path],
+    pictures: list[Tensor],
+    presences: dict[int, float],
+    around: ProgressBar,
 ) -> Callable[[Sequence[int]], list[Tensor]]:
-    """What prompts the pictures that it gets the numbers of."""
+    """What prompts the pictures that it gets the numbers of. presences: filled with theirs, where a map says it."""
 
     def prompt(cases: Sequence[int]) -> list[Tensor]:
         prompted = []
@@ -111,7 +121,10 @@ def _prompter(
                     style=style,
                     strength=options.strength,
                     allow_download=options.allow_download,
+                    mask=MaskSettings(least_presence=options.least_presence),
                 )
+                if drawn.presence is not None:
+                    presences[case] = drawn.presence
                 prompted.append(flatten_alpha(drawn.picture))
                 for warning in drawn.warnings:
                     bar.note(f"warning: {sources[case]}: {one_line(warning)}")

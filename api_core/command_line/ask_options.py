@@ -4,9 +4,11 @@ import argparse
 from pathlib import Path
 
 from ..answering import TEMPLATES
+from ..masks import MaskSettings
 from ..models.catalog import EMBEDDED_LVLM, PRESETS
+from ..settings import settings_of
 from .decoding_options import add_decoding_options
-from .flags import OptionHelp, number
+from .flags import OptionHelp, add_flag, number
 from .options import add_keep_options, add_loading_options, add_overlay_options
 
 
@@ -29,6 +31,8 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
 
     put = parser.add_argument_group("how it is asked")
     put.add_argument("--prompted-by", metavar="MODEL", help="show the picture prompted by this model: CLIP or LVLM")
+    (least_presence,) = settings_of(MaskSettings, ["least_presence"])
+    add_flag(put, least_presence, least_presence.default)
     put.add_argument("--with-original", action="store_true", help="show the original picture before the prompted one")
     named = ", ".join(TEMPLATES)
     put.add_argument("--template", default="plain", help=f"{named}; or your own text with {{question}} in it")

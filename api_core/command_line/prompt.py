@@ -29,7 +29,7 @@ from .loading import load_clip_model, load_lvlm_model
 from .options import chosen_clip, chosen_mask, chosen_style
 from .terminal import ProgressBar, do_each, say
 
-OF_CLIP = ("fit", "neutral")
+OF_CLIP = ("fit", "neutral", "least-presence")
 OF_LVLM = ("answer", "hint-words", "max-new-tokens", "max-pixels")
 
 

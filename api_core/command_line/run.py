@@ -98,6 +98,8 @@ def _require_consistent(options: argparse.Namespace) -> None:
         raise InvalidInput(f"There is no --method {options.method!r} for --map {options.map}: {', '.join(known)}.")
     if options.map != "lvlm" and options.layers and len(options.layers) > 1:
         raise InvalidInput("A CLIP is read at one layer. Give --layers one number.")
+    if options.map == "lvlm" and options.least_presence:
+        raise InvalidInput("--least-presence is for the maps of a CLIP; an LVLM's do not say whether a thing is there.")
     if options.map == "lvlm" and options.fit:
         raise InvalidInput("--fit is for the maps of a CLIP; an LVLM's processor shows the picture in its own way.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 
@@ -14,8 +14,7 @@ from ..models.conversation.case import Case
 from ..models.vision_language import VisionLanguageModel
 from .objective import Noise, Towards
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+_Own = TypeVar("_Own", bound="AnswerScores")
 
 
 class Blends(Protocol):
@@ -37,7 +36,7 @@ class AnswerScores(ABC):
     tokens: tuple[int, ...]
 
     @abstractmethod
-    def against(self, baseline: Tensor) -> Self:
+    def against(self: _Own, baseline: Tensor) -> _Own:
         """The same tokens with another baseline."""
 
     @abstractmethod
@@ -49,7 +48,7 @@ class AnswerScores(ABC):
     def bytes_per_blend(self) -> int:
         """About the memory of one blend with its gradients; 0 where blends are read one by one, without any."""
 
-    def of(self, token_ids: Sequence[int], tokens: Sequence[int]) -> Self:
+    def of(self: _Own, token_ids: Sequence[int], tokens: Sequence[int]) -> _Own:
         """The same picture and baseline with another answer, or other tokens of it."""
         made = copy.copy(self)
         made.choose(token_ids, tokens)
@@ -62,7 +61,7 @@ class AnswerScores(ABC):
         self.token_ids, self.tokens = tuple(token_ids), tuple(sorted(tokens))
 
     @property
-    def parts(self) -> tuple[tuple[float, Self], ...]:
+    def parts(self: _Own) -> tuple[tuple[float, _Own], ...]:
         """The answers that the score is made of, and their signs: this one alone."""
         return ((1.0, self),)
 

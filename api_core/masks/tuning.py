@@ -107,11 +107,12 @@ def tune_each(heatmap: Heatmap, settings: MaskSettings, warn: Callable[[str], ob
         own = settings.with_defaults(group[0].defaults)
         alone = several and len(group) == 1
         with _naming(first, alone):
-            absences = [_absence(picture, own.least_presence) for picture in group]
             found, notes = _masks(group, own)
         for note in notes:
             warn((_place(first) if alone else "") + note)
-        for index, (picture, mask, absence) in enumerate(zip(group, found, absences, strict=True), first):
+        for index, (picture, mask) in enumerate(zip(group, found, strict=True), first):
+            with _naming(index, several):
+                absence = _absence(picture, own.least_presence)
             if absence:
                 warn((_place(index) if several else "") + absence)
             mask = torch.ones(picture.size) if mask is None or absence else _shaped(mask, own)

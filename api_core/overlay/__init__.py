@@ -12,13 +12,14 @@ from .fade import FadeStyle
 from .heat import HeatStyle
 from .magnify import MagnifyStyle
 from .outline import OutlineStyle
-from .style import ROUNDINGS, Rounding, Style
+from .style import NODE_STRENGTH, ROUNDINGS, Rounding, Style
 
 if TYPE_CHECKING:
     from .drawing import apply, mapping
     from .warp import Mapping
 
 __all__ = [
+    "NODE_STRENGTH",
     "ROUNDINGS",
     "STYLES",
     "BlurStyle",

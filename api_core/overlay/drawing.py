@@ -65,8 +65,9 @@ def mapping(mask: Tensor, style: Style, strength: float = 1.0, size: tuple[int, 
     if len(masks) != 1:
         raise InvalidInput(f"A mapping belongs to one mask [H, W], not to {len(masks)}. Loop over the batch.")
     size = (masks.shape[1], masks.shape[2]) if size is None else size
-    moved = style.mapping(_of_size(masks[0], size), strength) if strength else None
-    return Mapping.identity(size) if moved is None else moved
+    if strength == 0 or type(style).mapping is Style.mapping:  # no mask need be resized for those
+        return Mapping.identity(size)
+    return style.mapping(_of_size(masks[0], size), strength) or Mapping.identity(size)
 
 
 def _of_size(mask: Tensor, size: tuple[int, int]) -> Tensor:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Layer = Callable[[int, int], "tuple[Tensor, Tensor]"]
 """For rows first..last: colours that broadcast to [rows, W, 3], and their cover [rows, W], 0..1."""
 
+NODE_STRENGTH = 0.3
+"""What a newly placed node draws with. Drawn in full, a fade cost answers; this was chosen on development scenes
+(docs/results-surest.md). The functions and the command line draw in full unless told otherwise, as the paper does."""
+
 Rounding = Literal["none", "round", "truncate"]
 ROUNDINGS: tuple[Rounding, ...] = ("none", "round", "truncate")
 

@@ -17,6 +17,7 @@ from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..overlay import FadeStyle, Style, apply
 from ..pictures import PictureSource, to_picture, to_pil
+from ..presence_score import presence_of
 from ..progress import Progress, ignore_progress
 from ..results import Heatmap
 from .model_cache import cached_model
@@ -39,6 +40,12 @@ class PromptedPicture:
     heatmap: Heatmap
     warnings: tuple[str, ...] = ()
     answer: str | None = None
+
+    @property
+    def presence(self) -> float | None:
+        """How far what was asked for stands out (see `api_core.presence`); None where the map does not say."""
+        (found,) = self.heatmap.pictures
+        return presence_of(found) if found.presence else None
 
     def to_pil(self) -> Image.Image:
         """The prompted picture for PIL."""

@@ -153,7 +153,8 @@ def _place_objects(
 ) -> tuple[SceneObject, ...]:
     overlapping = rng.random() < options.overlap
     placed: list[SceneObject] = []
-    low, high = (math.log(r) for r in options.radius)
+    largest = min(width, height) / 2  # of what lies within a narrow picture
+    low, high = (math.log(min(r, largest)) for r in options.radius)
     for _ in range(wanted):
         colour, shape = _kind(rng, placed, options)
         for _attempt in range(40):

@@ -1,5 +1,8 @@
 """The window that holds most of a mask, against trying all of them."""
 
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -31,6 +34,32 @@ def test_it_is_the_one_that_trying_all_finds(seed: int) -> None:
     assert (region.x, region.y) == tried(values, side, side)
     assert (region.width, region.height) == (side, side)
     assert region.mass == pytest.approx(values[region.y :, region.x :][:side, :side].sum(), abs=1e-4)
+
+
+@pytest.mark.parametrize("side", [1, 70, 199])
+def test_pictures_of_many_strips(side: int) -> None:
+    """Against sums over the whole picture at once, without and with ties far apart."""
+    rng = np.random.default_rng(side)
+    for values in (rng.random((200, 260), np.float32) ** 8, (rng.random((200, 260)) > 0.7).astype(np.float32)):
+        sums = np.pad(values, ((1, 0), (1, 0))).cumsum(0, dtype=np.float64).cumsum(1)
+        held = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+        y, x = np.unravel_index(np.argmax(held >= held.max() - 1e-6), held.shape)
+        region, _ = best_window(torch.from_numpy(values), side)
+        assert (region.x, region.y) == (x, y)
+
+
+def test_a_window_in_twelve_megapixels_is_found_with_little_memory() -> None:
+    mask = torch.zeros(3000, 4000)
+    mask[2500:2600, 3900:3950] = 0.5
+    best_window(mask[:100], 50)
+    tracemalloc.start()
+    started = time.process_time()
+    region, _ = best_window(mask, 336)
+    spent, (_, peak) = time.process_time() - started, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert region.mass == 2500
+    assert peak < 20e6  # a map of the whole in double precision is 96 MB
+    assert spent < 0.9  # 0.1 s; other work on the machine makes it longer
 
 
 def test_a_long_picture_s_window_is_cut_to_its_shorter_side() -> None:

@@ -7,8 +7,18 @@ import pytest
 import torch
 from pack.api_core.colormaps import COLORMAPS, colorize, colormap
 from pack.api_core.errors import InvalidInput
+from pack.api_core.overlay import (
+    NODE_STRENGTH,
+    BlurStyle,
+    DesaturateStyle,
+    FadeStyle,
+    HeatStyle,
+    MagnifyStyle,
+    OutlineStyle,
+    apply,
+    mapping,
+)
 from pack.api_core.overlay import STYLES as KINDS
-from pack.api_core.overlay import BlurStyle, DesaturateStyle, FadeStyle, HeatStyle, MagnifyStyle, OutlineStyle, apply
 
 STYLES = [
     FadeStyle((0.2, 0.3, 0.4)),
@@ -64,6 +74,15 @@ def test_every_style_keeps_alpha_inputs_shape_and_the_unchanged_picture(style):
     assert torch.equal(mask, before[1])
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.testing.assert_close(apply(picture[..., :3], mask, style), drawn[..., :3])
+
+
+@pytest.mark.parametrize("style", [FadeStyle(), MagnifyStyle()])
+def test_the_functions_draw_in_full_unless_told_whatever_a_new_node_does(style):
+    picture, mask = noise(40, 50, 3), noise(40, 50, seed=1)
+    assert torch.equal(apply(picture, mask, style), apply(picture, mask, style, 1.0))
+    assert not torch.equal(apply(picture, mask, style), apply(picture, mask, style, NODE_STRENGTH))
+    point = torch.tensor([11.0, 7.0])
+    assert torch.equal(mapping(mask, style).to_shown(point), mapping(mask, style, 1.0).to_shown(point))
 
 
 @pytest.mark.parametrize("style", [FadeStyle(), BlurStyle(2), BlurStyle(9), DesaturateStyle()])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from pack.api_core.errors import InvalidInput
 from pack.api_core.overlay import HeatStyle, apply
-from pack.api_core.panel import panel, side_by_side
+from pack.api_core.panel import fitted, panel, side_by_side
 
 
 def test_the_panel_holds_all_three_below_their_captions():
@@ -26,3 +26,18 @@ def test_refusals():
         side_by_side([torch.zeros(4, 4, 3)], ["a", "b"])
     with pytest.raises(InvalidInput, match="at least 1 pixel high, not 0"):
         side_by_side([torch.zeros(4, 4, 3)], ["a"], 0)
+
+
+def test_a_long_caption_is_measured_a_few_times_and_holds_as_much_as_fits():
+    measured = 0
+
+    class Font:
+        def getlength(self, text: str) -> float:
+            nonlocal measured
+            measured += 1
+            return 5.0 * len(text)
+
+    assert fitted("word " * 4000, Font(), 100.0) == "word word word wo..."
+    assert measured < 30
+    assert fitted("two words", Font(), 100.0) == "two words"
+    assert fitted("words", Font(), 3.0) == ""

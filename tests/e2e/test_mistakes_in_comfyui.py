@@ -89,3 +89,14 @@ def test_nothing_to_map_back_and_boxes_of_another_picture(comfyui: Server) -> No
     graph["box"] = prompts.node("PrimitiveBoundingBox", x=500, y=4, width=30, height=20)
     graph["back"] = prompts.map_back(["overlay", 1], bboxes=["box", 0])
     assert_readable(comfyui.run(graph), "back", "500", "outside", "96 x 64")
+
+
+def test_a_prompt_without_a_strength_is_refused_and_gets_no_default(comfyui: Server) -> None:
+    """So what a new node draws with never reaches a prompt that does not say it."""
+    graph = prompts.quick_start(TINY)
+    del graph["overlay"]["inputs"]["strength"]
+    graph = {name: node for name, node in graph.items() if name != "view"}
+    run = comfyui.run(graph)
+    assert run.ending == "refused"
+    (found,) = run.refused["node_errors"]["overlay"]["errors"]
+    assert (found["type"], found["details"]) == ("required_input_missing", "strength")

@@ -26,7 +26,7 @@ def test_a_batch_keeps_every_picture(run: Run, clip: Any, heatmap: Any, image: I
     assert mask.shape == (3, 40, 56)
     assert mask.dtype == torch.float32
     assert 0 <= float(mask.min()) < float(mask.max()) <= 1
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
     assert drawn.shape == image.shape
     assert torch.allclose(drawn, image * mask[..., None], atol=1e-5)
 
@@ -48,7 +48,7 @@ def test_odd_sizes_go_all_the_way(run: Run, clip: Any, height: int, width: int) 
     heatmap, _ = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red", **HEATMAP).args
     (mask,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
     assert mask.shape == (2, height, width)
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style={"style": "fade to grey"}).args
     assert drawn.shape == image.shape
     assert torch.isfinite(drawn).all()
     assert len(run("AttnPromptFindRegions", mask=mask, image=image, **REGIONS).args[0]) == 2
@@ -92,10 +92,10 @@ STYLES = some_choices("AttnPromptOverlay", "style", random.Random(1))
 def test_every_style_changes_the_picture(run: Run, image: Image, style: dict[str, Any]) -> None:
     mask = torch.zeros(1, 40, 56)
     mask[:, 10:20, 10:20] = 1
-    (drawn,) = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style=style).args
+    drawn, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=1.0, style=style).args
     assert drawn.shape == image.shape
     assert not torch.allclose(drawn, image)
-    (same,) = run("AttnPromptOverlay", image=image, mask=mask, strength=0.0, style=style).args
+    same, _ = run("AttnPromptOverlay", image=image, mask=mask, strength=0.0, style=style).args
     assert torch.equal(same, image)
 
 
@@ -207,6 +207,30 @@ def test_view_shows_every_picture(run: Run, heatmap: Any, image: Image, kind: st
     assert panel.shape[2] >= 2 * 56
     ui = result.ui if isinstance(result.ui, dict) else result.ui.as_dict()
     assert len(ui["images"]) == 3
+
+
+@pytest.mark.both_hosts
+def test_presence_goes_from_node_to_node(run: Run, clip: Any, image: Image) -> None:
+    heatmap, found = run("AttnPromptCLIPHeatmap", clip=clip, image=image, query="red square", **HEATMAP).args
+    assert len(found) == 3
+    assert all(type(one) is float for one in found)
+    result = run("AttnPromptView", image=image, map=heatmap)
+    ui = result.ui if isinstance(result.ui, dict) else result.ui.as_dict()
+    assert list(ui["text"])[:3] == [f"red square: presence {one:.1f}" for one in found]
+    (usual,) = run("AttnPromptTuneMask", heatmap=heatmap, **MASK).args
+    least = sorted(found)[2]
+    result = run("AttnPromptTuneMask", heatmap=heatmap, **{**MASK, "least_presence": max(least, 0.0)})
+    for mask, plain, one in zip(result.args[0], usual, found, strict=True):
+        expected = plain if one >= max(least, 0.0) else torch.ones_like(plain)
+        assert torch.equal(mask, expected)
+
+
+def test_a_map_that_does_not_say_it_is_left_alone_or_refused_in_words(run: Run, heatmap: Any, image: Image) -> None:
+    (combined,) = run("AttnPromptCombineHeatmaps", mode="mean", scale="z-score", heatmaps={"a": heatmap}).args
+    result = run("AttnPromptView", image=image, map=combined)
+    assert not any("presence" in text for text in result.ui.get("text", ()))
+    with pytest.raises(InvalidInput, match="does not say whether the thing is there"):
+        run("AttnPromptTuneMask", heatmap=combined, **{**MASK, "least_presence": 1.0})
 
 
 def test_view_refuses_another_batch(run: Run, heatmap: Any, image: Image) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,12 @@ def test_heatmap_nodes_leave_files(run: Run, clip: Any, lvlm: Any, models: Path)
     assert left["answers"] == asked.args[1]
     assert len(left["pictures"]) == 2
     assert len(read(file_of(models, left["heatmap"]).read_bytes())[0]["pictures"]) == 2
+
+
+def test_a_face_is_told_how_present_each_word_is(faces: Any) -> None:
+    told = replace(picture_map(), presence=(1.5, -2.0, 0.0))
+    header, _ = read(faces.heatmap_bytes(Heatmap((told, picture_map()))))
+    assert [found["presence"] for found in header["pictures"]] == [[1.5, -2.0, 0.0], []]
 
 
 @pytest.mark.both_hosts

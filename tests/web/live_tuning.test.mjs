@@ -18,13 +18,22 @@ function file() {
     size: [8, 8], labels: [{ text: "red", role: "whole" }], reading: "precise", signed: false,
     defaults: { contrast: 2, smoothing: 1 }, parts: [{ name: "attention", views: [view(values)] }],
   });
-  let text = JSON.stringify({ pictures: [picture(0), picture(4)] });
+  return packed({ pictures: [picture(0), picture(4)] }, [1, 2, 3, 4, 4, 3, 2, 1]);
+}
+
+/** A file of two masks of 1 x 2. */
+function masks() {
+  return packed({ masks: [{ size: [1, 2], values: 0 }, { size: [1, 2], values: 2 }] }, [0, 1, 1, 0]);
+}
+
+function packed(header, values) {
+  let text = JSON.stringify(header);
   text += " ".repeat((4 - (text.length % 4)) % 4);
-  const bytes = new Uint8Array(8 + text.length + 32);
+  const bytes = new Uint8Array(8 + text.length + 4 * values.length);
   bytes.set(new TextEncoder().encode("APM1"));
   new DataView(bytes.buffer).setUint32(4, text.length, true);
   bytes.set(new TextEncoder().encode(text), 8);
-  new Float32Array(bytes.buffer, 8 + text.length).set([1, 2, 3, 4, 4, 3, 2, 1]);
+  new Float32Array(bytes.buffer, 8 + text.length).set(values);
   return bytes.buffer;
 }
 
@@ -76,6 +85,23 @@ test("frames that are measured together are not redrawn by guesswork", async () 
   await run(here);
   expect(note()).toContain("drawn by a run");
   expect(painted).toHaveLength(0);
+});
+
+test("frames that were measured together are shown as the run made them, until a setting moves", async () => {
+  node.widgets.push({ name: "steady", value: 2, options: {} });
+  api.fetchApi = vi.fn(async (path) => ({ ok: true, arrayBuffer: async () => (path.includes("b.bin") ? masks() : file()) }));
+  const entry = { heatmap: FILE, masks: { ...FILE, filename: "b.bin" }, settings: { ...SETTINGS, steady: 2 } };
+  node.onExecuted({ attention_prompting: [entry] });
+  await vi.waitFor(() => expect(painted).toHaveLength(1));
+  expect(note()).toBe("");
+  expect(painted[0]).toEqual([0, 0, 0, 255, 255, 255, 255, 255]);
+  document.querySelectorAll(".ap-pages button")[1].click();
+  await vi.waitFor(() => expect(painted).toHaveLength(2));
+  expect(painted[1]).toEqual([255, 255, 255, 255, 0, 0, 0, 255]);
+  await set("steady", 1);
+  expect(note()).toContain("drawn by a run");
+  await set("steady", 2);
+  expect(note()).toBe("");
 });
 
 test("a setting that moves redraws, and the badge says that the output lags behind", async () => {

@@ -17,12 +17,12 @@ const key = (chip, name, keys = {}) =>
   chip.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true, ...keys }));
 const pointer = (chip, type, pointerType) => chip.dispatchEvent(new PointerEvent(type, { bubbles: true, pointerType }));
 
-function heatmapFile(role = "query word", pictures = 1) {
+function heatmapFile(role = "query word", pictures = 1, presence = []) {
   const labels = [{ text: "all of it", role: "whole" }, ...WORDS.map((text) => ({ text, role }))];
   const views = [{ grid: [1, 2], box: [0, 0, 8, 4], values: 0, valid: null }];
   const made = { method: "m", model: "tiny-clip", layer: 3, reading: "precise", signed: false };
   const defaults = { contrast: 1, smoothing: 1 };
-  const all = { size: [4, 8], labels, ...made, defaults, parts: [{ name: "attention", views }] };
+  const all = { size: [4, 8], labels, ...made, defaults, presence, parts: [{ name: "attention", views }] };
   return fileOf({ pictures: Array(pictures).fill(all) }, [1, 1.5, 5, 0, 0, 5, 1, 2]);
 }
 
@@ -44,6 +44,19 @@ async function opened(view, hints) {
   await viewer.show({ heatmap, pictures: [picture] });
   return { viewer, kept };
 }
+
+describe("presence", () => {
+  test("is said of what is shown, of several words the least", async () => {
+    api.fetchApi = async () => new Response(heatmapFile("query word", 1, [4.25, -1, 2.04, 7]));
+    const { viewer } = await opened();
+    expect(shown(viewer)).toBe("all of it · presence 4.3");
+    const [left, right] = chipsOf(viewer);
+    click(right);
+    expect(shown(viewer)).toBe("right · presence 2.0");
+    click(left, { ctrlKey: true });
+    expect(shown(viewer)).toBe("right + left – the same everywhere · presence -1.0");
+  });
+});
 
 describe("words", () => {
   test("are text, whatever a model wrote", async () => {

@@ -52,6 +52,12 @@ def test_every_node_says_which_pack_and_version_it_is_from(graph: dict[str, Any]
         assert not own or node["properties"]["ver"] == version
 
 
+def test_it_draws_in_full_as_its_notes_and_pictures_show(graph: dict[str, Any]):
+    """What a new node draws with may change; what ships says what it means."""
+    drawing = [node for node in graph["nodes"] if node["type"] == "AttnPromptOverlay"]
+    assert all(node["widgets_values"][0] == 1 for node in drawing)
+
+
 def test_it_has_notes_a_thumbnail_and_nothing_of_one_machine(graph: dict[str, Any], path: Path):
     assert any(node["type"] == "MarkdownNote" for node in graph["nodes"])
     with Image.open(path.with_suffix(".jpg")) as thumbnail:
@@ -73,3 +79,10 @@ def test_only_slots_without_a_link_are_null(graph: dict[str, Any]):
         assert None not in node.values()
         slots = [*node.get("inputs", []), *node.get("outputs", [])]
         assert {name for slot in slots for name, value in slot.items() if value is None} <= {"link", "links"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "subgraphs").glob("*.json")), ids=lambda path: path.stem)
+def test_blueprints_draw_in_full(path: Path):
+    (inside,) = json.loads(path.read_text(encoding="utf-8"))["definitions"]["subgraphs"]
+    (drawing,) = [node for node in inside["nodes"] if node["type"] == "AttnPromptOverlay"]
+    assert drawing["widgets_values"][0] == 1

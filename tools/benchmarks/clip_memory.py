@@ -4,7 +4,7 @@
 
 Steps of the library, the nodes on the tests' double of ComfyUI, and the command line with a folder of frames. Each
 line: the most that the step took at any time and what it left, in MB, without what it is there to give (masks, prompted
-pictures); of the command everything. Each part runs in a process of its own, after a warm-up with a few frames. Linux only.
+pictures); of the command everything. Each part runs in a process of its own, after a warm-up with a few frames. Linux.
 """
 
 import argparse

@@ -23,7 +23,7 @@ from workflow_spec import THUMBNAIL, Link, Node, Pictures, Story, note
 
 PLAIN = "The plain picture"
 KEPT = "The picture that gave the answer"
-MAGNIFY = {"style": "magnify"}
+MAGNIFY = {"strength": 1.0, "style": "magnify"}
 
 
 def magnify(key: str, pos: tuple[int, int], width: int = 360) -> Node:

@@ -20,7 +20,9 @@ PROMPT = Blueprint(
             load_clip((0, 0)),
             HEATMAP,
             tune("mask", (900, 0), width=360),
-            Node("overlay", "AttnPromptOverlay", (1320, 0), (360, 180), values={"style": "fade to grey"}),
+            Node(
+                "overlay", "AttnPromptOverlay", (1320, 0), (360, 180), values={"strength": 1.0, "style": "fade to grey"}
+            ),
         ),
         links=FROM_CLIP_TO_OVERLAY,
         thumbnail=None,

@@ -17,7 +17,7 @@ def _chain(query: str, model: str) -> tuple[Node, ...]:
         load_clip((0, 0), model, width=360),
         Node("heatmap", "AttnPromptCLIPHeatmap", (420, 0), (400, 300), values={"query": query}),
         tune("mask", (880, 0), width=400),
-        Node("overlay", "AttnPromptOverlay", (1340, 0), (460, 160), values={"style": "fade to grey"}),
+        Node("overlay", "AttnPromptOverlay", (1340, 0), (460, 160), values={"strength": 1.0, "style": "fade to grey"}),
         Node("view", "AttnPromptView", (1340, 480), (460, 420), title="Where the model looked"),
         shown("before", (1860, 0), (420, 320), BEFORE),
         Node("save", "SaveImage", (1860, 380), (420, 340), title=AFTER, values={"filename_prefix": "attention-prompt"}),

@@ -65,7 +65,9 @@ PICTURES: Mapping[str, Column] = {
     "AttnPromptTuneMask": Column(7)
     .add("mask", "AttnPromptTuneMask", contrast=4.0, smoothing=3)
     .run_by("mask shown", "MaskPreview"),
-    "AttnPromptOverlay": Column(8).add("faded", "AttnPromptOverlay").run_by("faded shown", "PreviewImage"),
+    "AttnPromptOverlay": Column(8)
+    .add("faded", "AttnPromptOverlay", strength=1.0)
+    .run_by("faded shown", "PreviewImage"),
     "AttnPromptFindRegions": Column(9)
     .add("regions", "AttnPromptFindRegions", threshold=0.8, max_regions=3)
     .add("crops shown", "PreviewImage", 220)

@@ -114,7 +114,13 @@ REGIONS = Story(
         shown("parts", (1280, 440), (340, 290), PARTS),
         Node("load sam", "CheckpointLoaderSimple", (1280, 0), (340, 110), values={"ckpt_name": SAM_3["name"]}),
         Node("sam", "SAM3_Detect", (1280, 170), (340, 200)),
-        Node("edges", "AttnPromptOverlay", (1680, 0), (360, 200), values={"style": "fade to grey", "style.level": 40}),
+        Node(
+            "edges",
+            "AttnPromptOverlay",
+            (1680, 0),
+            (360, 200),
+            values={"strength": 1.0, "style": "fade to grey", "style.level": 40},
+        ),
         shown("cut", (1680, 480), (360, 300), "With SAM's edges"),
         note(
             "what",

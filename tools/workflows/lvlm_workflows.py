@@ -50,7 +50,7 @@ def _row(key: str, by: str, y: int) -> tuple[Node, ...]:
     """From a heatmap, which stands left of it, to the prompted picture and what is answered about it."""
     return (
         tune(f"{key} mask", (880, y)),
-        Node(f"{key} view", "AttnPromptView", (880, y + 540), (340, 420), title=f"Where {by} looked"),
+        Node(f"{key} view", "AttnPromptView", (880, y + 660), (340, 420), title=f"Where {by} looked"),
         fade(f"{key} overlay", (1260, y)),
         shown(f"{key} shown", (1260, y + 480), (340, 290), f"Prompted by {by}"),
         ask(f"{key} ask", (1640, y), f"Ask: prompted by {by}"),
@@ -82,8 +82,8 @@ WITH_AND_WITHOUT = Story(
         text("answer", (2060, -440), "Answer: the plain picture"),
         Node("clip heatmap", "AttnPromptCLIPHeatmap", (440, 0), (380, 330), values={"query": "the pink triangle"}),
         *_row("clip", "the CLIP", 0),
-        Node("own heatmap", "AttnPromptLVLMHeatmap", (440, 1060), (380, 440)),
-        *_row("own", "its own attention", 1060),
+        Node("own heatmap", "AttnPromptLVLMHeatmap", (440, 1180), (380, 440)),
+        *_row("own", "its own attention", 1180),
         Node("compare", "ImageCompare", (2060, 240), (360, 330), title=COMPARED),
         note(
             "what",
@@ -155,7 +155,7 @@ HINT_WORDS = Story(
         ),
         text("first", (440, 960), "The first answer", (380, 140)),
         tune("mask", (880, 0)),
-        Node("view", "AttnPromptView", (880, 540), (340, 420), title="Where the hint words came from"),
+        Node("view", "AttnPromptView", (880, 660), (340, 420), title="Where the hint words came from"),
         fade("overlay", (1260, 0)),
         shown("shown", (1260, 480), (340, 310), PROMPTED),
         ask("ask", (1640, 0), "Ask the same model again"),
@@ -239,8 +239,8 @@ ZOOM = Story(
 ## Zoom to read
 
 A vision-language model sees every picture at its own size, so small things and small print get lost. Here a **CLIP**
-says where to look, **Find Regions** cuts the window that holds most of its mask out of the full picture, and the model is
-asked about it: alone, and together with the whole picture as a second image.
+says where to look, **Find Regions** cuts the window that holds most of its mask out of the full picture, and the model
+is asked about it: alone, and together with the whole picture as a second image.
 
 Press **Run** and compare the three answers. The picture is 1536 pixels wide and *tiny-lvlm* sees 112 of them: about the
 whole picture its answer is a guess. Nothing is downloaded; both models ship with the pack and know *drawn shapes* only.
@@ -254,10 +254,10 @@ whole picture its answer is a guess. Nothing is downloaded; both models ship wit
 ### What to change first
 
 1. **query** (CLIP Heatmap) and **the question**: what is small and matters.
-2. **window** (Find Regions): the side of the part in pixels. As large as the picture that the model sees, nothing in it
-   gets lost (*tiny-lvlm* 112, *llava-1.5* 336); larger shows more around it.
-3. **window** 0: the bright parts themselves, up to **max_regions** of them with **padding** around each. Above 1 each part
-   is asked about by itself, and the list of answers grows.
+2. **window** (Find Regions): the side of the part in pixels. Where it is as large as the picture that the model sees
+   (*tiny-lvlm* 112, *llava-1.5* 336), nothing in it gets lost; larger shows more around it.
+3. **window** 0: the bright parts themselves, up to **max_regions** of them with **padding** around each. Above 1 each
+   part is asked about by itself, and the list of answers grows.
 4. *Load Image*, and another model in *Load CLIP* and *Load LVLM*: for signs, documents and photographs. The part alone
    is enough for what is written on it; for what it belongs to, show the whole beside it.
 

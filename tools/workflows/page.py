@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import av
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -156,7 +157,7 @@ class ComfyPage:
         return tuple(self.page.evaluate(SHOW_WHOLE))
 
     def run(self, graph: dict[str, Any]) -> dict[str, list[Image.Image]]:
-        """Press Run; the pictures that the output nodes showed, by the nodes' titles."""
+        """Press Run; the pictures that the output nodes showed, or the frames of the video, by the nodes' titles."""
         titles = {str(node["id"]): node.get("title", node["type"]) for node in graph["nodes"]}
         prompt_id = self.page.evaluate(RUN)
         with urllib.request.urlopen(f"{self.url}/history/{prompt_id}") as response:
@@ -166,13 +167,17 @@ class ComfyPage:
         pictures: dict[str, list[Image.Image]] = {}
         for node_id, output in history["outputs"].items():
             for entry in (entry for entries in output.values() for entry in entries if isinstance(entry, dict)):
-                if str(entry.get("filename", "")).endswith((".png", ".jpg", ".webp")):
-                    pictures.setdefault(titles[node_id], []).append(self._fetch(entry))
+                name = str(entry.get("filename", ""))
+                if name.endswith((".png", ".jpg", ".webp")):
+                    pictures.setdefault(titles[node_id], []).append(Image.open(self._fetch(entry)).convert("RGB"))
+                elif name.endswith(".mp4"):
+                    with av.open(self._fetch(entry)) as video:
+                        pictures[titles[node_id]] = [frame.to_image() for frame in video.decode(video=0)]
         return pictures
 
-    def _fetch(self, entry: dict[str, str]) -> Image.Image:
+    def _fetch(self, entry: dict[str, str]) -> io.BytesIO:
         with urllib.request.urlopen(f"{self.url}/view?{urllib.parse.urlencode(entry)}") as response:
-            return Image.open(io.BytesIO(response.read())).convert("RGB")
+            return io.BytesIO(response.read())
 
     def picture(self) -> Image.Image:
         """The whole graph, and nothing of the page around it."""

@@ -79,7 +79,9 @@ def shown(key: str, pos: tuple[int, int], size: tuple[int, int], title: str) -> 
 
 
 def fade(key: str, pos: tuple[int, int], width: int = 340, **values: Any) -> Node:
-    return Node(key, "AttnPromptOverlay", pos, (width, 180), values={"style": "fade to grey", **values})
+    return Node(
+        key, "AttnPromptOverlay", pos, (width, 180), values={"strength": 1.0, "style": "fade to grey", **values}
+    )
 
 
 def tune(key: str, pos: tuple[int, int], width: int = 340, values: Mapping[str, Any] | None = None) -> Node:

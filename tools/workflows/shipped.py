@@ -19,6 +19,7 @@ import clip_workflows
 import interop_workflows
 import lvlm_workflows
 import trust_workflow
+import video_workflow
 import word_workflow
 from blueprint import Blueprint, to_saved
 from blueprints import BLUEPRINTS
@@ -36,6 +37,7 @@ STORIES = (
     *lvlm_workflows.STORIES,
     *word_workflow.STORIES,
     *trust_workflow.STORIES,
+    *video_workflow.STORIES,
     *interop_workflows.STORIES,
 )
 

@@ -46,7 +46,7 @@ WORD_BY_WORD = Story(
         text("answer", (440, 940), "The answer that is explained", (400, 140)),
         Node("whole view", "AttnPromptView", (1320, -520), (520, 440), title="Where the whole answer came from"),
         *_words("first", "pink, triangle", FIRST, 0),
-        *_words("second", "red, square", SECOND, 540),
+        *_words("second", "red, square", SECOND, 660),
         note(
             "what",
             (NOTE_COLUMN, 0),

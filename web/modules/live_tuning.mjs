@@ -23,6 +23,8 @@ const overlayers = new Set();
 class Tuner extends LiveFace {
   /** @type {any[]} */
   maps = [];
+  /** @type {import("./heatmap_file.mjs").Mask[]} of frames that the last run measured together */
+  masks = [];
   /** @type {{key: string, parts: object, tuned: ReturnType<typeof tuneMask>} | null} the mask made last */
   made = null;
 
@@ -32,17 +34,25 @@ class Tuner extends LiveFace {
 
   /** @param {any} entry */
   async load(entry) {
-    const buffer = entry.heatmap && (await fetchFile(entry.heatmap));
+    const [buffer, masks] = await Promise.all([entry.heatmap, entry.masks].map((file) => file && fetchFile(file)));
     if (entry !== this.entry) return; // another run was quicker
     this.maps = buffer ? readHeatmaps(buffer).pictures : [];
+    this.masks = masks ? readHeatmaps(masks).masks : [];
     this.draw();
   }
 
-  /** The mask of a picture of the batch by the widgets. @param {number} page */
+  /**
+   * The mask of a picture of the batch by the widgets.
+   * @param {number} page
+   * @returns {{values: Float32Array, size: Size, warning?: string}}
+   */
   mask(page) {
     const picture = this.maps[Math.min(page, this.count - 1)];
     const settings = this.settings();
-    if (this.count > 1 && (settings.steady || settings.scale === "whole batch")) throw new Error(AS_A_CLIP);
+    if (this.count > 1 && (settings.steady || settings.scale === "whole batch")) {
+      if (this.ahead || !this.masks.length) throw new Error(AS_A_CLIP);
+      return this.masks[Math.min(page, this.masks.length - 1)];
+    }
     const key = JSON.stringify([page, settings]);
     if (key !== this.made?.key || picture.parts !== this.made.parts) {
       const tuned = tuneMask(picture, settings, fitted(picture.size));

@@ -53,6 +53,15 @@ class Method:
         return cast(Callable[[Encoding], Telling], self._module.telling)
 
     @property
+    def neighbours(self) -> bool:
+        """Whether it reads `Encoding.neighbours`, which class-token towers alone have."""
+        return bool(getattr(self._module, "NEIGHBOURS", False))
+
+    def resolve_layer(self, model: ClipModel, layer: int | None) -> int:
+        """The block that is read: None is the model's own choice, the last one for neighbours."""
+        return model.resolve_layer(-1 if layer is None and self.neighbours else layer)
+
+    @property
     def _module(self) -> ModuleType:
         return import_module(f".{self.name.replace(' ', '_')}", __package__)
 
@@ -92,12 +101,12 @@ def clip_heatmap(
 
     pictures: [H, W, 3 or 4] of 0..1, of any sizes (or PIL pictures). queries: one for all pictures, or one for each.
     method: one of `list_methods()`. layer: the block to read, negative from the end; None is the catalog's choice for
-    the model. fit: how a picture that is not square is shown to the model: "stretch", "letterbox", "crops" (overlapping
-    squares) or "center"; None is the catalog's choice. neutral_text: subtract the map of this text, such as "a
-    picture"; the map is then signed. words: also make a map for each word of the query. batch_size: squares per forward
-    pass, None for what memory allows. on_progress: called with the squares encoded and those there are, in blocks.
-    every: 1 … 16, of the pictures of a clip only every n-th of those with one query is read, and the last; the raw maps
-    between them are linear.
+    the model (the last block for "neighbours"). fit: how a picture that is not square is shown to the model: "stretch",
+    "letterbox", "crops" (overlapping squares) or "center"; None is the catalog's choice. neutral_text: subtract the map
+    of this text, such as "a picture"; the map is then signed. words: also make a map for each word of the query.
+    batch_size: squares per forward pass, None for what memory allows. on_progress: called with the squares encoded and
+    those there are, in blocks. every: 1 … 16, of the pictures of a clip only every n-th of those with one query is
+    read, and the last; the raw maps between them are linear.
 
     The upstream reading shows the model the middle of the picture and lays the map over all of it, as the official code
     does, and cuts long queries off; `fit` does not apply there.
@@ -111,7 +120,7 @@ def clip_heatmap(
     frames = Frames.of([(picture_size(picture),) for picture in pictures], queries, every)
     pictures = frames.taken(pictures)
     each_query = [_labelled(query, words) for query in frames.taken(queries)]
-    layer = model.resolve_layer(layer)
+    layer = chosen.resolve_layer(model, layer)
     features = _encode_texts(model, each_query, neutral_text, reading)
     lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in each_query}}
     shown, notes = _resolve_fit(model, fit, reading)
@@ -127,7 +136,9 @@ def clip_heatmap(
             on_progress(base + steps, total * model.depth)
 
         flat = [view for views in group_views for view in views]
-        encodings = iter(encode_views(model, flat, layer, shown, batch_size, report, keep))
+        encodings = iter(
+            encode_views(model, flat, layer, shown, batch_size, report, keep, neighbours=chosen.neighbours)
+        )
         done += len(flat) * model.depth
         for index, views in zip(group, group_views, strict=True):
             query = each_query[index]

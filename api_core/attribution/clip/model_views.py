@@ -109,13 +109,16 @@ def encode_views(
     batch_size: int | None,
     on_progress: Progress,
     keep: bool = True,
+    *,
+    neighbours: bool = False,
 ) -> list[Encoding]:
-    """The encodings of `views` at `layer`, in order; on_progress counts views times blocks.
+    """The encodings of `views` at `layer`, in order, with neighbours where asked for; on_progress counts views times
+    blocks.
 
     keep: for further queries. Of more views than are kept, the first are gone when they are asked for again.
     """
     cache = encodings_of(model)
-    settings = (model.name, layer, str(model.dtype), fit)
+    settings = (model.name, layer, str(model.dtype), fit, neighbours)
     keys = [encoding_key(view.pixels, *settings, _cells(view)) for view in views]
     found = {key: encoding for key in keys if (encoding := cache.get(key)) is not None}
     missing = {key: view for key, view in zip(keys, views, strict=True) if key not in found}
@@ -134,6 +137,7 @@ def encode_views(
             torch.stack([view.pixels for view in group.values()]),
             layer,
             valid=torch.stack([view.valid for view in group.values()]) if padded else None,
+            neighbours=neighbours,
             batch_size=batch_size,
             on_progress=report,
         )

@@ -113,8 +113,8 @@ def lvlm_heatmap(
     each. method: one of `list_lvlm_methods()`, None for the default. layers: of the decoder, negative from the end;
     None is the method's choice: the catalog's for the model, of `few heads` all. heads: of `few heads`, (layer, head)
     each; None for those that a calibration kept for the model and else for each question's own, which () always asks
-    for. more_pictures: further pictures of each prompt, slot by slot, each slot
-    with one for all cases or one for each. batch_size: cases at once, None for a few; fewer where memory does not last.
+    for. more_pictures: further pictures of each prompt, slot by slot, each slot with one for all cases or one for each.
+    batch_size: cases at once, None for a few; fewer where memory does not last.
     every: 1 … 16, of the cases of a clip only every n-th of those asked alike is read, and the last; the raw maps
     between them are linear, of the words that both have, and the reply is that of the case before.
 
@@ -125,7 +125,9 @@ def lvlm_heatmap(
     does; models that look at a picture in several grids have the precise reading only.
     """
     count = len(pictures)
-    chosen = _find_method(method, reading)
+    chosen = find_lvlm_method(method)
+    if reading not in READINGS:
+        raise InvalidInput(f"There is no reading {reading!r}. Choose one of {', '.join(READINGS)}.")
     if not count:
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
     if max_new_tokens < 1 or (batch_size is not None and batch_size < 1):
@@ -203,9 +205,8 @@ def padded_to_square(picture: Tensor, model: VisionLanguageModel) -> Tensor:
     return square
 
 
-def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
-    if reading not in READINGS:
-        raise InvalidInput(f"There is no reading {reading!r}. Choose one of {', '.join(READINGS)}.")
+def find_lvlm_method(name: str | None) -> LvlmMethod:
+    """The method of that name, None for the default."""
     name = DEFAULT_METHOD if name is None else name
     if name not in LVLM_METHODS:
         raise InvalidInput(f"There is no method {name!r} for an LVLM. Choose one of {', '.join(LVLM_METHODS)}.")

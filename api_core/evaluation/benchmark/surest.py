@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...answering.keeping import SKIP_ABOVE
-from ...overlay import FadeStyle, MagnifyStyle
+from ...overlay import NODE_STRENGTH, FadeStyle, MagnifyStyle
 from ...progress import Progress, ignore_progress
 from ...scenes.questions import QUESTION_KINDS
 from ..cases import QuestionCase
@@ -51,8 +51,9 @@ def arms_and_rows(sources: Sequence[str]) -> tuple[list[Arm], list[Row]]:
     close = CloseUpArm(f"{first} map, close-up", first, _TIGHT_MAGNIFY)
     moved = Arm(f"{first} map moved by lot, magnify", first, _MAGNIFY, "moved")
     alone = [
-        Arm(f"{first} map, fade, the defaults", first, _FADE),
+        Arm(f"{first} map, fade, in full", first, _FADE),
         Arm(f"{first} map, fade, half strength", first, replace(_FADE, strength=0.5)),
+        Arm(f"{first} map, fade, a new node's", first, replace(_FADE, strength=NODE_STRENGTH)),
         Arm(f"{first} map, fade, tight mask", first, _TIGHT),
         magnified,
         Arm(f"{first} map, magnify, free", first, replace(_MAGNIFY, style=MagnifyStyle(in_place=False))),

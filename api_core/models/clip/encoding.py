@@ -24,6 +24,8 @@ class Encoding:
     score highest where nothing is (arXiv 2409.17143): a mask inverts them. Otherwise they score highest on the text.
     contribution_offset, patch_offset: [e], the same for every token, present in the official code's numbers only.
     feature: [e], the picture's own unit-norm feature.
+    neighbours: [n, e], unit norm, what each patch takes from those like it and near it (`towers/neighbours.py`); None
+    unless asked for.
     """
 
     contributions: Tensor
@@ -35,6 +37,7 @@ class Encoding:
     complementary: bool
     contribution_offset: Tensor | None = None
     patch_offset: Tensor | None = None
+    neighbours: Tensor | None = None
 
     def class_token(self, text: Tensor, *, upstream_constants: bool = False) -> Tensor:
         """What each patch adds to the similarity with unit-norm texts [T, e]: [T, rows, columns], signed.
@@ -47,6 +50,12 @@ class Encoding:
     def patch(self, text: Tensor, *, upstream_constants: bool = False) -> Tensor:
         """The similarity of each patch's own token with unit-norm texts [T, e]: [T, rows, columns], not inverted."""
         return self._map(self.patches, text, self.patch_offset if upstream_constants else None)
+
+    def neighbourhood(self, text: Tensor) -> Tensor:
+        """Cosine of what each patch takes from its neighbours with unit-norm texts [T, e]: [T, rows, columns]."""
+        if self.neighbours is None:
+            raise InvalidInput("The picture was encoded without its neighbours. Encode it with neighbours=True.")
+        return self._map(self.neighbours, text, None)
 
     def similarity(self, text: Tensor) -> Tensor:
         """Cosine of the whole picture with unit-norm texts [T, e]: [T]."""
@@ -62,7 +71,8 @@ class Encoding:
     def nbytes(self) -> int:
         """Memory of all tensors."""
         tensors = [self.contributions, self.rest, self.patches, self.feature]
-        tensors += [offset for offset in (self.contribution_offset, self.patch_offset) if offset is not None]
+        optional = (self.contribution_offset, self.patch_offset, self.neighbours)
+        tensors += [tensor for tensor in optional if tensor is not None]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def _map(self, tokens: Tensor, text: Tensor, offset: Tensor | None) -> Tensor:

@@ -18,6 +18,8 @@ from .encoding import Encoding
 from .picture_spec import PictureSpec
 from .tokenise_text import TextTokenizer, merge
 from .towers import TextTower, Tower, open_clip, transformers
+from .towers.class_token import ClassTokenReadout
+from .towers.neighbours import neighbour_readout
 
 Library = Literal["open_clip", "transformers"]
 
@@ -60,6 +62,11 @@ class ClipModel(HoldsWeights):
         """How the tower reads its patches out."""
         return self.tower.family
 
+    @property
+    def reads_class_token(self) -> bool:
+        """Whether its feature is that of a class token, as the neighbours of a patch need it."""
+        return isinstance(self.tower.readout, ClassTokenReadout)
+
     def resolve_layer(self, layer: int | None) -> int:
         """The index 0 … depth - 1 of a block; negative counts from the end, None is the model's default."""
         chosen = self.default_layer if layer is None else layer
@@ -79,6 +86,7 @@ class ClipModel(HoldsWeights):
         layer: int | None = None,
         *,
         valid: Tensor | None = None,
+        neighbours: bool = False,
         batch_size: int | None = None,
         on_progress: Progress = ignore_progress,
     ) -> list[Encoding]:
@@ -86,7 +94,8 @@ class ClipModel(HoldsWeights):
 
         pixels: [N, 3, side, side], 0..1, cropped or resized but not normalised; a tower of any size takes other
         multiples of its patch. valid: bool [N, rows, columns], cells that hold picture; a tower that can leave the
-        others out of its attention does. batch_size: None follows the memory there is; where it runs out all the same,
+        others out of its attention does. neighbours: also read `Encoding.neighbours` of that block; UnsupportedModel
+        for a tower without a class token. batch_size: None follows the memory there is; where it runs out all the same,
         fewer pictures go through at once, and NotEnoughMemory is raised when one alone is too many.
         on_progress is called between blocks with counts of pictures times blocks; raising from it stops the work.
         """
@@ -94,6 +103,9 @@ class ClipModel(HoldsWeights):
         self._check(pixels, valid)
         device, dtype = self.device, self.dtype
         height, width = pixels.shape[2:]
+        readout = self.tower.readout
+        if neighbours:
+            readout = neighbour_readout(readout, self.tower.grid(height, width), self.name)
         size = batch_size or run_tower.batch_size(self.tower, height, width, dtype, device)
         count, depth = pixels.shape[0], self.depth
 
@@ -102,8 +114,10 @@ class ClipModel(HoldsWeights):
             with frozen(), without_autocast(device.type):
                 part = self.spec.normalise(pixels[rows].to(device)).to(dtype)
                 seen = None if valid is None else valid[rows].to(device)
-                done, total = batch.start * depth, count * depth
-                return run_tower.encode(self.tower, part, seen, layer, on_progress=on_progress, done=done, total=total)
+                counts = {"done": batch.start * depth, "total": count * depth}
+                return run_tower.encode(
+                    self.tower, part, seen, layer, readout=readout, on_progress=on_progress, **counts
+                )
 
         encodings = in_batches_that_fit(
             encode,

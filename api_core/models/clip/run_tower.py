@@ -11,7 +11,7 @@ from ...progress import Progress
 from ..devices import free_memory
 from ..hooks import capturing
 from .encoding import Encoding
-from .towers import Tower, TowerOutputs
+from .towers import Readout, Tower, TowerOutputs
 
 log = logging.getLogger(__name__)
 
@@ -26,18 +26,21 @@ def encode(
     valid: Tensor | None,
     layer: int,
     *,
+    readout: Readout,
     on_progress: Progress,
     done: int,
     total: int,
 ) -> list[Encoding]:
     """One plain forward of a mini-batch: pixels [B, 3, H, W], normalised and on the tower's device.
 
+    readout: the tower's own, or one that reads more of it.
+
     `on_progress` is called before every block, so that work can be stopped between two of them; done and total count
     pictures times blocks.
     """
     grid = tower.grid(pixels.shape[2], pixels.shape[3])
     batch = pixels.shape[0]
-    with capturing() as hooks, tower.readout.record(tower.blocks, layer) as finalise:
+    with capturing() as hooks, readout.record(tower.blocks, layer) as finalise:
         for index, block in enumerate(tower.blocks):
 
             def report(args: Any, kwargs: Any, so_far: int = done + index * batch) -> None:
@@ -46,7 +49,7 @@ def encode(
             hooks.before(block, report)
         features = tower.encode(pixels, valid)
         outputs = finalise(features)
-    return list(_encodings(outputs, features.float(), grid, layer, tower.readout.complementary))
+    return list(_encodings(outputs, features.float(), grid, layer, readout.complementary))
 
 
 def _encodings(
@@ -54,7 +57,8 @@ def _encodings(
 ) -> Iterator[Encoding]:
     features = (features / features.norm(dim=-1, keepdim=True)).cpu()
     parts = [outputs.contributions.cpu(), outputs.rest.cpu(), outputs.patches.cpu()]
-    offsets = [None if part is None else part.cpu() for part in (outputs.contribution_offset, outputs.patch_offset)]
+    optional = (outputs.contribution_offset, outputs.patch_offset, outputs.neighbours)
+    further = [None if part is None else part.cpu() for part in optional]
 
     def one(part: Tensor, index: int) -> Tensor:
         # A row of a shared tensor would keep the whole mini-batch alive in a cache.
@@ -62,8 +66,8 @@ def _encodings(
 
     for index in range(len(features)):
         contributions, rest, patches, feature = (one(part, index) for part in (*parts, features))
-        constants = [None if part is None else one(part, index) for part in offsets]
-        yield Encoding(contributions, rest, patches, feature, grid, layer, complementary, *constants)
+        more = [None if part is None else one(part, index) for part in further]
+        yield Encoding(contributions, rest, patches, feature, grid, layer, complementary, *more)
 
 
 def batch_size(tower: Tower, height: int, width: int, dtype: torch.dtype, device: torch.device) -> int:

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from pack.api_core.command_line import main
 from pack.tests.servers.process import ServerProcess, running
 from PIL import Image
@@ -122,6 +124,29 @@ def test_what_is_sure_is_neither_prompted_nor_asked_again(
     assert len(prompted) == sum(len(told["asked"]) == 2 for told in lines) >= 1
 
 
+def test_what_is_not_there_is_asked_of_the_plain_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    from pack.api_core.command_line import ask as command
+    from pack.api_core.pictures import to_picture
+
+    shown: list[torch.Tensor] = []
+    once = command.ask
+
+    def ask(model: Any, pictures: list[torch.Tensor], *args: Any, **how: Any) -> Any:
+        shown.extend(pictures)
+        return once(model, pictures, *args, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "ask", ask)
+        for question in ("Is there a red star?", "Is there a brown triangle?"):
+            asked = [str(SCENE), "-q", question, "--prompted-by", "tiny-clip", "--least-presence", "3", "--json"]
+            assert main(["ask", *asked]) == 0
+    there, absent = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert there["presence"] > 3 > absent["presence"]
+    plain = to_picture(SCENE)[..., :3]
+    assert not torch.equal(shown[0], plain)
+    assert torch.equal(shown[1], plain)
+
+
 def test_a_server_has_to_say_how_sure_it_is(
     server: ServerProcess, profiles: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,6 +184,8 @@ def test_a_server_has_to_say_how_sure_it_is(
         (["--skip-above", "0.9"], "--skip-above belongs to --keep surer"),
         (["--style", "magnify"], "--style says how a picture is prompted"),
         (["--strength", "0.5"], "--strength"),
+        (["--least-presence", "3"], "--least-presence says how a picture is prompted"),
+        (["--least-presence", "3", "--prompted-by", "tiny-lvlm"], "--least-presence is for a CLIP"),
         (["--prompted-by", "tiny-clip", "--radius", "2"], "--radius belongs to --style blur"),
     ],
 )

@@ -87,6 +87,23 @@ def test_an_inverted_mask_is_the_complement(picture: Path, tmp_path: Path, model
     assert np.abs(plain + inverted - 255).max() <= 1
 
 
+def test_what_is_not_there_leaves_the_picture_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene = Path(__file__).parents[3] / "assets" / "scene.png"
+    for query, there in (("the red star", True), ("a brown triangle", False)):
+        out = tmp_path / query
+        options = ["--least-presence", "3", "--save-mask", "--save-heatmap"]
+        assert main(["prompt", str(scene), query, "-o", str(out), *options]) == 0
+        mask = np.asarray(Image.open(out / "scene.mask.png"))
+        assert (mask.min() < 255) == there
+        warned = "so it is taken not to be there" in capsys.readouterr().err
+        assert warned != there
+        with np.load(out / "scene.heatmap.npz") as saved:
+            assert (saved["presence"][0] >= 3) == there
+            assert saved["presence"].shape == saved["labels"].shape[:1]
+        before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (scene, out / "scene.png"))
+        assert np.array_equal(before, after) != there
+
+
 def test_one_bad_picture_does_not_stop_the_others(
     picture: Path, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,6 +258,7 @@ def test_a_picture_is_prompted_by_an_lvlm(picture: Path, tmp_path: Path, lvlm: s
     [
         ("lvlm", ("--fit", "crops"), "--fit is for a CLIP"),
         ("lvlm", ("--neutral", "a photo"), "--neutral is for a CLIP"),
+        ("lvlm", ("--least-presence", "3"), "--least-presence is for a CLIP"),
         ("lvlm", ("--method", "decomposition"), "no method 'decomposition'. It has attention"),
         ("lvlm", ("--layers", "1,99"), "no layer 99"),
         ("clip", ("--answer", "red"), "--answer is for an LVLM"),

@@ -94,6 +94,22 @@ def test_a_second_run_goes_on_and_a_batch_of_another_size_changes_nothing(
     assert apart == {line["id"]: (line["plain"], line["prompted"], line["mask"]) for line in lines(other)}
 
 
+def test_what_is_not_there_is_asked_of_the_plain_picture(cases: Path, clip: str, lvlm: str, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    assert run(cases, out, clip, lvlm) == 0
+    presences = [line["presence"] for line in lines(out)]
+    least = round(sum(sorted(presences)[1:]) / 2, 3)  # between the two that are highest
+    assert least > 0
+    again = tmp_path / "again.jsonl"
+    assert run(cases, again, clip, lvlm, "--least-presence", str(least)) == 0
+    for line, found in zip(lines(again), presences, strict=True):
+        assert line["presence"] == found
+        assert line["settings"]["mask"]["least_presence"] == least
+        absent = any("taken not to be there" in warning for warning in line.get("warnings", ()))
+        assert absent == (found < least)
+        assert (line["prompted"] == line["plain"]) or not absent
+
+
 def test_other_settings_need_another_file(
     cases: Path, clip: str, lvlm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,6 +262,7 @@ def test_a_server_that_is_not_sure_of_itself_is_refused_before_the_first_case(
         (("--map", "none", "--no-plain"), "nothing to ask"),
         (("--map", "none", "--save-masks"), "--save-masks"),
         (("--map", "lvlm", "--fit", "crops"), "--fit"),
+        (("--map", "lvlm", "--least-presence", "3"), "--least-presence is for the maps of a CLIP"),
         (("--layers", "1,2"), "one layer"),
         (("--layers", "99"), "99"),
         (("--method", "guessing"), "guessing"),

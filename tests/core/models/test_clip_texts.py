@@ -144,3 +144,29 @@ def test_preprocessing_facts_are_read_from_open_clip() -> None:
     )
     with pytest.raises(InvalidInput, match="stretchy"):
         PictureSpec(64, resize_mode="stretchy")  # type: ignore[arg-type]
+
+
+def test_a_long_text_is_tokenised_in_parts_and_one_beyond_the_limit_is_refused(model: ClipModel) -> None:
+    read = 0
+    own = model.reader.tokenize
+
+    def counted(texts: list[str], context_length: int) -> torch.Tensor:
+        nonlocal read
+        read += sum(map(len, texts))
+        return own(texts, context_length)
+
+    for text in ("the red star beside it. " * 600, "z" * 10_000):
+        read = 0
+        model.reader.tokenize = counted
+        try:
+            pieces = model.split_text(text)
+        finally:
+            model.reader.tokenize = own
+        assert "".join("".join(pieces).split()) == "".join(text.split())
+        assert all(model.reader.fits(piece) for piece in pieces)
+        assert read < 400 * len(text), "what is left is read again for every piece"
+    with pytest.raises(
+        InvalidInput, match=r"24,000 characters.*at most 20,000.*'red star red .*…'.*Write what"
+    ) as told:
+        model.split_text("red star " * 2666 + "red st")
+    assert len(str(told.value)) < 400

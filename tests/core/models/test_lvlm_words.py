@@ -1,3 +1,5 @@
+import random
+
 import pytest
 from pack.api_core.models.conversation.reply import opens_thinking, split_thinking
 from pack.api_core.models.conversation.token_text import (
@@ -163,3 +165,20 @@ def test_a_prompt_that_leaves_thinking_open_is_noticed() -> None:
     assert opens_thinking("user: what?\nassistant:\n<think>\n")
     assert not opens_thinking("assistant:\n<think>\n\n</think>\n\n")
     assert not opens_thinking("assistant:")
+
+
+def test_words_of_long_texts_are_found_as_those_of_short_ones() -> None:
+    """Against the definition: the first and last token that share a character with the word; empty ones share none."""
+    rng = random.Random(5)
+    for _ in range(60):
+        text = "".join(rng.choice("ab  ") for _ in range(40))
+        cuts = sorted(rng.choices(range(41), k=rng.randint(0, 30)))
+        tokens = list(zip([0, *cuts], [*cuts, 40], strict=True))
+        tokens = [token for token in tokens for _ in range(rng.choice((1, 1, 2)))]  # a character over two tokens
+        wanted = []
+        for start, end in word_spans(text):
+            touching = [n for n, (first, last) in enumerate(tokens) if max(first, start) < min(last, end)]
+            if touching:
+                wanted.append((text[start:end], 7 + touching[0], 8 + touching[-1]))
+        found = tokens_of_words(text, word_spans(text), tokens, 7)
+        assert [(word.text, word.first, word.last) for word in found] == wanted

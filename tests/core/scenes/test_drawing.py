@@ -84,6 +84,18 @@ def test_each_shape_is_one_filled_figure_of_unit_size(shape, form):
     assert 0.1 < inside.mean() * 3.2**2 / 4 < 0.95
 
 
+@pytest.mark.parametrize("size", [(64, 64), (64, 4096), (4096, 64), (64, 768), (128, 512)])
+@pytest.mark.parametrize("wanted", [1, 9])
+def test_pictures_as_narrow_as_can_be_asked_for_hold_what_was_asked_for(size, wanted):
+    height, width = size
+    options = SceneOptions((wanted, wanted), aspects=(width / height,), square_share=0, overlap=0, clutter=0, spoil=0)
+    for number in range(4):
+        scene = make_scene(number, "development", options)
+        assert len(scene.objects) == wanted
+        boxes = draw_scene(scene, height, width).boxes
+        assert ((boxes[:, :2] >= 0) & (boxes[:, :2] < boxes[:, 2:]) & (boxes[:, 2:] <= (width, height))).all()
+
+
 def test_the_object_has_its_colour_where_its_mask_says_so():
     scene = make_scene(3, options=SceneOptions(objects=(2, 2), colours=("red", "blue"), overlap=0, clutter=0, spoil=0))
     scene = replace(scene, shadow=0, objects=tuple(replace(o, finish="flat", outline=0.0) for o in scene.objects))

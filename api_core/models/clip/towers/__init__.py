@@ -19,6 +19,7 @@ class TowerOutputs:
     patches: Tensor
     contribution_offset: Tensor | None = None
     patch_offset: Tensor | None = None
+    neighbours: Tensor | None = None
 
 
 Finalise = Callable[[Tensor], TowerOutputs]

@@ -1,4 +1,4 @@
-"""One row of attention: how much the readout's query looks at each token, and what it would take from there."""
+"""What a readout reads of attention: one query's row, with what it would take from each token; every token's keys."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,15 @@ class AttentionWeights:
 
 
 @dataclass(frozen=True)
+class KeysAndValues:
+    """Of every token, float32 [B, H, n, d]. scale: of a product of two keys, None for the root of d below it."""
+
+    keys: Tensor
+    values: Tensor
+    scale: float | None = None
+
+
+@dataclass(frozen=True)
 class Projections:
     """The weights of a multi-head attention: query, key and value, each [H * d, channels], with biases or None."""
 
@@ -32,6 +41,7 @@ class Projections:
     key: Tensor
     value: Tensor
     query_bias: Tensor | None
+    key_bias: Tensor | None
     value_bias: Tensor | None
     heads: int
 
@@ -43,10 +53,12 @@ class Projections:
                 query, key, value = attention.in_proj_weight.chunk(3)
             else:
                 query, key, value = attention.q_proj_weight, attention.k_proj_weight, attention.v_proj_weight
-            biases = (None, None, None) if attention.in_proj_bias is None else attention.in_proj_bias.chunk(3)
-            return cls(query, key, value, biases[0], biases[2], attention.num_heads)
+            bias = attention.in_proj_bias
+            query_bias, key_bias, value_bias = (None, None, None) if bias is None else bias.chunk(3)
+            return cls(query, key, value, query_bias, key_bias, value_bias, attention.num_heads)
         query, key, value = attention.q_proj, attention.k_proj, attention.v_proj
-        return cls(query.weight, key.weight, value.weight, query.bias, value.bias, attention.num_heads)
+        biases = (query.bias, key.bias, value.bias)
+        return cls(query.weight, key.weight, value.weight, *biases, attention.num_heads)
 
     def row(self, query: Tensor, tokens: Tensor, mask: Tensor | None = None) -> AttentionWeights:
         """The row of single queries [B, channels] over tokens [B, n, channels].
@@ -63,6 +75,14 @@ class Projections:
         weights = masked_softmax(pulled @ tokens.transpose(1, 2), mask)
         return AttentionWeights(weights, self.values(tokens))
 
+    def pairs(self, tokens: Tensor) -> "KeysAndValues":
+        """What every one of tokens [B, n, channels] is found by, and what it gives."""
+        tokens = tokens.float()
+        keys = nn.functional.linear(tokens, self.key.float(), _float(self.key_bias))
+        per_head = (*tokens.shape[:2], self.heads, -1)
+        key, value = (part.view(per_head).transpose(1, 2) for part in (keys, self.values(tokens)))
+        return KeysAndValues(key, value)
+
     def values(self, tokens: Tensor) -> Tensor:
         """[B, n, H * d] of float32 tokens [B, n, channels]."""
         return nn.functional.linear(tokens, self.value.float(), _float(self.value_bias))
@@ -75,6 +95,11 @@ def row_of_call(call: AttentionCall) -> AttentionWeights:
         mask = mask.expand(*call.query.shape[:2], call.query.shape[2], call.key.shape[2])[:, :, 0]
     weights = attention_weights(call.query[:, :, 0], call.key, mask, call.scale)
     return AttentionWeights(weights, call.value.float().transpose(1, 2).flatten(2))
+
+
+def pairs_of_call(call: AttentionCall) -> KeysAndValues:
+    """The keys and values of a fused attention call, after any rotary embedding or norm."""
+    return KeysAndValues(call.key.float(), call.value.float(), call.scale)
 
 
 def _float(tensor: Tensor | None) -> Tensor | None:

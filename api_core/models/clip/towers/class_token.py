@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ...hooks import Hooks, capturing, first_tensor
 from ..contributions import Contributions, Matrix, Scale, Step, inverse_deviation, norm_gain
 from . import Finalise, TowerOutputs, require_seen
-from .attention_row import AttentionWeights, Projections, row_of_call
+from .attention_row import AttentionWeights, KeysAndValues, Projections, pairs_of_call, row_of_call
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,25 @@ class BlockAttention:
             return
 
         def from_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            tokens = first_tensor(args if args else kwargs.get("hidden_states", kwargs.get("query")))
+            tokens = _tokens(args, kwargs)
             use(Projections.of(self.module).row(tokens[:, 0], tokens))
 
         hooks.before(self.module, from_input)
+
+    def read_all(self, hooks: Hooks, use: Callable[[KeysAndValues], None]) -> None:
+        """Give `use` the keys and values of all tokens when the block runs."""
+        if self.fused:
+            hooks.attention(self.module, lambda call: use(pairs_of_call(call)))
+            return
+        hooks.before(self.module, lambda args, kwargs: use(Projections.of(self.module).pairs(_tokens(args, kwargs))))
 
 
 @dataclass(frozen=True)
 class ClassTokenReadout:
     """attention: block -> its attention. norm: the final norm, called on [B, n, d] or [B, d].
 
-    projection: gives the matrix [d, e] after it; asked each time, because a host may move the model in between.
-    prefix: tokens before the patches, the class token first.
+    projection: gives the matrix [d, e] after it, and bias what is added then, [e] or None; asked each time, because a
+    host may move the model in between. prefix: tokens before the patches, the class token first.
     """
 
     attention: Callable[[nn.Module], BlockAttention]
@@ -60,6 +67,7 @@ class ClassTokenReadout:
     prefix: int = 1
     family: str = "class token"
     complementary: bool = True
+    bias: Callable[[], Tensor | None] = lambda: None
 
     @contextmanager
     def record(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finalise]:
@@ -112,6 +120,11 @@ class ClassTokenReadout:
         bias = final.new_zeros(()) if self.norm.bias is None else self.norm.bias.float()
         part = (bias - mean) @ projection / summands / length
         return {"contribution_offset": (part + shares.rest * deviation / length) / count, "patch_offset": part}
+
+
+def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """[B, n, channels], what an attention module is called with."""
+    return first_tensor(args if args else kwargs.get("hidden_states", kwargs.get("query")))
 
 
 def multihead(block: nn.Module, *, attention: str = "attn") -> BlockAttention:

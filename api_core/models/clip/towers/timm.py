@@ -1,9 +1,8 @@
 """timm's trunks, as open_clip wraps them."""
 
-from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from ..contributions import Scale, Step
 from . import Readout, Tower, unsupported
@@ -65,16 +64,18 @@ def _transformer_readout(trunk: Any, head: Any, name: str) -> Readout:
     late = isinstance(trunk.fc_norm, nn.LayerNorm)
     norm = trunk.fc_norm if late else trunk.norm
     projection = _projection(after[1:] if late else after, name)
-    return ClassTokenReadout(_block_attention, norm, projection, prefix=prefix)
+    return ClassTokenReadout(
+        _block_attention, norm, lambda: projection.weight.T, prefix=prefix, bias=lambda: projection.bias
+    )
 
 
-def _projection(after: tuple[nn.Module, ...], name: str) -> Callable[[], Tensor]:
-    """The matrix after the class token; a bias beside it is the same for every token and belongs to none."""
+def _projection(after: tuple[nn.Module, ...], name: str) -> nn.Linear:
+    """What comes after the class token. Its bias is the same for every token and belongs to none."""
     steps: list[Any] = [step for step in after if not isinstance(step, nn.Identity | nn.Dropout)]
     if len(steps) != 1 or not isinstance(steps[0], nn.Linear):
         kinds = ", ".join(type(step).__name__ for step in steps) or "nothing"
         raise unsupported(name, f"a class token followed by {kinds} instead of one projection")
-    return lambda: steps[0].weight.T
+    return steps[0]
 
 
 def _block_attention(block: Any) -> BlockAttention:
