@@ -50,7 +50,7 @@ OTHERS = OtherThings(tuple(frozenset(name.split()) for name in NAMES), unit(len(
 
 
 @pytest.mark.parametrize("spread", [True, False])
-@pytest.mark.parametrize(("text", "left_out"), [("where is the dog", 0), ("the RED dog", 1)])
+@pytest.mark.parametrize(("text", "left_out"), [("where is the dog", 0), ("the RED dog", 0), ("is a car RED?", 1)])
 def test_the_formula_by_hand(spread: bool, text: str, left_out: int) -> None:
     views = [unit(6, 8, seed=2), unit(4, 8, seed=3)]
     valid = [torch.tensor([[True, True, False], [True, True, True]]), torch.ones(2, 2, dtype=torch.bool)]
@@ -67,7 +67,7 @@ def test_the_formula_by_hand(spread: bool, text: str, left_out: int) -> None:
     assert found == pytest.approx((number(feature[0]) - center) / median(abs(x - center) for x in others), rel=1e-4)
 
 
-def test_names_that_all_share_a_word_with_the_text_still_count() -> None:
+def test_names_that_are_all_in_the_text_still_count() -> None:
     seen = [(Telling(unit(4, 8), True), torch.ones(2, 2, dtype=torch.bool))]
     every, none = OTHERS.presence([" ".join(NAMES), "dog"], unit(1, 8, seed=4).expand(2, 8), seen)
     assert every == none

@@ -26,7 +26,7 @@ from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.attention.recorder import RecordedRows, placed_image_positions
 from ...models.lvlm.attention.rows import answer_rows
 from ...models.lvlm.calibration import Head, find_calibration
-from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel
 from .method import LvlmRequest, TokenRelevance, WhatIsRead, countable
 
 COUNT = 3
@@ -34,7 +34,7 @@ COUNT = 3
 _CUT = 1e-3  # of the greatest value; what is less is no part of a map
 
 
-def what_is_read(model: LvlmModel, layers: Sequence[int] | None, heads: Sequence[Head] | None) -> WhatIsRead:
+def what_is_read(model: VisionLanguageModel, layers: Sequence[int] | None, heads: Sequence[Head] | None) -> WhatIsRead:
     """The heads given, or those that a calibration kept for this model; without either, all that can see the picture,
     or all of the layers given: each question then has its own. No heads at all (`()`) leave the calibration out."""
     if layers and heads:
@@ -52,7 +52,7 @@ def what_is_read(model: LvlmModel, layers: Sequence[int] | None, heads: Sequence
     )
 
 
-def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
+def compute(model: VisionLanguageModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """The summed attention of `request.heads`, or without any of the best heads of each case."""
     looks = HeadsOfCases(request)
     rows = answer_rows(
