@@ -100,12 +100,6 @@ class _Waiting:
     added: Tensor | None
     keys: int
 
-    def only(self, position: int) -> "_Waiting":
-        """The one row at `position`."""
-        at = self.positions.index(position)
-        added = None if self.added is None else self.added[:, at : at + 1]
-        return _Waiting([position], self.query[:, at : at + 1], added, self.keys)
-
 
 class LayerRecorder:
     """Collects the wanted rows of every case of a batch from the calls of one layer."""
@@ -157,7 +151,9 @@ class LayerRecorder:
         if self._look is not None and any(start <= wanted.first < self._seen for wanted in self._wanted):
             with torch.no_grad(), without_autocast(call.query.device.type):
                 for case, wanted in enumerate(self._wanted):
-                    self._look.look(self._rows(self._last, case, [self._waiting[case][-1].only(wanted.first)]))
+                    row = torch.tensor([wanted.first - start], device=call.query.device)
+                    last = _Waiting([wanted.first], call.query[case][:, row], added_scores(call, case, row), keys)
+                    self._look.look(self._rows(self._last, case, [last]))
 
     def finish(self) -> list[dict[int, tuple[Tensor, ...]]]:
         """What was kept of each case's rows, by position, on the CPU; the keys are let go."""

@@ -70,7 +70,7 @@ class AttentionRecorder:
         self._model = model
         self._settings = settings
         self._in_one = counts is not None
-        self._look = settings.look
+        self._first_look = settings.look
         self._on_progress = on_progress
         self._prepared = prepared
         self._wanted = [
@@ -112,8 +112,8 @@ class AttentionRecorder:
             self._on_progress(len(self._found), len(self._recorders))
             if self._ends and layer == self._settings.layers[-1]:
                 raise _StopForward
-        elif self._look is not None and all(one.past_prompt for one in self._recorders.values()):
-            needed, self._look = self._look.needed_layers(), None
+        elif self._first_look is not None and all(one.past_prompt for one in self._recorders.values()):
+            needed, self._first_look = self._first_look.needed_layers(), None
             self._recorders = {n: one for n, one in self._recorders.items() if n in needed}
         return proceed()  # type: ignore[no-any-return]
 
