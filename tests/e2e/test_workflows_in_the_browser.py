@@ -3,13 +3,17 @@
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pack.tests.e2e.browser import RENDERERS, ComfyPage
 from pack.tests.e2e.server import ROOT
 
+av = pytest.importorskip("av")  # ComfyUI brings it
 pytestmark = pytest.mark.host
+FRAMES, RATE = 24, 12
 
 WORKFLOWS = ROOT / "workflows"
 BETTER_ANSWER = "Attention prompt - better answer"
@@ -19,6 +23,7 @@ WORD_BY_WORD = "Attention prompt - LVLM heatmap word by word"
 HINT_WORDS = "Attention prompt - its own words as the hint"
 ZOOM = "Attention prompt - zoom to read"
 TRUST = "Attention prompt - trust or doubt"
+VIDEO = "Attention prompt - video"
 ALL = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
 DYNAMIC_COMBO, AUTOGROW = "COMFY_DYNAMICCOMBO_V3", "COMFY_AUTOGROW_V3"
 
@@ -51,6 +56,7 @@ def run_anew(page: ComfyPage) -> dict[str, Any]:
         (HINT_WORDS, {"AttnPromptView", "PreviewAny", "PreviewImage", "ImageCompare"}),
         (ZOOM, {"AttnPromptView", "PreviewAny", "PreviewImage", "AttnPromptCompareAnswers"}),
         (TRUST, {"AttnPromptView", "PreviewAny", "PreviewImage", "AttnPromptCompareAnswers"}),
+        (VIDEO, {"PreviewAny", "SaveVideo"}),
     ],
 )
 def test_what_ships_runs(page: ComfyPage, name: str, shows: set[str], modern: bool) -> None:
@@ -80,6 +86,51 @@ def test_the_first_that_a_newcomer_opens_answers_rightly_where_the_plain_picture
     said = {titles[key]: shown["text"][0] for key, shown in history["outputs"].items() if "text" in shown}
     assert (said["The answer"], said["Its answer"]) == ("green", "yellow")
     assert float(said["How sure: 0 to 1"]) > 0.99 > float(said["How sure that is"])
+
+
+@RENDERERS
+def test_a_user_s_video_keeps_its_sound_and_its_pace(page: ComfyPage, modern: bool) -> None:
+    """One line drawn from Load Video, as the note says; its frames fade where nothing was asked for."""
+    make_video(page.server.base / "input" / "mine.mp4")
+    page.open(modern=modern)
+    page.load(read(VIDEO))
+    page.page.evaluate("""() => {
+        const find = (type) => window.app.graph.nodes.find((node) => node.type === type);
+        find('LoadVideo').connect(0, find('GetVideoComponents'), 0);
+        find('LoadVideo').widgets.find((widget) => widget.name === 'file').value = 'mine.mp4';
+    }""")
+    page.set_widget("AttnPromptCLIPHeatmap", "query", "the red square")
+    history = run_anew(page)
+    saver = next(str(node["id"]) for node in read(VIDEO)["nodes"] if node["type"] == "SaveVideo")
+    (saved,) = history["outputs"][saver]["images"]
+    with av.open(page.server.base / "output" / saved["subfolder"] / saved["filename"]) as video:
+        (pictures,), (sound,) = video.streams.video, video.streams.audio
+        assert pictures.average_rate == RATE
+        assert float(sound.duration * sound.time_base) == pytest.approx(FRAMES / RATE, abs=0.1)
+        frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(pictures)]
+    assert len(frames) == FRAMES
+    for number, frame in enumerate(frames[2:-2], 2):
+        thing, rest = frame[30:50, 4 * number + 6 : 4 * number + 18, 0], frame[70:, :, 1]
+        assert thing.mean() > 150
+        assert rest.mean() < 90, "faded"
+
+
+def make_video(path: Path) -> None:
+    """A red square that moves to the right on grey, with a tone."""
+    with av.open(path, "w") as video:
+        pictures = video.add_stream("libx264", rate=RATE)
+        pictures.width, pictures.height, pictures.pix_fmt = 144, 96, "yuv420p"
+        sound = video.add_stream("aac", rate=44100, layout="mono")
+        for number in range(FRAMES):
+            levels = np.full((96, 144, 3), 128, np.uint8)
+            levels[28:52, 4 * number : 4 * number + 24] = (230, 20, 20)
+            video.mux(pictures.encode(av.VideoFrame.from_ndarray(levels, format="rgb24")))
+        video.mux(pictures.encode())
+        tone = 0.3 * np.sin(np.arange(44100 * FRAMES // RATE) * 0.06)
+        heard = av.AudioFrame.from_ndarray(tone.astype(np.float32)[None], format="fltp", layout="mono")
+        heard.sample_rate = 44100
+        video.mux(sound.encode(heard))
+        video.mux(sound.encode())
 
 
 @RENDERERS
@@ -160,8 +211,8 @@ def assert_link(kind: str, accepted: str, where: str) -> None:
 
 def assert_value(value: Any, kind: Any, settings: Mapping[str, Any], *, where: str) -> None:
     assert value is not None, f"{where} has no value"
-    if settings.get("image_upload") or kind == "IMAGECOMPARE":
-        return  # whichever pictures lie in this ComfyUI's input folder; a slider
+    if settings.get("image_upload") or settings.get("video_upload") or kind == "IMAGECOMPARE":
+        return  # whichever pictures and videos lie in this ComfyUI's input folder; a slider
     if kind == DYNAMIC_COMBO:
         assert value in [option["key"] for option in settings["options"]], f"{where} is {value!r}"
     elif isinstance(kind, list) or kind == "COMBO":

@@ -234,6 +234,9 @@ class TestRefusals:
             "Where is the red star",
             *("Where", "is", "the", "red", "star"),
         ]
+        (few,) = self.heatmap(run, clip, method="few heads").args[0].pictures
+        assert few.labels == picture.labels
+        assert float(few.parts["attention"][0].values[1:].min(0).values.max()) > 0
         (given,) = self.heatmap(run, clip, answer="a star").args[0].pictures
         assert [label.text for label in given.labels if label.role == "answer word"] == ["a", "star"]
         assert not given.warnings

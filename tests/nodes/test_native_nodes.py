@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from pack.api_core.attribution import lvlm_heatmap
 from pack.tests import tiny_encoders
 from pack.tests.nodes.conftest import ASK, EXPLAIN, LVLM_HEATMAP, ON_REAL_HOST
 from pack.tests.nodes.test_native_encoders import QUESTION, a_case, a_picture, wrapped
@@ -43,6 +44,16 @@ class TestCases:
         asked = run("AttnPromptAsk", model=clip, image=image, question=questions, **{**ASK, "max_new_tokens": 6}).args
         assert asked[0] == together[1]
         assert all(0 <= confidence <= 1 for confidence in asked[3])
+
+    def test_few_heads_of_a_written_answer_are_those_of_the_same_one_given(self, kind: str, encoders: Any) -> None:
+        model, pictures = wrapped(encoders(kind)), [a_picture(), a_picture().flip(1)]
+        given = {"method": "few heads", "max_new_tokens": 6}
+        written = lvlm_heatmap(model, pictures, QUESTION, **given)
+        again = lvlm_heatmap(model, pictures, QUESTION, answers=list(written.replies), **given)
+        for own, other in zip(written.heatmap.pictures, again.heatmap.pictures, strict=True):
+            one, two = (each.parts["attention"][0].values for each in (own, other))
+            assert float(one[0].max()) > 0
+            torch.testing.assert_close(one, two, atol=1e-6, rtol=1e-3)
 
     def test_several_pictures_of_several_sizes_have_a_map_each(self, kind: str, encoders: Any, run: Run) -> None:
         clip = encoders(kind)

@@ -162,6 +162,7 @@ def clip_heatmap(
                     ),
                 )
             )
+        del group_views, flat, encodings  # before the next group's are made: of a long batch one is held at a time
     return Heatmap(frames.filled(maps))
 
 
