@@ -97,10 +97,8 @@ class Ask(io.ComfyNode):
             ],
             is_input_list=True,
             inputs=[
-                io.MultiType.Input(
-                    "model",
-                    types=[sockets.Lvlm, sockets.Server],
-                    tooltip="From Load LVLM, or from Connect LVLM Server.",
+                sockets.model_input(
+                    "model", [sockets.Lvlm, sockets.Server], "From Load LVLM, or from Connect LVLM Server."
                 ),
                 io.Image.Input("image", tooltip="The pictures to ask about; each is asked about by itself."),
                 widgets.question("What do you want to know?"),
@@ -158,7 +156,7 @@ class Ask(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model: Sequence[sockets.LoadedLvlm | ServerModel],
+        model: Sequence[lvlm_models.Answering | ServerModel],
         image: Sequence[Tensor],
         question: Sequence[str],
         template: Sequence[str],
@@ -174,8 +172,9 @@ class Ask(io.ComfyNode):
         chosen = comfy_types.single_value(model, "model")
         way = to_decoding(decoding, comfy_types.single_value(seed, "seed"))
         confidence = host.is_connected(cls.hidden, CONFIDENCE)
+        ready = chosen if isinstance(chosen, ServerModel) else lvlm_models.on_device(chosen, cases, limit, way.passes)
         answers = ask(
-            chosen if isinstance(chosen, ServerModel) else lvlm_models.on_device(chosen, cases, limit, way.passes),
+            ready,
             cases.pictures,
             cases.texts["question"],
             template=comfy_types.single_value(template, "template"),
@@ -189,7 +188,7 @@ class Ask(io.ComfyNode):
             on_progress=host.NodeProgress(cls.hidden.unique_id),
             on_notice=lambda line: host.warn(cls.hidden.unique_id, [line]),
         )
-        host.warn(cls.hidden.unique_id, to_warnings(answers, limit))
+        host.warn(cls.hidden.unique_id, [*lvlm_models.doubts(ready), *to_warnings(answers, limit)])
         return io.NodeOutput(
             [answer.text for answer in answers],
             [answer.thinking for answer in answers],

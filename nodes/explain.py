@@ -77,7 +77,7 @@ class Explain(io.ComfyNode):
             ],
             is_input_list=True,
             inputs=[
-                sockets.Lvlm.Input("lvlm", tooltip="A model from Load LVLM. A server gives only answers."),
+                sockets.model_input("lvlm", [sockets.Lvlm], "A model from Load LVLM. A server gives only answers."),
                 io.Image.Input("image", tooltip="The pictures; each is explained by itself and gets its own map."),
                 widgets.question("What was asked?"),
                 widgets.text(
@@ -138,7 +138,7 @@ class Explain(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        lvlm: Sequence[sockets.LoadedLvlm],
+        lvlm: Sequence[lvlm_models.Answering],
         image: Sequence[Tensor],
         question: Sequence[str],
         words: Sequence[str],
@@ -158,8 +158,9 @@ class Explain(io.ComfyNode):
         progress = host.NodeProgress(cls.hidden.unique_id)
         said = comfy_types.single_values(method)
         name, settings = widgets.to_choice("Explain Answer", "method", CHOICES, said)
+        ready = lvlm_models.on_device_with_gradients(comfy_types.single_value(lvlm, "lvlm"), cases, limit)
         found = explain(
-            lvlm_models.on_device_with_gradients(comfy_types.single_value(lvlm, "lvlm"), cases, limit),
+            ready,
             cases.pictures,
             cases.texts["question"],
             answers=comfy_types.blank_to_none(cases.texts["answer"]),
@@ -175,7 +176,7 @@ class Explain(io.ComfyNode):
             on_progress=progress,
             on_preview=preview(progress, cases.pictures),
         )
-        host.warn(cls.hidden.unique_id, to_warnings(found, limit))
+        host.warn(cls.hidden.unique_id, [*lvlm_models.doubts(ready), *to_warnings(found, limit)])
         heatmap = Heatmap(tuple(explanation.map for explanation in found))
         answers = [explanation.reply.text for explanation in found]
         return io.NodeOutput(

@@ -98,10 +98,11 @@ class FindRegions(io.ComfyNode):
         masks = list(as_masks(mask))
         pictures = None if image is None else comfy_types.to_pictures(image)
         count = _count(masks, pictures)
+        found: list[tuple[Region, ...]]
         if window:
-            best, warnings = zip(*(best_window(one, window) for one in masks), strict=True)
-            host.warn(cls.hidden.unique_id, [one for one in dict.fromkeys(warnings) if one])
-            found = [(one,) for one in best]
+            windows = [best_window(one, window) for one in masks]
+            host.warn(cls.hidden.unique_id, [*dict.fromkeys(warning for _, warning in windows if warning)])
+            found = [(region,) for region, _ in windows]
         else:
             found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]
         found = broadcast(found, count, "masks")

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -107,6 +107,31 @@ def on_device(loaded: Loaded[Model], memory_required: int) -> Model:
         comfy.model_management.load_models_gpu([loaded.patcher], memory_required=memory_required, force_full_load=True)
         _make_ordinary(loaded.model.module)
     return loaded.model
+
+
+def load_clip(clip: Any, memory_required: int) -> None:
+    """Bring one of ComfyUI's own encoders to its device, with `memory_required` bytes beside it."""
+    comfy.model_management.load_models_gpu([clip.patcher], memory_required=memory_required)
+
+
+@contextlib.contextmanager
+def running(clip: Any) -> Iterator[None]:
+    """Run parts of one of ComfyUI's own encoders as it does itself: loaded, on its device."""
+    clip.load_model()
+    on_its_card = getattr(comfy.model_management, "cuda_device_context", contextlib.nullcontext)  # not in older ones
+    with on_its_card(clip.patcher.load_device):
+        yield
+
+
+@contextlib.contextmanager
+def without_own_bar() -> Iterator[None]:
+    """Keep ComfyUI's loop from moving the node's bar: of hundreds of short passes each would fill it."""
+    hook = comfy.utils.PROGRESS_BAR_HOOK
+    comfy.utils.set_progress_bar_global_hook(None)
+    try:
+        yield
+    finally:
+        comfy.utils.set_progress_bar_global_hook(hook)
 
 
 def _return_memory_soon() -> None:

@@ -35,7 +35,9 @@ class LVLMHeatmap(io.ComfyNode):
             ],
             is_input_list=True,
             inputs=[
-                sockets.Lvlm.Input("lvlm", tooltip="A model from Load LVLM. A server does not show its attention."),
+                sockets.model_input(
+                    "lvlm", [sockets.Lvlm], "A model from Load LVLM. A server does not show its attention."
+                ),
                 io.Image.Input("image", tooltip="The pictures; each is asked about by itself and gets its own map."),
                 widgets.question("What do you want to know?"),
                 widgets.text(
@@ -82,7 +84,7 @@ class LVLMHeatmap(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        lvlm: Sequence[sockets.LoadedLvlm],
+        lvlm: Sequence[lvlm_models.Answering],
         image: Sequence[Tensor],
         question: Sequence[str],
         hint_words: Sequence[str],
@@ -97,8 +99,9 @@ class LVLMHeatmap(io.ComfyNode):
         cases = comfy_types.to_cases(image, more_images, question=question, answer=answer, hint_words=hint_words)
         limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")
         chosen = comfy_types.single_value(method, "method")
+        ready = lvlm_models.on_device(comfy_types.single_value(lvlm, "lvlm"), cases, limit)
         found = lvlm_heatmap(
-            lvlm_models.on_device(comfy_types.single_value(lvlm, "lvlm"), cases, limit),
+            ready,
             cases.pictures,
             cases.texts["question"],
             answers=comfy_types.blank_to_none(cases.texts["answer"]),
@@ -111,7 +114,7 @@ class LVLMHeatmap(io.ComfyNode):
             on_progress=host.NodeProgress(cls.hidden.unique_id),
             every=comfy_types.single_value(every, "every"),
         )
-        host.warn(cls.hidden.unique_id, found.heatmap.warnings)
+        host.warn(cls.hidden.unique_id, [*lvlm_models.doubts(ready), *found.heatmap.warnings])
         answers = [reply.text for reply in found.replies]
         return io.NodeOutput(
             found.heatmap,

@@ -42,8 +42,8 @@ class Overlay(io.ComfyNode):
                     "strength",
                     NODE_STRENGTH,
                     (0.0, 1.0),
-                    "How much of the effect: 0 leaves the picture as it is, 1 is all of it. Fading in full costs answers "
-                    "where the map errs; magnify, heat colours and outline are meant for 1.",
+                    "How much of the effect: 0 leaves the picture as it is, 1 is all of it. Fading in full costs "
+                    "answers where the map errs; magnify, heat colours and outline are meant for 1.",
                     step=0.05,
                 ),
                 widgets.dynamic_input(

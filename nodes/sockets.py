@@ -1,5 +1,6 @@
 """What the pack's own sockets are called, and what travels on them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -38,6 +39,16 @@ class LoadedClip(Loaded[ClipModel]):
 
 class LoadedLvlm(Loaded[LvlmModel]):
     """What travels on an ATTNPROMPT_LVLM socket."""
+
+
+CoreClip = io.Clip
+"""A CLIP of ComfyUI's own loaders; one with eyes is read and asked where it lies."""
+
+
+def model_input(name: str, kinds: Sequence[Any], tooltip: str) -> io.Input:
+    """The input for a vision-language model: one of `kinds`, or an encoder that ComfyUI itself loaded."""
+    says = "Or a CLIP of ComfyUI's own loaders that sees pictures, such as Qwen3-VL or Gemma 3."
+    return io.MultiType.Input(name, types=[*kinds, CoreClip], tooltip=f"{tooltip} {says}")
 
 
 def output(kind: Any, name: str, tooltip: str) -> Any:

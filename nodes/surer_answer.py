@@ -33,10 +33,10 @@ class SurerAnswer(io.ComfyNode):
             search_aliases=["attention prompting", "better answer", "confidence", "vqa", "best of"],
             is_input_list=True,
             inputs=[
-                io.MultiType.Input(
+                sockets.model_input(
                     "model",
-                    types=[sockets.Lvlm, sockets.Server],
-                    tooltip="From Load LVLM. A server has to say how likely its words are.",
+                    [sockets.Lvlm, sockets.Server],
+                    "From Load LVLM. A server has to say how likely its words are.",
                 ),
                 io.Image.Input("image", tooltip="The plain pictures; each is asked about by itself."),
                 widgets.question("What do you want to know?"),
@@ -65,7 +65,7 @@ class SurerAnswer(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model: Sequence[sockets.LoadedLvlm | ServerModel],
+        model: Sequence[lvlm_models.Answering | ServerModel],
         image: Sequence[Tensor],
         question: Sequence[str],
         skip_above: Sequence[float],
@@ -76,8 +76,9 @@ class SurerAnswer(io.ComfyNode):
         cases = comfy_types.to_cases(image, prompted, question=question)
         limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")
         chosen = comfy_types.single_value(model, "model")
+        ready = chosen if isinstance(chosen, ServerModel) else lvlm_models.on_device(chosen, cases, limit)
         found = ask_surest(
-            chosen if isinstance(chosen, ServerModel) else lvlm_models.on_device(chosen, cases, limit),
+            ready,
             cases.pictures,
             cases.further,
             cases.texts["question"],
@@ -88,7 +89,9 @@ class SurerAnswer(io.ComfyNode):
             on_progress=host.NodeProgress(cls.hidden.unique_id),
             on_notice=lambda line: host.warn(cls.hidden.unique_id, [line]),
         )
-        host.warn(cls.hidden.unique_id, to_warnings([one.answer for one in found], limit))
+        host.warn(
+            cls.hidden.unique_id, [*lvlm_models.doubts(ready), *to_warnings([one.answer for one in found], limit)]
+        )
         return io.NodeOutput(
             [one.answer.text for one in found],
             [one.which for one in found],

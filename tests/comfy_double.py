@@ -59,6 +59,7 @@ def make_type(io_type: str, *keywords: str) -> Any:
 WIDGETS = {
     "Image": make_type("IMAGE"),
     "Mask": make_type("MASK"),
+    "Clip": make_type("CLIP"),
     "BoundingBox": make_type("BOUNDING_BOX", "force_input"),
     "Int": make_type("INT", "default", "min", "max", "step", "control_after_generate"),
     "Float": make_type("FLOAT", "default", "min", "max", "step"),

@@ -12,8 +12,8 @@ from torch import Tensor
 from ..broadcast import broadcast_together
 from ..errors import InvalidInput, UnsupportedModel
 from ..models.conversation.case import Case, Prepared, Reply, WordTokens
-from ..models.lvlm.model import LvlmModel
 from ..models.server.model import ServerModel
+from ..models.vision_language import VisionLanguageModel
 from ..pictures import flatten_alpha
 from ..progress import Progress, ignore_progress
 from ..results import Heatmap
@@ -59,7 +59,7 @@ class Answer:
 
 
 def ask(
-    model: LvlmModel | ServerModel,
+    model: VisionLanguageModel | ServerModel,
     pictures: Tensor | Sequence[Tensor],
     questions: str | Sequence[str],
     *,
@@ -163,7 +163,7 @@ def _cases(
 
 
 def _prepared(
-    model: LvlmModel, cases: Sequence[Case], decoding: Decoding, thinking: bool
+    model: VisionLanguageModel, cases: Sequence[Case], decoding: Decoding, thinking: bool
 ) -> tuple[Prepared, tuple[str, ...]]:
     """The cases, with the places of their image tokens where those are wanted and can be found, and what to say."""
     if not decoding.needs_layout:

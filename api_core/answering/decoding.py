@@ -10,7 +10,7 @@ from ..settings import Setting, settings_of
 
 if TYPE_CHECKING:
     from ..models.conversation.case import Prepared, Reply
-    from ..models.lvlm.model import LvlmModel
+    from ..models.vision_language import VisionLanguageModel
     from .contrastive.blind_tokens import BlindTokens
 
 OnToken = Callable[[int, str], None]
@@ -54,7 +54,7 @@ class Decoding:
         """These settings for a model, by its name: what is left to the model is filled in, for the record."""
         return self
 
-    def decode(self, model: LvlmModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
+    def decode(self, model: VisionLanguageModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
         """The replies to prepared cases by a model on this machine. generate: the model's, for these cases, its limit
         and callbacks given."""
         raise NotImplementedError

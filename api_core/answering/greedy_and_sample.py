@@ -12,7 +12,7 @@ from .decoding import DecodedReply, Decoding, Generate
 
 if TYPE_CHECKING:
     from ..models.conversation.case import Prepared
-    from ..models.lvlm.model import LvlmModel
+    from ..models.vision_language import VisionLanguageModel
 
 
 def temperature_setting(default: float, least: float, advanced: bool = False) -> Any:
@@ -60,7 +60,7 @@ class Greedy(Decoding):
 
     name: ClassVar[str] = "greedy"
 
-    def decode(self, model: LvlmModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
+    def decode(self, model: VisionLanguageModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
         """One reply for each case."""
         return [DecodedReply(reply) for reply in generate()]
 
@@ -88,7 +88,7 @@ class Sample(Decoding):
             raise InvalidInput(f"The temperature must be above 0, not {self.temperature}. For 0 decode greedily.")
         require_draw(self.top_p, self.top_k, self.seed)
 
-    def decode(self, model: LvlmModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
+    def decode(self, model: VisionLanguageModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
         """One reply for each case."""
         from ..models.lvlm.generate.sampling import Sampling
 

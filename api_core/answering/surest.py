@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..broadcast import broadcast_together
 from ..errors import InvalidInput
-from ..models.lvlm.model import LvlmModel
 from ..models.server.model import ServerModel
+from ..models.vision_language import VisionLanguageModel
 from ..progress import Progress, ignore_progress
 from .asking import Answer, ask, listed_pictures, listed_texts
 from .decoding import Decoding, OnToken
@@ -66,7 +66,7 @@ def require_confidence(model: ServerModel) -> None:
 
 
 def ask_surest(
-    model: LvlmModel | ServerModel,
+    model: VisionLanguageModel | ServerModel,
     pictures: Tensor | Sequence[Tensor],
     prompted: Sequence[Way],
     questions: str | Sequence[str],

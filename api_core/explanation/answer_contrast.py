@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..errors import InvalidInput
 from ..models.conversation.case import Reply
-from ..models.lvlm.model import LvlmModel
-from .answer_objective import AnswerObjective
+from ..models.vision_language import VisionLanguageModel
+from .answer_scores import AnswerScores
 from .objective import Noise, Towards
 
 
@@ -24,8 +24,8 @@ class ContrastObjective:
     only these two, the sigmoid of the score.
     """
 
-    answer: AnswerObjective
-    other: AnswerObjective
+    answer: AnswerScores
+    other: AnswerScores
 
     @property
     def tokens(self) -> tuple[int, ...]:
@@ -33,7 +33,7 @@ class ContrastObjective:
         return self.answer.tokens
 
     @property
-    def parts(self) -> tuple[tuple[float, AnswerObjective], ...]:
+    def parts(self) -> tuple[tuple[float, AnswerScores], ...]:
         """The answers that the score is made of, and their signs."""
         return ((1.0, self.answer), (-1.0, self.other))
 
@@ -62,10 +62,10 @@ class ContrastObjective:
             return float(self.score(self.pixel_weights(torch.ones(1, 2, 2)), towards)[0])
 
 
-AnyObjective = AnswerObjective | ContrastObjective
+AnyObjective = AnswerScores | ContrastObjective
 
 
-def other_reply(model: LvlmModel, reply: Reply, text: str) -> Reply:
+def other_reply(model: VisionLanguageModel, reply: Reply, text: str) -> Reply:
     """The answer that was not given, behind the same thinking where there was some."""
     begin = min((word.first for word in reply.words), default=0) if reply.thinking else 0
     return model.reply_of((*reply.token_ids[:begin], *model.encode_answer(text.strip())))

@@ -1,9 +1,8 @@
-"""An answer of a vision-language model as a function of how much of the picture is there."""
+"""An answer's scores by blending the pixels that the model's own processor makes."""
 
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +10,16 @@ import torch
 from torch import Tensor
 
 from ..autograd import frozen, without_autocast
-from ..errors import InvalidInput
 from ..models.conversation.case import Case
+from ..models.lvlm.generate import teacher_forcing
+from ..models.lvlm.memory_estimate import estimate_gradient
 from ..models.lvlm.model import LvlmModel
-from .objective import Noise, Towards
+from .answer_scores import AnswerScores
 from .pixel_blends import PixelBlends
 
 
-class AnswerObjective:
-    """One case, a baseline in the place of its first picture, and some tokens of its answer (see `Objective`).
+class AnswerObjective(AnswerScores):
+    """The scores as a function of the model's own pixels, which gradients pass.
 
     Weights and pixels are float32, the model computes in its own precision, log-likelihoods are float32 again.
     """
@@ -28,19 +28,14 @@ class AnswerObjective:
         self, model: LvlmModel, case: Case, baseline: Tensor, token_ids: Sequence[int], tokens: Sequence[int]
     ) -> None:
         """baseline: [H, W, 3], the size of the first picture. token_ids: the answer's. tokens: indices of some."""
-        self.model, self.case = model, case
-        self.blends = PixelBlends.of(model, case, baseline)
+        self.model: LvlmModel = model
+        self.case = case
+        self.blends: PixelBlends = PixelBlends.of(model, case, baseline)
         with frozen():
             prepared = model.prepare([case], with_places=False)
         self.prompt_length = prepared.rows[0].length
         self._prompt = prepared.inputs
-        self._choose(token_ids, tokens)
-
-    def of(self, token_ids: Sequence[int], tokens: Sequence[int]) -> AnswerObjective:
-        """The same picture and baseline with another answer, or other tokens of it."""
-        made = copy.copy(self)
-        made._choose(token_ids, tokens)
-        return made
+        self.choose(token_ids, tokens)
 
     def against(self, baseline: Tensor) -> AnswerObjective:
         """The same tokens with another baseline."""
@@ -48,11 +43,9 @@ class AnswerObjective:
         made.blends = self.blends.against(self.model, self.case, baseline)
         return made
 
-    def _choose(self, token_ids: Sequence[int], tokens: Sequence[int]) -> None:
+    def choose(self, token_ids: Sequence[int], tokens: Sequence[int]) -> None:
         """Everything but pixels goes to the device, with the answer up to what predicts its last chosen token."""
-        if not tokens:
-            raise InvalidInput("None of the answer's tokens was chosen, so there is nothing to explain.")
-        self.token_ids, self.tokens = tuple(token_ids), tuple(sorted(tokens))
+        super().choose(token_ids, tokens)
         model = self.model
         with frozen():
             shown = torch.tensor([self.token_ids[: self.tokens[-1]]], dtype=torch.long)
@@ -61,31 +54,9 @@ class AnswerObjective:
             self._fixed = model.to_device(own)
 
     @property
-    def parts(self) -> tuple[tuple[float, AnswerObjective], ...]:
-        """The answers that the score is made of, and their signs: this one alone."""
-        return ((1.0, self),)
-
-    @property
-    def inputs(self) -> dict[str, Tensor]:
-        """What the model is given for one blend."""
-        return {**self._fixed, **self.blends.picture}
-
-    @property
-    def edge_image(self) -> Tensor:
-        return self.blends.edge_image
-
-    def pixel_weights(self, masks: Tensor) -> Tensor:
-        return self.blends.pixel_weights(masks)
-
-    def score(self, weights: Tensor, towards: Towards, noise: Noise | None = None) -> Tensor:
-        return self.log_likelihoods(weights, towards, noise).sum(1)
-
-    def probability(self, weights: Tensor, towards: Towards) -> Tensor:
-        return self.log_likelihoods(weights, towards).exp().mean(1)
-
-    def log_likelihoods(self, weights: Tensor, towards: Towards, noise: Noise | None = None) -> Tensor:
-        """Of each chosen token for each blend: float32 [N, T]."""
-        return self.read(self.blends.blend(weights, towards, noise), len(weights)).to(weights.device)
+    def bytes_per_blend(self) -> int:
+        """About the memory of one blend with its gradients; 0 where blends are read one by one, without any."""
+        return estimate_gradient(self.model.module, {**self._fixed, **self.blends.picture}, self.model.dtype)
 
     def read(self, pixels: dict[str, Tensor], count: int) -> Tensor:
         """The log-likelihood of each chosen token under `count` pictures' pixels: float32 [N, T] on the device."""
@@ -93,19 +64,9 @@ class AnswerObjective:
         inputs: dict[str, Any] = {name: _repeated(value, count) for name, value in self._fixed.items()}
         inputs |= {name: value.to(device, dtype) for name, value in pixels.items()}
         rows = torch.tensor([self.prompt_length - 1 + token for token in self.tokens], device=device)
-        with without_autocast(device.type):
-            logits = self._logits(inputs, rows)
         wanted = torch.tensor([self.token_ids[token] for token in self.tokens], device=device)
-        return logits.float().log_softmax(-1).gather(2, wanted[None, :, None].expand(count, -1, 1))[..., 0]
-
-    def _logits(self, inputs: dict[str, Any], rows: Tensor) -> Tensor:
-        """The scores at `rows` of every blend: [N, T, vocabulary]."""
-        module: Any = self.model.module
-        if "logits_to_keep" in inspect.signature(module.forward).parameters:
-            logits: Tensor = module(**inputs, use_cache=False, logits_to_keep=rows).logits
-            return logits
-        whole: Tensor = module(**inputs, use_cache=False).logits
-        return whole[:, rows]
+        with without_autocast(device.type):
+            return teacher_forcing.log_likelihoods(self.model.module, inputs, rows, wanted)
 
 
 def _repeated(value: Tensor, count: int) -> Tensor:

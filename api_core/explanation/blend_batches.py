@@ -9,9 +9,8 @@ from typing import TypeVar
 from torch import Tensor
 
 from ..models.devices import free_memory
-from ..models.lvlm.memory_estimate import estimate_gradient
-from ..models.lvlm.model import LvlmModel
 from ..models.memory import retry_with_smaller_batch
+from ..models.vision_language import VisionLanguageModel
 from ..progress import Progress, ignore_progress
 from .answer_contrast import AnyObjective
 from .faithfulness import Faithfulness, measure
@@ -22,9 +21,9 @@ _MOST = 16
 _SHARE_OF_FREE = 0.6
 
 
-def blend_batch_size(model: LvlmModel, objective: AnyObjective) -> int:
+def blend_batch_size(model: VisionLanguageModel, objective: AnyObjective) -> int:
     """As many blends with their gradients as fit into what is free now, 1 to 16."""
-    needed = sum(estimate_gradient(model.module, part.inputs, model.dtype) for _, part in objective.parts)
+    needed = sum(part.bytes_per_blend for _, part in objective.parts)
     return max(1, min(_MOST, int(_SHARE_OF_FREE * free_memory(model.device) / max(needed, 1))))
 
 
@@ -48,7 +47,7 @@ def judge_map(
     )
 
 
-def with_fewer_blends(model: LvlmModel, chunk: int, work: Callable[[int], _T]) -> _T:
+def with_fewer_blends(model: VisionLanguageModel, chunk: int, work: Callable[[int], _T]) -> _T:
     """The result of `work`, which is told how many blends to take at once: half as many where memory runs out."""
     return retry_with_smaller_batch(
         work,

@@ -10,7 +10,7 @@ from ..broadcast import broadcast, broadcast_texts, broadcast_words
 from ..choices import BASELINES, Baseline
 from ..errors import AttentionPromptingError, InvalidInput
 from ..models.conversation.case import Case
-from ..models.lvlm.model import LvlmModel
+from ..models.vision_language import VisionLanguageModel, require
 from ..pictures import AnyPicture, opaque_picture
 from ..progress import Progress, ignore_progress, share_of
 from ..settings import Number, resolve
@@ -24,7 +24,7 @@ Preview = Callable[[int, Tensor], None]
 
 
 def explain(
-    model: LvlmModel,
+    model: VisionLanguageModel,
     pictures: Sequence[AnyPicture],
     questions: str | Sequence[str],
     *,
@@ -70,6 +70,9 @@ def explain(
     if other_baseline == baseline:
         other_baseline = next(name for name in BASELINES if name != baseline)
     chosen = find_method(method)
+    require(model, "answers")
+    if chosen.by_gradient:
+        require(model, "gradients", f"The method {chosen.name}")
     resolved = resolve(chosen.name, chosen.settings, settings)
     slots = [broadcast([opaque_picture(one) for one in slot], count, "further pictures") for slot in more_pictures]
     asked = broadcast_texts(questions, count, "questions")

@@ -11,17 +11,18 @@ from torch import Tensor
 from ..choices import Baseline
 from ..errors import InvalidInput
 from ..models.conversation.case import Case, Reply
-from ..models.lvlm.model import LvlmModel
+from ..models.vision_language import VisionLanguageModel
 from ..progress import Progress, share_of
 from ..results import Box, Label, PictureMap, View
 from ..settings import MaskDefaults, Number
 from .answer_contrast import AnyObjective, ContrastObjective, differing, other_reply
-from .answer_objective import AnswerObjective
+from .answer_scores import AnswerScores
 from .baselines import baseline_picture
 from .blend_batches import blend_batch_size, compute_map, judge_map, with_fewer_blends
 from .faithfulness import Faithfulness
 from .method import ExplainContext, ExplanationMethod, MethodResult
 from .objective import ignore_preview
+from .picture_objective import answer_objective
 from .result import Explanation, why_not
 from .word_evidence import Evidence, chosen_words, preference_evidence, tokens_of_words, word_evidence
 
@@ -49,14 +50,14 @@ class ExplainRequest:
     on_preview: Callable[[Tensor], None]
 
 
-def explain_one(model: LvlmModel, case: Case, request: ExplainRequest) -> Explanation:
+def explain_one(model: VisionLanguageModel, case: Case, request: ExplainRequest) -> Explanation:
     """See `explain`."""
     reply = _reply(model, case, request)
     every = tokens_of_words(reply)
     if not every:
         raise InvalidInput(f"The answer {reply.text!r} has no words to explain. Ask otherwise, or allow more tokens.")
     hidden = baseline_picture(case.pictures[0], request.baselines[0], request.seed)
-    all_words = AnswerObjective(model, case, hidden, reply.token_ids, every)
+    all_words = answer_objective(model, case, hidden, reply.token_ids, every)
     instead = (request.instead_of or "").strip()
     other = other_reply(model, reply, instead) if instead else None
     objective, evidence = with_fewer_blends(model, 1, lambda _: _objective(all_words, reply, other, request.words))
@@ -85,7 +86,7 @@ def explain_one(model: LvlmModel, case: Case, request: ExplainRequest) -> Explan
     return Explanation(made, reply, evidence, faithful, *totals, other)
 
 
-def _reply(model: LvlmModel, case: Case, request: ExplainRequest) -> Reply:
+def _reply(model: VisionLanguageModel, case: Case, request: ExplainRequest) -> Reply:
     if request.answer is not None and request.answer.strip():
         return model.reply_of_text(request.answer)
 
@@ -98,7 +99,7 @@ def _reply(model: LvlmModel, case: Case, request: ExplainRequest) -> Reply:
 
 
 def _objective(
-    every: AnswerObjective, reply: Reply, other: Reply | None, words: Sequence[str]
+    every: AnswerScores, reply: Reply, other: Reply | None, words: Sequence[str]
 ) -> tuple[AnyObjective, Evidence]:
     """What is explained, and the evidence for it; without tokens in the evidence the objective is not used."""
     if other is None:
@@ -163,7 +164,7 @@ def _judge(context: ExplainContext, importance: Tensor, request: ExplainRequest)
 
 
 def _map(
-    model: LvlmModel,
+    model: VisionLanguageModel,
     case: Case,
     request: ExplainRequest,
     maps: Sequence[tuple[Label, MethodResult]],

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..models.conversation.case import Case, Reply
-from ..models.lvlm.model import LvlmModel
+from ..models.vision_language import VisionLanguageModel
 from ..progress import Progress
 from ..settings import Number, Setting
 from .answer_contrast import AnyObjective
-from .answer_objective import AnswerObjective
+from .answer_scores import AnswerScores
 
 SIDE = 32
 """Rows and columns of a map that has no grid of its own."""
@@ -26,7 +26,7 @@ class ExplainContext:
     the method's, by name. chunk: blends that fit at once. on_preview: gets the importance [rows, columns] so far.
     """
 
-    model: LvlmModel
+    model: VisionLanguageModel
     case: Case
     reply: Reply
     objective: AnyObjective
@@ -39,7 +39,7 @@ class ExplainContext:
     on_preview: Callable[[Tensor], None]
 
     @property
-    def answers(self) -> list[tuple[float, AnswerObjective, Reply]]:
+    def answers(self) -> list[tuple[float, AnswerScores, Reply]]:
         """The answers that the score is made of, each with its sign: the explained one, and what it is set against."""
         replies = [self.reply] if self.other is None else [self.reply, self.other]
         return [(sign, part, reply) for (sign, part), reply in zip(self.objective.parts, replies, strict=True)]
@@ -57,9 +57,11 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class ExplanationMethod:
-    """name: what callers choose it by. describes: one sentence for people. settings: what can be set, with ranges."""
+    """name: what callers choose it by. describes: one sentence for people. settings: what can be set, with ranges.
+    by_gradient: whether it goes back through the model."""
 
     name: str
     compute: Callable[[ExplainContext], MethodResult]
     describes: str
     settings: tuple[Setting, ...] = ()
+    by_gradient: bool = False

@@ -16,7 +16,7 @@ from ..attribution.lvlm.word_labels import find_words
 from ..models.conversation.case import Reply
 from ..results import require_finite
 from .answer_contrast import ContrastObjective
-from .answer_objective import AnswerObjective
+from .answer_scores import AnswerScores
 
 RATIO = math.e
 """How much likelier the picture has to make a token of a longer answer."""
@@ -77,7 +77,7 @@ class Evidence:
         return any(word.why == _NAMES_NOTHING for word in self.words)
 
 
-def word_evidence(objective: AnswerObjective, reply: Reply, chosen: Sequence[str] = ()) -> Evidence:
+def word_evidence(objective: AnswerScores, reply: Reply, chosen: Sequence[str] = ()) -> Evidence:
     """Find the words that depend on the picture, or word_evidence the `chosen` ones, which are explained in any case.
 
     objective: of every token of the reply (see `tokens_of_words`). Of a word, the tokens that pass are kept.
@@ -104,7 +104,7 @@ def word_evidence(objective: AnswerObjective, reply: Reply, chosen: Sequence[str
 
 
 def preference_evidence(
-    objective: ContrastObjective, every: AnswerObjective, reply: Reply, differ: Sequence[int]
+    objective: ContrastObjective, every: AnswerScores, reply: Reply, differ: Sequence[int]
 ) -> Evidence:
     """The evidence of an answer that is set against another one: the objective's tokens, if the picture decides.
 
@@ -123,7 +123,7 @@ def preference_evidence(
     return Evidence(tuple(words), objective.tokens if decides else (), (shown, hidden))
 
 
-def word_probabilities(objective: AnswerObjective, reply: Reply) -> tuple[WordEvidence, ...]:
+def word_probabilities(objective: AnswerScores, reply: Reply) -> tuple[WordEvidence, ...]:
     """Every word of a reply with the probabilities of its tokens; none is kept yet."""
     whole = objective.pixel_weights(torch.ones(1, 2, 2))
     with torch.no_grad():

@@ -50,7 +50,7 @@ OTHERS = OtherThings(tuple(frozenset(name.split()) for name in NAMES), unit(len(
 
 
 @pytest.mark.parametrize("spread", [True, False])
-@pytest.mark.parametrize(("text", "left_out"), [("where is the dog", 0), ("the RED dog", 1)])
+@pytest.mark.parametrize(("text", "left_out"), [("where is the dog", 0), ("the RED dog", 0), ("is a car RED?", 1)])
 def test_the_formula_by_hand(spread: bool, text: str, left_out: int) -> None:
     views = [unit(6, 8, seed=2), unit(4, 8, seed=3)]
     valid = [torch.tensor([[True, True, False], [True, True, True]]), torch.ones(2, 2, dtype=torch.bool)]
@@ -67,7 +67,7 @@ def test_the_formula_by_hand(spread: bool, text: str, left_out: int) -> None:
     assert found == pytest.approx((number(feature[0]) - center) / median(abs(x - center) for x in others), rel=1e-4)
 
 
-def test_names_that_all_share_a_word_with_the_text_still_count() -> None:
+def test_names_that_are_all_in_the_text_still_count() -> None:
     seen = [(Telling(unit(4, 8), True), torch.ones(2, 2, dtype=torch.bool))]
     every, none = OTHERS.presence([" ".join(NAMES), "dog"], unit(1, 8, seed=4).expand(2, 8), seen)
     assert every == none
@@ -92,7 +92,8 @@ def test_what_is_there_is_told_from_what_is_not(
     for ask in ("{}", "Is there {}?"):
         queries = [ask.format(text) for text in (THERE, ABSENT)]
         found = presence(clip_heatmap(model, [picture] * 2, queries, method=method, reading=reading))  # type: ignore[arg-type]
-        assert found[0] > 3 > 1 > found[1]
+        # What `neighbours` reads, tiny-clip was not trained for: there the two are told apart less clearly.
+        assert found[0] > (2 if method == "neighbours" else 3) > 1 > found[1]
 
 
 def test_it_does_not_depend_on_what_else_is_asked(model: ClipModel, picture: torch.Tensor) -> None:
@@ -204,7 +205,6 @@ def batch(*presences: float) -> Heatmap:
         {},
         {"invert": True},
         {"threshold": 0.6, "grow": -3, "feather": 5.0},
-        {"steady": 1},
         {"scale": "whole batch"},
         {"smoothing": 3.0, "smoothing_unit": "pixels", "invert": True},
     ],

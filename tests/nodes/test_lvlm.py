@@ -349,8 +349,8 @@ class TestServers:
     def test_a_server_shows_no_attention(self, classes: dict[str, Any]) -> None:
         (lvlm, *_) = classes["AttnPromptLVLMHeatmap"].define_schema().inputs
         (model, *_) = classes["AttnPromptAsk"].define_schema().inputs
-        assert lvlm.get_io_type() == "ATTNPROMPT_LVLM"
-        assert model.get_io_type() == "ATTNPROMPT_LVLM,ATTNPROMPT_SERVER"
+        assert lvlm.get_io_type() == "ATTNPROMPT_LVLM,CLIP"
+        assert model.get_io_type() == "ATTNPROMPT_LVLM,ATTNPROMPT_SERVER,CLIP"
 
 
 @pytest.fixture

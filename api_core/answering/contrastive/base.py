@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ...settings import require_in_range, setting
 from ..decoding import DecodedReply, Decoding, Generate
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...models.conversation.case import Case, Prepared
     from ...models.lvlm.contrastive.second_pass import PromptState, WeakenedPrompt
     from ...models.lvlm.model import LvlmModel
+    from ...models.vision_language import VisionLanguageModel
     from .blind_tokens import BlindTokens
     from .logit_contrast import LogitContrast
 
@@ -60,14 +61,17 @@ class ContrastiveDecoding(Decoding):
         """What this model's prompts are read against."""
         raise NotImplementedError
 
-    def decode(self, model: LvlmModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
+    def decode(self, model: VisionLanguageModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
         """One reply for each case, its tokens picked of both passes."""
         from ...models.lvlm.contrastive.second_pass import contrastive_decoding
         from ...models.lvlm.generate.sampling import Sampling
+        from ...models.vision_language import require
 
-        second = self.second_pass(model)
+        require(model, "second passes", f"The decoding {self.name}")
+        own = cast("LvlmModel", model)
+        second = self.second_pass(own)
         draws = Sampling(self.temperature, self.top_p, self.top_k, self.seed) if self.temperature else None
-        replies = generate(sampling=draws, around=partial(contrastive_decoding, model, second))
+        replies = generate(sampling=draws, around=partial(contrastive_decoding, own, second))
         return [
             DecodedReply(reply, second.blind_tokens(case)) for case, reply in zip(prepared.cases, replies, strict=True)
         ]

@@ -7,7 +7,6 @@ class names in each patch; here one text is compared with all patches, so that d
 """
 
 from collections.abc import Mapping
-from typing import cast
 
 from torch import Tensor
 
@@ -24,5 +23,6 @@ def compute(encoding: Encoding, texts: Tensor, reading: Reading) -> Mapping[str,
 
 
 def telling(encoding: Encoding) -> Telling:
-    """The map's spread, as of any map of the patches' own tokens."""
-    return Telling(cast(Tensor, encoding.neighbours), True)
+    """The spread of the patches' own tokens in the same block: what neighbours give is a mean over many of them, and
+    tells less of a thing that is there once."""
+    return Telling(encoding.patches, True)

@@ -3,9 +3,13 @@
 Before it is scaled, a map's numbers still say how strongly the picture answers to the text. Of each text one number is
 taken: max - min over the cells of a map of the patches' own tokens, or the greatest contribution to the readout. How
 large it is, depends on the picture and the model; so it is compared with the same number of things that nobody asked
-for (those that share a word with the text left out), most of which are not there either:
+for (those that the text names left out), most of which are not there either:
 
     presence = (number - median of theirs) / median of their distances from that median
+
+A thing that shares only some of its words with the text stays: where a red heart and a blue star are there and "a red
+star" is asked for, it is other red things and other stars that tell. Without them 2.7 to 3.8 points of AUROC are
+lost against such absent things (development scenes), and nothing is gained.
 
 No paper: measured in `benchmark presence`.
 """
@@ -26,7 +30,7 @@ from ...models.clip import ClipModel
 
 _WORD = re.compile(r"\w+")
 _ARTICLES = frozenset({"a", "an", "the"})
-# Fewer say nothing of what is usual: then all count, though they share words with the text.
+# Fewer say nothing of what is usual: then all count, though the text names them.
 _LEAST_APART = 8
 # Numbers that differ by less than a few float32 roundings of the largest are one number.
 _NOISE = 1e-6
@@ -64,7 +68,7 @@ class OtherThings:
         scores = []
         for text, number in zip(texts, own, strict=True):
             said = _words(text)
-            apart = [other for words, other in zip(self.words, others, strict=True) if words.isdisjoint(said)]
+            apart = [other for words, other in zip(self.words, others, strict=True) if not words <= said]
             center, spread = _middle(apart) if _LEAST_APART <= len(apart) < len(others) else every
             # Where nothing differs, as in a map without any content, nothing stands out.
             scores.append((number - center) / spread if spread > noise else 0.0)

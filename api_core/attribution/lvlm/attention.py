@@ -11,11 +11,11 @@ from torch import Tensor
 from ...choices import Reading
 from ...models.conversation.case import Prepared
 from ...models.lvlm.attention.layer_recorder import LayerRows
-from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel
 from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable
 
 
-def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
+def compute(model: VisionLanguageModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """Softmax over the picture's tokens, averaged over heads and layers: every row that sees one sums to 1."""
     return averaged_over_layers(model, prepared, request, mean_of_heads)
 

@@ -20,6 +20,7 @@ from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.attention.rows import prompt_rows
 from ...models.lvlm.calibration import Calibration, Head, digests_of
 from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import require
 from ...progress import Progress, ignore_progress
 from ...results import Box
 from ...scenes import SceneOptions, draw_scene, make_scene
@@ -80,7 +81,7 @@ def calibrate(
     """
     if scenes < 2:
         raise InvalidInput(f"A calibration needs at least 2 scenes, not {scenes}.")
-    model.family.require_layout(model.config)
+    require(model, "places")
     model.resolve_layers(None)  # refuses a model that shows no attention
     layers = model.seeing_layers
     found: list[dict[int, tuple[Tensor, ...]]] = []

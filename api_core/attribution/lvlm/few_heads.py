@@ -5,7 +5,8 @@ Most heads look at text, or all over the picture. In the prompt's last row, whic
 head of any layer is measured twice: by S, its attention to the picture, and by its spatial entropy H. With b the part
 of its map above the map's mean, cut at a thousandth of its greatest value, and p the shares of b that lie in each of
 its 8-connected parts, H = -sum p log p: 0 for one blob. Heads that look at the picture, by the elbow of the sorted S,
-are kept, of those the three of least H, and their attention in the answer's rows is summed. So no layer is chosen.
+are kept, of those the three of least H (and those that equal the third), and their attention in the answer's rows is
+summed. So no layer is chosen.
 
 The paper fixes the heads by how often they are among the best on 1000 labelled expressions; here they are those of each
 question, or those that `calibrate` found for the model. Its published code compares a head's number with the elbow's
@@ -25,15 +26,15 @@ from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.attention.recorder import RecordedRows, placed_image_positions
 from ...models.lvlm.attention.rows import answer_rows
 from ...models.lvlm.calibration import Head, find_calibration
-from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel
 from .method import LvlmRequest, TokenRelevance, WhatIsRead, countable
 
 COUNT = 3
-"""Heads whose maps are summed, as in the paper."""
+"""Heads whose maps are summed, as in the paper; more where several are equal."""
 _CUT = 1e-3  # of the greatest value; what is less is no part of a map
 
 
-def what_is_read(model: LvlmModel, layers: Sequence[int] | None, heads: Sequence[Head] | None) -> WhatIsRead:
+def what_is_read(model: VisionLanguageModel, layers: Sequence[int] | None, heads: Sequence[Head] | None) -> WhatIsRead:
     """The heads given, or those that a calibration kept for this model; without either, all that can see the picture,
     or all of the layers given: each question then has its own. No heads at all (`()`) leave the calibration out."""
     if layers and heads:
@@ -45,11 +46,13 @@ def what_is_read(model: LvlmModel, layers: Sequence[int] | None, heads: Sequence
     if not chosen:
         model.resolve_layers(None)  # refuses a model that shows none
         return WhatIsRead(model.seeing_layers)
-    resolved = model.resolve_layers(sorted({layer for layer, _ in chosen}))
-    return WhatIsRead(resolved, chosen, "" if calibration is None else "calibrated")
+    chosen = tuple((model.resolve_layers([layer])[0], head) for layer, head in chosen)
+    return WhatIsRead(
+        tuple(sorted({layer for layer, _ in chosen})), chosen, "" if calibration is None else "calibrated"
+    )
 
 
-def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
+def compute(model: VisionLanguageModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """The summed attention of `request.heads`, or without any of the best heads of each case."""
     looks = HeadsOfCases(request)
     rows = answer_rows(
@@ -85,8 +88,7 @@ class HeadsOfCases:
     """The heads of each case, chosen while its prompt is read, and the maps of those that may be chosen.
 
     In a single pass the rows of a layer have to be kept before the later layers are known. A head that `COUNT` others
-    beat, with no less of S and no more of H, will never be chosen, so only the others' maps are: a few dozen of a
-    thousand.
+    beat, with no less of S and less of H, will never be chosen, so only the others' maps are kept.
     """
 
     def __init__(self, request: LvlmRequest) -> None:
@@ -194,27 +196,23 @@ Measured = Mapping[int, Tensor]
 
 
 def best_heads(mass: Measured, spread: Measured) -> tuple[Head, ...]:
-    """The `COUNT` heads of least H among those that look at the picture; of equal ones that which looks more."""
-    heads = [(layer, head) for layer in mass for head in range(len(mass[layer]))]
-    if not heads:
+    """Of the heads that look at the picture the `COUNT` of least H, and those that are no worse than the last of them:
+    maps of one blob are many, and none of them is better."""
+    if not mass:
         return ()
-    passes = looking(torch.cat([mass[layer] for layer in mass]))
-    order = [i for i in _by_merit(mass, spread) if bool(passes[i])]
-    return tuple(heads[i] for i in order[:COUNT])
+    heads = [(layer, head) for layer in mass for head in range(len(mass[layer]))]
+    passes = looking(_joined(mass))
+    spreads = _joined(spread)
+    limit = spreads[passes].sort().values[:COUNT].max() if bool(passes.any()) else 0.0
+    return tuple(heads[i] for i in torch.nonzero(passes & (spreads <= limit))[:, 0].tolist())
 
 
 def promising_heads(mass: Measured, spread: Measured, layer: int) -> list[int]:
     """The heads of a layer that `best_heads` may choose, whatever the layers that are still to come."""
-    place = torch.empty(sum(map(len, mass.values())), dtype=torch.long)
-    place[torch.tensor(_by_merit(mass, spread))] = torch.arange(len(place))
-    everyone = torch.cat([mass[one] for one in mass])
-    first = sum(len(mass[one]) for one in list(mass)[: list(mass).index(layer)])
-    own = slice(first, first + len(mass[layer]))
-    beaten_by = ((everyone >= everyone[own, None]) & (place < place[own, None])).sum(1)
-    return torch.nonzero((beaten_by < COUNT) & (everyone[own] > 0))[:, 0].tolist()
+    own_mass, own_spread = mass[layer][:, None], spread[layer][:, None]
+    better = (_joined(mass) >= own_mass) & (_joined(spread) < own_spread)
+    return torch.nonzero((better.sum(1) < COUNT) & (mass[layer] > 0))[:, 0].tolist()  # type: ignore[no-any-return]
 
 
-def _by_merit(mass: Measured, spread: Measured) -> list[int]:
-    """The numbers of all heads, that of least H and then most S first; of equal ones the first."""
-    everyone, spreads = (torch.cat([measured[layer] for layer in mass]).numpy() for measured in (mass, spread))
-    return np.lexsort((-everyone, spreads)).tolist()  # type: ignore[no-any-return]
+def _joined(measured: Measured) -> Tensor:
+    return torch.cat(list(measured.values()))

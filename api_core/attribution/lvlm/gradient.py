@@ -6,6 +6,8 @@ the three of "MLLMs Know Where to Look" (arXiv 2502.17422). Taken here of the wa
 predict the answer, with respect to the log-probability of the answer's words together.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
@@ -14,21 +16,24 @@ from ...models.lvlm.attention.gradients import attention_gradients
 from ...models.lvlm.attention.recorder import question_positions
 from ...models.lvlm.generate.teacher_forcing import part_of
 from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel, require
 from ...progress import share_of
 from .method import LvlmRequest, TokenRelevance, countable_tokens
 
 
-def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
+def compute(model: VisionLanguageModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """Attention times gradient, its positive part, averaged over heads and layers; one backward pass per case."""
+    require(model, "gradients", "The method gradient")
     replies = _replies(model, prepared, request)
+    own = cast(LvlmModel, model)
     found = []
     for index, reply in enumerate(replies):
-        found.append(_of_case(model, part_of(model, prepared, [index]), reply, request))
+        found.append(_of_case(own, part_of(own, prepared, [index]), reply, request))
         request.on_progress(len(replies) + index + 1, 2 * len(replies))
     return found
 
 
-def _replies(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[Reply]:
+def _replies(model: VisionLanguageModel, prepared: Prepared, request: LvlmRequest) -> list[Reply]:
     """The given answers, and the others generated together."""
     missing = [i for i, answer in enumerate(request.answers) if answer is None]
     generated = []

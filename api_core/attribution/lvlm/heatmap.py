@@ -18,7 +18,7 @@ from ...models.catalog import mask_defaults
 from ...models.conversation.case import Case, Prepared, Reply
 from ...models.lvlm.calibration import Head
 from ...models.lvlm.inputs.token_views import views_of_pictures
-from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel, require
 from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress, share_of
 from ...results import Heatmap, PictureMap
@@ -27,6 +27,8 @@ from .method import LvlmRequest, TokenRelevance, WhatIsRead
 from .word_labels import label_maps
 
 PART = "attention"
+NO_ANSWER = Reply("", "", (), (), True)
+"""Of a model that cannot write one."""
 _CASES_AT_ONCE = 8
 # CLIP's mean colour: what the official LLaVA fills a square with.
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -43,11 +45,13 @@ class LvlmMethod:
     describes: str
 
     @property
-    def compute(self) -> Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]]:
+    def compute(self) -> Callable[[VisionLanguageModel, Prepared, LvlmRequest], list[TokenRelevance]]:
         """The relevance by case, in order."""
-        return cast(Callable[[LvlmModel, Prepared, LvlmRequest], list[TokenRelevance]], self._file.compute)
+        return cast(Callable[[VisionLanguageModel, Prepared, LvlmRequest], list[TokenRelevance]], self._file.compute)
 
-    def what_is_read(self, model: LvlmModel, layers: Sequence[int] | None, heads: Sequence[Head] | None) -> WhatIsRead:
+    def what_is_read(
+        self, model: VisionLanguageModel, layers: Sequence[int] | None, heads: Sequence[Head] | None
+    ) -> WhatIsRead:
         """Of the model; None for the method's own choice, which its file makes where that is not the model's layers."""
         own = getattr(self._file, "what_is_read", None)
         if own is not None:
@@ -82,7 +86,7 @@ def list_lvlm_methods() -> list[str]:
 
 
 def lvlm_heatmap(
-    model: LvlmModel,
+    model: VisionLanguageModel,
     pictures: Sequence[AnyPicture],
     questions: str | Sequence[str],
     *,
@@ -103,13 +107,14 @@ def lvlm_heatmap(
 
     pictures: one per case, [H, W, 3 or 4] of 0..1, of any sizes (or PIL pictures). questions, answers: one for all
     cases, or one for each. answers: None or blank ones are generated, up to max_new_tokens; a text may come from
-    anywhere, and the map shows how this model reads it; a Reply is read token for token. hint_words: words or phrases
+    anywhere, and the map shows how this model reads it; a Reply is read token for token. Of a model that cannot answer,
+    only the question's words are read where none is given. hint_words: words or phrases
     of the answer (any case) that the map of the whole is made of; one list for all cases, or a list of lists, one for
     each. method: one of `list_lvlm_methods()`, None for the default. layers: of the decoder, negative from the end;
     None is the method's choice: the catalog's for the model, of `few heads` all. heads: of `few heads`, (layer, head)
     each; None for those that a calibration kept for the model and else for each question's own, which () always asks
-    for. more_pictures: further pictures of each prompt, slot by slot, each slot
-    with one for all cases or one for each. batch_size: cases at once, None for a few; fewer where memory does not last.
+    for. more_pictures: further pictures of each prompt, slot by slot, each slot with one for all cases or one for each.
+    batch_size: cases at once, None for a few; fewer where memory does not last.
     every: 1 … 16, of the cases of a clip only every n-th of those asked alike is read, and the last; the raw maps
     between them are linear, of the words that both have, and the reply is that of the case before.
 
@@ -120,7 +125,9 @@ def lvlm_heatmap(
     does; models that look at a picture in several grids have the precise reading only.
     """
     count = len(pictures)
-    chosen = _find_method(method, reading)
+    chosen = find_lvlm_method(method)
+    if reading not in READINGS:
+        raise InvalidInput(f"There is no reading {reading!r}. Choose one of {', '.join(READINGS)}.")
     if not count:
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
     if max_new_tokens < 1 or (batch_size is not None and batch_size < 1):
@@ -134,7 +141,9 @@ def lvlm_heatmap(
     ]
     sizes_of = [tuple((one.shape[0], one.shape[1]) for one in case) for case in zip(*slots, strict=True)]
     frames = Frames.of(sizes_of, list(zip(each_question, each_answer, hints, strict=True)), every)
-    model.family.require_layout(model.config)
+    require(model, "places")
+    if reading == "upstream":
+        require(model, "the upstream reading")
     read = chosen.what_is_read(model, layers, heads)
     maps: list[list[PictureMap]] = [[] for _ in slots]
     replies: list[Reply] = []
@@ -168,7 +177,7 @@ def lvlm_heatmap(
                         layer=read.layers[0] if len(read.layers) == 1 else None,
                         reading=reading,
                         signed=relevance.signed,
-                        warnings=labelled.warnings,
+                        warnings=(*_no_answer(relevance, model), *labelled.warnings),
                         defaults=mask_defaults(model.name),
                     )
                 )
@@ -177,17 +186,17 @@ def lvlm_heatmap(
     return LvlmHeatmap(first, frames.held(replies), tuple(further))
 
 
-def _shown(picture: Tensor, model: LvlmModel, reading: Reading) -> Tensor:
+def _shown(picture: Tensor, model: VisionLanguageModel, reading: Reading) -> Tensor:
     return padded_to_square(picture, model) if reading == "upstream" else picture
 
 
-def padded_to_square(picture: Tensor, model: LvlmModel) -> Tensor:
+def padded_to_square(picture: Tensor, model: VisionLanguageModel) -> Tensor:
     """A picture [H, W, 3] in the middle of a square of the mean colour, as the official LLaVA is shown it."""
     height, width = picture.shape[:2]
     side = max(height, width)
     if height == width:
         return picture
-    images = getattr(model.processor, "image_processor", None)
+    images = getattr(getattr(model, "processor", None), "image_processor", None)
     mean = getattr(images, "image_mean", None) or _MEAN
     levels = torch.tensor([math.floor(255 * level) / 255 for level in mean], dtype=torch.float32)
     square = levels.expand(side, side, 3).clone()
@@ -196,23 +205,27 @@ def padded_to_square(picture: Tensor, model: LvlmModel) -> Tensor:
     return square
 
 
-def _find_method(name: str | None, reading: Reading) -> LvlmMethod:
-    if reading not in READINGS:
-        raise InvalidInput(f"There is no reading {reading!r}. Choose one of {', '.join(READINGS)}.")
+def find_lvlm_method(name: str | None) -> LvlmMethod:
+    """The method of that name, None for the default."""
     name = DEFAULT_METHOD if name is None else name
     if name not in LVLM_METHODS:
         raise InvalidInput(f"There is no method {name!r} for an LVLM. Choose one of {', '.join(LVLM_METHODS)}.")
     return LVLM_METHODS[name]
 
 
-def _given_reply(model: LvlmModel, answer: str | Reply | None) -> Reply | None:
+def _given_reply(model: VisionLanguageModel, answer: str | Reply | None) -> Reply | None:
     if isinstance(answer, str):
-        return model.reply_of_text(answer) if answer.strip() else None
-    return answer
+        answer = model.reply_of_text(answer) if answer.strip() else None
+    return NO_ANSWER if answer is None and model.why_not("answers") else answer
 
 
-def _require_seen(relevance: TokenRelevance, layers: Sequence[int], model: LvlmModel) -> None:
-    if not bool(relevance.answer.any()):
+def _no_answer(relevance: TokenRelevance, model: VisionLanguageModel) -> tuple[str, ...]:
+    return () if relevance.reply.token_ids else (model.why_not("answers"),)
+
+
+def _require_seen(relevance: TokenRelevance, layers: Sequence[int], model: VisionLanguageModel) -> None:
+    read = relevance.answer if relevance.reply.token_ids else relevance.question
+    if not bool(read.any()):
         raise InvalidInput(
             f"Nothing of the picture is attended to in layer {', '.join(map(str, layers))} of {model.name} while it "
             f"answers. Choose among the layers that see it: {', '.join(map(str, model.seeing_layers))}."

@@ -10,11 +10,11 @@ from torch import Tensor
 from ...choices import Reading
 from ...models.conversation.case import Prepared
 from ...models.lvlm.attention.layer_recorder import LayerRows
-from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel
 from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable
 
 
-def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
+def compute(model: VisionLanguageModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """The softmax over all that a row may look at, averaged over heads and layers."""
     return averaged_over_layers(model, prepared, request, mean_probability)
 

@@ -12,7 +12,7 @@ from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.attention.recorder import placed_image_positions
 from ...models.lvlm.attention.rows import answer_rows
 from ...models.lvlm.calibration import Head
-from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel
 from ...progress import Progress
 
 
@@ -57,7 +57,7 @@ MapOfRows = Callable[[LayerRows, Reading], Tensor]
 
 
 def averaged_over_layers(
-    model: LvlmModel,
+    model: VisionLanguageModel,
     prepared: Prepared,
     request: LvlmRequest,
     map_of_rows: MapOfRows,

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...models.conversation.case import Prepared
 from ...models.lvlm.attention.layer_recorder import LayerRows
 from ...models.lvlm.attention.rows import prompt_rows
-from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel
 from .image_mass import mean_probability
 from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable_tokens, mean_over_layers
 
@@ -21,7 +21,7 @@ NEUTRAL_QUESTION = "Write a general description of the picture."
 _LEAST = 0.01
 
 
-def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
+def compute(model: VisionLanguageModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """Each row's attention over that of the row which begins the answer to the neutral question; 1 is no difference.
 
     Both are means over heads and layers first. No second answer is generated: one pass over the neutral prompts.

@@ -16,7 +16,7 @@ from torch import Tensor
 from ...choices import Reading
 from ...models.conversation.case import Prepared
 from ...models.lvlm.attention.layer_recorder import LayerRows
-from ...models.lvlm.model import LvlmModel
+from ...models.vision_language import VisionLanguageModel
 from .method import LvlmRequest, TokenRelevance, averaged_over_layers, countable
 
 # The paper's: activation of a sink in root mean squares; a head's least attention to the picture, and of that to other
@@ -26,7 +26,7 @@ LEAST_IMAGE_MASS = 0.2
 LEAST_SHARE = 0.8
 
 
-def compute(model: LvlmModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
+def compute(model: VisionLanguageModel, prepared: Prepared, request: LvlmRequest) -> list[TokenRelevance]:
     """The kept heads' mean attention to tokens that are no sinks, averaged over layers.
 
     Heads are chosen for each row. Where no head of a row passes, the one that comes nearest is kept: the one with most

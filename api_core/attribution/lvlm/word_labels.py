@@ -31,11 +31,16 @@ def label_maps(row: PromptRow, found: TokenRelevance, hints: Sequence[str], read
     """The mean of the rows of each word: of the whole, of every word of the question, of every word of the answer.
 
     The whole is what `hints` choose of the answer. Without hints it is all words of the answer, and in the upstream
-    reading every generated token as in the official code: punctuation and the end token too.
+    reading every generated token as in the official code: punctuation and the end token too. Without an answer it is
+    all words of the question.
     """
     reply = found.reply
-    labels = [whole_label(reply, hints)]
-    maps = [found.answer[whole_rows(reply, hints, reading)].mean(0)]
+    if reply.token_ids:
+        labels = [whole_label(reply, hints)]
+        maps = [found.answer[whole_rows(reply, hints, reading)].mean(0)]
+    else:
+        labels = [Label(" ".join(word.text for word in row.question_words), "whole")]
+        maps = [found.question.mean(0)]
     blind: list[str] = []
     for index, word in enumerate(row.question_words[: len(found.question)]):
         if not bool(found.question[index].any()):

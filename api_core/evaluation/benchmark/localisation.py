@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import numpy as np
 from torch import Tensor
 
 from ...attribution import METHODS, list_lvlm_methods
+from ...attribution.lvlm.calibrate import calibrate
+from ...errors import UnsupportedModel
 from ...geometry import compose
 from ...masks import MaskSettings, tune
 from ...models.clip import ClipModel
@@ -31,6 +35,9 @@ Drawn = Mapping[str, Sequence[np.ndarray]]
 """Rows of the table ("map | layer") and for each the maps [H, W] of a batch of cases."""
 Maker = Callable[[Sequence[Tensor], Sequence[QuestionCase], Progress], Drawn]
 
+log = logging.getLogger(__name__)
+
+FEW_HEADS = "few heads"
 MERGE_CONTRASTS = (1, 5, 10)
 PRIORS = {"chance": "constant", "centre": "centre", "random box of equal area": "random box"}
 SCORES = {"pointing": "pointing", "ranked first": "first", "energy in the box": "energy", "best IoU": "iou"}
@@ -169,12 +176,24 @@ class LvlmLayers:
         rows: dict[str, Sequence[np.ndarray]] = {}
         questions = [case.question for case in cases]
         answers: Sequence[str] | None = None
-        for name, maps in self.choices:
+        for name, maps in (*self.choices, *self.calibrated):
             found = maps.attributed(pictures, questions, answers, on_progress)
             answers = [reply.text for reply in found.replies]
             (part,) = found.heatmap.pictures[0].parts
             rows[name] = raw_part(found.heatmap, part)
         return rows
+
+    @cached_property
+    def calibrated(self) -> Sequence[tuple[str, LvlmMaps]]:
+        """The few heads that a calibration chooses, on scenes of its own; none where no head is better than chance."""
+        try:
+            heads = calibrate(self.model).chosen.heads
+        except UnsupportedModel as error:
+            log.warning("%s", error)
+            return []
+        named = ", ".join(f"{layer}.{head}" for layer, head in heads)
+        maps = LvlmMaps(self.model, FEW_HEADS, batch_size=_BATCH, heads=heads)
+        return [(f"LVLM {FEW_HEADS}, calibrated: {named} |", maps)]
 
 
 def lvlm_makers(model: LvlmModel, quick: bool = False) -> list[Maker]:
@@ -183,9 +202,13 @@ def lvlm_makers(model: LvlmModel, quick: bool = False) -> list[Maker]:
     choices = [("LVLM, the pack's defaults |", LvlmMaps(model, batch_size=_BATCH))]
     choices.append(("LVLM, the upstream reading |", LvlmMaps(model, reading="upstream", batch_size=_BATCH)))
     for method in list_lvlm_methods():
-        choices += [
-            (f"LVLM {method} | {layer}", LvlmMaps(model, method, (layer,), batch_size=_BATCH)) for layer in layers
-        ]
+        if method != FEW_HEADS:
+            choices += [
+                (f"LVLM {method} | {layer}", LvlmMaps(model, method, (layer,), batch_size=_BATCH)) for layer in layers
+            ]
+    choices.append(
+        (f"LVLM {FEW_HEADS}, each question's own |", LvlmMaps(model, FEW_HEADS, batch_size=_BATCH, heads=()))
+    )
     return [LvlmLayers(model, choices)]
 
 

@@ -9,9 +9,11 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ...attribution import METHODS, LvlmHeatmap, clip_heatmap, lvlm_heatmap
+from ...attribution.lvlm.heatmap import find_lvlm_method
 from ...choices import Reading
 from ...masks import MaskSettings
 from ...models.clip import ClipModel
+from ...models.lvlm.calibration import Head
 from ...models.lvlm.model import LvlmModel
 from ...models.server import ServerModel
 from ...models.weight_digests import weight_digests
@@ -58,7 +60,8 @@ class ClipMaps:
 class LvlmMaps:
     """Maps of an LVLM, by `lvlm_heatmap`, of the answer it gives by itself; None stands for the model's own choice.
 
-    batch_size: cases at once, which changes nothing in the maps.
+    heads: of the method `few heads`, (layer, head) each; () for each question's own. batch_size: cases at once, which
+    changes nothing in the maps.
     """
 
     model: LvlmModel
@@ -67,12 +70,15 @@ class LvlmMaps:
     reading: Reading = "precise"
     max_new_tokens: int = 20
     batch_size: int | None = None
+    heads: tuple[Head, ...] | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
-        own = {"map_model": identity(self.model), "layers": list(self.model.resolve_layers(self.layers))}
-        choices = {**_choices(self), **own}
-        del choices["batch_size"]
+        read = find_lvlm_method(self.method).what_is_read(self.model, self.layers, self.heads)
+        own = {"map_model": identity(self.model), "layers": list(read.layers)}
+        choices = {**_choices(self), **own, "heads": [list(head) for head in read.heads]}
+        for without_meaning in ("batch_size", *(() if read.heads else ("heads",))):
+            del choices[without_meaning]
         return choices
 
     def __call__(

@@ -12,7 +12,7 @@ from ...attribution.lvlm.heatmap import PART, lvlm_heatmap
 from ...errors import InvalidInput
 from ...models.conversation.case import Reply
 from ...results import Label
-from ..answer_objective import AnswerObjective
+from ..answer_scores import AnswerScores
 from ..method import ExplainContext, ExplanationMethod, MethodResult
 from .token_maps import map_of_views
 
@@ -26,7 +26,7 @@ def compute(context: ExplainContext) -> MethodResult:
     return MethodResult(torch.stack(maps).sum(0), len(maps))
 
 
-def _attention(context: ExplainContext, objective: AnswerObjective, reply: Reply) -> Tensor:
+def _attention(context: ExplainContext, objective: AnswerScores, reply: Reply) -> Tensor:
     read = lvlm_heatmap(
         context.model,
         [context.case.pictures[0]],

@@ -9,6 +9,7 @@ layer's attention lies open at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -16,7 +17,8 @@ from torch import Tensor
 from ...models.conversation.case import Reply
 from ...models.lvlm.attention.gradients import attention_gradients
 from ...models.lvlm.attention.recorder import placed_image_positions
-from ..answer_objective import AnswerObjective
+from ...models.lvlm.model import LvlmModel
+from ..answer_scores import AnswerScores
 from ..method import ExplainContext, ExplanationMethod, MethodResult
 from .token_maps import map_of_tokens
 
@@ -26,15 +28,16 @@ def compute(context: ExplainContext) -> MethodResult:
 
     Against another answer it is what is left when the map for that one is taken away.
     """
-    decoder = context.model.family.layers(context.model.module)
-    layers = [layer for layer in range(context.model.depth) if hasattr(decoder[layer], "self_attn")]  # of hybrids some
+    model = cast(LvlmModel, context.model)
+    decoder = model.family.layers(model.module)
+    layers = [layer for layer in range(model.depth) if hasattr(decoder[layer], "self_attn")]  # of hybrids some
     maps = [sign * _of_answer(context, objective, reply, layers) for sign, objective, reply in context.answers]
     passes = len(layers) * len(maps)
     return MethodResult(torch.stack(maps).sum(0), passes, passes)
 
 
-def _of_answer(context: ExplainContext, objective: AnswerObjective, reply: Reply, layers: Sequence[int]) -> Tensor:
-    model = objective.model
+def _of_answer(context: ExplainContext, objective: AnswerScores, reply: Reply, layers: Sequence[int]) -> Tensor:
+    model = cast(LvlmModel, objective.model)
     prepared = model.prepare([objective.case])
     row = prepared.rows[0]
     columns = placed_image_positions(model, row)
@@ -61,4 +64,5 @@ METHOD = ExplanationMethod(
     "attention x gradient",
     compute,
     "How relevance flows through the attention of all layers to the answer; a backward pass per layer.",
+    by_gradient=True,
 )

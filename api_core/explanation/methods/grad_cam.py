@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -10,7 +10,8 @@ from torch import Tensor
 from ...autograd import differentiable, without_weight_gradients
 from ...models.hooks import capturing
 from ...models.lvlm.attention.recorder import placed_image_positions
-from ..answer_objective import AnswerObjective
+from ...models.lvlm.model import LvlmModel
+from ..answer_scores import AnswerScores
 from ..method import ExplainContext, ExplanationMethod, MethodResult
 from .token_maps import map_of_tokens, token_row
 
@@ -29,8 +30,8 @@ def compute(context: ExplainContext) -> MethodResult:
     return MethodResult(torch.stack(maps).sum(0), len(maps), len(maps))
 
 
-def _of_answer(objective: AnswerObjective) -> Tensor:
-    model, row = objective.model, token_row(objective)
+def _of_answer(objective: AnswerScores) -> Tensor:
+    model, row = cast(LvlmModel, objective.model), token_row(objective)
     columns = placed_image_positions(model, row).to(model.device)
     entered: list[Tensor] = []
 
@@ -46,5 +47,8 @@ def _of_answer(objective: AnswerObjective) -> Tensor:
 
 
 METHOD = ExplanationMethod(
-    "grad-cam", compute, "Features of the picture that speak for the answer, by one backward pass; coarse."
+    "grad-cam",
+    compute,
+    "Features of the picture that speak for the answer, by one backward pass; coarse.",
+    by_gradient=True,
 )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 
 from ...autograd import differentiable, without_weight_gradients
+from ...models.lvlm.model import LvlmModel
 from ..method import SIDE, ExplainContext, ExplanationMethod, MethodResult
 
 
 def compute(context: ExplainContext) -> MethodResult:
     """The derivative of the log-likelihood by a mask of ones: (picture - baseline) times the gradient, cell by cell."""
     context.on_progress(0, 1)
-    with differentiable(context.model.module), without_weight_gradients(context.model.module):
+    module = cast(LvlmModel, context.model).module
+    with differentiable(module), without_weight_gradients(module):
         mask = torch.ones(1, SIDE, SIDE, requires_grad=True)
         score = context.objective.score(context.objective.pixel_weights(mask), "picture").sum()
         (slope,) = torch.autograd.grad(score, mask)
@@ -20,5 +24,5 @@ def compute(context: ExplainContext) -> MethodResult:
 
 
 METHOD = ExplanationMethod(
-    "gradient x input", compute, "One backward pass: what a small change of each place would do."
+    "gradient x input", compute, "One backward pass: what a small change of each place would do.", by_gradient=True
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from ...autograd import differentiable, without_weight_gradients
+from ...models.lvlm.model import LvlmModel
 from ...settings import settings_of
 from ..igos import fast, paper
 from ..igos.descent import Optimised, Variant
@@ -20,7 +21,8 @@ def _method(name: str, variant: Variant, program: _Program, describes: str) -> E
     optimise, settings = program
 
     def compute(context: ExplainContext) -> MethodResult:
-        with differentiable(context.model.module), without_weight_gradients(context.model.module):
+        module = cast(LvlmModel, context.model).module
+        with differentiable(module), without_weight_gradients(module):
             made = optimise(
                 context.objective,
                 variant,
@@ -32,7 +34,7 @@ def _method(name: str, variant: Variant, program: _Program, describes: str) -> E
             )
         return MethodResult(made.importance, made.evaluations, made.evaluations)
 
-    return ExplanationMethod(name, compute, describes, settings_of(settings))
+    return ExplanationMethod(name, compute, describes, settings_of(settings), by_gradient=True)
 
 
 FAST_ONE = _method(

@@ -81,7 +81,7 @@ def read_calibrations() -> tuple[Calibration, ...]:
     try:
         found = file.stat()
         return _read(file, found.st_mtime_ns, found.st_size)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     except OSError as error:
         raise _unreadable(file, f"cannot be read ({type(error).__name__})") from error
@@ -127,11 +127,11 @@ def _write(calibrations: Sequence[Calibration]) -> None:
 def _read(file: Path, _changed: int, _size: int) -> tuple[Calibration, ...]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if content["version"] != _VERSION:
-            raise _unreadable(file, f"are of another version than {_VERSION}, the one that this program reads")
-        return tuple(_from_entry(**entry) for entry in content["calibrations"])
+        if content["version"] == _VERSION:
+            return tuple(_from_entry(**entry) for entry in content["calibrations"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(file, "are damaged: this is not what the program wrote") from error
+    raise _unreadable(file, f"are of another version than {_VERSION}, the one that this program reads")
 
 
 def _from_entry(model: str, weights: Mapping[str, str], layer: int, heads: Any, scenes: int) -> Calibration:

@@ -1,14 +1,16 @@
 """A vision-language model as the rest of the library sees it: cases in, prompts and answers out."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, SupportsIndex
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ...autograd import frozen, without_autocast
 from ...errors import InvalidInput, UnsupportedModel
 from ...progress import Progress, ignore_progress
 from ..catalog import RELATIVE_LAYER, LvlmEntry, find_lvlm_model
@@ -16,10 +18,13 @@ from ..conversation.case import Case, PictureLayout, Prepared, PromptRow, Reply
 from ..conversation.reply import parse_reply, thinking_tokens
 from ..conversation.token_text import IncrementalDecoder, Span, locate_words
 from ..devices import HoldsWeights
+from ..hooks import capturing
+from ..vision_language import Enter, Need, resolve_layers
 from . import memory_estimate
+from .attention.intercept import Read, intercepting
 from .calibration import find_calibration
 from .families import Family, family_of
-from .generate import decoding_loop
+from .generate import decoding_loop, teacher_forcing
 from .generate.answer_tokens import AnswerEncoder
 from .generate.batching import Around, OnToken, generate_replies
 from .generate.sampling import Sampling
@@ -96,29 +101,31 @@ class LvlmModel(HoldsWeights):
         log.warning(message)
         self.warnings = (*self.warnings, message)
 
+    @property
+    def cases_at_once(self) -> int:
+        """As many as fit."""
+        return 0
+
+    def why_not(self, need: Need) -> str:
+        """Why its image tokens have no place, for models that pool the picture; all else it can do."""
+        return self.family.why_no_layout(self.config) if need == "places" else ""
+
+    def why_unread(self, layer: int) -> str:
+        """What to say of a layer that computes its attention in another way."""
+        return (
+            f"Layer {layer} of {self.name} did not show its attention to transformers' interface. Choose another layer."
+        )
+
     def resolve_layers(self, layers: Sequence[int] | None = None) -> tuple[int, ...]:
         """Indices 0 … depth - 1 of decoder layers; negative ones count from the end.
 
         None is the model's default: the catalog's, of a model that it does not know what a calibration found. A default
         that cannot see the picture moves to the nearest layer that can.
         """
-        depth = self.depth
-        if layers is not None and len(layers):
-            for layer in layers:
-                if not isinstance(layer, SupportsIndex) or not -depth <= layer < depth:
-                    raise InvalidInput(
-                        f"{self.name} has no layer {layer}; its {depth} layers are 0 to {depth - 1}, or -{depth} to -1 "
-                        "from the end."
-                    )
-            return tuple(dict.fromkeys(int(layer) % depth for layer in layers))
-        seeing = self.seeing_layers
-        if not seeing:
-            raise UnsupportedModel(f"{self.name} has no layer whose attention could be read. Use another model.")
-        wanted = [min(layer, depth - 1) for layer in self.default_layers] or [round(self.relative_layer * depth)]
+        wanted = self.default_layers or (round(self.relative_layer * self.depth),)
         if find_lvlm_model(self.name) is None and (calibration := find_calibration(self)) is not None:
-            wanted = [calibration.layer]
-        nearest = (min(seeing, key=lambda layer: (abs(layer - goal), -layer)) for goal in wanted)
-        return tuple(dict.fromkeys(nearest))
+            wanted = (calibration.layer,)
+        return resolve_layers(self.name, layers, self.depth, self.seeing_layers, wanted)
 
     def prepare(self, cases: Sequence[Case], *, with_places: bool = True, thinking: bool = False) -> Prepared:
         """Cases as the model reads them: its chat template, its own processor, padded on the left.
@@ -176,6 +183,32 @@ class LvlmModel(HoldsWeights):
             on_token=on_token,
             on_progress=on_progress,
         )
+
+    @contextmanager
+    def reading(self, layers: Sequence[int], read: Read, enter: Enter | None = None) -> Iterator[None]:
+        """See `VisionLanguageModel`."""
+        blocks = self.family.layers(self.module)
+        with capturing() as hooks:
+            if enter is not None:
+                for layer in layers:
+                    hooks.before(blocks[layer], _entering(layer, enter))
+            with intercepting({layer: self.family.attention(self.module, layer) for layer in layers}, read):
+                yield
+
+    def read_once(self, prepared: Prepared, replies: Sequence[Reply]) -> None:
+        """See `VisionLanguageModel`."""
+        inputs = teacher_forcing.answered_inputs(self, prepared, replies)
+        with frozen(), without_autocast(self.device.type):
+            self.module(**inputs, use_cache=False)
+
+    def log_likelihoods(self, prepared: Prepared, token_ids: Sequence[int], tokens: Sequence[int]) -> Tensor:
+        """See `VisionLanguageModel`; without gradients."""
+        answer = [self.reply_of(token_ids[: max(tokens) + 1])] * len(prepared)
+        inputs = teacher_forcing.answered_inputs(self, prepared, answer)
+        rows = torch.tensor([prepared.rows[0].length - 1 + token for token in tokens], device=self.device)
+        wanted = torch.tensor([token_ids[token] for token in tokens], device=self.device)
+        with frozen(), without_autocast(self.device.type):
+            return teacher_forcing.log_likelihoods(self.module, inputs, rows, wanted).cpu()
 
     def incremental_decoder(self) -> IncrementalDecoder:
         """What spells its tokens out as they come; marks of thinking are left in."""
@@ -263,6 +296,10 @@ class LvlmModel(HoldsWeights):
         found = self.family.layouts(self.processor, self.config, seen, inputs, ids)
         whole = [(picture.shape[0], picture.shape[1]) for picture in case.pictures]
         return tuple(rescale_layout(place, size) for place, size in zip(found, whole, strict=True))
+
+
+def _entering(layer: int, enter: Enter) -> Any:
+    return lambda args, kwargs: enter(layer, args[0] if args else kwargs["hidden_states"])
 
 
 def build_lvlm(

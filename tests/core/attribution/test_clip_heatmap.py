@@ -210,6 +210,29 @@ def test_plain_similarity_is_one_part(model: ClipModel) -> None:
     assert torch.equal(one.parts["similarity"][0].values, both.parts["patch"][0].values)
 
 
+def test_neighbours_are_read_in_the_last_block_unless_told_otherwise(model: ClipModel) -> None:
+    found = clip_heatmap(model, PICTURES, "red circle", method="neighbours")
+    assert [(one.layer, one.method, list(one.parts)) for one in found.pictures] == [
+        (3, "neighbours", ["similarity"])
+    ] * len(PICTURES)
+    assert_same(found, clip_heatmap(model, PICTURES, "red circle", method="neighbours", layer=-1))
+    assert max(cells.abs().max() for cells in values(found)) <= 1 + 1e-6, "cosines"
+    assert all(len(one.presence) == 3 for one in found.pictures)
+    earlier = clip_heatmap(model, PICTURES, "red circle", method="neighbours", layer=1)
+    other = clip_heatmap(model, PICTURES, "red circle", method="patch similarity", layer=-1)
+    for one, two, three in zip(values(found), values(earlier), values(other), strict=True):
+        assert (one - two).abs().max() > 1e-3
+        assert (one - three).abs().max() > 1e-3
+
+
+def test_a_picture_known_without_its_neighbours_is_encoded_again(folder: Path) -> None:
+    model = load_clip(folder, device="cpu")
+    plain = clip_heatmap(model, PICTURES[:1], "red", layer=-1)
+    dense = clip_heatmap(model, PICTURES[:1], "red", method="neighbours")
+    assert_same(clip_heatmap(model, PICTURES[:1], "red", layer=-1), plain)
+    assert_same(clip_heatmap(load_clip(folder, device="cpu"), PICTURES[:1], "red", method="neighbours"), dense)
+
+
 def test_layers_count_from_the_end_too(model: ClipModel) -> None:
     assert_same(clip_heatmap(model, PICTURES, "red", layer=-1), clip_heatmap(model, PICTURES, "red", layer=3))
     assert_same(clip_heatmap(model, PICTURES, "red"), clip_heatmap(model, PICTURES, "red", layer=-2))

@@ -8,6 +8,7 @@ import torch
 from pack.api_core.autograd import differentiable
 from pack.api_core.explanation.answer_objective import AnswerObjective
 from pack.api_core.explanation.baselines import baseline_picture
+from pack.api_core.explanation.picture_objective import PictureObjective
 from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.lvlm.generate.teacher_forcing import answered_inputs
 from pack.api_core.models.lvlm.load import load_lvlm
@@ -55,6 +56,23 @@ def test_gradients_reach_every_tile_and_a_batch_is_a_loop(name: str, lvlm: Model
         views = len(pixels.reshape(-1, *pixels.shape[-3:])) if pixels.ndim >= 4 else 1
         sees = known.reshape(views, -1).any(1)
         assert bool((part.reshape(len(masks), views, -1).amax(2) > 0)[:, sees].all()), "a tile without a gradient"
+
+
+@pytest.mark.parametrize("name", zoo.FAMILIES)
+def test_whole_pictures_shown_one_by_one_score_as_the_models_own_pixels(name: str, lvlm: Models) -> None:
+    pixels = objective_of(lvlm(name))
+    hidden = baseline_picture(pixels.case.pictures[0], "mean colour")
+    whole = PictureObjective(pixels.model, pixels.case, hidden, pixels.token_ids, pixels.tokens)
+    with torch.no_grad():
+        for towards in ("picture", "baseline"):
+            wanted, found = (
+                one.log_likelihoods(one.pixel_weights(torch.ones(1, 2, 2)), towards) for one in (pixels, whole)
+            )
+            assert torch.allclose(found, wanted, atol=1e-4), towards
+    masks = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(2))
+    weights = whole.pixel_weights(masks)
+    assert weights.shape == (2, 60 * 100)
+    assert 0 <= float(weights.min()) <= float(weights.max()) <= 1
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

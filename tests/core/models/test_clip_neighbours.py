@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from pack.api_core.attribution import METHODS, clip_heatmap
 from pack.api_core.errors import InvalidInput, UnsupportedModel
+from pack.api_core.evaluation.benchmark.localisation import ClipParts, clip_makers
 from pack.api_core.models.clip import ClipModel
 from pack.api_core.models.clip.towers.neighbours import nearness
 from pack.tests.core.models import test_clip_transformers as theirs
@@ -190,3 +192,11 @@ def test_towers_without_a_class_token_are_refused_in_words(make: Callable[[], nn
     assert not model.reads_class_token
     with pytest.raises(UnsupportedModel, match=r"toy has no class token .* Choose another method, such as decomp"):
         model.encode_pictures(pixels(48), -1, neighbours=True)
+    with pytest.raises(UnsupportedModel, match="no class token"):
+        clip_heatmap(model, [pixels(48, 1)[0].movedim(0, -1)], "red", method="neighbours")
+
+
+def test_the_benchmark_takes_every_method_that_suits_the_model() -> None:
+    for make, unsuited in ((theirs.clip, set()), (theirs.siglip, {"neighbours"})):
+        makers = [maker for maker in clip_makers(theirs.build(make())) if isinstance(maker, ClipParts)]
+        assert {maker.maps.method for maker in makers} == set(METHODS) - unsuited

@@ -53,8 +53,9 @@ class Projections:
                 query, key, value = attention.in_proj_weight.chunk(3)
             else:
                 query, key, value = attention.q_proj_weight, attention.k_proj_weight, attention.v_proj_weight
-            biases = (None, None, None) if attention.in_proj_bias is None else attention.in_proj_bias.chunk(3)
-            return cls(query, key, value, *biases, attention.num_heads)
+            bias = attention.in_proj_bias
+            query_bias, key_bias, value_bias = (None, None, None) if bias is None else bias.chunk(3)
+            return cls(query, key, value, query_bias, key_bias, value_bias, attention.num_heads)
         query, key, value = attention.q_proj, attention.k_proj, attention.v_proj
         biases = (query.bias, key.bias, value.bias)
         return cls(query.weight, key.weight, value.weight, *biases, attention.num_heads)

@@ -1,19 +1,19 @@
 """The wanted rows of all wanted layers of one batch, read while the model runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ....autograd import frozen, without_autocast
+from ....autograd import frozen
 from ....errors import InvalidInput, UnsupportedModel
 from ....progress import Progress, ignore_progress
 from ...conversation.case import Prepared, PromptRow, Reply
-from ..model import LvlmModel
-from .intercept import DecoderCall, Output, Read, intercepting
+from ...vision_language import VisionLanguageModel, require
+from .intercept import DecoderCall, Output
 from .layer_recorder import FirstLook, LayerRecorder, RowReducer, RowRequest, sink_activations
 
 RecordedRows = Mapping[int, tuple[Tensor, ...]]
@@ -57,7 +57,7 @@ class AttentionRecorder:
 
     def __init__(
         self,
-        model: LvlmModel,
+        model: VisionLanguageModel,
         prepared: Prepared,
         settings: RecorderSettings,
         counts: Sequence[int] | None = None,
@@ -88,20 +88,14 @@ class AttentionRecorder:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Read while the model runs in this block."""
-        module, family = self._model.module, self._model.family
-        modules = {layer: family.attention(module, layer) for layer in self._settings.layers}
-        with ExitStack() as stack:
-            if self._settings.sink_activation is not None:
-                for layer in self._settings.layers:
-                    stack.callback(self._watch(layer).remove)
-            read: Read = self._read
-            stack.enter_context(intercepting(modules, read))
+        look = None if self._settings.sink_activation is None else self._look
+        with self._model.reading(self._settings.layers, self._read, look):
             yield
 
-    def run(self, **inputs: Any) -> None:
-        """Run the model on all of the input at once, as far as the last layer that is read."""
-        with frozen(), without_autocast(self._model.device.type), self.recording(), suppress(_StopForward):
-            self._model.module(**inputs)
+    def run(self, replies: Sequence[Reply]) -> None:
+        """Run the prompts and their answers at once, as far as the last layer that is read."""
+        with suppress(_StopForward), self.recording():
+            self._model.read_once(self._prepared, replies)
 
     def _read(self, layer: int, call: DecoderCall, proceed: Any) -> Output:
         recorder = self._recorders[layer]
@@ -117,21 +111,15 @@ class AttentionRecorder:
                 raise _StopForward
         return proceed()  # type: ignore[no-any-return]
 
-    def _watch(self, layer: int) -> Any:
+    def _look(self, layer: int, hidden: Tensor) -> None:
         """Measure what enters a layer when the prompt goes through it."""
-
-        def look(_: Any, args: Any, kwargs: dict[str, Any]) -> None:
-            hidden = args[0] if args else kwargs["hidden_states"]
-            if self._recorders[layer].sink_activation is None and hidden.shape[1] >= self._prepared.rows[0].length:
-                self._recorders[layer].sink_activation = [
-                    sink_activations(
-                        hidden[i], row.padding, self._wanted[i].columns, float(self._settings.sink_activation or 0)
-                    )
-                    for i, row in enumerate(self._prepared.rows)
-                ]
-
-        layers = self._model.family.layers(self._model.module)
-        return layers[layer].register_forward_pre_hook(look, with_kwargs=True)
+        if self._recorders[layer].sink_activation is None and hidden.shape[1] >= self._prepared.rows[0].length:
+            self._recorders[layer].sink_activation = [
+                sink_activations(
+                    hidden[i], row.padding, self._wanted[i].columns, float(self._settings.sink_activation or 0)
+                )
+                for i, row in enumerate(self._prepared.rows)
+            ]
 
     def complete(self, replies: Sequence[Reply]) -> bool:
         """Whether every wanted row was seen: not where the batch was run in parts, or a layer was given fewer rows."""
@@ -141,10 +129,11 @@ class AttentionRecorder:
         """What was kept, by case; raises UnsupportedModel where a layer was never heard of."""
         for layer in self._recorders:
             if not self._covers(layer, replies):
-                raise UnsupportedModel(
-                    f"Layer {layer} of {self._model.name} did not show its attention to transformers' interface. "
-                    "Choose another layer."
-                )
+                raise UnsupportedModel(self._model.why_unread(layer))
+        with frozen():  # a host's inference mode would leave tensors that no later gradient can pass
+            return self._results(replies)
+
+    def _results(self, replies: Sequence[Reply]) -> list[RecordedAttention]:
         return [
             RecordedAttention(
                 reply,
@@ -176,10 +165,10 @@ def _stack(found: Mapping[int, tuple[Tensor, ...]], positions: Sequence[int]) ->
     return tuple(torch.stack(kept) for kept in zip(*rows, strict=True))
 
 
-def placed_image_positions(model: LvlmModel, row: PromptRow) -> Tensor:
+def placed_image_positions(model: VisionLanguageModel, row: PromptRow) -> Tensor:
     """The positions of every image token of a row, picture after picture: long [n]."""
     if row.layouts is None:
-        model.family.require_layout(model.module.config)
+        require(model, "places")
         raise UnsupportedModel(f"{model.name} does not say where its image tokens lie, so there is no heatmap of it.")
     if not row.layouts:
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ....errors import InvalidInput
-from ....progress import Progress, ignore_progress
+from ....progress import Progress, ignore_progress, share_of
 from ...conversation.case import Prepared, Reply
 from ...memory import in_batches_that_fit
-from ..generate.teacher_forcing import answered_inputs, part_of
-from ..model import LvlmModel
+from ...vision_language import VisionLanguageModel
+from ..generate.teacher_forcing import part_of
 from .layer_recorder import FirstLook, RowReducer, scores_and_totals
 from .recorder import AttentionRecorder, RecordedAttention, RecorderSettings
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def answer_rows(
-    model: LvlmModel,
+    model: VisionLanguageModel,
     prepared: Prepared,
     *,
     layers: Sequence[int],
@@ -65,7 +65,7 @@ def answer_rows(
 
 
 def prompt_rows(
-    model: LvlmModel,
+    model: VisionLanguageModel,
     prepared: Prepared,
     *,
     layers: Sequence[int],
@@ -85,8 +85,19 @@ def prompt_rows(
 
 
 def _of_generated(
-    model: LvlmModel, prepared: Prepared, settings: RecorderSettings, max_new_tokens: int, on_progress: Progress
+    model: VisionLanguageModel,
+    prepared: Prepared,
+    settings: RecorderSettings,
+    max_new_tokens: int,
+    on_progress: Progress,
 ) -> list[RecordedAttention]:
+    if model.cases_at_once and len(prepared) > model.cases_at_once:
+        parts = [part_of(model, prepared, [case]) for case in range(len(prepared))]
+        shares = [share_of(on_progress, case / len(parts), (case + 1) / len(parts)) for case in range(len(parts))]
+        read = [
+            _of_generated(model, part, settings, max_new_tokens, own) for part, own in zip(parts, shares, strict=True)
+        ]
+        return [rows for of_part in read for rows in of_part]
     recorder = AttentionRecorder(model, prepared, settings)
     with recorder.recording():
         replies = model.generate(prepared, max_new_tokens=max_new_tokens, on_progress=on_progress)
@@ -97,20 +108,24 @@ def _of_generated(
 
 
 def _second_pass(
-    model: LvlmModel, prepared: Prepared, replies: Sequence[Reply], settings: RecorderSettings, on_progress: Progress
+    model: VisionLanguageModel,
+    prepared: Prepared,
+    replies: Sequence[Reply],
+    settings: RecorderSettings,
+    on_progress: Progress,
 ) -> list[RecordedAttention]:
     """As many cases at once as there is memory for."""
 
     def read(cases: range) -> list[RecordedAttention]:
         part, answers = part_of(model, prepared, cases), [replies[i] for i in cases]
         recorder = AttentionRecorder(model, part, settings, [len(reply.token_ids) for reply in answers], on_progress)
-        recorder.run(**answered_inputs(model, part, answers), use_cache=False)
+        recorder.run(answers)
         return recorder.results(answers)
 
     return in_batches_that_fit(
         read,
         len(prepared),
-        len(prepared),
+        model.cases_at_once or len(prepared),
         model=model.name,
         device=model.device,
         single="while one answer was read",
@@ -118,7 +133,9 @@ def _second_pass(
     )
 
 
-def _check(model: LvlmModel, prepared: Prepared, layers: Sequence[int], answers: Sequence[Reply | None]) -> None:
+def _check(
+    model: VisionLanguageModel, prepared: Prepared, layers: Sequence[int], answers: Sequence[Reply | None]
+) -> None:
     if len(answers) != len(prepared):
         raise InvalidInput(f"{len(answers)} answers for {len(prepared)} cases: give one for each, None to generate it.")
     if not layers or not 0 <= layers[0] <= layers[-1] < model.depth:

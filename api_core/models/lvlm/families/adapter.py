@@ -90,7 +90,8 @@ class Family:
         row's input ids [S]. options: what else the processor was called with. Raises UnsupportedModel when the tokens
         have no place, or a place cannot be found for each of them.
         """
-        self.require_layout(config)
+        if found := self.why_no_layout(config):
+            raise UnsupportedModel(found)
         positions = self.positions_of_image_tokens(config, row_ids)
         # Some processors treat several pictures of a prompt otherwise than one.
         copies = min(len(sizes), 2)
@@ -160,18 +161,19 @@ class Family:
         side = side[0] if isinstance(side, list | tuple) else side
         return side if isinstance(side, int) else None
 
-    def require_layout(self, config: Any) -> None:
-        """Raise UnsupportedModel, with the reason, when this model's image tokens have no place in the picture."""
+    def why_no_layout(self, config: Any) -> str:
+        """Why this model's image tokens have no place in the picture, for people; "" where they have."""
         reason = self.no_layout
         if reason is None and getattr(config, "is_encoder_decoder", False):
             reason = "its answer attends to an encoder's memory instead of the prompt"
         if reason is None and (names := _pooling_parts(config)):
             reason = f"it pools the picture before the answer sees it ({', '.join(names)} in its configuration)"
-        if reason is not None:
-            raise UnsupportedModel(
-                f"{self.title} models give no heatmap: {reason}. They can still be asked. For a heatmap use a model "
-                "whose image tokens lie on the picture, such as LLaVA or Qwen2.5-VL."
-            )
+        if reason is None:
+            return ""
+        return (
+            f"{self.title} models give no heatmap: {reason}. They can still be asked. For a heatmap use a model whose "
+            "image tokens lie on the picture, such as LLaVA or Qwen2.5-VL."
+        )
 
     def decoder(self, module: nn.Module) -> nn.Module:
         """The part of the model that reads the prompt and writes the answer; its `layers` are the layers."""

@@ -1,16 +1,19 @@
 """Prompts and answers put before the model at once."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ....autograd import frozen
 from ...conversation.case import Prepared, Reply
-from ..model import LvlmModel
+from ...vision_language import VisionLanguageModel
+from .batching import GenerativeModel
 
 
-def answered_inputs(model: LvlmModel, prepared: Prepared, replies: Sequence[Reply]) -> dict[str, Tensor]:
+def answered_inputs(model: GenerativeModel, prepared: Prepared, replies: Sequence[Reply]) -> dict[str, Tensor]:
     """The inputs on the model's device: each prompt and its answer, less the last token, which predicts nothing."""
     with frozen():
         inputs = prompt_inputs(model, prepared)
@@ -18,21 +21,21 @@ def answered_inputs(model: LvlmModel, prepared: Prepared, replies: Sequence[Repl
         return model.family.with_answer(inputs, ids[:, :-1], mask[:, :-1]) if ids.shape[1] > 1 else inputs
 
 
-def prompt_inputs(model: LvlmModel, prepared: Prepared) -> dict[str, Tensor]:
+def prompt_inputs(model: GenerativeModel, prepared: Prepared) -> dict[str, Tensor]:
     """What the processor made, on the model's device and in its number format, fit for gradients."""
     with frozen():
         own = {name: value.clone() if value.is_inference() else value for name, value in prepared.inputs.items()}
         return model.to_device(own)
 
 
-def part_of(model: LvlmModel, prepared: Prepared, cases: Sequence[int]) -> Prepared:
+def part_of(model: VisionLanguageModel, prepared: Prepared, cases: Sequence[int]) -> Prepared:
     """Some of the cases, prepared by themselves; the same object where all are wanted."""
     if list(cases) == list(range(len(prepared))):
         return prepared
     return model.prepare([prepared.cases[i] for i in cases], thinking=prepared.thinking)
 
 
-def answer_ids(model: LvlmModel, replies: Sequence[Reply]) -> tuple[Tensor, Tensor]:
+def answer_ids(model: GenerativeModel, replies: Sequence[Reply]) -> tuple[Tensor, Tensor]:
     """The answers' tokens [B, R] and which of them count; shorter ones are filled up on the right."""
     longest = max(len(reply.token_ids) for reply in replies)
     tokenizer = model.tokenizer
@@ -43,3 +46,12 @@ def answer_ids(model: LvlmModel, replies: Sequence[Reply]) -> tuple[Tensor, Tens
         ids[row, : len(reply.token_ids)] = torch.tensor(reply.token_ids)
         mask[row, : len(reply.token_ids)] = 1
     return ids, mask
+
+
+def log_likelihoods(module: nn.Module, inputs: Mapping[str, Any], rows: Tensor, wanted: Tensor) -> Tensor:
+    """Of the tokens `wanted` [T] at the rows [T] that predict them, behind each prompt: float32 [B, T]."""
+    if "logits_to_keep" in inspect.signature(module.forward).parameters:
+        logits = cast(Tensor, module(**inputs, use_cache=False, logits_to_keep=rows).logits)
+    else:
+        logits = module(**inputs, use_cache=False).logits[:, rows]
+    return logits.float().log_softmax(-1).gather(2, wanted[None, :, None].expand(len(logits), -1, 1))[..., 0]

@@ -1,0 +1,1 @@
+"""Vision-language encoders that ComfyUI itself loaded, read and asked where they lie."""

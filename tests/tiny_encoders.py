@@ -1,0 +1,299 @@
+"""Tiny random vision-language encoders of ComfyUI's own classes, for tests on the real host.
+
+Sizes go through ComfyUI's own override of a model's configuration; those of towers are tables of its modules, which are
+exchanged while a model is built. Weights are drawn: ComfyUI leaves them unset for a file to fill.
+"""
+
+import functools
+import importlib
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+KINDS = (
+    "qwen3vl",
+    "qwen35",
+    "gemma3_4b",
+    "gemma3_12b",
+    "gemma4_e2b",
+    "gemma4_31b",
+    "gemma4_12b",
+    "qwen25vl",
+    "joyimage",
+)
+ANSWERING = KINDS[:7]
+_SMALL = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 2, "num_key_value_heads": 1}
+_QWEN = {**_SMALL, "num_hidden_layers": 4, "vocab_size": 151936}
+_VISION = {"hidden_size": 32, "intermediate_size": 48, "depth": 2}
+
+
+def tiny_clip(kind: str, *, seed: int = 0, sliding: int | None = None, operations: Any = None) -> Any:
+    """A CLIP with one of KINDS. sliding: the window of Gemma's limited layers. operations: ComfyUI's, for layers that
+    hold their weights in another way."""
+    sd = importlib.import_module("comfy.sd")
+    with ExitStack() as stack:
+        target, data, name, sizes = _RECIPES[kind](stack, sliding)
+        options = {f"{name}_model_config": sizes, "dtype": torch.float32}
+        if operations is not None:
+            options["custom_operations"] = operations
+        with torch.inference_mode():
+            clip = sd.CLIP(_Target(*target), tokenizer_data=data, model_options=options)
+            _fill(clip.cond_stage_model, seed)
+            if kind == "gemma4_12b":  # tokens that the tiny vocabulary does not have
+                clip.cond_stage_model.gemma4.transformer.model.config.suppress_tokens = []
+    return clip
+
+
+class _Target:
+    def __init__(self, clip: Any, tokenizer: Any) -> None:
+        self.params: dict[str, Any] = {}
+        self.clip, self.tokenizer = clip, tokenizer
+
+
+def _fill(module: torch.nn.Module, seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    for name, weight in module.named_parameters():
+        if weight.ndim < 2:
+            norm = "norm" in name and name.endswith("weight")
+            adds = getattr(module.get_submodule(name.rpartition(".")[0]), "add", False)
+            weight.copy_(torch.randn(weight.shape, generator=draw) * 0.1 + (1.0 if norm and not adds else 0.0))
+        else:
+            scale = 0.02 if "embed_tokens" in name else weight[0].numel() ** -0.5
+            weight.copy_(torch.randn(weight.shape, generator=draw) * scale)
+    for name, buffer in module.named_buffers():
+        if name.endswith("layer_scalar"):
+            buffer.fill_(1.0)
+
+
+@contextmanager
+def exchanged(holder: Any, name: str, value: Any) -> Iterator[None]:
+    before = holder[name] if isinstance(holder, dict) else getattr(holder, name)
+    put = holder.__setitem__ if isinstance(holder, dict) else functools.partial(setattr, holder)
+    put(name, value)
+    try:
+        yield
+    finally:
+        put(name, before)
+
+
+Recipe = tuple[tuple[Any, Any], dict[str, Any], str, dict[str, Any]]
+
+
+def _encoders(name: str) -> Any:
+    return importlib.import_module(f"comfy.text_encoders.{name}")
+
+
+def _qwen3vl(stack: ExitStack, sliding: int | None) -> Recipe:
+    qwen = _encoders("qwen3vl")
+    vision = {**_VISION, "deepstack_visual_indexes": [0, 1]}
+    stack.enter_context(exchanged(qwen.QWEN3VL_VISION, "qwen3vl_4b", vision))
+    stack.enter_context(exchanged(qwen, "QWEN3VL_VISION_COMMON", {**qwen.QWEN3VL_VISION_COMMON, "num_heads": 2}))
+    return (qwen.te(model_type="qwen3vl_4b"), qwen.tokenizer("qwen3vl_4b")), {}, "qwen3vl_4b", _QWEN
+
+
+def _joyimage(stack: ExitStack, sliding: int | None) -> Recipe:
+    qwen, joy = _encoders("qwen3vl"), _encoders("joyimage")
+    vision = {**_VISION, "deepstack_visual_indexes": [0, 1]}
+    stack.enter_context(exchanged(qwen.QWEN3VL_VISION, "qwen3vl_8b", vision))
+    stack.enter_context(exchanged(qwen, "QWEN3VL_VISION_COMMON", {**qwen.QWEN3VL_VISION_COMMON, "num_heads": 2}))
+    return (joy.te(), joy.JoyImageTokenizer), {}, "qwen3vl_8b", _QWEN
+
+
+def _qwen35(stack: ExitStack, sliding: int | None) -> Recipe:
+    qwen = _encoders("qwen35")
+    own = {"vision": {**_VISION, "num_heads": 2}}
+    stack.enter_context(exchanged(qwen.QWEN35_MODELS, "qwen35_2b", own))
+    kinds = ["linear_attention", "full_attention"] * 2
+    linear = {"linear_num_key_heads": 2, "linear_num_value_heads": 2}
+    sizes = {**_SMALL, "num_hidden_layers": 4, "layer_types": kinds, **linear}
+    data = {"qwen35_2b_tokenizer_class": _qwen35_tokeniser}
+    return (qwen.te(model_type="qwen35_2b"), qwen.tokenizer("qwen35_2b")), data, "qwen35_2b", sizes
+
+
+def _qwen35_tokeniser(embedding_directory: Any = None, tokenizer_data: Any = None) -> Any:
+    """Letters and Qwen3.5's marks: not every copy of ComfyUI has all files of its tokeniser."""
+    return importlib.import_module("comfy.sd1_clip").SDTokenizer(
+        letters(QWEN35_MARKS),
+        tokenizer_class=Letters,
+        pad_with_end=False,
+        has_start_token=False,
+        has_end_token=False,
+        pad_to_max_length=False,
+        max_length=99999999,
+        min_length=1,
+        pad_token=QWEN35_MARKS["<|endoftext|>"],
+    )
+
+
+class Letters:
+    """A tokeniser of single letters, as the tokenizers library runs it."""
+
+    def __init__(self, content: str) -> None:
+        from tokenizers import Tokenizer
+
+        self.tokenizer = Tokenizer.from_str(content)
+
+    @classmethod
+    def from_pretrained(cls, content: str, **_: Any) -> "Letters":
+        return cls(content)
+
+    def __call__(self, text: str) -> dict[str, list[int]]:
+        return {"input_ids": self.tokenizer.encode(text, add_special_tokens=False).ids}
+
+    def get_vocab(self) -> dict[str, int]:
+        return dict(self.tokenizer.get_vocab())
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens))
+
+
+def _qwen25vl(stack: ExitStack, sliding: int | None) -> Recipe:
+    qwen, vision = _encoders("qwen_image"), _encoders("qwen_vl")
+    small = functools.partial(vision.Qwen2VLVisionTransformer, intermediate_size=48, num_heads=2, num_layers=2)
+    made: Callable[..., Any] = lambda hidden_size, **more: small(hidden_size=32, **more)  # noqa: E731
+    stack.enter_context(exchanged(vision, "Qwen2VLVisionTransformer", made))
+    return (qwen.te(), qwen.QwenImageTokenizer), {}, "qwen25_7b", {**_QWEN, "vocab_size": 152064}
+
+
+_SIGLIP = {
+    "num_channels": 3,
+    "hidden_act": "gelu_pytorch_tanh",
+    "hidden_size": 32,
+    "image_size": 224,
+    "intermediate_size": 48,
+    "model_type": "siglip_vision_model",
+    "num_attention_heads": 2,
+    "num_hidden_layers": 1,
+    "patch_size": 14,
+}
+
+
+def _gemma3(stack: ExitStack, sliding: int | None, config: Any) -> dict[str, Any]:
+    stack.enter_context(exchanged(config, "vision_config", _SIGLIP))
+    stack.enter_context(exchanged(config, "sliding_attention", [sliding or 1024, False]))
+    return {**_SMALL, "num_hidden_layers": 4, "vocab_size": 600}
+
+
+def _gemma3_4b(stack: ExitStack, sliding: int | None) -> Recipe:
+    lumina = _encoders("lumina2")
+    sizes = _gemma3(stack, sliding, _encoders("llama").Gemma3_4B_Vision_Config)
+    data = {"spiece_model": sentencepiece_model()}
+    return (lumina.te(model_type="gemma3_4b_vision"), lumina.NTokenizer), data, "gemma3_4b_vision", sizes
+
+
+def _gemma3_12b(stack: ExitStack, sliding: int | None) -> Recipe:
+    lt = _encoders("lt")
+    sizes = _gemma3(stack, sliding, _encoders("llama").Gemma3_12B_Config)
+    data = {"spiece_model": sentencepiece_model()}
+    return (lt.gemma3_te(), lt.Gemma3_12BTokenizer), data, "", sizes
+
+
+def _gemma4(stack: ExitStack, sliding: int | None, name: str, config: str, **own: Any) -> Recipe:
+    gemma = _encoders("gemma4")
+    variant, sizes_of = getattr(gemma, name), getattr(gemma, config)
+    vision = {**sizes_of.vision_config, **own.pop("vision")}
+    changes = {"vision_config": vision, "head_dim": 32, "global_head_dim": 64, **own}
+    if sizes_of.audio_config is not None:
+        audio = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48}
+        changes["audio_config"] = {**sizes_of.audio_config, **audio, "output_proj_dims": 32}
+    for key, value in {**changes, "sliding_attention": [sliding or 1024, False]}.items():
+        stack.enter_context(exchanged(sizes_of, key, value))
+    sizes = {**_SMALL, "num_hidden_layers": 4, "vocab_size": 600}
+    for key in ("hidden_size_per_layer_input", "num_kv_shared_layers"):
+        if getattr(sizes_of, key):
+            sizes[key] = 16 if key.startswith("hidden") else 2
+    data = {"tokenizer_json": tokenizer_json()}
+    return (gemma.gemma4_te(model_class=variant), variant.tokenizer), data, "gemma4", sizes
+
+
+_TOWER = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 2, "num_hidden_layers": 1, "head_dim": 16}
+
+
+def _gemma4_12b(stack: ExitStack, sliding: int | None) -> Recipe:
+    vision = {"mm_embed_dim": 32, "output_proj_dims": 32}
+    return _gemma4(stack, sliding, "Gemma4_12B", "Gemma4_12B_Config", vision=vision)
+
+
+_RECIPES: dict[str, Callable[[ExitStack, int | None], Recipe]] = {
+    "qwen3vl": _qwen3vl,
+    "qwen35": _qwen35,
+    "gemma3_4b": _gemma3_4b,
+    "gemma3_12b": _gemma3_12b,
+    "gemma4_e2b": functools.partial(_gemma4, name="Gemma4_E2B", config="Gemma4_E2B_Config", vision=_TOWER),
+    "gemma4_31b": functools.partial(_gemma4, name="Gemma4_31B", config="Gemma4_31B_Config", vision=_TOWER),
+    "gemma4_12b": _gemma4_12b,
+    "qwen25vl": _qwen25vl,
+    "joyimage": _joyimage,
+}
+
+
+@functools.cache
+def sentencepiece_model() -> torch.Tensor:
+    """A SentencePiece model of the README with Gemma's first pieces and marks."""
+    import sentencepiece
+
+    made = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter((ROOT / "README.md").read_text(encoding="utf-8").splitlines()),
+        model_writer=made,
+        vocab_size=500,
+        model_type="bpe",
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        pad_id=0,
+        eos_id=1,
+        bos_id=2,
+        unk_id=3,
+        user_defined_symbols=["\n", "\n\n", "<start_of_turn>", "<end_of_turn>"],
+        minloglevel=2,
+    )
+    return torch.frombuffer(bytearray(made.getvalue()), dtype=torch.uint8)
+
+
+GEMMA4_MARKS = ("<pad>", "<eos>", "<bos>", "<unk>", "<|turn>", "<turn|>", "<|image>", "<image|>", "<|think|>")
+GEMMA4_MARKS += ("<|channel>", "<channel|>", "<|audio>", "<audio|>")
+QWEN35_MARKS = {
+    "<|endoftext|>": 248044,
+    "<|im_start|>": 248045,
+    "<|im_end|>": 248046,
+    "<|vision_start|>": 248053,
+    "<|vision_end|>": 248054,
+    "<|image_pad|>": 248056,
+    "<think>": 248068,
+    "</think>": 248069,
+}
+
+
+def tokenizer_json() -> torch.Tensor:
+    """Gemma 4's kind of tokeniser: letters, and its marks, that of a picture with its own id."""
+    marks = {text: number for number, text in enumerate(GEMMA4_MARKS)} | {"<|image|>": 258880}
+    return torch.frombuffer(bytearray(letters(marks).encode()), dtype=torch.uint8)
+
+
+def letters(marks: Mapping[str, int]) -> str:
+    """A tokeniser of single letters and these marks, in the tokenizers library's JSON."""
+    first = 20
+    texts = [*(chr(code) for code in range(32, 127)), "\n", "é"]
+    vocab = {**marks, "<unk>": 3, **{text: first + number for number, text in enumerate(texts)}}
+    special = [{"id": marks[m], "content": m, "special": True, **dict.fromkeys(_FLAGS, False)} for m in marks]
+    content = {
+        "version": "1.0",
+        "added_tokens": special,
+        "normalizer": None,
+        "pre_tokenizer": None,
+        "post_processor": None,
+        "decoder": {"type": "Fuse"},
+        "model": {"type": "BPE", "vocab": vocab, "merges": [], "unk_token": "<unk>", "fuse_unk": False},
+    }
+    return json.dumps(content)
+
+
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
