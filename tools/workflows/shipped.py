@@ -3,8 +3,8 @@
     python tools/workflows/shipped.py --url http://127.0.0.1:8188
 
 needs a running ComfyUI with this pack, Chromium, and `pip install playwright av`. Each story is laid out node by node
-in the page, serialised by it, and written to `workflows/`; the blueprints to `subgraphs/`. With `--run`, stories that need
-no download are queued there as well, and the pictures that they showed become the thumbnail of the same name; the
+in the page, serialised by it, and written to `workflows/`; the blueprints to `subgraphs/`. With `--run`, stories that
+need no download are queued there as well, and the pictures that they showed become the thumbnail of the same name; the
 thumbnail of the others shows the graph. `--keep` copies what ships, and the prompt that the page makes of it, to where
 the tests replay it from; do it once a release.
 """
