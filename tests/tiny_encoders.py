@@ -33,21 +33,59 @@ _QWEN = {**_SMALL, "num_hidden_layers": 4, "vocab_size": 151936}
 _VISION = {"hidden_size": 32, "intermediate_size": 48, "depth": 2}
 
 
-def tiny_clip(kind: str, *, seed: int = 0, sliding: int | None = None, operations: Any = None) -> Any:
-    """A CLIP with one of KINDS. sliding: the window of Gemma's limited layers. operations: ComfyUI's, for layers that
-    hold their weights in another way."""
+def tiny_clip(kind: str, *, seed: int = 0, sliding: int | None = None, state: Any = None, **given: Any) -> Any:
+    """A CLIP with one of KINDS, or `gemma2`, which has no eyes. sliding: the window of Gemma's limited layers. state:
+    weights in place of drawn ones. given: further options of ComfyUI's for models."""
     sd = importlib.import_module("comfy.sd")
     with ExitStack() as stack:
         target, data, name, sizes = _RECIPES[kind](stack, sliding)
-        options = {f"{name}_model_config": sizes, "dtype": torch.float32}
-        if operations is not None:
-            options["custom_operations"] = operations
+        options = {f"{name}_model_config": sizes, "dtype": torch.float32, **given}
         with torch.inference_mode():
-            clip = sd.CLIP(_Target(*target), tokenizer_data=data, model_options=options)
-            _fill(clip.cond_stage_model, seed)
+            clip = sd.CLIP(_Target(*target), tokenizer_data=data, model_options=options, state_dict=state or [])
+            if state is None:
+                _fill(clip.cond_stage_model, seed)
             if kind == "gemma4_12b":  # tokens that the tiny vocabulary does not have
                 clip.cond_stage_model.gemma4.transformer.model.config.suppress_tokens = []
     return clip
+
+
+def in_bytes(kind: str) -> Any:
+    """The same with linear layers that hold bytes and make numbers of them on the way, as loaders of GGUF do."""
+    ops = importlib.import_module("comfy.ops")
+
+    class Linear(torch.nn.Module):
+        comfy_cast_weights = True
+
+        def __init__(self, inside: int, outside: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.empty(outside, inside, dtype=torch.uint8), requires_grad=False)
+            self.bias = torch.nn.Parameter(torch.zeros(outside)) if bias else None
+
+        def whole_weight(self) -> torch.Tensor:
+            return (self.weight.float() - 127.5) / 74 * self.weight.shape[1] ** -0.5
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            ops.run_every_op()
+            return torch.nn.functional.linear(values, self.whole_weight().to(values), self.bias)
+
+    return tiny_clip(kind, custom_operations=type("ByteOps", (ops.manual_cast,), {"Linear": Linear}))
+
+
+def in_fp8(kind: str) -> Any:
+    """The same in ComfyUI's own mixed precision: the decoder's linear layers in eight bits with a scale."""
+    plain = tiny_clip(kind)
+    state = {}
+    with torch.inference_mode():
+        for name, value in plain.cond_stage_model.state_dict().items():
+            if ".model.layers." in name and name.endswith("_proj.weight"):
+                scale = value.abs().max() / 448
+                state[name] = (value / scale).to(torch.float8_e4m3fn)
+                state[name + "_scale"] = scale
+                quantised = json.dumps({"format": "float8_e4m3fn"}).encode()
+                state[name.removesuffix("weight") + "comfy_quant"] = torch.tensor(list(quantised), dtype=torch.uint8)
+            else:
+                state[name] = value
+    return tiny_clip(kind, state=state, quantization_metadata={"mixed_ops": True})
 
 
 class _Target:
@@ -59,7 +97,9 @@ class _Target:
 def _fill(module: torch.nn.Module, seed: int) -> None:
     draw = torch.Generator().manual_seed(seed)
     for name, weight in module.named_parameters():
-        if weight.ndim < 2:
+        if weight.dtype == torch.uint8:
+            weight.random_(0, 256, generator=draw)
+        elif weight.ndim < 2:
             norm = "norm" in name and name.endswith("weight")
             adds = getattr(module.get_submodule(name.rpartition(".")[0]), "add", False)
             weight.copy_(torch.randn(weight.shape, generator=draw) * 0.1 + (1.0 if norm and not adds else 0.0))
@@ -69,6 +109,9 @@ def _fill(module: torch.nn.Module, seed: int) -> None:
     for name, buffer in module.named_buffers():
         if name.endswith("layer_scalar"):
             buffer.fill_(1.0)
+            attention = module.get_submodule(name.rpartition(".")[0]).self_attn
+            for norm in (attention.q_norm, attention.k_norm):  # Gemma 4 has the scale of its scores in them
+                norm.weight.mul_(len(norm.weight) ** -0.25)
 
 
 @contextmanager
@@ -180,6 +223,13 @@ def _gemma3(stack: ExitStack, sliding: int | None, config: Any) -> dict[str, Any
     return {**_SMALL, "num_hidden_layers": 4, "vocab_size": 600}
 
 
+def _gemma2(stack: ExitStack, sliding: int | None) -> Recipe:
+    lumina = _encoders("lumina2")
+    data = {"spiece_model": sentencepiece_model()}
+    sizes = {**_SMALL, "num_hidden_layers": 3, "vocab_size": 600}
+    return (lumina.te(model_type="gemma2_2b"), lumina.LuminaTokenizer), data, "gemma2_2b", sizes
+
+
 def _gemma3_4b(stack: ExitStack, sliding: int | None) -> Recipe:
     lumina = _encoders("lumina2")
     sizes = _gemma3(stack, sliding, _encoders("llama").Gemma3_4B_Vision_Config)
@@ -229,6 +279,7 @@ _RECIPES: dict[str, Callable[[ExitStack, int | None], Recipe]] = {
     "gemma4_31b": functools.partial(_gemma4, name="Gemma4_31B", config="Gemma4_31B_Config", vision=_TOWER),
     "gemma4_12b": _gemma4_12b,
     "qwen25vl": _qwen25vl,
+    "gemma2": _gemma2,
     "joyimage": _joyimage,
 }
 

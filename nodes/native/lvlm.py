@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,15 +23,16 @@ from ...api_core.models.conversation.reply import opens_thinking, parse_reply
 from ...api_core.models.conversation.token_text import locate_words
 from ...api_core.models.lvlm.attention.intercept import Read
 from ...api_core.models.lvlm.generate.batching import Around, OnToken
-from ...api_core.models.lvlm.generate.sampling import Sampler, Sampling
+from ...api_core.models.lvlm.generate.sampling import Sampling
 from ...api_core.models.lvlm.inputs.processor import downscale_to
 from ...api_core.models.vision_language import Enter, Need, require, resolve_layers
 from ...api_core.progress import Progress, ignore_progress
 from .. import host
 from .families import chat_of, doubts, find_encoder, kind_of, template_of, why_silent
+from .passes import Passes, Picked, Row
 from .places import Places, find_places
-from .tap import one_at_a_time, replaced, tapping
-from .texts import PICTURE, Entry, Texts, without_inference
+from .tap import one_at_a_time, tapping
+from .texts import PICTURE, Texts
 
 MAX_PIXELS = 1 << 20
 """Of a picture, as ComfyUI's own nodes for editing show it."""
@@ -60,9 +61,9 @@ _places: WeakKeyDictionary[Any, dict[tuple[int, int], Places]] = WeakKeyDictiona
 
 @dataclass(frozen=True)
 class NativePrepared(Prepared):
-    """Cases as ComfyUI's tokeniser makes them. tokens: of each case."""
+    """Cases as ComfyUI's tokeniser makes them. row_tokens: of each case."""
 
-    tokens: tuple[list[Entry], ...] = ()
+    row_tokens: tuple[Row, ...] = ()
 
 
 class NativeLvlm:
@@ -80,6 +81,7 @@ class NativeLvlm:
         self._clip, self._encoder = clip, found
         self._chat, self._texts = chat_of(found), Texts(clip)
         self.silent = why_silent(found)
+        self._passes = Passes(clip, found, self._texts, answers=not self.silent)
         self.warnings = () if self.silent else doubts(found)
         self.name = found.name
 
@@ -139,7 +141,7 @@ class NativeLvlm:
         prompts, rows, tokens = zip(*made, strict=True)
         return NativePrepared({}, rows, tuple(cases), prompts, thinking, tokens)
 
-    def _prepared(self, case: Case, with_places: bool, thinking: bool) -> tuple[str, PromptRow, list[Entry]]:
+    def _prepared(self, case: Case, with_places: bool, thinking: bool) -> tuple[str, PromptRow, Row]:
         clean = replace(
             case,
             question=self._texts.escape(case.question.strip()),
@@ -163,7 +165,11 @@ class NativeLvlm:
         start = prompt.rfind(clean.question)
         question = (start, start + len(clean.question))
         words = locate_words(self._texts, ids, prompt, question, self._texts.skipped)
-        return prompt, PromptRow(len(ids), 0, words, tuple(layouts) if with_places else None), tokens
+        return (
+            prompt,
+            PromptRow(len(ids), 0, words, tuple(layouts) if with_places else None),
+            Row(tuple(tokens), len(ids)),
+        )
 
     def _write(self, case: Case, thinking: bool) -> str:
         if self.silent:
@@ -221,13 +227,12 @@ class NativeLvlm:
                 if on_token is not None:
                     on_token(row, text)
 
-            picked = _Picked(self, sampling, show, report)
             report(0)
-            with picked.following(self._encoder.transformer):
-                ids = self._generate(tokens, max_new_tokens, sampling)
+            picked = Picked(self.incremental_decoder(), sampling, show, report)
+            ids = self._passes.answer(tokens, max_new_tokens, sampling, picked)
             chances = picked.log_probabilities(ids)
             if chances is None:  # a loop that picks its tokens out of sight
-                chances = self._log_likelihoods(tokens, ids, range(len(ids)))
+                chances = self._passes.log_likelihoods(tokens, ids, range(len(ids)))
             replies.append(self.reply_of(ids, chances.tolist(), inside_thinking=opens_thinking(prompt)))
         on_progress(count * max_new_tokens, count * max_new_tokens)
         return replies
@@ -265,12 +270,12 @@ class NativeLvlm:
     def read_once(self, prepared: Prepared, replies: Sequence[Reply]) -> None:
         """See `VisionLanguageModel`."""
         for tokens, reply in zip(self._tokens(prepared), replies, strict=True):
-            self._run([*tokens, *((token, 1.0) for token in reply.token_ids[:-1])])
+            self._passes.run(tokens.followed_by(reply.token_ids[:-1]))
 
     def log_likelihoods(self, prepared: Prepared, token_ids: Sequence[int], tokens: Sequence[int]) -> Tensor:
         """See `VisionLanguageModel`."""
         require(self, "answers")
-        return torch.stack([self._log_likelihoods(row, token_ids, tokens) for row in self._tokens(prepared)])
+        return torch.stack([self._passes.log_likelihoods(row, token_ids, tokens) for row in self._tokens(prepared)])
 
     def estimate_memory(self, pixels: int, max_new_tokens: int) -> int:
         """About the bytes that one case of so many pixels takes beside the weights: cache, mask and scores."""
@@ -280,92 +285,6 @@ class NativeLvlm:
         numbers = 2 * self.depth * length * width + 3 * length**2 + 16 * length * config.hidden_size
         return _BYTES_OF_NUMBER * (numbers + 4 * config.vocab_size)
 
-    def _log_likelihoods(self, row: Sequence[Entry], ids: Sequence[int], tokens: Sequence[int]) -> Tensor:
-        """Of some tokens of an answer behind one prompt: float32 [T]."""
-        last = max(tokens)
-        transformer = self._encoder.transformer
-        kept: list[Tensor] = []
-        with one_at_a_time, host.running(self._clip):
-            hook = transformer.model.norm.register_forward_hook(lambda _, args, output: kept.append(output.clone()))
-            try:
-                self._run([*row, *((token, 1.0) for token in ids[:last])])
-            finally:
-                hook.remove()
-            states = kept[0]
-            first = states.shape[1] - last - 1  # the row that predicts the answer's first token
-            found = []
-            for token in tokens:  # scores of one row at a time: a vocabulary is a quarter of a million
-                scores = transformer.logits(states[:, first + token : first + token + 1])[0, -1].float()
-                found.append(scores.log_softmax(-1)[ids[token]])
-            return without_inference(torch.stack(found))
-
-    def _run(self, row: Sequence[Entry]) -> None:
-        """A pass over all of a row."""
-        if self.silent:
-            with self._passing():
-                self._clip.encode_from_tokens(self._texts.for_core(row))
-        else:
-            self._generate(row, 1, None)
-
-    def _generate(self, row: Sequence[Entry], max_new_tokens: int, sampling: Sampling | None) -> list[int]:
-        draw = Sampling(1.0, 1.0, 0, 0) if sampling is None else sampling
-        with self._passing():
-            found = self._clip.generate(
-                self._texts.for_core(row),
-                do_sample=sampling is not None,
-                max_length=max_new_tokens,
-                temperature=draw.temperature,
-                top_k=draw.top_k,
-                top_p=draw.top_p,
-                min_p=0.0,
-                repetition_penalty=1.0,
-                seed=draw.seed,
-            )
-        return [int(token) for token in found]
-
-    @contextmanager
-    def _passing(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(one_at_a_time)
-            stack.enter_context(host.without_own_bar())
-            yield
-
-    def _tokens(self, prepared: Prepared) -> tuple[list[Entry], ...]:
+    def _tokens(self, prepared: Prepared) -> tuple[Row, ...]:
         assert isinstance(prepared, NativePrepared), "prepared by another model"
-        return prepared.tokens
-
-
-class _Picked:
-    """Follows ComfyUI's loop as it picks the tokens of one answer, and draws them where chance is the library's."""
-
-    def __init__(self, model: NativeLvlm, sampling: Sampling | None, show: Any, report: Any) -> None:
-        self._decoder = model.incremental_decoder()
-        self._draw = None if sampling is None else Sampler(sampling, 1)
-        self._show, self._report = show, report
-        self._ids: list[int] = []
-        self._chances: list[Tensor] = []
-
-    @contextmanager
-    def following(self, transformer: Any) -> Iterator[None]:
-        """Of a transformer, while it generates in this block."""
-        original = getattr(transformer, "sample_token", None)
-        if original is None:
-            yield
-            return
-
-        def sample_token(logits: Tensor, *args: Any, **options: Any) -> Tensor:
-            scores = logits.float()
-            token = original(logits, *args, **options) if self._draw is None else self._draw(scores)[:, None]
-            self._chances.append(scores.log_softmax(-1).gather(1, token.reshape(1, 1))[0, 0])
-            self._ids.append(int(token))
-            self._report(len(self._ids))
-            if self._decoder.push(self._ids[-1]):
-                self._show(self._decoder.text)
-            return token
-
-        with replaced(transformer, "sample_token", sample_token):
-            yield
-
-    def log_probabilities(self, ids: Sequence[int]) -> Tensor | None:
-        """Of the tokens that came out; None where they were not all picked in sight."""
-        return without_inference(torch.stack(self._chances)) if self._ids == list(ids) else None
+        return prepared.row_tokens

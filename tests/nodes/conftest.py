@@ -5,6 +5,7 @@ ComfyUI is found: tests of what the host does, not of what the library computes.
 """
 
 import asyncio
+import functools
 import importlib
 import os
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from pack.tests import comfy_double, zoo
+from pack.tests import comfy_double, tiny_encoders, zoo
 from pack.tests.e2e.server import find_comfyui
 from pack.tests.tiny import tiny_clip_folder
 
@@ -65,6 +66,12 @@ def use_real_host(models: Path) -> Callable[[], None]:
     folder_paths.folder_names_and_paths["clip_vision"] = ([str(models / "clip_vision")], {".safetensors"})
     folder_paths.folder_names_and_paths["text_encoders"] = ([str(models / "text_encoders")], {".safetensors"})
     return lambda: sys.path.remove(str(home))
+
+
+@pytest.fixture(scope="session")
+def encoders(nodes: Any) -> Callable[..., Any]:
+    """Tiny encoders of the real host's own, by kind and window, each made once."""
+    return functools.cache(lambda kind, window=None: tiny_encoders.tiny_clip(kind, sliding=window))
 
 
 @pytest.fixture(scope="session")

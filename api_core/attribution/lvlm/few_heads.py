@@ -63,7 +63,7 @@ def compute(model: VisionLanguageModel, prepared: Prepared, request: LvlmRequest
         max_new_tokens=request.max_new_tokens,
         question_rows=True,
         reduce=looks.reduce,
-        look=None if request.heads else looks.measure,
+        look=None if request.heads else looks,
         on_progress=request.on_progress,
     )
     relevance = []
@@ -95,7 +95,7 @@ class HeadsOfCases:
         self._request = request
         self._cases: dict[int, _Case] = {}
 
-    def measure(self, rows: LayerRows) -> None:
+    def look(self, rows: LayerRows) -> None:
         """S and H of the heads of one layer, in the prompt's last row."""
         case = self._case(rows.row)
         if rows.layer in case.mass:  # read a second time, as the first was not whole
@@ -104,6 +104,10 @@ class HeadsOfCases:
         maps = (rows.probabilities[:, 0] * counted).cpu()
         case.mass[rows.layer] = maps.double().sum(-1)
         case.spread[rows.layer] = spatial_entropy(maps, counted.cpu(), rows.row)
+
+    def needed_layers(self) -> set[int]:
+        """Those of the heads that are chosen for any case."""
+        return {layer for case in self._cases.values() for layer, _ in best_heads(case.mass, case.spread)}
 
     def reduce(self, rows: LayerRows) -> tuple[Tensor, ...]:
         """The maps [R, K, n] of the heads that may be chosen."""

@@ -123,7 +123,8 @@ class LvlmModel(HoldsWeights):
         that cannot see the picture moves to the nearest layer that can.
         """
         wanted = self.default_layers or (round(self.relative_layer * self.depth),)
-        if find_lvlm_model(self.name) is None and (calibration := find_calibration(self)) is not None:
+        unknown = not layers and find_lvlm_model(self.name) is None
+        if unknown and (calibration := find_calibration(self)) is not None:
             wanted = (calibration.layer,)
         return resolve_layers(self.name, layers, self.depth, self.seeing_layers, wanted)
 

@@ -1,6 +1,6 @@
 """Rows read while generating and in a second pass against eager attention, step by step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -117,6 +117,52 @@ def test_the_prompt_s_last_row_is_that_of_the_first_token(lvlm: Models) -> None:
     for own, read in zip(last, rows, strict=True):
         for layer in (0, 2):
             torch.testing.assert_close(own[layer][0], read.answer[layer][0][:1], **CLOSE)
+
+
+class Watch:
+    """Notes in which order rows are looked at and reduced, and wants the rows of every second layer."""
+
+    def __init__(self, rows: Sequence[PromptRow]) -> None:
+        self.rows = rows
+        self.looks: list[tuple[int, int]] = []
+        self.looks_before: dict[int, int] = {}
+        self.seen: dict[tuple[int, int], Tensor] = {}
+
+    def look(self, rows: LayerRows) -> None:
+        case = next(i for i, row in enumerate(self.rows) if row is rows.row)
+        self.looks.append((rows.layer, case))
+        self.seen[rows.layer, case] = rows.probabilities.clone()
+
+    def needed_layers(self) -> list[int]:
+        return sorted({layer for layer, _ in self.looks})[::2]
+
+    def reduce(self, rows: LayerRows) -> tuple[Tensor, ...]:
+        self.looks_before.setdefault(rows.layer, len(self.looks))
+        return (rows.probabilities.transpose(0, 1),)
+
+
+@pytest.mark.parametrize("name", ["llava-1.5", "gemma3", "qwen3.5"])
+def test_the_prompt_s_last_row_is_looked_at_before_rows_are_reduced(name: str, lvlm: Models) -> None:
+    """Once, of each case: while generating in all layers before any row is, in one pass in the layers so far."""
+    model = lvlm(name)
+    prepared, layers = model.prepare(CASES), list(model.seeing_layers)
+    found: list[Any] = []
+    for given in (False, True):
+        watch = Watch(prepared.rows)
+        answers = [read.reply for read in found] or [None, None]
+        settings = {"layers": layers, "max_new_tokens": TOKENS, "question_rows": True}
+        found = answer_rows(model, prepared, answers=answers, reduce=watch.reduce, look=watch, **settings)
+        assert watch.looks == [(layer, case) for layer in layers for case in range(2)]
+        read_on = layers if given else layers[::2]
+        known = [2 * (layers.index(layer) + 1) if given else 2 * len(layers) for layer in read_on]
+        assert watch.looks_before == dict(zip(read_on, known, strict=True))
+        for case, read in enumerate(found):
+            assert list(read.answer) == list(read.question) == read_on
+            assert read.row is prepared.rows[case]
+            for layer in read_on:
+                assert watch.seen[layer, case].shape[1] == 1
+                assert len(read.answer[layer][0]) == len(read.reply.token_ids)
+                torch.testing.assert_close(watch.seen[layer, case][:, 0], read.answer[layer][0][0])
 
 
 def test_reading_changes_no_token_and_leaves_nothing_behind(lvlm: Models) -> None:

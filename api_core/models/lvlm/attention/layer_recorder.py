@@ -4,8 +4,9 @@ A row's query is a few thousand numbers and the keys of a prompt do not change o
 but queries is kept per step; one product in float32 makes the scores of all rows together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -55,9 +56,17 @@ class LayerRows:
 RowReducer = Callable[[LayerRows], tuple[Tensor, ...]]
 """Makes of some rows what is kept of them: tensors [R, …]. It is given a long answer's rows in several goes."""
 
-FirstLook = Callable[[LayerRows], None]
-"""Is shown the prompt's last row (R = 1) of each case as soon as a layer has read it, before rows of that layer are
-reduced: while a model generates, of all layers before rows of any are; in one pass, of those that have gone by."""
+
+class FirstLook(Protocol):
+    """Looks at the prompt's last row of each case, and then knows which layers are worth reading on."""
+
+    def look(self, rows: LayerRows) -> None:
+        """Called with that row (R = 1) as soon as a layer has read it, before rows of the layer are reduced: while a
+        model generates, of all layers before rows of any are; in one pass, of those that have gone by."""
+
+    def needed_layers(self) -> Collection[int]:
+        """Of the layers looked at, those whose rows are wanted: asked once the prompt has gone by, while a model
+        generates. The others' rows are never reduced."""
 
 
 def scores_and_totals(rows: LayerRows) -> tuple[Tensor, ...]:
@@ -90,12 +99,6 @@ class _Waiting:
     query: Tensor
     added: Tensor | None
     keys: int
-
-    def only(self, position: int) -> "_Waiting":
-        """The one row at `position`."""
-        at = self.positions.index(position)
-        added = None if self.added is None else self.added[:, at : at + 1]
-        return _Waiting([position], self.query[:, at : at + 1], added, self.keys)
 
 
 class LayerRecorder:
@@ -148,7 +151,9 @@ class LayerRecorder:
         if self._look is not None and any(start <= wanted.first < self._seen for wanted in self._wanted):
             with torch.no_grad(), without_autocast(call.query.device.type):
                 for case, wanted in enumerate(self._wanted):
-                    self._look(self._rows(self._last, case, [self._waiting[case][-1].only(wanted.first)]))
+                    row = torch.tensor([wanted.first - start], device=call.query.device)
+                    last = _Waiting([wanted.first], call.query[case][:, row], added_scores(call, case, row), keys)
+                    self._look.look(self._rows(self._last, case, [last]))
 
     def finish(self) -> list[dict[int, tuple[Tensor, ...]]]:
         """What was kept of each case's rows, by position, on the CPU; the keys are let go."""

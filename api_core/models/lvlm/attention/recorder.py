@@ -70,6 +70,7 @@ class AttentionRecorder:
         self._model = model
         self._settings = settings
         self._in_one = counts is not None
+        self._first_look = settings.look
         self._on_progress = on_progress
         self._prepared = prepared
         self._wanted = [
@@ -98,7 +99,9 @@ class AttentionRecorder:
             self._model.read_once(self._prepared, replies)
 
     def _read(self, layer: int, call: DecoderCall, proceed: Any) -> Output:
-        recorder = self._recorders[layer]
+        recorder = self._recorders.get(layer)
+        if recorder is None:
+            return proceed()  # type: ignore[no-any-return]
         if call.query.shape[0] != len(self._wanted) or (call.query.shape[2] > 1 and recorder.past_prompt):
             self._interrupted = True  # the batch was run again in parts
         if self._interrupted:
@@ -109,6 +112,9 @@ class AttentionRecorder:
             self._on_progress(len(self._found), len(self._recorders))
             if self._ends and layer == self._settings.layers[-1]:
                 raise _StopForward
+        elif self._first_look is not None and all(one.past_prompt for one in self._recorders.values()):
+            needed, self._first_look = self._first_look.needed_layers(), None
+            self._recorders = {n: one for n, one in self._recorders.items() if n in needed}
         return proceed()  # type: ignore[no-any-return]
 
     def _look(self, layer: int, hidden: Tensor) -> None:

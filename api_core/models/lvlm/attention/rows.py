@@ -39,8 +39,8 @@ def answer_rows(
     layers: 0 … depth - 1. answers: one per case; None is generated greedily. question_rows: also the rows of the
     question's words. reduce: what is kept of some rows of one layer; without one their scores. sink_activation: also
     measure, for the reduction, what enters the layer against the prompt's first token, in the dimensions in which that
-    reaches so many root mean squares (see `LayerRows.sink_activation`). look: is shown the prompt's last row of each
-    layer before the layer's rows are reduced.
+    reaches so many root mean squares (see `LayerRows.sink_activation`). look: looks at the prompt's last row of each
+    layer before the layer's rows are reduced; a generated answer is then read in the layers that it needs.
 
     A generated answer is read while it is generated; a given one with its prompt in one pass, up to the last wanted
     layer.
