@@ -116,7 +116,7 @@ function weightsOf({ from, to }, length) {
     const reach = Math.max(1, edges[k + 1] - edges[k]);
     const first = Math.max(0, Math.ceil(middle - reach - 0.5));
     const last = Math.min(length - 1, Math.floor(middle + reach - 0.5));
-    const weights = Float64Array.from({ length: last - first + 1 }, (_, i) => 1 - Math.abs(first + i + 0.5 - middle) / reach);
+    const weights = new Float64Array(last - first + 1).map((_zero, i) => 1 - Math.abs(first + i + 0.5 - middle) / reach);
     const all = weights.reduce((sum, weight) => sum + weight, 0);
     return { first, weights: weights.map((weight) => weight / all) };
   });
