@@ -28,6 +28,9 @@ KINDS = (
     "joyimage",
 )
 ANSWERING = KINDS[:7]
+WRAPPED = {"krea2": True, "mage": True, "boogu": True, "ideogram4": True}
+WRAPPED |= {"minimax": False, "hunyuan": False, "longcat": False}
+"""The same classes as other types of Load CLIP wrap them, and whether they answer."""
 _SMALL = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 2, "num_key_value_heads": 1}
 _QWEN = {**_SMALL, "num_hidden_layers": 4, "vocab_size": 151936}
 _VISION = {"hidden_size": 32, "intermediate_size": 48, "depth": 2}
@@ -132,20 +135,18 @@ def _encoders(name: str) -> Any:
     return importlib.import_module(f"comfy.text_encoders.{name}")
 
 
-def _qwen3vl(stack: ExitStack, sliding: int | None) -> Recipe:
-    qwen = _encoders("qwen3vl")
-    vision = {**_VISION, "deepstack_visual_indexes": [0, 1]}
-    stack.enter_context(exchanged(qwen.QWEN3VL_VISION, "qwen3vl_4b", vision))
+def _qwen3vl_of(
+    stack: ExitStack, sliding: int | None, module: str, make: str, tokenizer: str, size: str = "4b", layers: int = 4
+) -> Recipe:
+    """A Qwen3-VL as one of ComfyUI's modules wraps it."""
+    qwen, own = _encoders("qwen3vl"), _encoders(module)
+    name = f"qwen3vl_{size}"
+    stack.enter_context(exchanged(qwen.QWEN3VL_VISION, name, {**_VISION, "deepstack_visual_indexes": [0, 1]}))
     stack.enter_context(exchanged(qwen, "QWEN3VL_VISION_COMMON", {**qwen.QWEN3VL_VISION_COMMON, "num_heads": 2}))
-    return (qwen.te(model_type="qwen3vl_4b"), qwen.tokenizer("qwen3vl_4b")), {}, "qwen3vl_4b", _QWEN
-
-
-def _joyimage(stack: ExitStack, sliding: int | None) -> Recipe:
-    qwen, joy = _encoders("qwen3vl"), _encoders("joyimage")
-    vision = {**_VISION, "deepstack_visual_indexes": [0, 1]}
-    stack.enter_context(exchanged(qwen.QWEN3VL_VISION, "qwen3vl_8b", vision))
-    stack.enter_context(exchanged(qwen, "QWEN3VL_VISION_COMMON", {**qwen.QWEN3VL_VISION_COMMON, "num_heads": 2}))
-    return (joy.te(), joy.JoyImageTokenizer), {}, "qwen3vl_8b", _QWEN
+    plain = module == "qwen3vl"
+    clip = getattr(own, make)(model_type=name) if plain else getattr(own, make)()
+    tokeniser = own.tokenizer(name) if plain else getattr(own, tokenizer)
+    return (clip, tokeniser), {}, name, {**_QWEN, "num_hidden_layers": layers}
 
 
 def _qwen35(stack: ExitStack, sliding: int | None) -> Recipe:
@@ -196,12 +197,19 @@ class Letters:
         return str(self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens))
 
 
-def _qwen25vl(stack: ExitStack, sliding: int | None) -> Recipe:
-    qwen, vision = _encoders("qwen_image"), _encoders("qwen_vl")
+def _qwen25vl(
+    stack: ExitStack,
+    sliding: int | None,
+    module: str = "qwen_image",
+    tokenizer: str = "QwenImageTokenizer",
+    **made: Any,
+) -> Recipe:
+    """A Qwen2.5-VL as one of ComfyUI's modules wraps it."""
+    own, vision = _encoders(module), _encoders("qwen_vl")
     small = functools.partial(vision.Qwen2VLVisionTransformer, intermediate_size=48, num_heads=2, num_layers=2)
-    made: Callable[..., Any] = lambda hidden_size, **more: small(hidden_size=32, **more)  # noqa: E731
-    stack.enter_context(exchanged(vision, "Qwen2VLVisionTransformer", made))
-    return (qwen.te(), qwen.QwenImageTokenizer), {}, "qwen25_7b", {**_QWEN, "vocab_size": 152064}
+    tower: Callable[..., Any] = lambda hidden_size, **more: small(hidden_size=32, **more)  # noqa: E731
+    stack.enter_context(exchanged(vision, "Qwen2VLVisionTransformer", tower))
+    return (own.te(**made), getattr(own, tokenizer)), {}, "qwen25_7b", {**_QWEN, "vocab_size": 152064}
 
 
 _SIGLIP = {
@@ -271,7 +279,7 @@ def _gemma4_12b(stack: ExitStack, sliding: int | None) -> Recipe:
 
 
 _RECIPES: dict[str, Callable[[ExitStack, int | None], Recipe]] = {
-    "qwen3vl": _qwen3vl,
+    "qwen3vl": functools.partial(_qwen3vl_of, module="qwen3vl", make="te", tokenizer=""),
     "qwen35": _qwen35,
     "gemma3_4b": _gemma3_4b,
     "gemma3_12b": _gemma3_12b,
@@ -280,7 +288,21 @@ _RECIPES: dict[str, Callable[[ExitStack, int | None], Recipe]] = {
     "gemma4_12b": _gemma4_12b,
     "qwen25vl": _qwen25vl,
     "gemma2": _gemma2,
-    "joyimage": _joyimage,
+    "joyimage": functools.partial(_qwen3vl_of, module="joyimage", make="te", tokenizer="JoyImageTokenizer", size="8b"),
+    "krea2": functools.partial(_qwen3vl_of, module="krea2", make="te", tokenizer="Krea2Tokenizer", layers=36),
+    "mage": functools.partial(_qwen3vl_of, module="mage_flow", make="te", tokenizer="MageFlowTokenizer"),
+    "boogu": functools.partial(_qwen3vl_of, module="boogu", make="te", tokenizer="BooguTokenizer", size="8b"),
+    "ideogram4": functools.partial(
+        _qwen3vl_of,
+        module="ideogram4",
+        make="te_qwen3vl",
+        tokenizer="Ideogram4Qwen3VLTokenizer",
+        size="8b",
+        layers=36,
+    ),
+    "minimax": functools.partial(_qwen3vl_of, module="minimax", make="te", tokenizer="MiniMaxH3Tokenizer", size="32b"),
+    "hunyuan": functools.partial(_qwen25vl, module="hunyuan_image", tokenizer="HunyuanImageTokenizer", byt5=False),
+    "longcat": functools.partial(_qwen25vl, module="longcat_image", tokenizer="LongCatImageTokenizer"),
 }
 
 

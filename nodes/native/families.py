@@ -110,12 +110,12 @@ def chat_of(encoder: Encoder) -> Chat:
     return next((_CHATS[name] for name in _classes(encoder.transformer) if name in _CHATS), _CHATS["Qwen25_7BVLI"])
 
 
-def template_of(tokenizer: Any, case: Case) -> str | None:
-    """A case in the template that an encoder of prompts was trained with; None where it has none for pictures."""
+def template_of(tokenizer: Any, case: Case) -> str:
+    """A case in the template that an encoder of prompts was trained with; the question where it has none."""
     template = getattr(tokenizer, "llama_template_images", None)
     block = "<|vision_start|><|image_pad|><|vision_end|>"
     if not isinstance(template, str) or "{}" not in template or block not in template:
-        return None
+        return f"{case.question}{case.opening}"
     template = template.replace(block, block * len(case.pictures), 1)
     before, after = template.split("{}", 1)
     return f"{before}{case.question}{after}{case.opening}"

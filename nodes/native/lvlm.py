@@ -173,9 +173,7 @@ class NativeLvlm:
 
     def _write(self, case: Case, thinking: bool) -> str:
         if self.silent:
-            own = template_of(self._clip.tokenizer, case)
-            if own is not None:
-                return own
+            return template_of(self._clip.tokenizer, case)
         return self._chat.write(case, thinking)
 
     def _shown(self, picture: Tensor) -> Tensor:
@@ -254,9 +252,8 @@ class NativeLvlm:
 
     def encode_answer(self, text: str) -> tuple[int, ...]:
         """See `VisionLanguageModel`: what is more in a prompt with the answer than in the prompt."""
-        prompt = self._write(Case((), "What is in the picture?"), False)
-        before = [entry[0] for entry in self._texts.tokenise(prompt)]
-        after = [entry[0] for entry in self._texts.tokenise(prompt + self._texts.escape(text.strip()))]
+        prompt = self._chat.write(Case((), "What is in the picture?"), False)
+        before, after = (self._texts.encode(one) for one in (prompt, prompt + self._texts.escape(text.strip())))
         end = self._texts.special.get(self._chat.end)
         return (*after[len(before) :], *(() if end is None else (end,)))
 

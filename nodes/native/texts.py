@@ -37,6 +37,10 @@ class Texts:
         known = [token for token in ids if token != PICTURE]
         return str(self._inner.decode(known, skip_special_tokens=False)) if known else ""
 
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a text, without any template."""
+        return [int(token) for token in self._inner(text)["input_ids"]]
+
     def incremental_decoder(self, ends: frozenset[int]) -> IncrementalDecoder:
         """What spells tokens out as they come; marks of thinking are left in."""
         marks = [mark for pair in THINKING for mark in pair]
@@ -59,14 +63,17 @@ class Texts:
         """A prompt as ComfyUI tokenises it, each picture [H, W, 3] in the place of its mark, without padding before.
 
         Not every tokeniser takes several pictures, or ones of several sizes, so each is given alone, which tells the
-        mark and what becomes of the picture.
+        mark and what becomes of the picture. One that puts pictures where it wants is given all at once.
         """
         row = self._row(self._clip.tokenize(text, min_length=1))
         if not pictures:
             return row
         entries = [self.picture_entry(text, picture) for picture in pictures]
-        first = next(at for at, entry in enumerate(entries[0][0]) if isinstance(entry[0], dict))
-        marks = [at for at, entry in enumerate(row) if entry[0] == row[first][0]]
+        mark = _mark(row, entries[0][0])
+        if mark is None:
+            row = self._row(self._clip.tokenize(text, images=[picture[None] for picture in pictures], min_length=1))
+        found = [isinstance(token, dict) if mark is None else token == mark for token, *_ in row]
+        marks = [at for at, here in enumerate(found) if here]
         if len(marks) != len(pictures):
             raise UnsupportedModel(
                 f"{type(self.outer).__name__} made {len(marks)} places for {len(pictures)} pictures. Ask about one "
@@ -83,8 +90,8 @@ class Texts:
         found = next((entry[0] for entry in row if isinstance(entry[0], dict)), None)
         if found is None or found.get("type") != "image":
             raise UnsupportedModel(
-                f"{type(self.outer).__name__} puts no picture into the prompt. Connect an encoder loaded as "
-                "stable_diffusion, or use Load LVLM."
+                f"{type(self.outer).__name__} puts no picture into a prompt. Load the file with type stable_diffusion "
+                "(Qwen2.5-VL: qwen_image), or use Load LVLM."
             )
         return row, found
 
@@ -104,6 +111,15 @@ class Texts:
             while row and isinstance(row[0][0], int) and row[0][0] == pad:
                 row.pop(0)
         return row
+
+
+def _mark(row: Sequence[Entry], with_picture: Sequence[Entry]) -> int | None:
+    """The token in whose place a picture came; None where more than that changed."""
+    pairs = list(zip(row, with_picture, strict=False))
+    changed = [(before[0], after[0]) for before, after in pairs if before[0] != after[0]]
+    if len(row) != len(with_picture) or len(changed) != 1 or not isinstance(changed[0][0], int):
+        return None
+    return changed[0][0]
 
 
 def _special_tokens(inner: Any) -> dict[str, int]:

@@ -69,6 +69,25 @@ class TestCases:
         assert sum(mass) == pytest.approx(1, abs=1e-4), "attention is shared between all pictures of a prompt"
 
 
+@pytest.mark.parametrize("kind", tiny_encoders.WRAPPED)
+def test_other_types_of_load_clip_are_read_and_asked_where_they_can_answer(kind: str, encoders: Any, run: Run) -> None:
+    clip, image = encoders(kind), a_picture(96, 96)[None]
+    more = {} if kind == "longcat" else {"more_image0": a_picture(64, 96)[None]}  # whose prompt has one place
+    given = {**LVLM_HEATMAP, "answer": "a red star", "more_images": more}
+    found = run("AttnPromptLVLMHeatmap", lvlm=clip, image=image, question=QUESTION, **given).args
+    labels = [label.text for label in found[0].pictures[0].labels]
+    assert labels == ["a red star", "Where", "is", "the", "red", "star", "a", "red", "star"]
+    asked = {**ASK, "max_new_tokens": 4}
+    if not tiny_encoders.WRAPPED[kind]:
+        with pytest.raises(Exception, match=r"cannot let this Qwen2.5-VL answer|answers without knowing where"):
+            run("AttnPromptAsk", model=clip, image=image, question=QUESTION, **asked)
+        return
+    chat = wrapped(clip).prepare([a_case(image[0])]).prompts[0]
+    own = clip.generate(clip.tokenize(chat, images=[image]), do_sample=False, max_length=4)
+    (answer,) = run("AttnPromptAsk", model=clip, image=image, question=QUESTION, **asked).args[0]
+    assert answer == clip.decode(own).strip()
+
+
 class TestTexts:
     def test_commands_in_a_question_are_text(self, encoders: Any) -> None:
         model = wrapped(encoders("qwen3vl"))
