@@ -90,7 +90,7 @@ _WITHOUT_HEAD = "Qwen25_7BVLI"
 def find_encoder(clip: Any) -> Encoder | None:
     """The encoder of a CLIP that takes pictures; None where it has none."""
     root = clip.cond_stage_model
-    parts = [(type(root).__name__, root), *root.named_children()]
+    parts = [(type(root).__name__.rstrip("_"), root), *root.named_children()]
     for name, part in parts:
         transformer = getattr(part, "transformer", None)
         if hasattr(transformer, "preprocess_embed") and hasattr(getattr(transformer, "model", None), "layers"):

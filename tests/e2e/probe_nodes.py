@@ -1,6 +1,7 @@
 """Nodes that only tests use: pictures out of nothing, and a look at the memory of the server. Copied into its packs."""
 
 import gc
+import importlib
 import sys
 import weakref
 from types import ModuleType
@@ -140,6 +141,22 @@ class ProbeMoveBadly:
         return (lvlm,)
 
 
+class ProbeEncoder:
+    """A tiny random vision-language encoder of ComfyUI's own classes, as Load CLIP would give it."""
+
+    CATEGORY, FUNCTION, RETURN_TYPES = "test", "make", ("CLIP",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
+        return {"required": {"kind": ("STRING", {"default": "qwen3vl"})}}
+
+    def make(self, kind: str) -> tuple[Any]:
+        pack = host_of_the_pack().__name__.removesuffix(".nodes.host")
+        clip = importlib.import_module(f"{pack}.tests.tiny_encoders").tiny_clip(kind)
+        _modules.append(weakref.ref(clip.cond_stage_model))
+        return (clip,)
+
+
 @PromptServer.instance.routes.get("/probe/memory")
 async def memory(_: web.Request) -> web.Response:
     """Resident bytes of the server, how many remembered modules live, the bytes of all tensors, what packages were
@@ -161,4 +178,5 @@ NODE_CLASS_MAPPINGS = {
     "ProbeRemember": ProbeRemember,
     "ProbeGradient": ProbeGradient,
     "ProbeMoveBadly": ProbeMoveBadly,
+    "ProbeEncoder": ProbeEncoder,
 }
