@@ -59,7 +59,14 @@ class Face:
 
     @property
     def shown(self) -> str:
-        return self.element.locator(".ap-shown").text_content()
+        """What the map is of, without how present that is."""
+        return self.element.locator(".ap-shown").text_content().split(" · presence ")[0]
+
+    @property
+    def presence(self) -> float | None:
+        """How present what is shown is, where the face says so."""
+        found = re.search(r" · presence (-?\d+\.\d)$", self.element.locator(".ap-shown").text_content())
+        return float(found[1]) if found else None
 
     def value(self) -> tuple[float, int, int]:
         """What stands under the pointer: the map's value, and the picture's pixel."""

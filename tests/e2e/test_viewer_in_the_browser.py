@@ -31,6 +31,7 @@ def test_words_have_maps_of_their_own(page: ComfyPage, modern: bool) -> None:
     page.run()
     face.wait()
     assert face.shown == QUERY
+    assert face.presence is not None
     assert face.element.locator(".ap-chip").all_text_contents() == list(dict.fromkeys(QUERY.split()))
     whole = face.pixels()
 
