@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .broadcast import broadcast
-from .errors import InvalidInput
+from .errors import InvalidInput, shortened
 from .pictures import as_masks
 
 Value = TypeVar("Value")
@@ -56,7 +56,7 @@ class Cut:
         x, y, width, height = _box_numbers(box)
         if picture is not None and not (x >= 0 and y >= 0 and x + width <= picture[1] and y + height <= picture[0]):
             raise InvalidInput(
-                f"The crop {_shown(box)} does not lie in the picture of {_size(picture)} pixels. "
+                f"The crop {shortened(box)} does not lie in the picture of {_size(picture)} pixels. "
                 "Connect the pictures that the crops were cut from."
             )
         return cls(x, y, width, height, picture)
@@ -74,7 +74,7 @@ class Cut:
         if self.picture is None:
             raise InvalidInput("A crop's box does not say how large the picture is. Connect the pictures to image.")
         if not all(float(value).is_integer() for value in (self.x, self.y, self.width, self.height)):
-            raise InvalidInput(f"A crop of whole pixels has no box like {_shown(vars(self))}. Round it first.")
+            raise InvalidInput(f"A crop of whole pixels has no box like {shortened(vars(self))}. Round it first.")
         (height, width), left, top = self.size, int(self.x), int(self.y)
         whole = torch.zeros(self.picture)
         whole[top : top + height, left : left + width] = mask
@@ -152,7 +152,7 @@ def boxes_to_picture(boxes: Sequence[BoundingBox], way: Way) -> list[dict[str, A
     moved = []
     for box in boxes:
         x, y, width, height = _box_numbers(box)
-        _require_inside(_shown(box), (x, y, x + width, y + height), way, ("box", "boxes"))
+        _require_inside(shortened(box), (x, y, x + width, y + height), way, ("box", "boxes"))
         left, top, right, bottom = way.to_picture(
             torch.tensor([x, y, x + width, y + height], dtype=torch.float64)
         ).tolist()
@@ -165,7 +165,7 @@ def points_to_picture(points: Sequence[Point], way: Way) -> list[Point]:
     moved = []
     for point in points:
         x, y = _numbers(point, ("x", "y"), "A point")
-        _require_inside(_shown(point), (x, y), way, ("point", "points"))
+        _require_inside(shortened(point), (x, y), way, ("point", "points"))
         across, down = (way.to_picture(torch.tensor([x + 0.5, y + 0.5], dtype=torch.float64)) - 0.5).tolist()
         moved.append({**point, **_whole(x=across, y=down)})
     return moved
@@ -190,7 +190,7 @@ def read_boxes(given: Any) -> list[list[BoundingBox]]:
             frames = [frames]
         if all(isinstance(frame, Sequence) and not isinstance(frame, str) for frame in frames):
             return [list(frame) for frame in frames]
-    raise InvalidInput(f"These are no boxes: {_shown(given)}. Connect the boxes of a detector or of Find Regions.")
+    raise InvalidInput(f"These are no boxes: {shortened(given)}. Connect the boxes of a detector or of Find Regions.")
 
 
 def read_points(text: str) -> list[Point]:
@@ -198,9 +198,9 @@ def read_points(text: str) -> list[Point]:
     try:
         found = json.loads(text) if text.strip() else []
     except ValueError as error:
-        raise InvalidInput(f"The points are not JSON: {_shown(text)}. {_POINTS}") from error
+        raise InvalidInput(f"The points are not JSON: {shortened(text)}. {_POINTS}") from error
     if not isinstance(found, list) or not all(isinstance(point, dict) for point in found):
-        raise InvalidInput(f"These are no points: {_shown(text)}. {_POINTS}")
+        raise InvalidInput(f"These are no points: {shortened(text)}. {_POINTS}")
     return found
 
 
@@ -210,14 +210,14 @@ _POINTS = 'They look like [{"x": 120, "y": 80}].'
 def _box_numbers(box: BoundingBox) -> tuple[float, ...]:
     x, y, width, height = _numbers(box, ("x", "y", "width", "height"), "A box")
     if width < 0 or height < 0:
-        raise InvalidInput(f"The box {_shown(box)} has a width or height below 0.")
+        raise InvalidInput(f"The box {shortened(box)} has a width or height below 0.")
     return x, y, width, height
 
 
 def _numbers(given: Any, names: Sequence[str], what: str) -> list[float]:
     values = [given.get(name) if isinstance(given, Mapping) else None for name in names]
     if not all(isinstance(value, Real) and math.isfinite(value) for value in values):
-        raise InvalidInput(f"{what} needs finite numbers {', '.join(names)}; this is {_shown(given)}.")
+        raise InvalidInput(f"{what} needs finite numbers {', '.join(names)}; this is {shortened(given)}.")
     return [float(value) for value in values if value is not None]
 
 
@@ -239,8 +239,3 @@ def _whole(**values: float) -> dict[str, float]:
 
 def _size(size: Sequence[int]) -> str:
     return f"{size[1]} x {size[0]}"
-
-
-def _shown(given: Any) -> str:
-    text = " ".join(str(given).split())
-    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -49,7 +49,8 @@ class Overlay(io.ComfyNode):
                 widgets.dynamic_input(
                     "style",
                     CHOICES,
-                    "What is done to the picture. For a language model: fade to grey, level 0.",
+                    "What is done to the picture. For a language model: magnify at strength 1; the paper's is "
+                    "fade to grey, level 0.",
                 ),
             ],
             outputs=[
