@@ -38,11 +38,8 @@ class MapBack(io.ComfyNode):
                     types=[sockets.Mapping, io.BoundingBox],
                     tooltip="What was shown: the mapping of Overlay Attention, or the bboxes that crops were cut by.",
                 ),
-                io.BoundingBox.Input(
-                    "bboxes",
-                    optional=True,
-                    force_input=True,
-                    tooltip="Boxes found in the prompted picture, or in each crop, such as a detector's.",
+                sockets.boxes_input(
+                    "bboxes", "Boxes found in the prompted picture, or in each crop, such as a detector's."
                 ),
                 io.String.Input(
                     "points",

@@ -18,6 +18,8 @@ Server = io.Custom("ATTNPROMPT_SERVER")
 Heatmap = io.Custom("ATTNPROMPT_HEATMAP")
 Mapping = io.Custom("ATTNPROMPT_MAPPING")  # for each picture of a batch an `overlay.Mapping`, in a tuple
 
+_Boxes = io.Custom("BOUNDING_BOX")
+
 Model = TypeVar("Model")
 
 
@@ -49,6 +51,11 @@ def model_input(name: str, kinds: Sequence[Any], tooltip: str) -> io.Input:
     """The input for a vision-language model: one of `kinds`, or an encoder that ComfyUI itself loaded."""
     says = "Or a CLIP of ComfyUI's own loaders that sees pictures, such as Qwen3-VL or Gemma 3."
     return io.MultiType.Input(name, types=[*kinds, CoreClip], tooltip=f"{tooltip} {says}")
+
+
+def boxes_input(name: str, tooltip: str) -> Any:
+    """An optional input for boxes that come over a wire; ComfyUI's own input of that type is a widget for one box."""
+    return _Boxes.Input(name, optional=True, tooltip=tooltip, extra_dict={"forceInput": True})
 
 
 def output(kind: Any, name: str, tooltip: str) -> Any:

@@ -60,7 +60,7 @@ WIDGETS = {
     "Image": make_type("IMAGE"),
     "Mask": make_type("MASK"),
     "Clip": make_type("CLIP"),
-    "BoundingBox": make_type("BOUNDING_BOX", "force_input"),
+    "BoundingBox": make_type("BOUNDING_BOX"),
     "Int": make_type("INT", "default", "min", "max", "step", "control_after_generate"),
     "Float": make_type("FLOAT", "default", "min", "max", "step"),
     "String": make_type("STRING", "default", "multiline", "placeholder", "force_input"),
@@ -259,7 +259,7 @@ def make_modules(models: Path) -> dict[str, ModuleType]:
     """Every module of the double, by the name it is imported under."""
     io = _module(
         "comfy_api.latest.io",
-        Custom=make_type,
+        Custom=lambda io_type: make_type(io_type, "extra_dict"),
         ControlAfterGenerate=ControlAfterGenerate,
         Hidden=Hidden,
         Schema=Schema,
