@@ -190,6 +190,7 @@ def test_a_file_that_cannot_be_read_is_named_before_any_work(
     for work in (lambda: find_calibration(tiny), lambda: lvlm("llava-1.5").resolve_layers(None)):
         with pytest.raises(InvalidInput, match=rf"calibrations\.json {problem}.*Delete the file and calibrate"):
             work()
+    assert lvlm("llava-1.5").resolve_layers([1]) == (1,)
     assert tiny.resolve_layers(None)  # of a model in the catalog nothing is looked up
     assert main(["calibrate", "tiny-lvlm"]) == 2
     told = capsys.readouterr()
