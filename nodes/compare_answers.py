@@ -9,6 +9,7 @@ from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.settings import read_words
 from . import comfy_types, sockets, ui_files, widgets
+from .entrance import checked
 
 MOST_ANSWERS = 6
 
@@ -41,6 +42,7 @@ class CompareAnswers(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, answers: Mapping[str, Sequence[str]], names: Sequence[str] = ("",)) -> io.NodeOutput:
         given = [list(texts) for texts in answers.values() if texts is not None]
         called = to_names(comfy_types.single_value(names, "names"), len(given))

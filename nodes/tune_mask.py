@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..api_core.masks import MASK_SETTINGS, MaskSettings, tune
 from ..api_core.results import Heatmap
 from . import comfy_types, host, sockets, ui_files, widgets
+from .entrance import checked
 
 
 class TuneMask(io.ComfyNode):
@@ -37,6 +38,7 @@ class TuneMask(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, heatmap: Heatmap, **said: Any) -> io.NodeOutput:
         settings = MaskSettings(**widgets.to_values(MASK_SETTINGS, said))
         tuned = tune(heatmap, settings)
