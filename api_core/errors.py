@@ -1,5 +1,7 @@
 """The errors a caller can act on. Each message says what happened, the value, and what to do."""
 
+from .texts import clean
+
 
 class AttentionPromptingError(Exception):
     """Base of everything this library raises on purpose."""
@@ -57,7 +59,7 @@ def reason(error: BaseException, most: int = 300) -> str:
 def shortened(value: object, most: int = 80) -> str:
     """What a message shows of a value that somebody gave: one line of at most so many characters."""
     try:
-        whole = str(value)
+        whole = clean(str(value))
     except ValueError:  # Python writes no whole numbers of more than some thousand digits
         whole = f"a {type(value).__name__} of too many digits"
     text = " ".join(whole[: 20 * most].split())
