@@ -60,7 +60,7 @@ class View(io.ComfyNode):
         ]
         host.warn(cls.hidden.unique_id, warnings)
         shown = comfy_types.to_batch(panels, "Views")
-        said = {"text": texts} if texts else {}
+        said = {"text": [host.for_page(text) for text in texts]} if texts else {}
         raw = {"heatmap": map} if isinstance(map, Heatmap) else {"masks": masks}
         return io.NodeOutput(
             host.to_intermediate(shown),
@@ -78,11 +78,7 @@ def _preview(node: Any, shown: Tensor) -> dict[str, Any]:
 def _presences(shown: Heatmap | Tensor) -> list[str]:
     """Of each picture how far what was asked for stands out, where the map says it."""
     pictures = shown.pictures if isinstance(shown, Heatmap) else ()
-    return [
-        f"{host.for_page(shortened(one.labels[0].text))}: presence {presence_of(one):.1f}"
-        for one in pictures
-        if one.presence
-    ]
+    return [f"{shortened(one.labels[0].text)}: presence {presence_of(one):.1f}" for one in pictures if one.presence]
 
 
 def _to_masks(shown: Heatmap | Tensor) -> tuple[list[Tensor], list[str], tuple[str, ...]]:
