@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import InvalidInput, MissingPackage
+from ...errors import MissingPackage
+from ...settings import require_number
 from .bounded_stream import bounding
 from .profiles import Profile
 from .secret import Secret
 
 REQUIREMENT = "openai>=1.55.3"
+_SHORTEST = 0.001  # second
 _NO_KEY = "none"
 
 
@@ -35,9 +37,9 @@ class Limits:
     each_token: float = 10.0
 
     def __post_init__(self) -> None:
-        waits = (self.connect, self.first_token, self.between_tokens, self.each_token)
-        if not min(*waits, self.first_wait, self.longest_wait) > 0 or self.retries < 0 or self.at_once < 1:
-            raise InvalidInput(f"Times must be above 0, retries from 0, at_once from 1; not {self}.")
+        for name, value in vars(self).items():
+            counted = name in ("retries", "at_once")
+            require_number(value, name, int(name == "at_once") if counted else _SHORTEST, whole=counted)
 
     def total(self, tokens: int) -> float:
         """The seconds that a streamed answer of so many tokens may take."""
