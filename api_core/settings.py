@@ -118,10 +118,12 @@ def require_seed(seed: Any) -> None:
 
 def require_in_range(chosen: Any) -> None:
     """Raise InvalidInput where a number of a dataclass leaves the range of its setting; None is the model's own where
-    the default is."""
+    the default is, and a bound without end may be infinite."""
     for one in settings_of(type(chosen)):
         value = getattr(chosen, one.name)
-        if isinstance(one.default, int | float | None) and not one.is_switch and (value, one.default) != (None, None):
+        own = value is None and one.default is None
+        all_or_none = one.least == -math.inf and not one.whole and value in (math.inf, -math.inf)
+        if isinstance(one.default, int | float | None) and not (one.is_switch or own or all_or_none):
             require_number(value, one.name, one.least, one.most, one.whole)
 
 

@@ -16,7 +16,7 @@ from pack.api_core import choices, overlay
 from pack.api_core.answering.templates import TEMPLATES, Template
 from pack.api_core.map_back import Cut, Way
 from pack.api_core.masks import MaskSettings
-from pack.api_core.models.server import Limits, Profile, Secret
+from pack.api_core.models.server import Limits, Profile, Secret, ServerModel
 from pack.api_core.results import Box, Heatmap
 from PIL import Image
 
@@ -136,6 +136,8 @@ def pools(**extra: Any) -> dict[Any, Strategy]:
         overlay.Style: st.sampled_from(overlay.STYLES).map(lambda kind: kind()),
     }
     made[Secret] = st.builds(Secret, st.just("sk-1234567890"))
+    nobody = ServerModel(Profile("a", "http://127.0.0.1:9"), "m", limits=Limits(retries=0, connect=1))
+    made[ServerModel] = st.just(nobody)
     made[Limits] = st.builds(Limits)
     made[Profile] = st.builds(Profile, st.just("a"), st.just("http://127.0.0.1:9"))
     made[Way] = st.just(Cut(1, 2, 5, 5, (24, 32)))
