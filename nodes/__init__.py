@@ -2,7 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import host
+from . import host, report
 from .ask import Ask
 from .clip_heatmap import CLIPHeatmap
 from .combine_heatmaps import CombineHeatmaps
@@ -43,6 +43,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
 class AttentionPrompting(ComfyExtension):
     async def on_load(self) -> None:
         host.register_model_folders()
+        host.serve_text(report.PATH, report.make)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return list(NODES)

@@ -1,5 +1,6 @@
 """The only file that touches ComfyUI's own modules: memory, progress, Stop, folders, messages on a node."""
 
+import asyncio
 import contextlib
 import ctypes
 import logging
@@ -17,6 +18,7 @@ import comfy.model_patcher
 import comfy.utils
 import folder_paths
 import torch
+from aiohttp import web
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor, nn
 
@@ -224,6 +226,18 @@ def live_text(node_id: str | None, count: int) -> Callable[[int, str], None]:
 def _server() -> Any:
     """The running ComfyUI's server, or None. Looked up, not imported: where there is one it is there already."""
     return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+
+
+def serve_text(path: str, make: Callable[[], str]) -> None:
+    """Have ComfyUI's server answer `path` with what `make` returns, which may take its time."""
+    server = _server()
+    if server is None:
+        return
+
+    async def answer(_: Any) -> Any:
+        return web.Response(text=await asyncio.to_thread(make), headers={"Cache-Control": "no-store"})
+
+    server.routes.get(path)(answer)
 
 
 def is_connected(hidden: Any, output: int) -> bool:

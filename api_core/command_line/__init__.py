@@ -16,7 +16,7 @@ from ..errors import AttentionPromptingError, MissingPackage
 from .ask_options import add_ask_options, add_servers_options
 from .explain_options import add_explain_options
 from .flags import OptionHelp
-from .options import add_calibrate_options, add_models_options, add_prompt_options
+from .options import add_calibrate_options, add_doctor_options, add_models_options, add_prompt_options
 from .run_options import add_benchmark_options, add_run_options
 from .terminal import complain, one_line
 
@@ -32,6 +32,7 @@ COMMANDS = {
     "calibrate": (add_calibrate_options, "find and keep the heads and the layer of an LVLM that see best"),
     "servers": (add_servers_options, "add, list, remove and test servers that answer"),
     "models": (add_models_options, "list the models known by name, what each weighs, and whether it is here"),
+    "doctor": (add_doctor_options, "say what this machine is and whether the pack works on it, to paste into an issue"),
 }
 """Command -> what gives its parser the options, and what it does."""
 
