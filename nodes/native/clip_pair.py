@@ -22,7 +22,7 @@ from ...api_core.autograd import frozen
 from ...api_core.errors import UnsupportedModel
 from ...api_core.models.clip import ClipModel, PictureSpec
 from ...api_core.models.clip.tokenise_text import TextTokenizer
-from ...api_core.models.clip.towers import Finalise, TextTower, Tower
+from ...api_core.models.clip.towers import Finalise, TextTower, Tower, TowerOutputs
 from ...api_core.models.clip.towers.class_token import BlockAttention, ClassTokenReadout
 from ...api_core.models.hooks import AttentionCall, Hooks
 from ...api_core.progress import Progress, ignore_progress
@@ -186,7 +186,7 @@ class _Vision:
             encode=self._encode,
             blocks=list(self._inner.encoder.layers),
             readout=_Readout(
-                self._attention, self._inner.post_layernorm, projection=self._matrix, readable=self._readable
+                self._attention, self._inner.post_layernorm, self._matrix, readable=self._readable, name=self.name
             ),
             grid=lambda height, width: (height // self._patch, width // self._patch),
             side=self.spec.side,
@@ -237,13 +237,26 @@ def _weight(values: Tensor) -> nn.Parameter:
         return nn.Parameter(values.detach().float().clone(), requires_grad=False)
 
 
+@dataclass(frozen=True)
 class _Readout(ClassTokenReadout):
-    """Alone with the tower, whose modules other nodes may share."""
+    """Alone with the tower, whose modules other nodes may share. name: of the model."""
+
+    name: str = ""
 
     @contextmanager
     def record(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finalise]:
         with one_at_a_time, super().record(blocks, layer) as finalise:
-            yield finalise
+
+            def finalise_what_was_seen(features: Tensor) -> TowerOutputs:
+                try:
+                    return finalise(features)
+                except UnsupportedModel as error:
+                    raise UnsupportedModel(
+                        f"The attention of {self.name} could not be seen (compiled, or patched by another pack?). "
+                        "Remove that from the CLIP Vision, or use Load CLIP (Attention Prompting)."
+                    ) from error
+
+            yield finalise_what_was_seen
 
 
 class _Attention(BlockAttention):
