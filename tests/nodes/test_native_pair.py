@@ -43,10 +43,10 @@ def halves(nodes: Any, tiny: Any) -> tuple[Any, Any]:
 
 def pair(vision: Any, clip: Any) -> Any:
     """The pair, whatever the squares say: drawn weights know no colours."""
-    from pack.nodes.native import clip_pair
+    from pack.nodes.native.clip_halves import PictureHalf, text_halves
+    from pack.nodes.native.clip_pair import paired
 
-    towers = clip_pair._Vision(vision)
-    return clip_pair._paired(towers, clip_pair._texts_of(clip)[0])
+    return paired(PictureHalf(vision), text_halves(clip)[0])
 
 
 def pictures(side: int, count: int = 2) -> torch.Tensor:
@@ -109,7 +109,7 @@ class TestATruePair:
         from pack.nodes.native import clip_pair
 
         model = pair(*halves)
-        seen = torch.stack([one.feature for one in model.encode_pictures(clip_pair._coloured_squares(model.side))])
+        seen = torch.stack([one.feature for one in model.encode_pictures(clip_pair.coloured_squares(model.side))])
         captions = model.encode_texts([clip_pair.CAPTION.format(colour) for colour in clip_pair.COLOURS])
         own = torch.arange(5)
         assert torch.equal((seen @ captions.T).argmax(1), own)
@@ -135,11 +135,12 @@ class TestAgainstTransformersInFloat64:
 
     @pytest.mark.parametrize("name", ["clip_l", "clip_h", "clip_g"])
     def test_texts(self, nodes: Any, name: str) -> None:
-        from pack.nodes.native import clip_pair
+        from pack.nodes.native.clip_halves import PictureHalf, text_halves
+        from pack.nodes.native.clip_pair import paired
 
         clip = tiny_pairs.random_text(name)
-        (text,) = (found for found in clip_pair._texts_of(clip) if found.name == name)
-        model = clip_pair._paired(clip_pair._Vision(tiny_pairs.random_vision()), text)
+        (text,) = (found for found in text_halves(clip) if found.name == name)
+        model = paired(PictureHalf(tiny_pairs.random_vision()), text)
         texts = ["a red star", "wow! (weights:1.5) and embedding:nothing mean no more than letters", "!!!"]
         part = getattr(clip.cond_stage_model, name)
         wanted = tiny_pairs.exact_texts(name, part, [model.reader.ids([each])[0].tolist() for each in texts])
