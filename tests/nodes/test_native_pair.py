@@ -2,8 +2,11 @@
 
 import copy
 import gc
+import json
 import re
+import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -253,8 +256,7 @@ class TestNothingStays:
         assert torch.equal(before.contributions, after.contributions)
 
     def test_models_and_verdicts_go(self, tiny: Any, run: Run) -> None:
-        import weakref
-
+        import comfy.model_management
         from pack.nodes.native import clip_pair
 
         gc.collect()
@@ -264,13 +266,35 @@ class TestNothingStays:
         loaded.model.encode_pictures(pictures(112, 1))
         assert len(clip_pair._verdicts) == before + 1
         alive = [weakref.ref(halves[0].model), weakref.ref(halves[1].cond_stage_model)]
-        import comfy.model_management
-
         comfy.model_management.unload_all_models()
         del halves, loaded
         gc.collect()
         assert [one() for one in alive] == [None, None]
         assert len(clip_pair._verdicts) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "contrast"),
+    [
+        ("clip_vision_config_vitl.json", "ViT-L-14", 10.0),
+        ("clip_vision_config_vitl_336.json", "ViT-L-14-336", 10.0),
+        ("clip_vision_config_h.json", "ViT-H-14", 1.0),
+        ("clip_vision_config_g.json", "ViT-bigG-14", 1.0),
+    ],
+)
+def test_a_picture_tower_is_called_as_the_catalog_calls_it(nodes: Any, file: str, name: str, contrast: float) -> None:
+    """By the sizes in ComfyUI's own table; the masks of OpenAI's get the contrast that suits them."""
+    import comfy.clip_vision
+    from pack.api_core.models.catalog import mask_defaults
+    from pack.nodes.native.clip_halves import PictureHalf
+
+    sizes = json.loads(Path(comfy.clip_vision.__file__).with_name(file).read_text(encoding="utf-8"))
+    vision = tiny_pairs.random_vision(num_hidden_layers=sizes["num_hidden_layers"], hidden_size=16)
+    vision.config, vision.image_size = sizes, sizes["image_size"]
+    half = PictureHalf(vision)
+    assert half.name == name
+    assert half.tower().grid(half.spec.side, half.spec.side) == (sizes["image_size"] // 14,) * 2
+    assert mask_defaults(half.name).contrast == contrast
 
 
 class TestTheSelfTest:
