@@ -5,7 +5,10 @@ is there twice, which changes no mean and no variance, and matrices halve what c
 """
 
 import importlib
+import json
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,12 +39,19 @@ START, END = 49406, 49407  # of ComfyUI's encoders
 
 def random_vision(seed: int = 0, **sizes: Any) -> Any:
     """A CLIP_VISION with drawn weights, norms and biases among them."""
-    clip_vision = importlib.import_module("comfy.clip_vision")
     with torch.inference_mode():
-        vision = clip_vision.ClipVisionModel({**VISION, **sizes})
+        vision = _vision({**VISION, **sizes})
         vision.model.float()
         _draw(vision.model, seed)
     return vision
+
+
+def _vision(config: Mapping[str, Any]) -> Any:
+    """By a file, which every ComfyUI takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "config.json"
+        file.write_text(json.dumps(config), encoding="utf-8")
+        return importlib.import_module("comfy.clip_vision").ClipVisionModel(str(file))
 
 
 def random_text(name: str = "clip_l", seed: int = 1, **sizes: Any) -> Any:
@@ -107,7 +117,7 @@ def tiny_clip_vision(library: Any) -> Any:
         "image_std": [0.5] * 3,
     }
     with torch.inference_mode():
-        vision = clip_vision.ClipVisionModel(config)
+        vision = _vision(config)
         missing, unexpected = vision.load_sd(clip_vision.convert_to_transformers(weights, "visual."))
     assert not missing, missing
     assert not unexpected, unexpected
