@@ -91,6 +91,7 @@ class ClassTokenReadout:
             )
 
         def read_residual(output: Any) -> None:
+            # Used at once: of ComfyUI's towers the next block adds to it in place.
             tokens = first_tensor(output)[:, self.prefix :].float() * gain
             seen["patches"] = tokens @ projection
 
