@@ -16,6 +16,7 @@ from .load_lvlm import LoadLVLM
 from .lvlm_heatmap import LVLMHeatmap
 from .map_back import MapBack
 from .overlay import Overlay
+from .pair_clip import PairCLIP
 from .surer_answer import SurerAnswer
 from .tune_mask import TuneMask
 from .view import View
@@ -37,6 +38,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     DemoScene,
     SurerAnswer,
     MapBack,
+    PairCLIP,
 )
 
 

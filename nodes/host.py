@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from ..api_core.autograd import frozen
 from ..api_core.models.files.download import forbid_downloads
 from ..api_core.pictures import to_pil
-from .sockets import Loaded
+from .sockets import Loaded, PairedClip
 
 logger = logging.getLogger(__name__)
 
@@ -104,15 +104,21 @@ def on_device(loaded: Loaded[Model], memory_required: int) -> Model:
 
     Nodes execute inside `torch.inference_mode()`; weights moved there become inference tensors, which no later gradient
     can pass. So the move happens outside of it, and weights that another node had ComfyUI move are made ordinary again.
+    Those of ComfyUI's own models are left as they are.
     """
-    with frozen():
-        comfy.model_management.load_models_gpu([loaded.patcher], memory_required=memory_required, force_full_load=True)
-        _make_ordinary(loaded.model.module)
+    if isinstance(loaded, PairedClip):
+        both = [loaded.patcher, loaded.text_patcher]
+        comfy.model_management.load_models_gpu(both, memory_required=memory_required)
+    else:
+        with frozen():
+            needed = {"memory_required": memory_required, "force_full_load": True}
+            comfy.model_management.load_models_gpu([loaded.patcher], **needed)
+            _make_ordinary(loaded.model.module)
     return loaded.model
 
 
 def load_clip(clip: Any, memory_required: int) -> None:
-    """Bring one of ComfyUI's own encoders to its device, with `memory_required` bytes beside it."""
+    """Bring one of ComfyUI's own CLIPs or CLIP_VISIONs to its device, with `memory_required` bytes beside it."""
     comfy.model_management.load_models_gpu([clip.patcher], memory_required=memory_required)
 
 
