@@ -9,7 +9,7 @@ from ..models.catalog import EMBEDDED_LVLM, PRESETS
 from ..settings import settings_of
 from .decoding_options import add_decoding_options
 from .flags import OptionHelp, add_flag, number
-from .options import add_keep_options, add_loading_options, add_overlay_options
+from .options import add_keep_options, add_loading_options, add_overlay_options, add_system_prompt
 
 
 def add_ask_options(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--template", default="plain", help=f"{named}; or your own text with {{question}} in it")
     put.add_argument("--hint", default="", metavar="WORDS", help="what to look at, for templates with {hint}")
     put.add_argument("--previous-answer", default="", metavar="TEXT", help="for templates with {previous_answer}")
-    put.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
+    add_system_prompt(put)
 
     add_overlay_options(parser)
     answer = parser.add_argument_group("answer")
