@@ -12,6 +12,7 @@ from ..answering.surest import Way, require_confidence
 from ..attribution import list_lvlm_methods, list_methods
 from ..errors import InvalidInput
 from ..evaluation.readers.jsonl import read_cases
+from ..evaluation.runner.file_lock import require_free
 from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, Prompting, identity
 from ..evaluation.runner.prompt_and_ask import ARMS, Answerer, AskCases, Surest
 from ..evaluation.runner.run_cases import RunResult, run_cases, select_range
@@ -39,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     _require_consistent(options)
     if options.out.resolve() == options.cases.resolve():
         raise InvalidInput(f"{options.out} holds the cases; results need a file of their own.")
+    require_free(options.out)
     find_template(options.template)
     model = load_answering_model(options, options.lvlm)
     maps = _maps(options, model)

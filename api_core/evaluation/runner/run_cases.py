@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ...errors import AttentionPromptingError, InvalidInput
+from ...errors import AttentionPromptingError, CannotWrite, InvalidInput
 from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
 from .results_file import Journal, Record
@@ -50,7 +50,7 @@ def run_cases(
     settings: everything that decides a result; they go on every line, and a file made with others is refused. A batch
     that fails is done again case by case; a case that fails by itself gets a line with `error` instead of a result, and
     is tried again by the next run. An exception from `on_progress`, which is called with the cases done and the cases
-    there are, stops the run; what is done stays.
+    there are, stops the run, and so does a place that cannot be written to, such as a full disk; what is done stays.
     """
     if batch_size < 1:
         raise InvalidInput(f"A batch holds at least one case, not {batch_size}.")
@@ -63,8 +63,7 @@ def run_cases(
         for start in range(0, len(waiting), batch_size):
             group = waiting[start : start + batch_size]
             for case, outcome in zip(group, _outcomes(work, group, watch), strict=True):
-                failed += "error" in outcome
-                journal.add(case, {**outcome, "versions": versions()})
+                failed += "error" in journal.add(case, {**outcome, "versions": versions()})
             watch.report(watch.done + len(group))
         return RunResult(tuple(journal.records[case.id] for case in cases), skipped, failed)
 
@@ -128,7 +127,7 @@ def _outcomes(work: Work, group: Sequence[QuestionCase], watch: _Watch) -> list[
         if len(found) != len(group):
             raise AttentionPromptingError(f"{len(group)} cases gave {len(found)} results.")
     except Exception as error:
-        if watch.stopped:
+        if watch.stopped or (isinstance(error, CannotWrite) and error.everywhere):
             raise
         if len(group) > 1:
             log.debug("a batch of %d cases failed; each is done by itself", len(group), exc_info=True)
