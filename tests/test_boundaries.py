@@ -22,6 +22,7 @@ RANKS = {
     "errors": 0,
     "progress": 0,
     "whole_file": 0,
+    "writing": 0,
     "user_folder": 0,
     "choices": 0,
     "broadcast": 0,
@@ -191,7 +192,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 def test_only_some_commands_need_what_the_node_pack_leaves_out() -> None:
     """`evaluation` is for researchers: it is not in what ComfyUI's users install, so nothing else may import it."""
-    may = {LIBRARY / "command_line" / f"{name}.py" for name in ("run", "benchmark", "data", "score", "export")}
+    may = {LIBRARY / "command_line" / f"{name}.py" for name in ("run", "merge", "benchmark", "data", "score", "export")}
     outside = [path for path in library_files() if "evaluation" not in path.relative_to(LIBRARY).parts]
     users = {path for path in outside for target, _ in targets(path) if target.split(".")[0] == "evaluation"}
     assert users == may

@@ -19,6 +19,7 @@ from ..evaluation.benchmark.prompting import GRID, prompting
 from ..evaluation.benchmark.surest import surest
 from ..evaluation.runner.file_lock import FileLock
 from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, MapSource, identity
+from ..evaluation.runner.run_plan import answerer
 from ..evaluation.tables import Table
 from ..explanation.methods import list_explanation_methods
 from ..models.clip import ClipModel
@@ -27,7 +28,6 @@ from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
 from ..whole_file import whole_file, written_to
 from .loading import load_clip_model, load_lvlm_model
-from .run import answerer
 from .run_options import NO_MODEL
 from .terminal import ProgressBar, say
 

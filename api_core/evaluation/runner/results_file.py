@@ -81,9 +81,11 @@ class Journal:
         """Write one case's line and return it."""
         about = {"id": case.id, "case": case.fingerprint}
         try:
-            line = _line({**about, **outcome, "settings": self.settings})
+            line = line_of({**about, **outcome, "settings": self.settings})
         except ValueError:
-            line = _line({**about, "error": "the result holds a number that is not finite", "settings": self.settings})
+            line = line_of(
+                {**about, "error": "the result holds a number that is not finite", "settings": self.settings}
+            )
         if self._file is not None and self.path is not None and self._lock is not None:
             self._lock.require_held()
             with written_to(self.path):
@@ -112,12 +114,7 @@ class Journal:
     def _require_same_settings(self, found: object) -> None:
         if found == self.settings:
             return
-        there = found if isinstance(found, dict) else {}
-        names = [name for name in {**there, **self.settings} if there.get(name) != self.settings.get(name)]
-        shown = "; ".join(
-            f"{name}: {shortened(repr(there.get(name)))} there, {shortened(repr(self.settings.get(name)))} now"
-            for name in names[:6]
-        )
+        shown = other_settings(found, self.settings, "there", "now")
         raise InvalidInput(
             f"{self.path} was made with other settings ({shown}). Results of different settings are not mixed: write "
             "to a new file, or start this one afresh (--overwrite)."
@@ -127,7 +124,7 @@ class Journal:
         """Bring the file to what was taken up, in one step, and only where it is not that already."""
         for left_by_a_kill in path.parent.glob(f".{escape(path.name)}.*.part"):
             left_by_a_kill.unlink(missing_ok=True)
-        content = b"".join(map(_line, self.records.values()))
+        content = b"".join(map(line_of, self.records.values()))
         if path.exists() and path.read_bytes() == content:
             return
         with whole_file(path) as part, part.open("wb") as file:
@@ -136,11 +133,13 @@ class Journal:
             os.fsync(file.fileno())
 
 
-def read_results(path: Path, require_settings: Callable[[object], None]) -> dict[str, Record]:
+def read_results(
+    path: Path, require_settings: Callable[[object], None] = lambda found: None, *, with_failed: bool = False
+) -> dict[str, Record]:
     """The results in a file by their ids, the last of each. require_settings: raises for settings that do not fit.
 
-    Forgotten, so that they are tried again: failed cases, a last line that was torn, and lines with the NULs that a
-    crash of the machine leaves behind.
+    Forgotten, so that they are tried again: failed cases (unless `with_failed`), a last line that was torn, and lines
+    with the NULs that a crash of the machine leaves behind.
     """
     try:
         *lines, rest = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
@@ -160,9 +159,19 @@ def read_results(path: Path, require_settings: Callable[[object], None]) -> dict
         if not _is_result(record):
             raise InvalidInput(f"{path}, line {number} is no result of a case. Choose another file.")
         require_settings(record["settings"])
-        if "error" not in record:
+        if with_failed or "error" not in record:
             records[record["id"]] = record
     return records
+
+
+def other_settings(one: object, other: object, called: str, others_called: str) -> str:
+    """How two settings differ, for people: the first few names, with both values."""
+    first, second = (found if isinstance(found, dict) else {} for found in (one, other))
+    names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
+    return "; ".join(
+        f"{name}: {shortened(repr(first.get(name)))} {called}, {shortened(repr(second.get(name)))} {others_called}"
+        for name in names[:6]
+    )
 
 
 def _is_result(record: object) -> bool:
@@ -170,5 +179,6 @@ def _is_result(record: object) -> bool:
     return isinstance(record, dict) and "settings" in record and all(isinstance(record.get(t), str) for t in texts)
 
 
-def _line(record: Mapping[str, Any]) -> bytes:
+def line_of(record: Mapping[str, Any]) -> bytes:
+    """A record as it stands in a file. Raises ValueError for numbers that JSON does not have."""
     return json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"

@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import os
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -296,3 +298,53 @@ def test_a_range_counts_from_0_and_leaves_its_end_out(text: str, ids: list[int])
 def test_what_is_no_range_or_an_empty_one_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="range"):
         select_range(CASES, text)
+
+
+class Slowly(Echo):
+    """Takes its time, so that batches are under way together."""
+
+    def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
+        found = super().__call__(cases, on_progress)
+        for _ in range(5):
+            time.sleep(0.01)
+            on_progress(0, 1)
+        return found
+
+
+def test_batches_side_by_side_give_the_same_lines(tmp_path: Path) -> None:
+    one, many = tmp_path / "one.jsonl", tmp_path / "many.jsonl"
+    run_cases(CASES, Echo("case 5"), one, settings=SETTINGS)
+    started = time.perf_counter()
+    result = run_cases(CASES, Slowly("case 5"), many, settings=SETTINGS, lanes=7)
+    assert time.perf_counter() - started < 7 * 0.05
+    assert result.failed == 1
+    assert [record["id"] for record in result.records] == [case.id for case in CASES]
+    without_time = [sorted(({**line, "seconds": 0} for line in lines(path)), key=str) for path in (one, many)]
+    assert without_time[0] == without_time[1]
+
+
+@pytest.mark.parametrize("stop", [Cancelled("stop"), KeyboardInterrupt(), RuntimeError("the host's own")])
+def test_stop_reaches_batches_side_by_side_and_keeps_what_is_done(tmp_path: Path, stop: BaseException) -> None:
+    out = tmp_path / "results.jsonl"
+
+    def on_progress(done: int, total: int) -> None:
+        if done >= 2:
+            raise stop
+
+    before = threading.active_count()
+    with pytest.raises(type(stop)):
+        run_cases(CASES, Slowly(), out, settings=SETTINGS, lanes=2, on_progress=on_progress)
+    assert threading.active_count() == before
+    assert 2 <= len(lines(out)) <= 4
+    work = Slowly()
+    result = run_cases(CASES, work, out, settings=SETTINGS, lanes=2)
+    assert result.skipped + len(work.batches) == len(CASES) == len(lines(out))
+
+
+def test_a_full_disk_stops_batches_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_file, "FileIO", FullDisk)
+    monkeypatch.setattr(FullDisk, "room", 700)
+    work = Slowly()
+    with pytest.raises(CannotWrite, match="the disk is full"):
+        run_cases(CASES, work, tmp_path / "results.jsonl", settings=SETTINGS, lanes=2)
+    assert len(work.batches) < len(CASES)
