@@ -226,8 +226,10 @@ class NativeLvlm:
                     on_token(row, text)
 
             report(0)
-            picked = Picked(self.incremental_decoder(), sampling, show, report)
-            ids = self._passes.answer(tokens, max_new_tokens, sampling, picked)
+            seed = prepared.cases[row].seed
+            draw = sampling if sampling is None or seed is None else replace(sampling, seed=seed)
+            picked = Picked(self.incremental_decoder(), draw, show, report)
+            ids = self._passes.answer(tokens, max_new_tokens, draw, picked)
             chances = picked.log_probabilities(ids)
             if chances is None:  # a loop that picks its tokens out of sight
                 chances = self._passes.log_likelihoods(tokens, ids, range(len(ids)))

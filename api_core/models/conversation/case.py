@@ -15,13 +15,15 @@ from ...results import Box
 class Case:
     """One conversation: its pictures in order, float32 [H, W, 3] in 0..1, and the texts.
 
-    `opening` is a beginning of the answer that is put into the model's mouth.
+    `opening` is a beginning of the answer that is put into the model's mouth. `seed` is of the chance in its answer,
+    where it is not the seed of all.
     """
 
     pictures: tuple[Tensor, ...]
     question: str
     system_prompt: str = ""
     opening: str = ""
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         if not self.question.strip():
