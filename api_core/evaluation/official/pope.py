@@ -146,7 +146,7 @@ POPE = DataSet(
     name="pope",
     title="POPE",
     licence="MIT; the pictures have their own",
-    source="POPE's, VCD's or LLaVA's files (*_pope_*.json), with the pictures (--pictures) of COCO val2014 and GQA "
+    source="POPE's, VCD's or LLaVA's files (*_pope_*.json), with the pictures (--pictures) of COCO and GQA, "
     "or the hub's lmms-lab-encoder/POPE",
     counts={
         **dict.fromkeys(FAMILIES, 3 * _QUESTIONS),
