@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,21 +109,32 @@ def pope(folder: Path, made: Made) -> dict[str, float]:
     return found
 
 
+# AvisC's programs ask a model as well: only the functions that read and count answers are run, out of their file.
 _AVISC = """
 import ast, json, sys
-tree = ast.parse(open("pope_eval_llavab.py").read())
+tree = ast.parse(open(sys.argv[1]).read())
 tree.body = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name in ("recorder", "print_acc")]
 space = {}
-exec(compile(tree, "pope_eval_llavab.py", "exec"), space)
+exec(compile(tree, sys.argv[1], "exec"), space)
 made = json.load(open("made.json"))
+"""
+_AVISC_READS = (
+    _AVISC
+    + """
+print(json.dumps({name: space["recorder"](said) for name, said in made.items()}))
+"""
+)
+_AVISC_COUNTS = (
+    _AVISC
+    + """
 for part, (said, labels) in made.items():
     print("PART", part)
     space["print_acc"](space["recorder"](said, []), labels)
 """
+)
 
 
 def pope_by_avisc(folder: Path, made: Made) -> dict[str, float]:
-    """Two functions of AvisC's program, which asks a model as well, out of its file."""
     parts: dict[str, tuple[list[str], list[int]]] = {}
     for case in made.cases:
         said, labels = parts.setdefault(case["kind"], ([], []))
@@ -139,7 +150,7 @@ def pope_by_avisc(folder: Path, made: Made) -> dict[str, float]:
     }
     found: dict[str, float] = {}
     part = ""
-    for line in printed_by(folder, "-c", _AVISC).splitlines():
+    for line in printed_by(folder, "-c", _AVISC_COUNTS, "pope_eval_llavab.py").splitlines():
         name, _, value = line.partition(": ")
         part = line.removeprefix("PART ") if line.startswith("PART ") else part
         if name in names:
@@ -215,6 +226,21 @@ def _noted(meta: dict[str, Any]) -> dict[str, Any]:
     return {name: meta[name] for name in ("truth", "hallu") if name in meta}
 
 
+def read_by_avisc(folder: Path, made: Made, program: str) -> Made:
+    """The made answers of yes or no as an AvisC program reads and writes them."""
+    asked = {case["id"] for case in made.cases if case["kind"] != "generative"}
+    write_json(folder / "made.json", {name: said for name, said in made.answers.items() if name in asked})
+    return replace(made, answers=made.answers | json.loads(printed_by(folder, "-c", _AVISC_READS, program)))
+
+
+def mme_by_avisc(folder: Path, made: Made) -> dict[str, float]:
+    return mme(folder, read_by_avisc(folder, made, "mme_instructblip.py"))
+
+
+def amber_by_avisc(folder: Path, made: Made) -> dict[str, float]:
+    return amber(folder, read_by_avisc(folder, made, "amber_eval_llava.py"))
+
+
 SCORERS = (
     Scorer("pope", "pope", "official", "haotian-liu/LLaVA", ("llava/eval/eval_pope.py",), made_answers.pope, pope),
     Scorer(
@@ -223,8 +249,17 @@ SCORERS = (
     ),
     Scorer("mme", "mme", "official", "sangminwoo/AvisC", ("experiments/eval/calculation.py",), made_answers.mme, mme),
     Scorer(
+        "mme (AvisC)", "mme", "avisc", "sangminwoo/AvisC",
+        ("experiments/eval/calculation.py", "experiments/eval/mme_instructblip.py"), made_answers.mme, mme_by_avisc,
+    ),
+    Scorer(
         "amber", "amber", "official", "junyangwang0410/AMBER", ("inference.py", "data/metrics.txt"),
         made_answers.amber, amber,
+    ),
+    Scorer(
+        "amber (AvisC)", "amber", "avisc", "sangminwoo/AvisC",
+        ("experiments/AMBER/inference.py", "experiments/AMBER/data/metrics.txt", "eval_bench/amber_eval_llava.py"),
+        made_answers.amber, amber_by_avisc,
     ),
 )  # fmt: skip
 """Another program is one more entry."""
