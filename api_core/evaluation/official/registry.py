@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
+from .amber import AMBER
+from .cv_bench import CV_BENCH
 from .data_set import DataSet
 from .mme import MME
+from .mmstar import MMSTAR
+from .mmvp import MMVP
+from .pope import POPE
 
-DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in (MME,)}
+DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in (MME, POPE, MMVP, CV_BENCH, MMSTAR, AMBER)}
 
 
 def find_data_set(name: str) -> DataSet:
