@@ -4,6 +4,8 @@ import errno
 import os
 from pathlib import Path
 
+from .texts import clean
+
 
 class AttentionPromptingError(Exception):
     """Base of everything this library raises on purpose."""
@@ -90,5 +92,18 @@ def reason(error: BaseException, most: int = 300) -> str:
 
 def shortened(value: object, most: int = 80) -> str:
     """What a message shows of a value that somebody gave: one line of at most so many characters."""
-    text = " ".join(str(value)[: 20 * most].split())
+    try:
+        whole = clean(str(value))
+    except ValueError:  # Python writes no whole numbers of more than some thousand digits
+        whole = f"a {type(value).__name__} of too many digits"
+    text = " ".join(whole[: 20 * most].split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def quoted(value: object, most: int = 80) -> str:
+    """The same in quotation marks where it is a text; of what is neither text nor number only the type is named."""
+    if isinstance(value, str):
+        return repr(shortened(value, most))
+    if value is None or isinstance(value, bool | int | float | complex):
+        return shortened(value, most)
+    return f"something of type {type(value).__name__}"

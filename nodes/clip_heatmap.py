@@ -9,6 +9,7 @@ from ..api_core.models.clip import run_tower
 from ..api_core.presence_score import presence
 from ..api_core.settings import EVERY
 from . import comfy_types, host, sockets, ui_files, widgets
+from .entrance import checked
 
 
 class CLIPHeatmap(io.ComfyNode):
@@ -76,6 +77,7 @@ class CLIPHeatmap(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         clip: sockets.LoadedClip,

@@ -23,8 +23,10 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor, nn
 
 from ..api_core.autograd import frozen
+from ..api_core.errors import reason
 from ..api_core.models.files.download import forbid_downloads
 from ..api_core.pictures import to_pil
+from ..api_core.texts import clean, without_links
 from .sockets import Loaded, PairedClip
 
 logger = logging.getLogger(__name__)
@@ -191,9 +193,19 @@ class NodeProgress:
         comfy.model_management.throw_exception_if_processing_interrupted()
         if time.monotonic() - self._shown_at < PREVIEW_SECONDS:
             return
-        image = to_pil(draw())
-        self._bar.update_absolute(self._bar.current, self._bar.total, ("JPEG", image, PREVIEW_SIDE))
+        with comfort("the picture so far"):
+            shown = ("JPEG", to_pil(draw()), PREVIEW_SIDE)
+            self._bar.update_absolute(self._bar.current, self._bar.total, shown)
         self._shown_at = time.monotonic()
+
+
+@contextlib.contextmanager
+def comfort(what: str) -> Iterator[None]:
+    """Where a page is shown something that the node's results do not need: it may fail, which only the log says."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        logger.warning("The page cannot show %s: %s", what, reason(error))
 
 
 def warn(node_id: str | None, warnings: Sequence[str]) -> None:
@@ -205,9 +217,10 @@ def warn(node_id: str | None, warnings: Sequence[str]) -> None:
         logger.warning(warning)
     server = _server()
     if warnings and server is not None and node_id is not None:
-        text = "\n".join(warnings)
-        server.send_progress_text(text, node_id)
-        server.send_sync(WARNING_EVENT, {"node": node_id, "text": text}, getattr(server, "client_id", None))
+        text = for_page("\n".join(warnings))
+        with comfort("a warning"):
+            server.send_progress_text(text, node_id)
+            server.send_sync(WARNING_EVENT, {"node": node_id, "text": text}, getattr(server, "client_id", None))
 
 
 def live_text(node_id: str | None, count: int) -> Callable[[int, str], None]:
@@ -224,9 +237,15 @@ def live_text(node_id: str | None, count: int) -> Callable[[int, str], None]:
             return
         shown_at = time.monotonic()
         lines = [f"{case + 1}: {text}" if count > 1 else text for case, text in sorted(texts.items())]
-        server.send_progress_text("\n".join(lines)[-LIVE_LETTERS:], node_id)
+        with comfort("the text so far"):
+            server.send_progress_text(for_page("\n".join(lines)[-LIVE_LETTERS:]), node_id)
 
     return show
+
+
+def for_page(text: str) -> str:
+    """A text as the page may get it: what no socket takes, and what it would make a link of, is made harmless."""
+    return without_links(clean(text))
 
 
 def _server() -> Any:
@@ -254,6 +273,12 @@ def is_connected(hidden: Any, output: int) -> bool:
     graph = hidden.dynprompt
     nodes = [] if graph is None else [graph.get_node(name) for name in graph.all_node_ids()]
     return any([hidden.unique_id, output] == value for node in nodes for value in node["inputs"].values())
+
+
+def sent(hidden: Any, name: str) -> Any:
+    """What the prompt itself says for an input of the node that runs; None where it says nothing. hidden: as above."""
+    graph, node = getattr(hidden, "dynprompt", None), getattr(hidden, "unique_id", None)
+    return None if graph is None or node is None else graph.get_node(node)["inputs"].get(name)
 
 
 def blocked(message: str) -> ExecutionBlocker:

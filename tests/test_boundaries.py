@@ -20,6 +20,7 @@ NODES = ROOT / "nodes"
 # The longest matching prefix counts. A new module has to be given a rank here.
 RANKS = {
     "errors": 0,
+    "texts": 0,
     "progress": 0,
     "whole_file": 0,
     "writing": 0,

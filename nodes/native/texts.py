@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...api_core.errors import UnsupportedModel
-from ...api_core.models.conversation.reply import THINKING
+from ...api_core.models.conversation.reply import marks_thinking
 from ...api_core.models.conversation.token_text import IncrementalDecoder
 
 PICTURE = -1
@@ -43,8 +43,7 @@ class Texts:
 
     def incremental_decoder(self, ends: frozenset[int]) -> IncrementalDecoder:
         """What spells tokens out as they come; marks of thinking are left in."""
-        marks = [mark for pair in THINKING for mark in pair]
-        literal = {token: text for text, token in self.special.items() if any(mark.startswith(text) for mark in marks)}
+        literal = {token: text for text, token in self.special.items() if marks_thinking(text)}
         return IncrementalDecoder(self, self.skipped | ends, literal)
 
     @property
