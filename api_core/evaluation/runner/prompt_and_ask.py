@@ -91,7 +91,7 @@ class AskCases:
 
     def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
         pictures = pictures_of(cases)
-        outcomes: list[dict[str, Any]] = [_about(case) for case in cases]
+        outcomes: list[dict[str, Any]] = [about(case) for case in cases]
         if self.surest is not None and self.prompting is not None:
             for further, (shown, asked, told) in _alike(cases, pictures, cases, outcomes):
                 self._keep_surest(self.surest, self.prompting, shown, asked, told, on_progress, *further)
@@ -188,12 +188,13 @@ def file_stem(name: str) -> str:
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _about(case: QuestionCase) -> dict[str, Any]:
-    about: dict[str, Any] = {"question": case.question}
+def about(case: QuestionCase) -> dict[str, Any]:
+    """What a line of results says of its case."""
+    said: dict[str, Any] = {"question": case.question}
     for name in ("kind", "answers", "query", "meta"):
         value = getattr(case, name)
-        about |= {name: value} if value else {}
-    return about
+        said |= {name: value} if value else {}
+    return said
 
 
 def _told(case: QuestionCase, given: Answer) -> dict[str, Any]:
