@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,12 @@ def test_mistakes_are_named_in_one_line(
     assert "holds a line that is no result of a case" in refusal(capsys, *command)
     results.unlink()
     assert "results.jsonl cannot be read" in refusal(capsys, *command)
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "test.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    said = refusal(capsys, "data", "read", "mme", tmp_path, "--out", tmp_path / "out")
+    assert 'pip install "attention-prompting[data]"' in said
