@@ -72,6 +72,9 @@ LVLM_METHODS = {
 CALIBRATION_SCENES = 60
 """Drawn scenes on which a model's heads and layer are chosen."""
 
+SAVED_AS = ("png", "jpg")
+"""As what the prompted pictures of many cases are written."""
+
 INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
 """Kernels, as Pillow has them, by which a grid is brought to the size of a picture."""
 

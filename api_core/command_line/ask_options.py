@@ -11,6 +11,8 @@ from .decoding_options import add_decoding_options
 from .flags import OptionHelp, add_flag, number
 from .options import add_keep_options, add_loading_options, add_overlay_options, add_system_prompt
 
+AT_ONCE_HELP = "questions under way together on the server (default: 4); vLLM and SGLang like 32 and more"
+
 
 def add_ask_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
@@ -27,6 +29,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     add_loading_options(model, pixels="that the model sees, 0: its own")
     model.add_argument("--server", metavar="PROFILE", help="ask this server instead; `servers list` names them")
     model.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it; not needed for one")
+    model.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
     _add_folder_option(model)
 
     put = parser.add_argument_group("how it is asked")

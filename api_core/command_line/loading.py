@@ -1,7 +1,8 @@
 """Models for commands: loaded with a progress bar, errors in words of options."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,11 +28,20 @@ def load_answering_model(
     options: argparse.Namespace, name: str, folder: Path | None = None
 ) -> LvlmModel | ServerModel | None:
     """What answers: the model of a server, where one is named, or the LVLM `name`. folder: of the servers' profiles."""
+    require_server_named(options)
     if options.server:
-        return connect(options.server, options.server_model, folder=folder)
+        return connect(options.server, options.server_model, folder=folder, at_once=options.at_once)
+    return load_lvlm_model(options, name)
+
+
+def require_server_named(options: argparse.Namespace) -> None:
+    """Raise InvalidInput for what is said of a server that is not named."""
+    if options.server:
+        return
     if options.server_model:
         raise InvalidInput("--server-model names a model of a server; name the server's profile too, with --server.")
-    return load_lvlm_model(options, name)
+    if options.at_once is not None:
+        raise InvalidInput("--at-once is of a server, which answers many questions together; name it with --server.")
 
 
 def load_lvlm_model(options: argparse.Namespace, name: str) -> LvlmModel | None:
@@ -43,8 +53,15 @@ def load_lvlm_model(options: argparse.Namespace, name: str) -> LvlmModel | None:
 
 def _load(load: Callable[..., Model], name: str, options: argparse.Namespace, **more: Any) -> Model:
     shared = {"precision": options.precision, "device": options.device, "allow_download": options.allow_download}
+    with downloading() as bar:
+        return load(name, **shared, **more, on_progress=bar)
+
+
+@contextmanager
+def downloading() -> Iterator[ProgressBar]:
+    """A bar for what is downloaded while models load inside, and their errors in words of options."""
     try:
         with ProgressBar("downloading") as bar:
-            return load(name, **shared, **more, on_progress=bar)
+            yield bar
     except ModelNotFound as error:  # the library speaks of its argument, this user of an option
         raise ModelNotFound(str(error).replace("Turn on allow_download", "Add --allow-download")) from error

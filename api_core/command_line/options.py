@@ -47,6 +47,19 @@ def add_models_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--notes", action="store_true", help="also say what each model is good for")
 
 
+def add_doctor_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Say what this machine is and whether the pack works on it: a report to paste into an issue, without keys and "
+        "names, and a check of the embedded models in every precision of the device. --full is the acceptance run: "
+        "equality, memory and cost on your own models, or on random ones of the usual sizes; at most 8 minutes."
+    )
+    parser.usage = "%(prog)s [MODEL ...] [options]"
+    parser.add_argument("models", metavar="MODEL", nargs="*", help="for --full: names or folders of weights here")
+    parser.add_argument("--full", action="store_true", help="the acceptance run")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was found to FILE")
+
+
 def add_calibrate_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Find the attention heads of a vision-language model, and the layer, that look at what is asked for, on drawn "

@@ -43,6 +43,11 @@ class VCD(ContrastiveDecoding):
         unit="step",
     )
 
+    @property
+    def draws(self) -> bool:
+        """Always: the noise is drawn too."""
+        return True
+
     def second_pass(self, model: LvlmModel) -> SecondPass:
         """The picture under noise."""
         return NoisyPicture(self)
