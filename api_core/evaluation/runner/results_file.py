@@ -12,13 +12,23 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from ...errors import InvalidInput
 from ...whole_file import whole_file
-from ..cases import QuestionCase
 
 Record = dict[str, Any]
+
+
+class Item(Protocol):
+    """What a line is about: a case, or whatever else has an id and a digest that tells whether it is still the same."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
 
 # A crash of the machine (not of the program) loses at most this many seconds of work.
 _SYNC_SECONDS = 5.0
@@ -50,7 +60,7 @@ class Journal:
             self._file.close()
             self._file = None
 
-    def holds(self, case: QuestionCase) -> bool:
+    def holds(self, case: Item) -> bool:
         """Whether `case` is done. Raises InvalidInput when the file has another case under its id."""
         record = self.records.get(case.id)
         if record is None:
@@ -62,7 +72,7 @@ class Journal:
             )
         return True
 
-    def add(self, case: QuestionCase, outcome: Mapping[str, Any]) -> Record:
+    def add(self, case: Item, outcome: Mapping[str, Any]) -> Record:
         """Write one case's line and return it."""
         record = {"id": case.id, "case": case.fingerprint, **outcome, "settings": self.settings}
         line = _line(record)

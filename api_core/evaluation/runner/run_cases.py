@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import AttentionPromptingError, InvalidInput
 from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
-from .results_file import Journal, Record
+from .results_file import Item, Journal, Record
 
 log = logging.getLogger(__name__)
 
-Work = Callable[[Sequence[QuestionCase], Progress], Sequence[Mapping[str, Any]]]
+ItemT = TypeVar("ItemT", bound=Item)
+
+Work = Callable[[Sequence[ItemT], Progress], Sequence[Mapping[str, Any]]]
 """What is done with a batch of cases: one mapping for each, in order. Its progress callback is to be called now and
 then, so that the run can be stopped inside a batch."""
 
@@ -36,8 +38,8 @@ class RunResult:
 
 
 def run_cases(
-    cases: Sequence[QuestionCase],
-    work: Work,
+    cases: Sequence[ItemT],
+    work: Work[ItemT],
     out: Path | None,
     *,
     settings: Mapping[str, Any],
@@ -121,7 +123,7 @@ class _Watch:
         self.report(self.done)
 
 
-def _outcomes(work: Work, group: Sequence[QuestionCase], watch: _Watch) -> list[Mapping[str, Any]]:
+def _outcomes(work: Work[ItemT], group: Sequence[ItemT], watch: _Watch) -> list[Mapping[str, Any]]:
     started = time.perf_counter()
     try:
         found = list(work(group, watch.inside))
