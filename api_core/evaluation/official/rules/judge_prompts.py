@@ -96,10 +96,11 @@ class LlavaBenchJudging:
     def read_texts(self, checkout: Path) -> Texts:
         rules, script = checkout / "llava/eval/table/rule.json", checkout / "llava/eval/eval_gpt_review_bench.py"
         systems = [entries["content"] for entries in _dictionaries(_parsed(script, _LLAVA)) if _is_system(entries)]
+        content = _read(rules, _LLAVA)
         try:
             found = {
                 f"{kind} {part}": rule[part]
-                for kind, rule in json.loads(_read(rules, _LLAVA)).items()
+                for kind, rule in json.loads(content).items()
                 if kind.startswith(_KIND)
                 for part in ("prompt", "role")
             }
@@ -141,14 +142,17 @@ def _where(repository: str) -> str:
 def _read(file: Path, repository: str) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} cannot be read ({reason(error)}). {_where(repository)}") from error
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}. {_where(repository)}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file} is not UTF-8. {_where(repository)}") from error
 
 
 def _parsed(file: Path, repository: str) -> ast.Module:
     """Its syntax tree; nothing of it is run."""
+    code = _read(file, repository)
     try:
-        return ast.parse(_read(file, repository))
+        return ast.parse(code)
     except (SyntaxError, ValueError) as error:
         raise InvalidInput(f"{file} is no Python ({reason(error)}). {_where(repository)}") from error
 
