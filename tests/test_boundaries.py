@@ -191,7 +191,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 def test_only_some_commands_need_what_the_node_pack_leaves_out() -> None:
     """`evaluation` is for researchers: it is not in what ComfyUI's users install, so nothing else may import it."""
-    may = {LIBRARY / "command_line" / f"{name}.py" for name in ("run", "benchmark", "data", "score", "export")}
+    may = {LIBRARY / "command_line" / f"{name}.py" for name in ("run", "benchmark", "data", "judge", "score", "export")}
     outside = [path for path in library_files() if "evaluation" not in path.relative_to(LIBRARY).parts]
     users = {path for path in outside for target, _ in targets(path) if target.split(".")[0] == "evaluation"}
     assert users == may

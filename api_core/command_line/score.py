@@ -5,6 +5,7 @@ import json
 
 from ..errors import InvalidInput, shortened
 from ..evaluation.official.data_set import Resources
+from ..evaluation.official.judge import read_verdicts
 from ..evaluation.official.registry import data_set_of
 from ..evaluation.official.results import arms_of, results_of
 from ..evaluation.official.score_table import ScoreTable, to_table
@@ -22,10 +23,14 @@ def run(options: argparse.Namespace) -> int:
             f"{data_set.title} has no rule {shortened(options.rule)!r}. Choose one of {', '.join(data_set.rules)}."
         )
     arms = arms_of(results_of(options.results, cases))
+    more = {
+        arm: {"verdicts": read_verdicts(options.verdicts, answers, arm)} if options.verdicts else {}
+        for arm, answers in arms.items()
+    }
     tables = {arm: ScoreTable(()) for arm in arms}
     for rule in [options.rule] if options.rule else data_set.rules:
         for arm, answers in arms.items():
-            tables[arm] += data_set.score(cases, answers, rule, Resources(options.data))
+            tables[arm] += data_set.score(cases, answers, rule, Resources(options.data, more[arm]))
     if options.json:
         found = {"data_set": data_set.name, "arms": {arm: table.to_json() for arm, table in tables.items()}}
         with whole_file(options.json) as part:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +19,9 @@ from ...models.conversation.case import Case
 from ...models.server import ServerModel
 from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
-from ..runner.results_file import Record
 from ..runner.run_cases import RunResult, run_cases
+from .data_set import Answers, Resources
+from .files import objects_of
 from .rules.judge_prompts import Judging, Request, Texts, digest_of
 
 _NOBODY_THERE = ("unreachable", "key")
@@ -48,26 +49,17 @@ class JudgeTask:
 
 
 def judge_tasks(
-    judging: Judging,
-    texts: Texts,
-    cases: Iterable[QuestionCase],
-    records: Mapping[str, Record],
-    arms: Sequence[str],
-    runs: int = 1,
+    judging: Judging, texts: Texts, cases: Sequence[QuestionCase], arms: Mapping[str, Answers], runs: int = 1
 ) -> list[JudgeTask]:
-    """A task for each answer that `records` (lines of results, by id) hold in one of the arms, and for each run.
-
-    Cases that failed have no answer, and no task.
-    """
+    """A task for each answer of each arm, and for each run."""
     tasks = []
     for run in range(1, runs + 1):
-        for case in cases:
-            for arm in arms:
-                told = records.get(case.id, {}).get(arm)
-                if told is not None:
-                    request = judging.request(texts, case, told["answer"], ())
+        for arm, answers in arms.items():
+            for case in cases:
+                if case.id in answers:
+                    request = judging.request(texts, case, answers[case.id], ())
                     assert request is not None, "a judge is asked at least once"
-                    tasks.append(JudgeTask(case, arm, told["answer"], run, request))
+                    tasks.append(JudgeTask(case, arm, answers[case.id], run, request))
     return tasks
 
 
@@ -150,13 +142,37 @@ class Verdicts:
         return len(next(iter(self.said.values())))
 
 
-def read_verdicts(lines: Iterable[Record], answers: Mapping[str, str], arm: str) -> Verdicts:
-    """The verdicts on `answers` (case id -> the arm's answer) among the lines of a file that `judge` wrote.
+def verdicts_in(resources: Resources, title: str) -> Verdicts:
+    """The verdicts that a rule was handed; InvalidInput says how to get some."""
+    found = resources.more.get("verdicts")
+    if not isinstance(found, Verdicts):
+        raise InvalidInput(
+            f"A model judges the answers to {title}. Let one do so with `judge RESULTS.jsonl --cases CASES.jsonl --judge "
+            "PROFILE:MODEL --official CHECKOUT --out VERDICTS.jsonl`, and score with --verdicts VERDICTS.jsonl."
+        )
+    return found
+
+
+def judge_note(verdicts: Verdicts, judging: Judging) -> str:
+    """Who judged, and what differs from how the authors had it done."""
+    asked = ", ".join(verdicts.judges)
+    own = "" if verdicts.judges == (judging.judge,) else f"; the authors asked {judging.judge}"
+    prompts = (
+        "the published prompts" if verdicts.prompts == judging.published else f"other prompts ({verdicts.prompts})"
+    )
+    return f"Judged by {asked}{own}, with {prompts}."
+
+
+def read_verdicts(path: Path, answers: Answers, arm: str) -> Verdicts:
+    """The verdicts on an arm's answers in a file that `judge` wrote.
 
     InvalidInput where answers have changed since, and where one has no verdict, or fewer than another.
     """
+    lines = objects_of(path)
+    if any(not {"id", "case", "settings"} <= set(line) or "judging" not in line["settings"] for line in lines):
+        raise InvalidInput(f"{path} holds no verdicts. Name the file that `judge` wrote.")
     runs: dict[str, dict[int, tuple[str, ...]]] = {name: {} for name in answers}
-    own = [line for line in lines if "error" not in line and line["arm"] == arm and line["of"] in runs]
+    own = [line for line in lines if "error" not in line and line["arm"] == arm and line["of"] in answers]
     for line in own:
         if line["answer"] != _digest(answers[line["of"]]):
             raise InvalidInput(

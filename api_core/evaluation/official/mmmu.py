@@ -39,6 +39,7 @@ SUBJECTS = tuple(sorted(subject for subjects in DOMAINS.values() for subject in 
 OFFICIAL, UNPARSED_WRONG = "official", "unparsed-wrong"
 LETTER = "Answer with the option's letter from the given choices directly."
 CHOICE, OPEN = "multiple-choice", "open"
+TOTAL = "total_val_output.json"
 _SEED = 42
 
 
@@ -167,8 +168,6 @@ def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
         with whole_file(out / path) as part:
             part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
-
-TOTAL = "total_val_output.json"
 
 MMMU = DataSet(
     name="mmmu",

@@ -5,9 +5,24 @@ from __future__ import annotations
 from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
 from .data_set import DataSet
+from .llava_bench import LLAVA_BENCH
+from .mm_vet import MM_VET
 from .mme import MME
+from .mmmu import MMMU
+from .textvqa import TEXTVQA
+from .vizwiz import VIZWIZ
 
-DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in (MME,)}
+DATA_SETS: dict[str, DataSet] = {
+    data_set.name: data_set
+    for data_set in (
+        MME,
+        TEXTVQA,
+        VIZWIZ,
+        MMMU,
+        MM_VET,
+        LLAVA_BENCH,
+    )
+}
 
 
 def find_data_set(name: str) -> DataSet:

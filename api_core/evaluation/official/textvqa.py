@@ -1,4 +1,4 @@
-"""TextVQA (Singh et al., arXiv 1904.08920): questions about what is written in a picture, answered by ten people each."""
+"""TextVQA (Singh et al., arXiv 1904.08920): questions about what is written in a picture, with ten answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .files import field_of, json_of
 from .parquet import parquet_files, rows_of
 from .pictures import write_picture
 from .rules.vqa_text import PEOPLE, m4c_accuracy, vqa_v2_accuracy
-from .score_table import Figure, Metric, ScoreTable, score_table
+from .score_table import Figure, Metric, ScoreTable, ratio, score_table
 
 FILE = "TextVQA_0.5.1_val.json"
 SHORT = "Answer the question using a single word or phrase."
@@ -52,25 +52,35 @@ def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[Path, dic
 
 def ten_answers(entry: dict[str, Any], of: str) -> list[str]:
     """The answers of ten people, texts or objects with an `answer`. InvalidInput for any other number of them."""
-    given = entry["answers"] if isinstance(entry["answers"], list) else []
-    said = [one.get("answer") if isinstance(one, dict) else one for one in given]
+    given = entry.get("answers")
+    listed = given if isinstance(given, list) else []
+    said = [one.get("answer") if isinstance(one, dict) else one for one in listed]
     if len(said) != PEOPLE or not all(isinstance(one, str) for one in said):
-        raise InvalidInput(f"{of} has not the answers of {PEOPLE} people but {shortened(entry['answers'])}.")
+        raise InvalidInput(f"{of} has the answers of {len(said)} people, not of {PEOPLE}: {shortened(given)}.")
     return said
 
 
 def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources: Resources) -> ScoreTable:
     accuracy = {OFFICIAL: m4c_accuracy, VQA_V2: vqa_v2_accuracy}[rule]
     shares = np.array([accuracy(answers.get(case.id, ""), case.meta["answers"]) for case in cases])
-    metric = Metric("accuracy", mean_percent(shares), digits=2)
+    metric = Metric("accuracy", (m4c_mean if rule == OFFICIAL else vqa_mean)(shares), digits=2)
     return score_table(cases, [case.id in answers for case in cases], rule, [metric])
 
 
-def mean_percent(shares: np.ndarray) -> Figure:
-    """Their mean in per cent, added up one after the other: official figures are often exactly between two digits."""
+def m4c_mean(shares: np.ndarray) -> Figure:
+    """Their mean in per cent, added up one after the other: many figures are exactly between two that are printed."""
 
     def figure(weights: np.ndarray) -> float:
-        return 100.0 * (np.cumsum(weights * shares)[-1] / weights.sum()) if weights.sum() else np.nan
+        return 100 * ratio(np.cumsum(weights * shares)[-1], weights.sum())
+
+    return figure
+
+
+def vqa_mean(shares: np.ndarray) -> Figure:
+    """The same as VQA's programs round it."""
+
+    def figure(weights: np.ndarray) -> float:
+        return round(ratio(100 * np.cumsum(weights * shares)[-1], weights.sum()), 2)
 
     return figure
 
@@ -92,7 +102,7 @@ TEXTVQA = DataSet(
     counts={"val": 5000},
     wordings={"short": "asks for a single word or phrase", "bare": "the question alone"},
     rules={
-        OFFICIAL: "m4c: the share of people who said the same, answer and truth in one form; four of ten are wholly right",
+        OFFICIAL: "m4c: how many people said the same, answer and truth in one form; four of ten are wholly right",
         VQA_V2: "the same with the form of VQAv2, and texts as they are where all people agree",
     },
     read=read,

@@ -19,7 +19,7 @@ from .parquet import parquet_files, rows_of
 from .pictures import write_picture
 from .rules.vqa_text import m4c_accuracy, m4c_form, plain_form, vizwiz_accuracy
 from .score_table import Figure, Metric, ScoreTable, ratio, score_table
-from .textvqa import SHORT, mean_percent, ten_answers
+from .textvqa import SHORT, m4c_mean, ten_answers, vqa_mean
 
 OFFICIAL, M4C = "official", "m4c"
 UNANSWERABLE = "unanswerable"
@@ -66,13 +66,18 @@ def _truth(entry: dict[str, Any], split: str, number: int) -> dict[str, Any]:
 
 def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources: Resources) -> ScoreTable:
     if any("answers" not in case.meta for case in cases):
-        raise InvalidInput("Nobody but VizWiz's server knows the answers of its test split: `export`, and send it those.")
-    accuracy, form = {OFFICIAL: (vizwiz_accuracy, plain_form), M4C: (m4c_accuracy, m4c_form)}[rule]
+        raise InvalidInput(
+            "Nobody but VizWiz's server knows the answers of its test split: `export`, and send it those."
+        )
+    accuracy, form, mean = {
+        OFFICIAL: (vizwiz_accuracy, plain_form, vqa_mean),
+        M4C: (m4c_accuracy, m4c_form, m4c_mean),
+    }[rule]
     shares = np.array([accuracy(answers.get(case.id, ""), case.meta["answers"]) for case in cases])
     kinds = np.array([case.kind for case in cases])
-    metrics = [Metric("accuracy", mean_percent(shares), digits=2)]
+    metrics = [Metric("accuracy", mean(shares), digits=2)]
     named = [kind for kind in dict.fromkeys(kinds.tolist()) if kind]
-    metrics += [Metric(kind, mean_percent(shares), kinds == kind, digits=2) for kind in named]
+    metrics += [Metric(kind, mean(shares), kinds == kind, digits=2) for kind in named]
     if all("answerable" in case.meta for case in cases):
         cannot = np.array([not case.meta["answerable"] for case in cases], float)
         said = np.array([form(answers.get(case.id, "")) == UNANSWERABLE for case in cases], float)
@@ -90,7 +95,7 @@ def _average_precision(cannot: np.ndarray, said: np.ndarray) -> Figure:
         found, base = weights @ (cannot * said), ratio(weights @ cannot, weights.sum())
         recall = found / (weights @ cannot) if weights @ cannot else 0.0
         precision = found / (weights @ said) if weights @ said else 0.0
-        return 100 * (recall * precision + (1 - recall) * base)
+        return round(100 * float(recall * precision + (1 - recall) * base), 2)
 
     return figure
 
@@ -98,7 +103,7 @@ def _average_precision(cannot: np.ndarray, said: np.ndarray) -> Figure:
 def _f1(cannot: np.ndarray, said: np.ndarray) -> Figure:
     def figure(weights: np.ndarray) -> float:
         both = weights @ cannot + weights @ said
-        return 100 * 2 * float(weights @ (cannot * said)) / both if both else 0.0
+        return round(100 * 2 * float(weights @ (cannot * said)) / both, 2) if both else 0.0
 
     return figure
 

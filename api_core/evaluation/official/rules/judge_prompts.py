@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from ....errors import InvalidInput, reason
 from ...cases import QuestionCase
@@ -37,10 +37,10 @@ class Request:
 class Judging(Protocol):
     """How answers of one set are judged. judge: the model that the authors ask. published: their prompts' digest."""
 
-    name: ClassVar[str]
-    judge: ClassVar[str]
-    max_new_tokens: ClassVar[int]
-    published: ClassVar[str]
+    name: str
+    judge: str
+    max_new_tokens: int
+    published: str
 
     def read_texts(self, checkout: Path) -> Texts:
         """The prompts in a checkout of the official repository; InvalidInput says where to get one."""

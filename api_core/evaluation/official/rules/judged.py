@@ -7,6 +7,7 @@ the ratio of their means. A reply without two readable marks counts as (-1, -1) 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,29 +53,34 @@ def read_pair(reply: str) -> Pair:
         return FAILED
 
 
-def mean_percent(runs: Sequence[Sequence[float]], total: int) -> tuple[float, float]:
-    """100 times the mean mark over `total` answers, of each run of the judge; the mean of the runs and their spread.
-
-    runs: the marks 0..1 of every run. Both as the official table has them, to one decimal place.
+def percent(marks: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """100 times the mean mark of each run of the judge: [runs]. marks: 0..1 [cases, runs]. weights: how often each case
+    counts. Added up one after the other, as the official program does: many means are exactly between two printed ones.
     """
-    each = np.array([sum(marks) for marks in runs]) / total * 100
-    return float(np.round(each.mean(), 1)), float(np.round(each.std(), 1))
+    return np.cumsum(marks * weights[:, None], axis=0)[-1] / weights.sum() * 100
 
 
 @dataclass(frozen=True)
 class Relative:
-    """A line of LLaVA-Bench's table. percent: the model's mean of the reference's, None where that is 0.
+    """A line of LLaVA-Bench's table. percent: the model's mean of the reference's, NaN where that is 0.
 
     reference, model: their mean marks times 10.
     """
 
-    percent: float | None
+    percent: float
     reference: float
     model: float
 
 
-def relative(pairs: Sequence[Pair]) -> Relative:
-    """The score of some answers, rounded as the official summary rounds: means to three places, then to one."""
-    reference, model = (round(mean, 3) for mean in np.asarray(pairs, float).mean(0).tolist())
-    percent = None if reference == 0 else round(model / reference * 100, 1)
+def relative(pairs: np.ndarray, weights: np.ndarray) -> Relative:
+    """The score of some answers, rounded as the official summary rounds: means to three places, then to one.
+
+    pairs: the marks [cases, 2]. weights: how often each counts.
+    """
+    if not weights.sum():
+        return Relative(math.nan, math.nan, math.nan)
+    reference, model = (
+        round(mean, 3) for mean in (np.cumsum(pairs * weights[:, None], axis=0)[-1] / weights.sum()).tolist()
+    )
+    percent = round(model / reference * 100, 1) if reference else math.nan
     return Relative(percent, round(reference * 10, 1), round(model * 10, 1))
