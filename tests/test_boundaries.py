@@ -239,7 +239,8 @@ def test_heavy_libraries_are_imported_only_inside_functions_of_models_and_evalua
     assert not violations, listed(violations)
 
 
-KNOWS_FAMILIES = ("models/lvlm/families", "models/catalog")
+# Data sets and their programs are called as they were published, which is after families too.
+KNOWS_FAMILIES = ("models/lvlm/families", "models/catalog", "evaluation/official")
 PUBLISHED_NAMES = ("llava_api",)
 
 

@@ -31,13 +31,13 @@ def run(options: argparse.Namespace) -> int:
                 f"{options.results} has no answers {shortened(options.shown)!r}. Choose one of {', '.join(arms)}."
             )
         arms = {options.shown: arms[options.shown]}
+    model = _judge(options)
     texts = judging.read_texts(options.official)
     if digest_of(texts) != judging.published:
         complain(
             f"warning: the prompts in {options.official} ({digest_of(texts)}) are not those that published scores were "
             f"made with ({judging.published})"
         )
-    model = _judge(options)
     tasks = judge_tasks(judging, texts, cases, arms, options.runs)
     with ProgressBar("judging", shown=len(tasks) > 1) as bar:
         done = judge(judging, texts, model, tasks, options.out, overwrite=options.overwrite, on_progress=bar)

@@ -147,8 +147,8 @@ def verdicts_in(resources: Resources, title: str) -> Verdicts:
     found = resources.more.get("verdicts")
     if not isinstance(found, Verdicts):
         raise InvalidInput(
-            f"A model judges the answers to {title}. Let one do so with `judge RESULTS.jsonl --cases CASES.jsonl --judge "
-            "PROFILE:MODEL --official CHECKOUT --out VERDICTS.jsonl`, and score with --verdicts VERDICTS.jsonl."
+            f"Answers to {title} are judged by a model. Let one do so with `judge RESULTS.jsonl --cases CASES.jsonl "
+            "--judge PROFILE:MODEL --official CHECKOUT --out VERDICTS.jsonl`, and score with --verdicts VERDICTS.jsonl."
         )
     return found
 

@@ -54,8 +54,9 @@ def ten_answers(entry: dict[str, Any], of: str) -> list[str]:
     """The answers of ten people, texts or objects with an `answer`. InvalidInput for any other number of them."""
     given = entry.get("answers")
     listed = given if isinstance(given, list) else []
-    said = [one.get("answer") if isinstance(one, dict) else one for one in listed]
-    if len(said) != PEOPLE or not all(isinstance(one, str) for one in said):
+    plain = (one.get("answer") if isinstance(one, dict) else one for one in listed)
+    said = [one for one in plain if isinstance(one, str)]
+    if len(said) != PEOPLE:
         raise InvalidInput(f"{of} has the answers of {len(said)} people, not of {PEOPLE}: {shortened(given)}.")
     return said
 
