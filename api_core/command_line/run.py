@@ -13,7 +13,7 @@ from ..attribution import list_lvlm_methods, list_methods
 from ..errors import InvalidInput
 from ..evaluation.readers.jsonl import read_cases
 from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, Prompting, identity
-from ..evaluation.runner.prompt_and_ask import ARMS, Answerer, AskCases, Surest
+from ..evaluation.runner.prompt_and_ask import ARMS, Answerer, AskCases, Further, Surest
 from ..evaluation.runner.run_cases import RunResult, run_cases, select_range
 from ..masks import MASK_SETTINGS
 from ..models.catalog import EMBEDDED_CLIP, mask_defaults
@@ -122,8 +122,10 @@ def _maps(options: argparse.Namespace, model: LvlmModel | ServerModel | None) ->
 def answerer(model: LvlmModel | ServerModel, **how: Any) -> Answerer:
     """What asks that model in the same way each time; how: the other arguments of `ask`."""
 
-    def answer(pictures: Sequence[Tensor], questions: Sequence[str], on_progress: Progress) -> list[Answer]:
-        return ask(model, pictures, questions, on_progress=on_progress, **how)
+    def answer(
+        pictures: Sequence[Tensor], questions: Sequence[str], on_progress: Progress, more: Further = (), /
+    ) -> list[Answer]:
+        return ask(model, pictures, questions, more_pictures=more, on_progress=on_progress, **how)
 
     return answer
 
@@ -132,9 +134,14 @@ def surest(model: LvlmModel | ServerModel, **how: Any) -> Surest:
     """What asks that model about plain and prompted pictures in the same way each time, and keeps the surer answer."""
 
     def answer(
-        pictures: Sequence[Tensor], ways: Sequence[Way], questions: Sequence[str], on_progress: Progress
+        pictures: Sequence[Tensor],
+        ways: Sequence[Way],
+        questions: Sequence[str],
+        on_progress: Progress,
+        more: Further = (),
+        /,
     ) -> list[SurestAnswer]:
-        return ask_surest(model, pictures, ways, questions, on_progress=on_progress, **how)
+        return ask_surest(model, pictures, ways, questions, more_pictures=more, on_progress=on_progress, **how)
 
     return answer
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from ...answering.surest import Way
 from ...errors import InvalidInput
 from ...masks import tune
 from ...overlay import apply as draw_style
-from ...pictures import to_pil
+from ...pictures import flatten_alpha, to_picture, to_pil
 from ...presence_score import presence_of
 from ...progress import Progress
 from ...results import Heatmap
@@ -29,11 +29,31 @@ from ..scorers.answers import is_right
 from ..scorers.localisation import score_map
 from .map_sources import Prompting
 
-Answerer = Callable[[Sequence[Tensor], Sequence[str], Progress], Sequence[Answer]]
-"""Pictures [H, W, 3] and the question of each, one answer for each."""
+Further = Sequence[Sequence[Tensor]]
+"""For each picture that is shown after the first, those of all cases."""
 
-Surest = Callable[[Sequence[Tensor], Sequence[Way], Sequence[str], Progress], Sequence[SurestAnswer]]
-"""Plain pictures [H, W, 3], the ways of prompting them, and the question of each: the surest answer to each."""
+
+class Answerer(Protocol):
+    """Pictures [H, W, 3] and the question of each: one answer for each."""
+
+    def __call__(
+        self, pictures: Sequence[Tensor], questions: Sequence[str], on_progress: Progress, more: Further = (), /
+    ) -> Sequence[Answer]: ...
+
+
+class Surest(Protocol):
+    """Plain pictures [H, W, 3], the ways of prompting them, and the question of each: the surest answer to each."""
+
+    def __call__(
+        self,
+        pictures: Sequence[Tensor],
+        ways: Sequence[Way],
+        questions: Sequence[str],
+        on_progress: Progress,
+        more: Further = (),
+        /,
+    ) -> Sequence[SurestAnswer]: ...
+
 
 ARMS = ("plain", "prompted")
 _UNSAFE = re.compile(r"[^\w.\-]+")
@@ -73,7 +93,8 @@ class AskCases:
         pictures = pictures_of(cases)
         outcomes: list[dict[str, Any]] = [_about(case) for case in cases]
         if self.surest is not None and self.prompting is not None:
-            self._keep_surest(self.surest, self.prompting, pictures, cases, outcomes, on_progress)
+            for further, (shown, asked, told) in _alike(cases, pictures, cases, outcomes):
+                self._keep_surest(self.surest, self.prompting, shown, asked, told, on_progress, *further)
             return list(outcomes)
         if self.answer is not None and (self.plain or self.prompting is None):
             self._ask("plain", pictures, cases, outcomes, on_progress)
@@ -92,9 +113,10 @@ class AskCases:
         on_progress: Progress,
     ) -> None:
         assert self.answer is not None
-        answers = self.answer(pictures, [case.question for case in cases], on_progress)
-        for case, given, outcome in zip(cases, answers, outcomes, strict=True):
-            outcome[arm] = _told(case, given)
+        for further, (shown, asked, told) in _alike(cases, pictures, cases, outcomes):
+            answers = self.answer(shown, [case.question for case in asked], on_progress, *further)
+            for case, given, outcome in zip(asked, answers, told, strict=True):
+                outcome[arm] = _told(case, given)
 
     def _keep_surest(
         self,
@@ -104,12 +126,13 @@ class AskCases:
         cases: Sequence[QuestionCase],
         outcomes: Sequence[dict[str, Any]],
         on_progress: Progress,
+        *further: Further,
     ) -> None:
         def prompt(at: Sequence[int]) -> list[Tensor]:
             shown, about, told = [pictures[n] for n in at], [cases[n] for n in at], [outcomes[n] for n in at]
             return self._prompt(prompting, shown, about, told, on_progress)
 
-        found = surest(pictures, [prompt], [case.question for case in cases], on_progress)
+        found = surest(pictures, [prompt], [case.question for case in cases], on_progress, *further)
         for case, one, outcome in zip(cases, found, outcomes, strict=True):
             for arm, given in zip(ARMS, one.answers, strict=False):
                 outcome[arm] = {**_told(case, given), "confidence": _short(given.confidence)}
@@ -148,6 +171,15 @@ class AskCases:
         if self.save_pictures:
             files["picture"] = _write_picture(to_pil(drawn), self.folder / f"{stem}.png")
         return {"files": files} if files else {}
+
+
+def _alike(cases: Sequence[QuestionCase], *lists: Sequence[Any]) -> Iterator[tuple[list[Further], list[list[Any]]]]:
+    """Cases with as many further pictures are asked at once: these pictures, if there are any, and the cases' part of
+    each of `lists`."""
+    for count in dict.fromkeys(len(case.more_pictures) for case in cases):
+        numbers = [n for n, case in enumerate(cases) if len(case.more_pictures) == count]
+        slots = [[flatten_alpha(to_picture(cases[n].more_pictures[slot])) for n in numbers] for slot in range(count)]
+        yield [slots] if slots else [], [[one[n] for n in numbers] for one in lists]
 
 
 def file_stem(name: str) -> str:
