@@ -2,7 +2,7 @@
 
     python tools/parity/text_scorers.py path/to/checkouts                  # 2,000 answers each: some minutes
     python tools/parity/text_scorers.py path/to/checkouts --only m4c mmmu  # some of them
-    python tools/parity/text_scorers.py path/to/checkouts --keep           # and rewrite the fixture of the tests
+    python tools/parity/text_scorers.py path/to/checkouts --count 80 --keep  # rewrite the fixture of the tests
 
 The folder holds checkouts of github.com/haotian-liu/LLaVA, yuweihao/MM-Vet, MMMU-Benchmark/MMMU, GT-Vision-Lab/VQA and
 TRI-ML/vlm-evaluation (a copy of VizWiz's program); what is not there is skipped, and said. MM-Vet's program needs
@@ -21,8 +21,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,7 +218,7 @@ def mmmu(checkouts: "Checkouts", count: int, folder: Path) -> Found:
     program(home / "main_parse_and_eval.py", "--path", folder / "mmmu", "--subject", "ALL", home=home)
     letters = json.loads((folder / "mmmu" / TOTAL).read_text())
     by_id = {case.meta["mmmu_id"]: case for case in cases}
-    for subject in SUBJECTS:
+    for subject in sorted({one["subject"] for one in entries}):
         official = json.loads((folder / "mmmu" / subject / "result.json").read_text())
         found.compare(f"{subject}, read there", round(official["acc"], 3), round(table[subject].value / 100, 3))
         judged = json.loads((folder / "mmmu" / subject / "parsed_output.json").read_text())
@@ -358,18 +357,22 @@ def _path(*folders: Path) -> str:
     return os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
 
 
+class MissingCheckout(Exception):
+    """No checkout has the file."""
+
+
 class Checkouts:
-    """A folder of checkouts, under any names."""
+    """A folder of checkouts, under any names. Raises MissingCheckout for a file that none of them has."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def find(self, file: str) -> Path:
-        """The file in whichever checkout has it; FileNotFoundError where none has."""
+        """The file in whichever checkout has it."""
         for checkout in sorted(path for path in self.folder.iterdir() if path.is_dir()):
             if (checkout / file).is_file():
                 return (checkout / file).resolve()
-        raise FileNotFoundError(file)
+        raise MissingCheckout(file)
 
     def of(self, file: Path, depth: int) -> Path:
         """The checkout that a file lies in, so many folders deep."""
@@ -384,14 +387,6 @@ COMPARISONS: dict[str, Callable[[Checkouts, int, Path], Found]] = {
     "llava-bench": llava_bench,
     "mm-vet": mm_vet,
 }
-KEPT = 80
-"""How many made answers of each the fixture holds."""
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
 
 
 def main() -> int:
@@ -404,12 +399,9 @@ def main() -> int:
     differ, kept = 0, {}
     for name in options.only:
         try:
-            with scratch() as folder:
-                found = COMPARISONS[name](Checkouts(options.checkouts), options.count, folder)
-            if options.keep:
-                with scratch() as folder:
-                    kept[name] = COMPARISONS[name](Checkouts(options.checkouts), KEPT, folder).kept
-        except FileNotFoundError as error:
+            with tempfile.TemporaryDirectory() as folder:
+                found = COMPARISONS[name](Checkouts(options.checkouts), options.count, Path(folder))
+        except MissingCheckout as error:
             print(f"{name:<12} skipped: no checkout has {error}")
             continue
         print(
@@ -419,6 +411,7 @@ def main() -> int:
         for of, (official, ours) in list(found.differing.items())[:5]:
             print(f"    {of}: official {str(official)[:300]}, ours {str(ours)[:300]}")
         differ += len(found.differing)
+        kept[name] = found.kept
     if options.keep and set(kept) == set(COMPARISONS):
         FIXTURE.write_text(json.dumps(kept, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
         print(f"{FIXTURE.relative_to(ROOT)}: {FIXTURE.stat().st_size} bytes")
