@@ -13,7 +13,7 @@ def run(options: argparse.Namespace) -> int:
         for data_set in DATA_SETS.values():
             _tell(data_set)
         return 0
-    named = {name: getattr(options, name) for name in ("split", "wording", "partial")}
+    named = {name: getattr(options, name) for name in ("split", "wording", "pictures", "partial")}
     cases = write_cases(find_data_set(options.data_set), options.folder, options.out, **named)
     say(f"{len(cases)} cases about {len({case.picture for case in cases})} pictures")
     say(str(options.out / CASES_FILE))

@@ -21,6 +21,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     read.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="folder of the cases")
     read.add_argument("--split", default="", metavar="S", help="a split (default: the first that `data list` names)")
     read.add_argument("--wording", default="", metavar="W", help="how questions are put (default: the first likewise)")
+    read.add_argument("--pictures", type=Path, metavar="FOLDER", help="where its picture files are (default: FOLDER)")
     read.add_argument("--partial", action="store_true", help="take fewer or more questions than were published")
 
 

@@ -65,7 +65,7 @@ def _official_rows(folder: Path) -> Iterator[tuple[str, Path, str, str]]:
 
 def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[str, Path, str, str]]:
     for row in rows_of(files, ("question_id", "image", "question", "answer", "category")):
-        picture = write_picture(row["image"], source.pictures, str(row["question_id"]))
+        picture = write_picture(row["image"], source.extracted, str(row["question_id"]))
         yield row["category"], picture, row["question"], row["answer"]
 
 

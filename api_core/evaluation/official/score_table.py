@@ -114,6 +114,12 @@ def difference(row: ScoreRow, other: ScoreRow) -> tuple[float, float]:
     return row.value - other.value, half_interval(row.draws - other.draws)
 
 
+def masks_of(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """For each name, which cases have it [cases]; `names` has one for each case."""
+    array = np.asarray(names)
+    return {name: array == name for name in dict.fromkeys(names)}
+
+
 def mean_of(values: np.ndarray, times: float = 100.0) -> Figure:
     """The figure that is the mean of `values` [cases], in per cent unless told otherwise."""
     numbers = np.asarray(values, float)
