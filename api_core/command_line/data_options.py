@@ -43,8 +43,8 @@ def add_score_options(parser: argparse.ArgumentParser) -> None:
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Have a model on a server judge the answers in RESULTS.jsonl, for data sets whose rules count verdicts (`data "
-        "list` names the judge). VERDICTS.jsonl gets a line for each answer, with all that was said about it; run again "
-        "to go on after a stop. The judge's prompts are its authors': clone their repository, and name its folder."
+        "list` names the judge). VERDICTS.jsonl gets a line for each answer, with all that was said about it; run it "
+        "again to go on after a stop. The prompts are the authors': clone their repository, and name its folder."
     )
     _add_results(parser)
     parser.add_argument(

@@ -99,7 +99,7 @@ def short_answers(name: str, file: Path, entries: list[dict[str, Any]]) -> dict[
 
 def read(data_set: DataSet, folder: Path) -> list[QuestionCase]:
     first = (next(iter(names)) for names in (data_set.counts, data_set.wordings))
-    return list(data_set.read(Source(folder, *first, folder / "pictures")))
+    return list(data_set.read(Source(folder, *first, folder, folder / "pictures")))
 
 
 def write(path: Path, content: Any) -> Path:

@@ -9,11 +9,8 @@ from typing import Any
 
 from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
-<<<<<<< HEAD
-from .rules.judge_prompts import Judging
-=======
 from .files import write_lines
->>>>>>> sets
+from .rules.judge_prompts import Judging
 from .score_table import ScoreTable
 
 Answers = Mapping[str, str]

@@ -3,7 +3,6 @@ model compares with those that GPT-4 made of captions of the pictures."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidInput, shortened
-from ...whole_file import whole_file
 from ..cases import QuestionCase
 from .data_set import Answers, DataSet, Resources, Source
-from .files import field_of, objects_of
+from .files import field_of, first_below, objects_of, write_lines
 from .judge import judge_note, verdicts_in
 from .parquet import parquet_files, rows_of
-from .pictures import write_picture
+from .pictures import picture_file, write_picture
 from .rules.judge_prompts import LlavaBenchJudging
 from .rules.judged import FAILED, Relative, read_pair, relative
 from .score_table import Figure, Metric, ScoreTable, score_table
@@ -28,7 +26,7 @@ KINDS = ("complex", "conv", "detail")
 
 def read(source: Source) -> Iterator[QuestionCase]:
     files = parquet_files(source.folder)
-    rows = _hub_rows(source, files) if files else _official_rows(source.folder)
+    rows = _hub_rows(source, files) if files else _official_rows(source)
     for picture, entry in rows:
         kind = str(entry["category"])
         if kind not in KINDS:
@@ -47,8 +45,8 @@ def read(source: Source) -> Iterator[QuestionCase]:
         )
 
 
-def _official_rows(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    paths = [folder / name for name in ("questions.jsonl", "context.jsonl", "answers_gpt4.jsonl")]
+def _official_rows(source: Source) -> Iterator[tuple[Path, dict[str, Any]]]:
+    paths = [first_below(source.folder, name) for name in ("questions.jsonl", "context.jsonl", "answers_gpt4.jsonl")]
     questions, contexts, references = map(objects_of, paths)
     captions = {field_of(paths[1], one, "image"): field_of(paths[1], one, "caption") for one in contexts}
     texts = {field_of(paths[2], one, "question_id"): field_of(paths[2], one, "text") for one in references}
@@ -59,12 +57,15 @@ def _official_rows(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
                 raise InvalidInput(f"{path} has nothing on {shortened(key)}, which question {number} is about.")
         entry = {"question_id": number, "name": name, "question": field_of(paths[0], one, "text")}
         entry |= {"category": field_of(paths[0], one, "category")}
-        yield folder / "images" / str(name), entry | {"caption": captions[name], "reference": texts[number]}
+        yield (
+            picture_file(source.pictures, str(name), "images"),
+            entry | {"caption": captions[name], "reference": texts[number]},
+        )
 
 
 def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
     for row in rows_of(files, ("question_id", "question", "image", "category", "caption", "gpt_answer")):
-        picture = write_picture(row["image"], source.pictures, f"question {row['question_id']}")
+        picture = write_picture(row["image"], source.extracted, f"question {row['question_id']}")
         yield picture, row | {"name": picture.name, "reference": row["gpt_answer"]}
 
 
@@ -116,11 +117,14 @@ def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
         raise InvalidInput(
             f"{missing[0]!r} has no answer, and the official program goes by the order of lines. Run its case again."
         )
-    with whole_file(out) as part, part.open("w", encoding="utf-8", newline="\n") as file:
-        for case in cases:
-            line = {"question_id": case.meta["question_id"], "prompt": case.question, "text": answers[case.id]}
-            line |= {"answer_id": "", "model_id": "", "metadata": {}}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    further = {"answer_id": "", "model_id": "", "metadata": {}}
+    write_lines(
+        out,
+        [
+            {"question_id": case.meta["question_id"], "prompt": case.question, "text": answers[case.id], **further}
+            for case in cases
+        ],
+    )
 
 
 JUDGING = LlavaBenchJudging()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidInput, shortened
-from ...whole_file import whole_file
 from ..cases import QuestionCase
 from .data_set import Answers, DataSet, Resources, Source
-from .files import field_of, json_of
+from .files import field_of, first_below, json_of, write_json
 from .judge import judge_note, verdicts_in
 from .parquet import parquet_files, rows_of
-from .pictures import write_picture
+from .pictures import picture_file, write_picture
 from .rules.judge_prompts import MmVetJudging
 from .rules.judged import mark_of, percent, read_mark
 from .score_table import Figure, Metric, ScoreTable, score_table
@@ -27,7 +25,7 @@ OFFICIAL = "official"
 
 def read(source: Source) -> Iterator[QuestionCase]:
     files = parquet_files(source.folder)
-    rows = _hub_rows(source, files) if files else _official_rows(source.folder)
+    rows = _hub_rows(source, files) if files else _official_rows(source)
     for key, picture, entry in rows:
         capabilities = sorted(entry["capability"])
         yield QuestionCase(
@@ -39,15 +37,15 @@ def read(source: Source) -> Iterator[QuestionCase]:
         )
 
 
-def _official_rows(folder: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    path = folder / FILE
+def _official_rows(source: Source) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    path = first_below(source.folder, FILE)
     found = json_of(path)
     if not isinstance(found, dict):
         raise InvalidInput(f"{path} is no object in braces, with v1_0, v1_1 and so on in it: {shortened(found)}.")
     for key, entry in found.items():
         names = ("question", "answer", "capability", "imagename")
         kept = {name: field_of(path, entry, name) for name in names}
-        yield key, folder / "images" / str(kept["imagename"]), kept
+        yield key, picture_file(source.pictures, str(kept["imagename"]), "images"), kept
 
 
 def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[str, Path, dict[str, Any]]]:
@@ -55,7 +53,7 @@ def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[str, Path
         key = str(row["question_id"])
         listed = row["capability"].split(",") if isinstance(row["capability"], str) else row["capability"]
         capabilities = [one.strip() for one in listed]
-        yield key, write_picture(row["image"], source.pictures, key), row | {"capability": capabilities}
+        yield key, write_picture(row["image"], source.extracted, key), row | {"capability": capabilities}
 
 
 def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources: Resources) -> ScoreTable:
@@ -87,9 +85,7 @@ def _spread(marks: np.ndarray) -> Figure:
 
 
 def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
-    found = {case.id.rpartition("/")[2]: answers[case.id] for case in cases if case.id in answers}
-    with whole_file(out) as part:
-        part.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    write_json(out, {case.id.rpartition("/")[2]: answers[case.id] for case in cases if case.id in answers})
 
 
 JUDGING = MmVetJudging()

@@ -16,6 +16,7 @@ from .parquet import parquet_files, rows_of
 from .pictures import write_picture
 from .rules.yes_no import first_four
 from .score_table import Figure, Metric, ScoreTable, mean_of, ratio, score_table
+from .wordings import SHORT
 
 PERCEPTION = ("existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR")
 COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
@@ -23,7 +24,6 @@ COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation
 # pictures, that it does not find.
 OF_API = ("existence", "count", "position", "color", "OCR")
 OFFICIAL, API_280 = "official", "api-280"
-SHORT = " Answer the question using a single word or phrase."
 
 
 def read(source: Source) -> Iterator[QuestionCase]:
@@ -33,7 +33,7 @@ def read(source: Source) -> Iterator[QuestionCase]:
         yield QuestionCase(
             id=MME.case_id(source.split, number),
             picture=picture,
-            question=question + (SHORT if source.wording == "short" else ""),
+            question=question + (f" {SHORT}" if source.wording == "short" else ""),
             query=question,
             answers=(truth,),
             kind=subtask,

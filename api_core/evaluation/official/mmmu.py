@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidInput, shortened
-from ...whole_file import whole_file
 from ..cases import QuestionCase
 from .data_set import Answers, DataSet, Resources, Source
+from .files import write_json
 from .parquet import parquet_files, rows_of
 from .pictures import write_picture
 from .rules.mmmu_answers import is_open_right, read_letter
 from .score_table import Figure, Metric, ScoreTable, score_table
-from .textvqa import SHORT
+from .wordings import SHORT
 
 DOMAINS = {
     "Art and Design": ("Art", "Art_Theory", "Design", "Music"),
@@ -74,7 +73,7 @@ def _row(source: Source, row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "mmmu_id": name,
         "subject": subject,
-        "picture": write_picture(row["image_1"], source.pictures, name),
+        "picture": write_picture(row["image_1"], source.extracted, name),
         "question": str(row["question"]),
         "type": kind,
         "options": letters if kind == CHOICE else {},
@@ -164,9 +163,9 @@ def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
         entry |= {"all_choices": list(options), "index2ans": options} if kind == CHOICE else {}
         subjects.setdefault(case.kind, []).append(entry | {"response": said})
         parsed[name] = said if kind == OPEN else read_letter(said, options) or draw(list(options))
-    for path, content in {**{f"{name}/output.json": rows for name, rows in subjects.items()}, TOTAL: parsed}.items():
-        with whole_file(out / path) as part:
-            part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    for name, entries in subjects.items():
+        write_json(out / name / "output.json", entries)
+    write_json(out / TOTAL, parsed)
 
 
 MMMU = DataSet(

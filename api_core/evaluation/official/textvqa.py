@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,23 +9,22 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidInput, shortened
-from ...whole_file import whole_file
 from ..cases import QuestionCase
 from .data_set import Answers, DataSet, Resources, Source
-from .files import field_of, json_of
+from .files import field_of, first_below, json_of, write_lines
 from .parquet import parquet_files, rows_of
-from .pictures import write_picture
+from .pictures import picture_file, write_picture
 from .rules.vqa_text import PEOPLE, m4c_accuracy, vqa_v2_accuracy
 from .score_table import Figure, Metric, ScoreTable, ratio, score_table
+from .wordings import SHORT
 
 FILE = "TextVQA_0.5.1_val.json"
-SHORT = "Answer the question using a single word or phrase."
 OFFICIAL, VQA_V2 = "official", "vqa-v2"
 
 
 def read(source: Source) -> Iterator[QuestionCase]:
     files = parquet_files(source.folder, "validation")
-    rows = _hub_rows(source, files) if files else _official_rows(source.folder)
+    rows = _hub_rows(source, files) if files else _official_rows(source)
     for number, (picture, entry) in enumerate(rows):
         question = str(entry["question"])
         yield QuestionCase(
@@ -38,16 +36,16 @@ def read(source: Source) -> Iterator[QuestionCase]:
         )
 
 
-def _official_rows(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    path = folder / FILE
+def _official_rows(source: Source) -> Iterator[tuple[Path, dict[str, Any]]]:
+    path = first_below(source.folder, FILE)
     for entry in field_of(path, json_of(path), "data"):
         entry |= {name: field_of(path, entry, name) for name in ("question", "image_id", "answers")}
-        yield folder / "train_images" / f"{entry['image_id']}.jpg", entry
+        yield picture_file(source.pictures, f"{entry['image_id']}.jpg", "train_images"), entry
 
 
 def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
     for row in rows_of(files, ("image", "image_id", "question", "answers")):
-        yield write_picture(row["image"], source.pictures, str(row["image_id"])), row
+        yield write_picture(row["image"], source.extracted, str(row["image_id"])), row
 
 
 def ten_answers(entry: dict[str, Any], of: str) -> list[str]:
@@ -88,11 +86,14 @@ def vqa_mean(shares: np.ndarray) -> Figure:
 
 def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
     """A line for each answer; the program finds the question by its picture and by the first line of its prompt."""
-    with whole_file(out) as part, part.open("w", encoding="utf-8", newline="\n") as file:
-        for case in cases:
-            if case.id in answers:
-                line = {"question_id": case.meta["group"], "prompt": f"{case.query}\n{SHORT}", "text": answers[case.id]}
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    write_lines(
+        out,
+        [
+            {"question_id": case.meta["group"], "prompt": f"{case.query}\n{SHORT}", "text": answers[case.id]}
+            for case in cases
+            if case.id in answers
+        ],
+    )
 
 
 TEXTVQA = DataSet(

@@ -3,7 +3,6 @@ nobody can answer."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidInput
-from ...whole_file import whole_file
 from ..cases import QuestionCase
 from .data_set import Answers, DataSet, Resources, Source
-from .files import field_of, first_of, objects_of
+from .files import field_of, first_below, objects_of, write_json
 from .parquet import parquet_files, rows_of
-from .pictures import write_picture
+from .pictures import picture_file, write_picture
 from .rules.vqa_text import m4c_accuracy, m4c_form, plain_form, vizwiz_accuracy
 from .score_table import Figure, Metric, ScoreTable, ratio, score_table
-from .textvqa import SHORT, m4c_mean, ten_answers, vqa_mean
+from .textvqa import m4c_mean, ten_answers, vqa_mean
+from .wordings import SHORT
 
 OFFICIAL, M4C = "official", "m4c"
 UNANSWERABLE = "unanswerable"
@@ -42,16 +41,17 @@ def read(source: Source) -> Iterator[QuestionCase]:
 
 
 def _official_rows(source: Source) -> Iterator[tuple[Path, dict[str, Any]]]:
-    path = first_of(source.folder, f"{source.split}.json", f"Annotations/{source.split}.json")
+    path = first_below(source.folder, f"{source.split}.json")
     for entry in objects_of(path):
         name = str(field_of(path, entry, "image"))
-        yield source.folder / source.split / name, entry | {"name": name, "question": field_of(path, entry, "question")}
+        entry |= {"name": name, "question": field_of(path, entry, "question")}
+        yield picture_file(source.pictures, name, source.split), entry
 
 
 def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
     for row in rows_of(files, ("image", "question_id", "question")):
         name = str(row["question_id"])
-        yield write_picture(row["image"], source.pictures, name), row | {"name": name}
+        yield write_picture(row["image"], source.extracted, name), row | {"name": name}
 
 
 def _truth(entry: dict[str, Any], split: str, number: int) -> dict[str, Any]:
@@ -109,9 +109,8 @@ def _f1(cannot: np.ndarray, said: np.ndarray) -> Figure:
 
 
 def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
-    found = [{"image": case.meta["group"], "answer": answers[case.id]} for case in cases if case.id in answers]
-    with whole_file(out) as part:
-        part.write_text(json.dumps(found, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    answered = [case for case in cases if case.id in answers]
+    write_json(out, [{"image": case.meta["group"], "answer": answers[case.id]} for case in answered])
 
 
 VIZWIZ = DataSet(

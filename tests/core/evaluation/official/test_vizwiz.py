@@ -103,7 +103,7 @@ def test_what_is_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFix
     (folder / "val.json").write_text("[{")
     assert "val.json is no JSON, or is cut" in refusal(capsys, *command, folder, *out, "--partial")
     (folder / "val.json").unlink()
-    assert "has no val.json or Annotations/val.json" in refusal(capsys, *command, folder, *out, "--partial")
+    assert "There is no val.json in or below" in refusal(capsys, *command, folder, *out, "--partial")
 
 
 def case(number: int, answers: list[str], answerable: int) -> QuestionCase:
