@@ -349,7 +349,7 @@ def judged(
     model = connect(Profile("here", address), name)
     done = judge(judging, texts, model, judge_tasks(judging, texts, cases, {"plain": answers}, runs), out)
     assert not done.failed
-    verdicts = read_verdicts(out, answers, "plain")
+    verdicts = read_verdicts(out, {"plain": answers})["plain"]
     return data_set.score(cases, answers, "official", Resources(more={"verdicts": verdicts})), verdicts.said
 
 

@@ -19,6 +19,7 @@ from ...models.conversation.case import Case
 from ...models.server import ServerModel
 from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
+from ..runner.results_file import Record
 from ..runner.run_cases import RunResult, run_cases
 from .data_set import Answers, Resources
 from .files import objects_of
@@ -163,31 +164,39 @@ def judge_note(verdicts: Verdicts, judging: Judging) -> str:
     return f"Judged by {asked}{own}, with {prompts}."
 
 
-def read_verdicts(path: Path, answers: Answers, arm: str) -> Verdicts:
-    """The verdicts on an arm's answers in a file that `judge` wrote.
+def read_verdicts(path: Path, arms: Mapping[str, Answers]) -> dict[str, Verdicts]:
+    """The verdicts in a file that `judge` wrote, on each arm that has any.
 
-    InvalidInput where answers have changed since, and where one has no verdict, or fewer than another.
+    InvalidInput where none has, where answers have changed since, and where one has no verdict, or fewer than another.
     """
     lines = objects_of(path)
     if any(not {"id", "case", "settings"} <= set(line) or "judging" not in line["settings"] for line in lines):
         raise InvalidInput(f"{path} holds no verdicts. Name the file that `judge` wrote.")
+    fine = [line for line in lines if "error" not in line]
+    own = {arm: [line for line in fine if line["arm"] == arm and line["of"] in arms[arm]] for arm in arms}
+    found = {arm: _verdicts_on(arm, arms[arm], of) for arm, of in own.items() if of}
+    if not found:
+        raise InvalidInput(f"{path} has no verdict on these answers ({', '.join(arms)}). Run `judge` first.")
+    return found
+
+
+def _verdicts_on(arm: str, answers: Answers, lines: Sequence[Record]) -> Verdicts:
     runs: dict[str, dict[int, tuple[str, ...]]] = {name: {} for name in answers}
-    own = [line for line in lines if "error" not in line and line["arm"] == arm and line["of"] in answers]
-    for line in own:
+    for line in lines:
         if line["answer"] != _digest(answers[line["of"]]):
             raise InvalidInput(
                 f"The {arm} answer to {line['of']!r} is not the one that was judged. Judge these results anew."
             )
         runs[line["of"]][line["run"]] = tuple(line["said"])
-    most = max(map(len, runs.values()), default=0)
-    lacking = [name for name, found in runs.items() if len(found) < max(most, 1)]
+    most = max(map(len, runs.values()))
+    lacking = [name for name, of in runs.items() if len(of) < most]
     if lacking:
         raise InvalidInput(
             f"{len(lacking)} of {len(runs)} {arm} answers wait for a verdict, {lacking[0]!r} first. Run `judge` again."
         )
-    said = {name: tuple(found[run] for run in sorted(found)) for name, found in runs.items()}
-    judges = sorted({line["judge"] or line["settings"]["judge"] for line in own})
-    settings = own[0]["settings"]
+    said = {name: tuple(of[run] for run in sorted(of)) for name, of in runs.items()}
+    settings = lines[0]["settings"]
+    judges = sorted({line["judge"] or settings["judge"] for line in lines})
     return Verdicts(said, tuple(judges), settings["prompts"], settings["judging"])
 
 

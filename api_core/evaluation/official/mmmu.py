@@ -37,7 +37,9 @@ DOMAINS = {
 SUBJECTS = tuple(sorted(subject for subjects in DOMAINS.values() for subject in subjects))
 OFFICIAL, UNPARSED_WRONG = "official", "unparsed-wrong"
 LETTER = "Answer with the option's letter from the given choices directly."
+DIRECT, ALL_PICTURES, BARE = "direct", "all-pictures", "bare"
 CHOICE, OPEN = "multiple-choice", "open"
+_FURTHER = tuple(f"image_{number}" for number in range(2, 8))
 TOTAL = "total_val_output.json"
 _SEED = 42
 
@@ -52,10 +54,11 @@ def read(source: Source) -> Iterator[QuestionCase]:
         yield QuestionCase(
             id=MMMU.case_id(source.split, number),
             picture=row["picture"],
-            question=_worded(row) if source.wording == "direct" else row["question"],
+            question=row["question"] if source.wording == BARE else _worded(row),
             query=row["question"],
             kind=row["subject"],
             meta={name: row[name] for name in ("mmmu_id", "type", "options", "truths")},
+            more_pictures=row["more"],
         )
 
 
@@ -67,6 +70,7 @@ def _row(source: Source, row: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidInput(f"MMMU has no subject {shortened(subject)!r}, which the id {shortened(name)!r} names.")
     options, truths = _list_in(row["options"], name, "options"), _list_in(row["answer"], name, "answer")
     kind = CHOICE if row["question_type"] == CHOICE else OPEN
+    further = _FURTHER if source.wording == ALL_PICTURES else ()
     letters = {chr(ord("A") + place): option for place, option in enumerate(options)}
     if kind == CHOICE and not set(truths) <= set(letters):
         raise InvalidInput(f"The answer {shortened(row['answer'])!r} to {name} is none of its {len(letters)} options.")
@@ -74,6 +78,7 @@ def _row(source: Source, row: Mapping[str, Any]) -> dict[str, Any]:
         "mmmu_id": name,
         "subject": subject,
         "picture": write_picture(row["image_1"], source.extracted, name),
+        "more": tuple(write_picture(row[one], source.extracted, name) for one in further if row.get(one)),
         "question": str(row["question"]),
         "type": kind,
         "options": letters if kind == CHOICE else {},
@@ -145,7 +150,7 @@ def _accuracy(right: np.ndarray, kinds: np.ndarray, subjects: Sequence[str]) -> 
         counts = where @ weights
         shares = np.divide(where @ (weights * right), counts, out=np.zeros_like(counts), where=counts > 0)
         total = counts.sum()
-        return 100 * round(float(np.cumsum(shares * counts)[-1] / total), 3) if total else np.nan
+        return round(100 * round(float(np.cumsum(shares * counts)[-1] / total), 3), 1) if total else np.nan
 
     return figure
 
@@ -175,8 +180,9 @@ MMMU = DataSet(
     source="the hub's MMMU/MMMU (a folder for each subject) or lmms-lab-encoder/MMMU",
     counts={"validation": 900},
     wordings={
-        "direct": "the options with their letters, or a request for a single word or phrase",
-        "bare": "the question alone",
+        DIRECT: "the options with their letters, or a request for a single word or phrase; its first picture",
+        ALL_PICTURES: "the same with every picture that the question has, of which the first is prompted",
+        BARE: "the question alone, and its first picture",
     },
     rules={
         OFFICIAL: "accuracy; where an answer names no option, one is drawn by lot",

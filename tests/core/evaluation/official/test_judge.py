@@ -128,6 +128,38 @@ def test_verdicts_belong_to_their_answers_and_their_judge(
     assert "holds no verdicts" in refusal(capsys, *scored(results, results))
 
 
+def test_each_arm_has_verdicts_of_its_own(
+    results: Path,
+    checkout: Path,
+    server: ServerProcess,
+    profiles: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "verdicts.jsonl"
+    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    prompted = [line | {"prompted": {"answer": "a star", "complete": True}} for line in lines]
+    results.write_text("".join(json.dumps(line) + "\n" for line in prompted), encoding="utf-8")
+    server.misbehave(*says("0.5", "1"))
+    assert judge(results, out, checkout, profiles, "--shown", "prompted") == 0
+    capsys.readouterr()
+    scores = tmp_path / "scores.json"
+    assert main([str(one) for one in (*scored(results, out), "--json", scores)]) == 0
+    assert capsys.readouterr().err == "the plain answers were not judged and are left out\n"
+    (arm,) = json.loads(scores.read_text())["arms"].items()
+    assert (arm[0], arm[1]["rows"][0]["value"]) == ("prompted", 75.0)
+    server.misbehave(*says("0", "0.2"))
+    assert judge(results, out, checkout, profiles) == 0
+    assert len(server.requests) == 2
+    assert main([str(one) for one in (*scored(results, out), "--json", scores)]) == 0
+    arms = json.loads(scores.read_text())["arms"]
+    assert {arm: table["rows"][0]["value"] for arm, table in arms.items()} == {"plain": 10.0, "prompted": 75.0}
+    lines[0] |= {"plain": {"answer": "other"}}
+    results.write_text("".join(json.dumps(line) + "\n" for line in lines[:1]), encoding="utf-8")
+    (tmp_path / "empty.jsonl").write_text("")
+    assert "has no verdict on these answers (plain)" in refusal(capsys, *scored(results, tmp_path / "empty.jsonl"))
+
+
 def test_what_a_judge_is_named_by(
     results: Path, checkout: Path, profiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

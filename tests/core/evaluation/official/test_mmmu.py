@@ -84,6 +84,16 @@ def test_one_file_of_all_subjects_holds_the_same(tmp_path: Path) -> None:
     assert parted == merged
 
 
+def test_the_further_pictures_are_read_when_they_are_asked_for(tmp_path: Path) -> None:
+    rows = [ROWS[2] | {"image_2": picture_bytes(tmp_path, 9), "image_3": None}, ROWS[0] | {"image_2": None}]
+    folder, out = write(tmp_path / "hub", rows), tmp_path / "out"
+    cases = read("mmmu", folder, out, "--partial", "--wording", "all-pictures")
+    assert [len(case.more_pictures) for case in cases] == [1, 0]
+    assert cases[0].more_pictures[0].is_file()
+    assert len(answers_of(ask(out))) == 2
+    assert not read("mmmu", folder, tmp_path / "first", "--partial")[0].more_pictures
+
+
 def test_what_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command, out = ("data", "read", "mmmu"), ("--out", tmp_path / "out", "--partial")
     (tmp_path / "empty").mkdir()
