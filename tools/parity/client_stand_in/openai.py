@@ -2,9 +2,12 @@
 
 import json
 import os
+import sys
 from types import SimpleNamespace
 
-import made_answers
+sys.path.append(os.environ["ROOT"])
+
+from tools.parity import made_texts
 
 error = SimpleNamespace(RateLimitError=type("RateLimitError", (Exception,), {}))
 
@@ -17,4 +20,4 @@ class ChatCompletion:
         with open(os.environ["ASKED"], "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         asked = json.dumps([texts, temperature])
-        return {"choices": [{"message": {"content": made_answers.review_for(asked)}}]}
+        return {"choices": [{"message": {"content": made_texts.review_for(asked)}}]}

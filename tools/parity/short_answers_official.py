@@ -1,9 +1,10 @@
-"""Runs official scorers of short answers on given entries. Started by `text_scorers.py` in a process of its own.
+"""Runs official scorers of short answers on given entries. Started by `text_programs.py` in a process of its own.
 
-    python text_scorers_official.py m4c|vqa|vizwiz FILE <job.json >found.json
+    python short_answers_official.py m4c|vqa|vizwiz FILE <job.json >found.json
 
-FILE is the official module. A job is a list of {answer, truths} (VizWiz: and `answerable`); found are the accuracies of
-each and of all. The official functions are called from outside; nothing of them is repeated here.
+FILE is the official module. A job is a list of {answer, answers} (VizWiz: and `answerable`), `answers` being those of
+ten people; found are `each` accuracy, and the figures of all by our rows' names. The official functions are called
+from outside; nothing of them is repeated here.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ def load(path: Path) -> ModuleType:
 
 def m4c(path: Path, entries: Entries) -> dict[str, Any]:
     evaluator = load(path).TextVQAAccuracyEvaluator()
-    each = [evaluator.eval_pred_list([{"pred_answer": one["answer"], "gt_answers": one["truths"]}]) for one in entries]
-    return {"each": [100 * accuracy for accuracy in each]}
+    each = [evaluator.eval_pred_list([{"pred_answer": one["answer"], "gt_answers": one["answers"]}]) for one in entries]
+    entries = [{"pred_answer": one["answer"], "gt_answers": one["answers"]} for one in entries]
+    return {"each": [100 * accuracy for accuracy in each], "accuracy": 100 * evaluator.eval_pred_list(entries)}
 
 
 def vqa(path: Path, entries: Entries) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def vqa(path: Path, entries: Entries) -> dict[str, Any]:
     def found(digits: int) -> Any:
         truths = {
             number: {
-                "answers": [{"answer": text, "answer_id": at} for at, text in enumerate(one["truths"])],
+                "answers": [{"answer": text, "answer_id": at} for at, text in enumerate(one["answers"])],
                 "question_type": "any",
                 "answer_type": "any",
             }
@@ -57,7 +59,7 @@ def vqa(path: Path, entries: Entries) -> dict[str, Any]:
         evaluation.evaluate()
         return evaluation
 
-    return {"each": list(found(9).evalQA.values()), "all": found(2).accuracy["overall"]}
+    return {"each": list(found(9).evalQA.values()), "accuracy": found(2).accuracy["overall"]}
 
 
 def vizwiz(path: Path, entries: Entries) -> dict[str, Any]:
@@ -65,7 +67,7 @@ def vizwiz(path: Path, entries: Entries) -> dict[str, Any]:
 
     def found(digits: int) -> Any:
         truths = {
-            number: {"answers": [{"answer": text} for text in one["truths"]], "answerable": one["answerable"]}
+            number: {"answers": [{"answer": text} for text in one["answers"]], "answerable": one["answerable"]}
             for number, one in enumerate(entries)
         }
         answers = {number: {"answer": one["answer"]} for number, one in enumerate(deepcopy(entries))}
@@ -77,9 +79,9 @@ def vizwiz(path: Path, entries: Entries) -> dict[str, Any]:
     rounded = found(2)
     return {
         "each": list(found(9).evalQA.values()),
-        "all": rounded.accuracy["overall"],
-        "average_precision": rounded.unanswerability["average_precision"],
-        "f1": rounded.unanswerability["f1_score"],
+        "accuracy": rounded.accuracy["overall"],
+        "unanswerable, average precision": rounded.unanswerability["average_precision"],
+        "unanswerable, F1": rounded.unanswerability["f1_score"],
     }
 
 
