@@ -13,6 +13,7 @@ from ..broadcast import broadcast_together
 from ..errors import InvalidInput, UnsupportedModel
 from ..models.conversation.case import Case, Prepared, Reply, WordTokens
 from ..models.server.model import ServerModel
+from ..models.threads import in_threads_of_its_size
 from ..models.vision_language import VisionLanguageModel
 from ..pictures import flatten_alpha
 from ..progress import Progress, ignore_progress
@@ -58,6 +59,7 @@ class Answer:
     untold: str = field(default="", compare=False)
 
 
+@in_threads_of_its_size
 def ask(
     model: VisionLanguageModel | ServerModel,
     pictures: Tensor | Sequence[Tensor],

@@ -10,12 +10,15 @@ is part of this project. Its figures must be ours to the last digit. --write kee
 from __future__ import annotations
 
 import argparse
+import ast
+import csv
 import json
 import random
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from tools.parity.official_program import Scorer, cases_of, export, printed_by, 
 from tools.parity.text_programs import TEXT_SCORERS
 
 _KEPT_ANSWERS = 84
+_MMSTAR = 1500
 
 
 def pope(folder: Path, made: Made) -> dict[str, float]:
@@ -67,21 +71,32 @@ def pope(folder: Path, made: Made) -> dict[str, float]:
     return found
 
 
+# AvisC's programs ask a model as well: only the functions that read and count answers are run, out of their file.
 _AVISC = """
 import ast, json, sys
-tree = ast.parse(open("pope_eval_llavab.py").read())
+tree = ast.parse(open(sys.argv[1]).read())
 tree.body = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name in ("recorder", "print_acc")]
 space = {}
-exec(compile(tree, "pope_eval_llavab.py", "exec"), space)
+exec(compile(tree, sys.argv[1], "exec"), space)
 made = json.load(open("made.json"))
+"""
+_AVISC_READS = (
+    _AVISC
+    + """
+print(json.dumps({name: space["recorder"](said) for name, said in made.items()}))
+"""
+)
+_AVISC_COUNTS = (
+    _AVISC
+    + """
 for part, (said, labels) in made.items():
     print("PART", part)
     space["print_acc"](space["recorder"](said, []), labels)
 """
+)
 
 
 def pope_by_avisc(folder: Path, made: Made) -> dict[str, float]:
-    """Two functions of AvisC's program, which asks a model as well, out of its file."""
     parts: dict[str, tuple[list[str], list[int]]] = {}
     for case in made.cases:
         said, labels = parts.setdefault(case["kind"], ([], []))
@@ -97,7 +112,7 @@ def pope_by_avisc(folder: Path, made: Made) -> dict[str, float]:
     }
     found: dict[str, float] = {}
     part = ""
-    for line in printed_by(folder, "-c", _AVISC).splitlines():
+    for line in printed_by(folder, "-c", _AVISC_COUNTS, "pope_eval_llavab.py").splitlines():
         name, _, value = line.partition(": ")
         part = line.removeprefix("PART ") if line.startswith("PART ") else part
         if name in names:
@@ -173,6 +188,82 @@ def _noted(meta: dict[str, Any]) -> dict[str, Any]:
     return {name: meta[name] for name in ("truth", "hallu") if name in meta}
 
 
+def read_by_avisc(folder: Path, made: Made, program: str) -> Made:
+    """The made answers of yes or no as an AvisC program reads and writes them."""
+    asked = {case["id"] for case in made.cases if case["kind"] != "generative"}
+    write_json(folder / "made.json", {name: said for name, said in made.answers.items() if name in asked})
+    return replace(made, answers=made.answers | json.loads(printed_by(folder, "-c", _AVISC_READS, program)))
+
+
+def mme_by_avisc(folder: Path, made: Made) -> dict[str, float]:
+    return mme(folder, read_by_avisc(folder, made, "mme_instructblip.py"))
+
+
+def amber_by_avisc(folder: Path, made: Made) -> dict[str, float]:
+    return amber(folder, read_by_avisc(folder, made, "amber_eval_llava.py"))
+
+
+def _by_cambrian(folder: Path, program: str, lines: Path) -> dict[str, str]:
+    """The row of figures that one of Cambrian's programs leaves, by its columns."""
+    table = folder / f"{program}.csv"
+    command = ("--answers_file", str(lines), "--output_file", str(folder / "wrong.jsonl"), "--csv_file", str(table))
+    printed_by(folder, program, *command)
+    with table.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    return row
+
+
+def mmvp(folder: Path, made: Made) -> dict[str, float]:
+    return {"pairs": float(_by_cambrian(folder, "mmvp_test.py", export(made, folder, "mmvp.jsonl"))["accuracy"])}
+
+
+def cv_bench(folder: Path, made: Made) -> dict[str, float]:
+    """Its sources' programs, and the formula of its card over what they print."""
+    lines = [json.loads(line) for line in export(made, folder, "cv.jsonl").read_text(encoding="utf-8").splitlines()]
+    found: dict[str, float] = {}
+    for source, program in (("ADE20K", "ade_test.py"), ("COCO", "coco_test.py"), ("Omni3D", "omni_test.py")):
+        own = folder / f"{source}.jsonl"
+        own.write_text("".join(json.dumps(line) + "\n" for line in lines if line["source"] == source))
+        row = _by_cambrian(folder, program, own)
+        found[source] = float(row["accuracy"]) * 100
+        tasks = {line["category"] for line in lines if line["source"] == source}
+        found |= {task: ast.literal_eval(row[task])["accuracy"] * 100 for task in tasks}
+    found["2D"], found["3D"] = (found["ADE20K"] + found["COCO"]) / 2, found["Omni3D"]
+    return found | {"combined": (found["2D"] + found["3D"]) / 2}
+
+
+_MMSTAR_STUB = """
+import json, logging
+class _Rows:
+    def __init__(self, rows):
+        self.iloc = rows
+    def __len__(self):
+        return len(self.iloc)
+def load(path):
+    return _Rows([{**json.loads(line), "bench": ""} for line in open(path, encoding="utf-8")])
+def dump(value, path):
+    print(json.dumps(value))
+get_logger = logging.getLogger
+tqdm = iter
+"""
+
+
+def mmstar(folder: Path, made: Made) -> dict[str, float]:
+    written = export(made, folder, "mmstar.jsonl")
+    package = folder / "stubs" / "vlmeval"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "smp.py").write_text(_MMSTAR_STUB)
+    command = f"import sys; sys.path.insert(0, '.'); from mmstar import MMStar_eval; MMStar_eval({str(written)!r})"
+    found = json.loads(printed_by(folder, "-c", command, modules=folder / "stubs"))
+    # The sums are shares of 250 and of 1,500, whatever there is.
+    names = {name: name.partition("(")[2].rstrip(")") for name in found if "(" in name}
+    if len(made.cases) == _MMSTAR:
+        names |= {name: {"final score": "total"}.get(name, name) for name in found if "(" not in name}
+    return {names[name]: value * 100 for name, value in found.items() if name in names}
+
+
+_CAMBRIAN = "cambrian-mllm/cambrian"
 SCORERS = (
     Scorer("pope", "pope", "official", "haotian-liu/LLaVA", ("llava/eval/eval_pope.py",), made_answers.pope, pope),
     Scorer(
@@ -181,8 +272,27 @@ SCORERS = (
     ),
     Scorer("mme", "mme", "official", "sangminwoo/AvisC", ("experiments/eval/calculation.py",), made_answers.mme, mme),
     Scorer(
+        "mme (AvisC)", "mme", "avisc", "sangminwoo/AvisC",
+        ("experiments/eval/calculation.py", "experiments/eval/mme_instructblip.py"), made_answers.mme, mme_by_avisc,
+    ),
+    Scorer(
         "amber", "amber", "official", "junyangwang0410/AMBER", ("inference.py", "data/metrics.txt"),
         made_answers.amber, amber,
+    ),
+    Scorer(
+        "amber (AvisC)", "amber", "avisc", "sangminwoo/AvisC",
+        ("experiments/AMBER/inference.py", "experiments/AMBER/data/metrics.txt", "eval_bench/amber_eval_llava.py"),
+        made_answers.amber, amber_by_avisc,
+    ),
+    Scorer("mmvp", "mmvp", "cambrian", _CAMBRIAN, ("eval/eval/mmvp/mmvp_test.py",), made_answers.mmvp, mmvp),
+    Scorer(
+        "cv-bench", "cv-bench", "official", _CAMBRIAN,
+        ("eval/eval/ade/ade_test.py", "eval/eval/coco/coco_test.py", "eval/eval/omni/omni_test.py"),
+        made_answers.cv_bench, cv_bench,
+    ),
+    Scorer(
+        "mmstar", "mmstar", "official", "MMStar-Benchmark/MMStar", ("eval/vlmeval/evaluate/mmstar.py",),
+        made_answers.mmstar, mmstar,
     ),
     *TEXT_SCORERS,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from .data_set import Answers, DataSet, Resources, Source
 from .files import field_of, first_below, objects_of
 from .pictures import picture_file
 from .rules.nouns import NounCounts, Taggers, count_nouns, installed_taggers, read_word_lists
-from .rules.yes_no import first_word
+from .rules.yes_no import YesNo, avisc, exactly, first_word
 from .score_table import Figure, Metric, ScoreTable, masks_of, ratio, score_table
 
 GENERATIVE = "generative"
@@ -37,7 +37,15 @@ PARTS: Mapping[str, Sequence[str]] = {
     "relation": ("relation",),
 }
 """What is counted together, and of which kinds of question it is made."""
-OFFICIAL, OURS = "official", "ours"
+OURS = "ours"
+RULES: Mapping[str, tuple[YesNo, str]] = {
+    "official": (
+        exactly,
+        "as its program counts: exactly Yes or No; nouns by NLTK and spaCy, with its word lists (--data)",
+    ),
+    "avisc": (avisc, "the same counts, of answers that AvisC's program has read and put as Yes or No"),
+    OURS: (first_word, "the same counts, not rounded and from zero; the first yes or no in any case"),
+}
 # Each of the official program's counters starts here, so that nothing is divided by zero.
 _START = 0.001
 _BELOW = {"existence": 0.001}
@@ -123,7 +131,7 @@ def _generative(cases: Sequence[QuestionCase], counts: Sequence[NounCounts], rul
     clean = described * (unsaved == 0)
 
     def hal(weights: np.ndarray) -> float:
-        if rule == OFFICIAL:
+        if rule != OURS:
             return round(100 - float(weights @ clean) / (float(weights @ described) + _START) * 100, 1)
         return 100 - ratio(weights @ clean, weights @ described) * 100
 
@@ -140,10 +148,8 @@ def _discriminative(
 ) -> tuple[dict[str, Figure], np.ndarray]:
     """Accuracy, and precision, recall and F1 of "no", in per cent, of the kinds whose masks are `own`; and which
     answers the rule cannot read."""
-    given = [answers.get(case.id, "") for case in cases]
-    said = np.array(
-        [{"Yes": "yes", "No": "no"}.get(text, "") if rule == OFFICIAL else first_word(text) for text in given]
-    )
+    read_answer, _ = RULES[rule]
+    said = np.array([read_answer(answers.get(case.id, "")) for case in cases])
     truth = np.array([str(case.meta["truth"]) for case in cases])
     where = np.any(own, axis=0)
     no, is_no = ((said == "no") & where).astype(float), ((truth == "no") & where).astype(float)
@@ -154,7 +160,7 @@ def _discriminative(
 
     def f1(weights: np.ndarray) -> float:
         exact, found = precision(weights) / 100, recall(weights) / 100
-        if rule == OFFICIAL:
+        if rule != OURS:
             return round(2 * exact * found / (exact + found + _BELOW.get(part, _BELOW_ELSE)) * 100, 1)
         return ratio(2 * exact * found, exact + found) * 100
 
@@ -164,7 +170,7 @@ def _discriminative(
 def _share(of: np.ndarray, among: np.ndarray, rule: str, starts: int = 1) -> Figure:
     """Per cent; the official program's are rounded, and so is what it makes of them."""
     part, whole = np.asarray(of, float), np.asarray(among, float)
-    if rule == OFFICIAL:
+    if rule != OURS:
         return lambda weights: round(float(weights @ part) / (float(weights @ whole) + starts * _START) * 100, 1)
     return lambda weights: ratio(weights @ part, weights @ whole) * 100
 
@@ -193,10 +199,7 @@ AMBER = DataSet(
         "relation": 1664,
     },
     wordings={"bare": "the query alone"},
-    rules={
-        OFFICIAL: "as its program counts: exactly Yes or No; nouns by NLTK and spaCy, with its lists of words (--data)",
-        OURS: "the same counts, not rounded and from zero; the first yes or no in any case",
-    },
+    rules={name: means for name, (_, means) in RULES.items()},
     read=read,
     score=score,
     export=export,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from .data_set import Answers, DataSet, Resources, Source
 from .files import text_of
 from .parquet import parquet_files, rows_of
 from .pictures import write_picture
-from .rules.yes_no import first_four
+from .rules.yes_no import YesNo, avisc, first_four, first_word
 from .score_table import Figure, Metric, ScoreTable, mean_of, ratio, score_table
 from .wordings import SHORT
 
@@ -23,7 +23,14 @@ COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation
 # The subtasks whose questions the published program for attention prompting reads; the others lie in folders, or have
 # pictures, that it does not find.
 OF_API = ("existence", "count", "position", "color", "OCR")
-OFFICIAL, API_280 = "official", "api-280"
+API_280 = "api-280"
+_COUNTED = "accuracy and accuracy of whole pictures per subtask, 200 at most, and their sums"
+RULES: Mapping[str, tuple[YesNo, str]] = {
+    "official": (first_four, f"{_COUNTED}; yes or no in the first four characters"),
+    "avisc": (avisc, f"{_COUNTED}; yes or no as one of AvisC's programs reads and rewrites answers"),
+    "ours": (first_word, f"{_COUNTED}; the first yes or no in any case"),
+    API_280: (first_four, "accuracy on the five subtasks that the published program for attention prompting reads"),
+}
 
 
 def read(source: Source) -> Iterator[QuestionCase]:
@@ -70,7 +77,8 @@ def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[str, Path
 
 
 def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources: Resources) -> ScoreTable:
-    said = [first_four(answers.get(case.id, "")) for case in cases]
+    read_answer, _ = RULES[rule]
+    said = [read_answer(answers.get(case.id, "")) for case in cases]
     right = np.array([word == case.meta["truth"] for word, case in zip(said, cases, strict=True)])
     unparsed = np.array([not word for word in said])
     kinds = np.array([case.kind for case in cases])
@@ -139,10 +147,7 @@ MME = DataSet(
     source="its authors (MME_Benchmark_release_version), or the hub's lmms-lab-encoder/MME",
     counts={"test": 2374},
     wordings={"short": "asks for a single word or phrase", "bare": "the question alone"},
-    rules={
-        OFFICIAL: "accuracy and accuracy of whole pictures per subtask, 200 at most, and their sums",
-        API_280: "accuracy on the five subtasks that the published program for attention prompting reads",
-    },
+    rules={name: means for name, (_, means) in RULES.items()},
     read=read,
     score=score,
     export=export,
