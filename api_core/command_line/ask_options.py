@@ -9,7 +9,9 @@ from ..models.catalog import EMBEDDED_LVLM, PRESETS
 from ..settings import settings_of
 from .decoding_options import add_decoding_options
 from .flags import OptionHelp, add_flag, number
-from .options import add_keep_options, add_loading_options, add_overlay_options
+from .options import add_keep_options, add_loading_options, add_overlay_options, add_system_prompt
+
+AT_ONCE_HELP = "questions under way together on the server (default: 4); vLLM and SGLang like 32 and more"
 
 
 def add_ask_options(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +29,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     add_loading_options(model, pixels="that the model sees, 0: its own")
     model.add_argument("--server", metavar="PROFILE", help="ask this server instead; `servers list` names them")
     model.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it; not needed for one")
+    model.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
     add_folder_option(model)
 
     put = parser.add_argument_group("how it is asked")
@@ -38,7 +41,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--template", default="plain", help=f"{named}; or your own text with {{question}} in it")
     put.add_argument("--hint", default="", metavar="WORDS", help="what to look at, for templates with {hint}")
     put.add_argument("--previous-answer", default="", metavar="TEXT", help="for templates with {previous_answer}")
-    put.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
+    add_system_prompt(put)
 
     add_overlay_options(parser)
     answer = parser.add_argument_group("answer")

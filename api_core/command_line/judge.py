@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from dataclasses import replace
 
 from ..errors import InvalidInput, shortened
 from ..evaluation.official.judge import judge, judge_tasks
@@ -57,5 +56,4 @@ def _judge(options: argparse.Namespace) -> ServerModel:
             f"A judge is a server's profile and its model, like openai:gpt-4-0613, not {shortened(options.judge)!r}. "
             "`servers list` names the profiles."
         )
-    limits = replace(connect(profile, name, folder=options.folder).limits, at_once=options.at_once)
-    return connect(profile, name, folder=options.folder, limits=limits)
+    return connect(profile, name, folder=options.folder, at_once=options.at_once)

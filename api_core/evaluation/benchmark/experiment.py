@@ -28,7 +28,7 @@ class Experiment:
         self,
         part: str,
         cases: Sequence[QuestionCase],
-        work: Work[QuestionCase],
+        work: Work,
         settings: Mapping[str, Any],
         *,
         batch_size: int = 1,

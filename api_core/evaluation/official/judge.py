@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ from ...models.conversation.case import Case
 from ...models.server import ServerModel
 from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
-from ..runner.results_file import Record
+from ..runner.results_file import Record, read_results
 from ..runner.run_cases import RunResult, run_cases
 from .data_set import Answers, Resources
-from .files import objects_of
 from .rules.judge_prompts import Judging, Request, Texts, digest_of
 
 _NOBODY_THERE = ("unreachable", "key")
@@ -39,14 +37,10 @@ class JudgeTask:
     run: int
     request: Request
 
-    @property
-    def id(self) -> str:
-        return f"{self.case.id} {self.arm} {self.run}"
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A digest of what the judge is asked first: whether answer, truth and prompt are still the same."""
-        return _digest(self.request.system, self.request.question)
+    def as_case(self) -> QuestionCase:
+        """As the runner takes it and tells whether it has changed: what the judge is asked first, about no picture."""
+        name = f"{self.case.id} {self.arm} {self.run}"
+        return QuestionCase(name, Path(), self.request.question, meta={"system": self.request.system})
 
 
 def judge_tasks(
@@ -84,15 +78,17 @@ def judge(
     except ServerFailed as failed:
         if failed.kind in _NOBODY_THERE:
             raise
+    cases = [task.as_case() for task in tasks]
+    task_of = {case.id: task for case, task in zip(cases, tasks, strict=True)}
 
-    def work(group: Sequence[JudgeTask], on_progress: Progress) -> list[dict[str, Any]]:
-        return _verdicts(judging, texts, model, group, on_progress)
+    def work(group: Sequence[QuestionCase], on_progress: Progress) -> list[dict[str, Any]]:
+        return _verdicts(judging, texts, model, [task_of[case.id] for case in group], on_progress)
 
     # Only what is asked: where the server is, and with what key, is the profile's own affair.
     settings = {"judging": judging.name, "judge": model.name, "prompts": digest_of(texts)}
-    at_once = 4 * model.limits.at_once
+    batch_size = 4 * model.limits.at_once  # what a stop may cost, against waiting for the slowest of few
     return run_cases(
-        tasks, work, out, settings=settings, batch_size=at_once, overwrite=overwrite, on_progress=on_progress
+        cases, work, out, settings=settings, batch_size=batch_size, overwrite=overwrite, on_progress=on_progress
     )
 
 
@@ -169,11 +165,10 @@ def read_verdicts(path: Path, arms: Mapping[str, Answers]) -> dict[str, Verdicts
 
     InvalidInput where none has, where answers have changed since, and where one has no verdict, or fewer than another.
     """
-    lines = objects_of(path)
-    if any(not {"id", "case", "settings"} <= set(line) or "judging" not in line["settings"] for line in lines):
+    lines = list(read_results(path).values())
+    if any("said" not in line for line in lines):
         raise InvalidInput(f"{path} holds no verdicts. Name the file that `judge` wrote.")
-    fine = [line for line in lines if "error" not in line]
-    own = {arm: [line for line in fine if line["arm"] == arm and line["of"] in arms[arm]] for arm in arms}
+    own = {arm: [line for line in lines if line["arm"] == arm and line["of"] in arms[arm]] for arm in arms}
     found = {arm: _verdicts_on(arm, arms[arm], of) for arm, of in own.items() if of}
     if not found:
         raise InvalidInput(f"{path} has no verdict on these answers ({', '.join(arms)}). Run `judge` first.")

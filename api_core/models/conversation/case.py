@@ -9,21 +9,26 @@ from torch import Tensor
 
 from ...errors import InvalidInput
 from ...results import Box
+from ...texts import clean
 
 
 @dataclass(frozen=True)
 class Case:
     """One conversation: its pictures in order, float32 [H, W, 3] in 0..1, and the texts.
 
-    `opening` is a beginning of the answer that is put into the model's mouth.
+    `opening` is a beginning of the answer that is put into the model's mouth. `seed` is of the chance in its answer,
+    where it is not the seed of all.
     """
 
     pictures: tuple[Tensor, ...]
     question: str
     system_prompt: str = ""
     opening: str = ""
+    seed: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("question", "system_prompt", "opening"):
+            object.__setattr__(self, name, clean(getattr(self, name)))
         if not self.question.strip():
             raise InvalidInput("The question is empty. Write what you want to know about the picture.")
         for picture in self.pictures:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from ...texts import clean
 from ..conversation.case import Reply
 from ..conversation.reply import split_thinking
 from .background_loop import time_limit
@@ -82,13 +83,13 @@ class StreamedAnswer:
     @property
     def so_far(self) -> str:
         """All that has come, the thinking first and unmarked; for people who watch."""
-        return redact("\n\n".join(part for part in (self.reasoning, self.content) if part), self.secret)
+        return clean(redact("\n\n".join(part for part in (self.reasoning, self.content) if part), self.secret))
 
     def reply(self, with_confidence: bool = False) -> ServerReply:
         """The whole answer, without the key in case the server repeats it. with_confidence: it was asked for."""
-        content = redact(self.content, self.secret)
+        content = clean(redact(self.content, self.secret))
         inline, (start, end) = split_thinking(content)
-        reasoning = redact(self.reasoning, self.secret).strip()
+        reasoning = clean(redact(self.reasoning, self.secret)).strip()
         thinking = "\n\n".join(part for part in (reasoning, inline) if part)
         complete = self.finish not in _CUT_SHORT
         sure, untold = self._confidence(bool(thinking)) if with_confidence else (None, "")

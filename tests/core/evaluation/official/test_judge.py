@@ -78,7 +78,7 @@ def test_a_second_call_asks_only_for_what_is_missing(
         assert "Judged by m; the authors asked gpt-4-0613, with the published prompts." in capsys.readouterr().out
         # What a power cut leaves of a line is dropped, and its answer judged anew.
         out.write_bytes(out.read_bytes()[:-40])
-        assert "is no JSON, or is cut" in refusal(capsys, *scored(results, out))
+        assert waits in refusal(capsys, *scored(results, out))
 
 
 def test_no_key_is_kept_or_said(
