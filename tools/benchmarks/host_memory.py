@@ -178,7 +178,7 @@ def keeping_the_surer(prompts: ModuleType, model: str, query: str) -> dict[str, 
 
 
 def measure_soak(folder: Path, runs: int, options: tuple[str, ...]) -> dict[str, Any]:
-    """Everything in turn: what the last two thirds of the runs leave in memory and on disk, and how long each third takes."""
+    """Everything in turn: what two thirds of the runs leave in memory and on disk, and how long each third takes."""
     servers, prompts, *_ = load_tests()
     clip, _ = make_models(folder, "clip", large=False)
     lvlm, _ = make_models(folder, "lvlm", large=False)
