@@ -2,7 +2,10 @@
 
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
+
+from .texts import clean
 
 
 class AttentionPromptingError(Exception):
@@ -90,5 +93,27 @@ def reason(error: BaseException, most: int = 300) -> str:
 
 def shortened(value: object, most: int = 80) -> str:
     """What a message shows of a value that somebody gave: one line of at most so many characters."""
-    text = " ".join(str(value)[: 20 * most].split())
+    try:
+        whole = clean(str(value))
+    except ValueError:  # Python writes no whole numbers of more than some thousand digits
+        whole = f"a {type(value).__name__} of too many digits"
+    text = " ".join(whole[: 20 * most].split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def quoted(value: object, most: int = 80) -> str:
+    """The same in quotation marks where it is a text; of what is neither text nor number only the type is named."""
+    if isinstance(value, str):
+        return repr(shortened(value, most))
+    if value is None or isinstance(value, bool | int | float | complex):
+        return shortened(value, most)
+    return f"something of type {type(value).__name__}"
+
+
+def require_one_of(value: object, known: Iterable[str], what: str) -> None:
+    """Raise InvalidInput for what is none of the `known` names. what: they are called."""
+    names = [*known]
+    if not isinstance(value, str) or value not in names:
+        choose = "Choose one of" if len(names) != 2 else "Choose"
+        listed = ", ".join(names) if len(names) != 2 else " or ".join(names)
+        raise InvalidInput(f"There is no {what} {quoted(value)}. {choose} {listed}.")

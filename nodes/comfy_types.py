@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..api_core.broadcast import broadcast_together
-from ..api_core.errors import InvalidInput
+from ..api_core.errors import InvalidInput, quoted
 from ..api_core.pictures import flatten_alpha
 
 Value = TypeVar("Value")
@@ -87,12 +87,9 @@ def single_value(values: Sequence[Value], name: str) -> Value:
     return values[0]
 
 
-def single_values(settings: Mapping[str, Sequence[Any]] | None) -> dict[str, Any]:
-    """The same for a dynamic input, whose own name and settings each arrive as a list.
-
-    Of a setting that is left out ComfyUI hands over None; the library's default is then for it.
-    """
-    return {name: single_value(values, name) for name, values in (settings or {}).items() if values is not None}
+def single_values(settings: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """The same for a dynamic input, whose own name and settings each arrive as a list."""
+    return {name: single_value(values, name) for name, values in settings.items()}
 
 
 def blank_to_none(texts: Sequence[str]) -> list[str | None]:
@@ -110,7 +107,7 @@ def to_layers(text: str) -> tuple[int, ...] | None:
         return None
     found = tuple(to_layer(part) for part in text.split(",") if part.strip())
     if not found or None in found:
-        raise InvalidInput(f"The layers must be auto, or whole numbers with commas between them, not {text!r}.")
+        raise InvalidInput(f"The layers must be auto, or whole numbers with commas between them, not {quoted(text)}.")
     return tuple(number for number in found if number is not None)
 
 
@@ -120,5 +117,7 @@ def to_layer(text: str) -> int | None:
     if text in ("", "auto"):
         return None
     if not re.fullmatch(r"[+-]?\d{1,6}", text):
-        raise InvalidInput(f"The layer must be auto or a whole number (negative counts from the end), not {text!r}.")
+        raise InvalidInput(
+            f"The layer must be auto or a whole number (negative counts from the end), not {quoted(text)}."
+        )
     return int(text)

@@ -6,10 +6,11 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..api_core.choices import ATTENTIONS
-from ..api_core.errors import InvalidInput
+from ..api_core.errors import InvalidInput, quoted
 from ..api_core.models.catalog import EMBEDDED_LVLM, find_lvlm_model, list_lvlm_models
 from ..api_core.models.lvlm.load import OWN_PRECISION, load_lvlm
 from . import host, sockets, widgets
+from .entrance import checked
 from .model_choices import ModelChoices, download_input, precision_input, read_configuration, require_precision
 
 
@@ -73,12 +74,13 @@ class LoadLVLM(io.ComfyNode):
         return "" if model is None else CHOICES.fingerprint(model)
 
     @classmethod
+    @checked
     def execute(
         cls, model: str, precision: str, attention: str, max_pixels: int, allow_download: bool
     ) -> io.NodeOutput:
         require_precision(precision)
         if attention not in ATTENTIONS:
-            raise InvalidInput(f"The attention must be one of {', '.join(ATTENTIONS)}, not {attention!r}.")
+            raise InvalidInput(f"The attention must be one of {', '.join(ATTENTIONS)}, not {quoted(attention)}.")
         if precision == "auto":  # by where the model will run, which is not where it is loaded
             precision = "fp32" if host.load_device().type == "cpu" else OWN_PRECISION
         settings = {"precision": precision, "attention": attention, "max_pixels": max_pixels}

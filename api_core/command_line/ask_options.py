@@ -9,7 +9,7 @@ from ..models.catalog import EMBEDDED_LVLM, PRESETS
 from ..settings import settings_of
 from .decoding_options import add_decoding_options
 from .flags import OptionHelp, add_flag, number
-from .options import add_keep_options, add_loading_options, add_overlay_options
+from .options import add_keep_options, add_loading_options, add_overlay_options, add_system_prompt
 
 AT_ONCE_HELP = "questions under way together on the server (default: 4); vLLM and SGLang like 32 and more"
 
@@ -30,7 +30,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--server", metavar="PROFILE", help="ask this server instead; `servers list` names them")
     model.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it; not needed for one")
     model.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
-    _add_folder_option(model)
+    add_folder_option(model)
 
     put = parser.add_argument_group("how it is asked")
     put.add_argument("--prompted-by", metavar="MODEL", help="show the picture prompted by this model: CLIP or LVLM")
@@ -41,7 +41,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--template", default="plain", help=f"{named}; or your own text with {{question}} in it")
     put.add_argument("--hint", default="", metavar="WORDS", help="what to look at, for templates with {hint}")
     put.add_argument("--previous-answer", default="", metavar="TEXT", help="for templates with {previous_answer}")
-    put.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
+    add_system_prompt(put)
 
     add_overlay_options(parser)
     answer = parser.add_argument_group("answer")
@@ -77,10 +77,10 @@ def add_servers_options(parser: argparse.ArgumentParser) -> None:
     test.add_argument("name", metavar="NAME")
     test.add_argument("--model", default="", metavar="NAME", help="as the server calls it; not needed for one")
     for action in (add, listing, remove, test):
-        _add_folder_option(action)
+        add_folder_option(action)
 
 
-def _add_folder_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+def add_folder_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
     parser.add_argument(
         "--folder", type=Path, metavar="FOLDER", help="where server profiles lie (default: your configuration folder)"
     )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..choices import RESIZES
 from ..errors import InvalidInput, ModelNotFound
 from ..models.clip import ClipModel
 from ..models.clip.load import load_clip
@@ -45,7 +46,9 @@ def require_server_named(options: argparse.Namespace) -> None:
 
 def load_lvlm_model(options: argparse.Namespace, name: str) -> LvlmModel | None:
     """The LVLM `name` as the options say; None for the name that means no model."""
-    return None if name == NO_MODEL else _load(load_lvlm, name, options, max_pixels=options.max_pixels)
+    if name == NO_MODEL:
+        return None
+    return _load(load_lvlm, name, options, max_pixels=options.max_pixels, resize=options.resize or RESIZES[0])
 
 
 def _load(load: Callable[..., Model], name: str, options: argparse.Namespace, **more: Any) -> Model:

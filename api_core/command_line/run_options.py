@@ -8,7 +8,7 @@ from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
 from .ask_options import AT_ONCE_HELP
 from .decoding_options import add_decoding_options
 from .flags import number, whole_numbers
-from .options import add_keep_options, add_loading_options, add_mask_options, add_overlay_options
+from .options import add_keep_options, add_loading_options, add_mask_options, add_overlay_options, add_system_prompt
 
 MAPS = ("clip", "lvlm", "none")
 BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations", "surest", "presence", "clips")
@@ -46,7 +46,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it")
     asking.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
     asking.add_argument("--template", default="plain", help="a name, or a text with {question} in it")
-    asking.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
+    add_system_prompt(asking)
     asking.add_argument("--max-new-tokens", type=number(1, kind=int), default=128, help="the longest answer")
     add_decoding_options(asking)
     asking.add_argument("--no-plain", action="store_true", help="ask about the prompted picture only")

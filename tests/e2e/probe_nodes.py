@@ -157,18 +157,51 @@ class ProbeEncoder:
         return (clip,)
 
 
+class ProbeHalves:
+    """tiny-clip as a CLIP_VISION and a CLIP of ComfyUI's own classes. mixed: its texts in a space of their own."""
+
+    CATEGORY, FUNCTION, RETURN_TYPES = "test", "make", ("CLIP_VISION", "CLIP")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
+        return {"required": {"mixed": ("BOOLEAN", {"default": False})}}
+
+    def make(self, mixed: bool) -> tuple[Any, Any]:
+        pack = host_of_the_pack().__name__.removesuffix(".nodes.host")
+        library = importlib.import_module(f"{pack}.api_core.models.clip.load").load_clip("tiny-clip")
+        pairs = importlib.import_module(f"{pack}.tests.tiny_pairs")
+        vision, clip = pairs.tiny_clip_vision(library), pairs.tiny_clip_text(library)
+        if mixed:
+            weight = clip.cond_stage_model.clip_l.transformer.text_projection.weight
+            weight.copy_(weight.roll(1, 0))
+        _modules.extend([weakref.ref(vision.model), weakref.ref(clip.cond_stage_model)])
+        return vision, clip
+
+
 @PromptServer.instance.routes.get("/probe/memory")
 async def memory(_: web.Request) -> web.Response:
-    """Resident bytes of the server, how many remembered modules live, the bytes of all tensors, what packages were
-    imported, and what ComfyUI was told to free and has not yet."""
+    """Resident bytes of the server, how many remembered modules live, the bytes of all tensors and what packages were
+    imported."""
     gc.collect()
     alive = sum(reference() is not None for reference in _modules)
     heavy = [name for name in ("open_clip", "transformers", "timm", "openai") if name in sys.modules]
-    wishes = list(PromptServer.instance.prompt_queue.get_flags(reset=False))
     resident = psutil.Process().memory_info().rss
-    tensors = sum(found.nbytes for found in gc.get_objects() if issubclass(type(found), torch.Tensor))
-    told = {"resident": resident, "alive": alive, "tensor_bytes": tensors, "heavy": heavy, "wishes": wishes}
-    return web.json_response(told)
+    tensors = sum(_bytes_of(found) for found in gc.get_objects() if issubclass(type(found), torch.Tensor))
+    return web.json_response({"resident": resident, "alive": alive, "tensor_bytes": tensors, "heavy": heavy})
+
+
+def _bytes_of(tensor: torch.Tensor) -> int:
+    """None of one that cannot say it: a sparse one, or one that the worker's thread is making or throwing away."""
+    try:
+        return tensor.nbytes
+    except (RuntimeError, NotImplementedError, AttributeError, ReferenceError):
+        return 0
+
+
+@PromptServer.instance.routes.get("/probe/wishes")
+async def wishes(_: web.Request) -> web.Response:
+    """What ComfyUI was told to free and has not yet."""
+    return web.json_response(list(PromptServer.instance.prompt_queue.get_flags(reset=False)))
 
 
 NODE_CLASS_MAPPINGS = {
@@ -179,4 +212,5 @@ NODE_CLASS_MAPPINGS = {
     "ProbeGradient": ProbeGradient,
     "ProbeMoveBadly": ProbeMoveBadly,
     "ProbeEncoder": ProbeEncoder,
+    "ProbeHalves": ProbeHalves,
 }

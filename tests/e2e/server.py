@@ -80,14 +80,23 @@ class Run:
 class Server:
     """A running ComfyUI."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, base: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, base: Path, log: Path) -> None:
         self.process = process
+        self.log = log
         self.address = f"127.0.0.1:{port}"
         self.base = base
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=60) as answer:
-            return json.loads(answer.read() or b"null")
+        try:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=60) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            error.add_note(self.last_words())
+            raise
+
+    def last_words(self) -> str:
+        """The end of what the server printed."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-4000:]
 
     def get_bytes(self, path: str) -> bytes:
         with urllib.request.urlopen(f"http://{self.address}{path}", timeout=60) as answer:
@@ -112,7 +121,7 @@ class Server:
             self.post("/free", {"unload_models": True, "free_memory": True})
             heard_by = time.monotonic() + 2.0
             while time.monotonic() < heard_by:
-                if not self.get("/probe/memory")["wishes"]:
+                if not self.get("/probe/wishes"):
                     return
                 time.sleep(0.1)
         raise TimeoutError(f"ComfyUI did not free its memory within {FREE_SECONDS:.0f} s.")
@@ -235,15 +244,25 @@ def started(base: Path, *, log: Path, options: tuple[str, ...] = (), environment
             cwd=base,
             env=variables,
         )
-    server = Server(process, port, base)
+    server = Server(process, port, base, log)
     try:
-        _wait_until_ready(server, log)
+        _wait_until_ready(server)
         yield server
     finally:
         server.stop()
 
 
-def _wait_until_ready(server: Server, log: Path) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    """Whether `condition` came true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _wait_until_ready(server: Server) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
@@ -252,8 +271,7 @@ def _wait_until_ready(server: Server, log: Path) -> None:
             server.get("/system_stats")
             return
         time.sleep(0.3)
-    tail = log.read_text(encoding="utf-8", errors="replace")[-4000:]
-    raise RuntimeError(f"ComfyUI did not start within {START_SECONDS:.0f} s:\n{tail}")
+    raise RuntimeError(f"ComfyUI did not start within {START_SECONDS:.0f} s:\n{server.last_words()}")
 
 
 def _link(link: Path, target: Path) -> None:

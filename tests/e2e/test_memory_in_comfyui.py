@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,6 @@ from pack.tools.benchmarks import host_memory
 pytestmark = pytest.mark.host
 
 BENCHMARK = servers.ROOT / "tools" / "benchmarks" / "host_memory.py"
-
-
-def wait_for(condition, seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def test_stop_ends_a_long_heatmap_within_a_second(comfyui: Server) -> None:
@@ -66,7 +56,7 @@ def test_gradients_survive_a_move_inside_inference_mode(comfyui: Server, through
 
 def test_two_loaders_share_one_model_and_freeing_ends_it(comfyui: Server) -> None:
     comfyui.free()
-    assert wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0)
+    assert servers.wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0)
     graph = {
         "clip": prompts.load_clip(TINY, "fp32"),
         "other": {**prompts.load_clip(TINY, "fp32"), "_meta": {"title": "another loader"}},
@@ -79,7 +69,7 @@ def test_two_loaders_share_one_model_and_freeing_ends_it(comfyui: Server) -> Non
     assert "inference=True" in run.outputs["remember"]["text"], "nodes no longer run in inference mode: revisit host"
     assert comfyui.get("/probe/memory")["alive"] == 1
     comfyui.free()
-    assert wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0), "the model outlived the node cache"
+    assert servers.wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0), "the model outlived the node cache"
 
 
 def test_import_is_quick_and_light(comfyui: Server, tmp_path: Path) -> None:
@@ -108,7 +98,7 @@ def test_runs_leave_nothing_behind(comfyui: Server, kind: str, model: str) -> No
             run = comfyui.run(host_memory.graph(prompts, kind, model, f"red square number {number}"))
             assert run.ending == "execution_success", run.refused or run.error
         comfyui.free()
-        assert wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0), "a model is left"
+        assert servers.wait_for(lambda: comfyui.get("/probe/memory")["alive"] == 0), "a model is left"
         return comfyui.get("/probe/memory")
 
     first = run_and_free(range(2))

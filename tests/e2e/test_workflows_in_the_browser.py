@@ -25,6 +25,8 @@ ZOOM = "Attention prompt - zoom to read"
 TRUST = "Attention prompt - trust or doubt"
 VIDEO = "Attention prompt - video"
 ALL = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
+GENERATE_TEXT = "Attention prompt - Generate Text and where it looked"
+ENCODER_READS = "Attention prompt - what the encoder reads in the picture"
 DYNAMIC_COMBO, AUTOGROW = "COMFY_DYNAMICCOMBO_V3", "COMFY_AUTOGROW_V3"
 
 
@@ -86,6 +88,26 @@ def test_the_first_that_a_newcomer_opens_answers_rightly_where_the_plain_picture
     said = {titles[key]: shown["text"][0] for key, shown in history["outputs"].items() if "text" in shown}
     assert (said["The answer"], said["Its answer"]) == ("green", "yellow")
     assert float(said["How sure: 0 to 1"]) > 0.99 > float(said["How sure that is"])
+
+
+@RENDERERS
+@pytest.mark.parametrize(("name", "kind"), [(GENERATE_TEXT, "qwen3vl"), (ENCODER_READS, "qwen25vl")])
+def test_what_looks_into_comfyuis_own_encoders_runs_on_a_tiny_one(
+    page: ComfyPage, name: str, kind: str, modern: bool
+) -> None:
+    """The file that Load CLIP names cannot be had here: a drawn encoder of the same class takes its place."""
+    workflow = read(name)
+    for node in workflow["nodes"]:
+        if node["type"] == "CLIPLoader":
+            node |= {"type": "ProbeEncoder", "widgets_values": [kind], "inputs": [], "properties": {}}
+        if node["type"] == "TextGenerate":
+            node["widgets_values"][1] = node["widgets_values_named"]["max_length"] = 4  # drawn weights find no end
+    page.open(modern=modern)
+    page.load(workflow)
+    assert_nothing_missing(page, workflow)
+    outputs = {key for key, kind in page.node_types().items() if kind in ("AttnPromptView", "PreviewAny")}
+    assert set(run_anew(page)["outputs"]) >= outputs
+    page.wait_until_shown(outputs)
 
 
 @RENDERERS

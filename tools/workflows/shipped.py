@@ -16,6 +16,7 @@ from typing import Any
 
 import answer_workflow
 import clip_workflows
+import encoder_workflows
 import interop_workflows
 import lvlm_workflows
 import trust_workflow
@@ -38,6 +39,7 @@ STORIES = (
     *word_workflow.STORIES,
     *trust_workflow.STORIES,
     *video_workflow.STORIES,
+    *encoder_workflows.STORIES,
     *interop_workflows.STORIES,
 )
 

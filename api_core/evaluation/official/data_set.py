@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput, shortened
-from ...whole_file import whole_file
+from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
+from .files import write_lines
+from .rules.judge_prompts import Judging
 from .score_table import ScoreTable
 
 Answers = Mapping[str, str]
@@ -23,12 +24,13 @@ PICTURES_FOLDER = "pictures"
 @dataclass(frozen=True)
 class Source:
     """What is to be read. folder: the official one, or the hub's with its parquet files. split, wording: one that the
-    data set has. pictures: where pictures that lie inside parquet files are written to."""
+    data set has. pictures: where its picture files are. extracted: where those inside parquet files are written to."""
 
     folder: Path
     split: str
     wording: str
     pictures: Path
+    extracted: Path
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class DataSet:
     being read unless another is named. wordings: how its questions can be put, by name, the first unless another is
     named, and what each does. rules: how answers are judged, by name, and what each does; the first is the official
     one. score: makes one table for one of the rules. export: writes answers as the official program takes them;
-    exported: what that is.
+    exported: what that is. judging: how a model judges the answers, of sets whose rules count verdicts.
     """
 
     name: str
@@ -66,18 +68,27 @@ class DataSet:
     score: Callable[[Sequence[QuestionCase], Answers, str, Resources], ScoreTable]
     export: Callable[[Sequence[QuestionCase], Answers, Path], None]
     exported: str
+    judging: Judging | None = None
 
     def case_id(self, split: str, key: object) -> str:
         return f"{self.name}/{split}/{key}"
 
 
 def write_cases(
-    data_set: DataSet, folder: Path, out: Path, *, split: str = "", wording: str = "", partial: bool = False
+    data_set: DataSet,
+    folder: Path,
+    out: Path,
+    *,
+    split: str = "",
+    wording: str = "",
+    pictures: Path | None = None,
+    partial: bool = False,
+    on_progress: Progress = ignore_progress,
 ) -> list[QuestionCase]:
     """Read a data set and write `cases.jsonl`, and the pictures of parquet files beside it, to the folder `out`.
 
-    Raises InvalidInput for a folder or picture that is not there, a file that cannot be read, and a number of questions
-    other than the published one unless `partial`.
+    pictures: where its picture files are, where that is not `folder`. Raises InvalidInput for a folder or picture that
+    is not there, a file that cannot be read, and a number of questions other than the published one unless `partial`.
     """
     split = _one_of("split", split, data_set, data_set.counts)
     wording = _one_of("wording", wording, data_set, data_set.wordings)
@@ -87,7 +98,10 @@ def write_cases(
             f"There is no folder {shortened(folder)}. {data_set.title} ({split}: {count} questions; licence: "
             f"{data_set.licence}) is not downloaded for you; get it from {data_set.source}, and name its folder."
         )
-    cases = list(data_set.read(Source(folder, split, wording, out / PICTURES_FOLDER)))
+    cases: list[QuestionCase] = []
+    for case in data_set.read(Source(folder, split, wording, pictures or folder, out / PICTURES_FOLDER)):
+        cases.append(case)
+        on_progress(min(len(cases), count), count)
     if len(cases) != count and not partial:
         raise InvalidInput(
             f"{shortened(folder)} holds {len(cases)} questions of {data_set.title}, {split}, which has {count}. Get "
@@ -96,9 +110,7 @@ def write_cases(
     if not cases:
         raise InvalidInput(f"{shortened(folder)} holds no question of {data_set.title}, {split}.")
     _require_pictures(cases)
-    with whole_file(out / CASES_FILE) as part, part.open("w", encoding="utf-8", newline="\n") as file:
-        for case in cases:
-            file.write(json.dumps(_relative_to(out, case).to_json(), ensure_ascii=False) + "\n")
+    write_lines(out / CASES_FILE, (_relative_to(out, case).to_json() for case in cases))
     return cases
 
 
@@ -114,8 +126,8 @@ def _require_pictures(cases: Sequence[QuestionCase]) -> None:
     if missing:
         first = missing[-1]
         raise InvalidInput(
-            f"{len(missing)} of {len(paths)} pictures are not there, the first {first} (of {paths[first].id}). Put the "
-            "pictures where the data set's own description has them."
+            f"{len(missing)} of {len(paths)} pictures are not there, the first {first} (of {paths[first].id}). Name "
+            "their folder with --pictures, or put them where the data set's own description has them."
         )
 
 

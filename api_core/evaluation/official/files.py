@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput, shortened
+from ...whole_file import whole_file
 
 
 def text_of(path: Path) -> str:
@@ -53,7 +55,7 @@ def table_of(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def field_of(path: Path, entry: dict[str, Any], *names: str) -> Any:
+def field_of(path: Path, entry: Mapping[str, Any], *names: str) -> Any:
     """The value of the first of `names` that an entry has."""
     for name in names:
         if name in entry:
@@ -61,12 +63,25 @@ def field_of(path: Path, entry: dict[str, Any], *names: str) -> Any:
     raise InvalidInput(f"{path}: an entry has no {names[0]!r}: {shortened(json.dumps(entry, default=str))}.")
 
 
-def first_of(folder: Path, *names: str) -> Path:
-    """The first of some files that a folder has."""
+def first_below(folder: Path, *names: str) -> Path:
+    """The first of some files that lies anywhere below a folder."""
     for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    raise InvalidInput(f"{folder} has no {' or '.join(names)}. Name the folder that holds it.")
+        if found := sorted(folder.rglob(name)):
+            return found[0]
+    raise InvalidInput(f"There is no {' or '.join(names)} in or below {folder}. Name the folder that holds it.")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file."""
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+
+
+def write_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Write a file of one JSON object a line."""
+    text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _lines(text: str) -> list[tuple[int, str]]:

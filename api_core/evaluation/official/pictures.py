@@ -15,6 +15,12 @@ from ...whole_file import whole_file
 _SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg"}
 
 
+def picture_file(folder: Path, name: str, *inside: str) -> Path:
+    """The file of a picture: in a folder, or in one of those `inside` it; the first place where it is in none."""
+    places = [folder / one / name for one in ("", *inside)]
+    return next((place for place in places if place.is_file()), places[0])
+
+
 def write_picture(found: Any, folder: Path, of: str) -> Path:
     """The file of a picture that a parquet row holds, written as it is; equal ones are one file. of: whose it is."""
     content = found.get("bytes") if isinstance(found, dict) else found

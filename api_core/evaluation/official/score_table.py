@@ -114,6 +114,12 @@ def difference(row: ScoreRow, other: ScoreRow) -> tuple[float, float]:
     return row.value - other.value, half_interval(row.draws - other.draws)
 
 
+def masks_of(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """For each name, which cases have it [cases]; `names` has one for each case."""
+    array = np.asarray(names)
+    return {name: array == name for name in dict.fromkeys(names)}
+
+
 def mean_of(values: np.ndarray, times: float = 100.0) -> Figure:
     """The figure that is the mean of `values` [cases], in per cent unless told otherwise."""
     numbers = np.asarray(values, float)
@@ -131,7 +137,7 @@ def _drawn_anew(groups: Sequence[str]) -> np.ndarray:
     if len(names) < 2:
         return np.zeros((0, len(groups)))
     chosen = np.random.default_rng(0).integers(len(names), size=(DRAWS, len(names)))
-    return np.stack([np.bincount(one, minlength=len(names)) for one in chosen])[:, index].astype(np.float32)
+    return np.stack([np.bincount(one, minlength=len(names)) for one in chosen]).astype(np.float32)[:, index]
 
 
 def to_table(title: str, tables: Mapping[str, ScoreTable]) -> Table:

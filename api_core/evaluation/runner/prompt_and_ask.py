@@ -96,7 +96,7 @@ class AskCases:
             raise InvalidInput("Masks and prompted pictures need a model that makes maps.")
 
     def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
-        outcomes: list[dict[str, Any]] = [_about(case) for case in cases]
+        outcomes: list[dict[str, Any]] = [about(case) for case in cases]
         with Writing() as writing:
             self._do(pictures_of(cases), cases, outcomes, writing, on_progress)
             writing.require_written()
@@ -200,12 +200,13 @@ def seed_of(case: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {case}".encode("utf-8", "backslashreplace")).digest()[:4], "big") >> 1
 
 
-def _about(case: QuestionCase) -> dict[str, Any]:
-    about: dict[str, Any] = {"question": case.question}
+def about(case: QuestionCase) -> dict[str, Any]:
+    """What a line of results says of its case."""
+    said: dict[str, Any] = {"question": case.question}
     for name in ("kind", "answers", "query", "meta"):
         value = getattr(case, name)
-        about |= {name: value} if value else {}
-    return about
+        said |= {name: value} if value else {}
+    return said
 
 
 def _told(case: QuestionCase, given: Answer) -> dict[str, Any]:

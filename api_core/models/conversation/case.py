@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...errors import InvalidInput
 from ...results import Box
+from ...texts import clean
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Case:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("question", "system_prompt", "opening"):
+            object.__setattr__(self, name, clean(getattr(self, name)))
         if not self.question.strip():
             raise InvalidInput("The question is empty. Write what you want to know about the picture.")
         for picture in self.pictures:

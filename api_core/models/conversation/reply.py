@@ -1,6 +1,7 @@
 """From the tokens that a model wrote to an answer: its text, the thinking apart, and its words."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ THINKING = (
 )
 """How models mark their thinking: what opens it and what closes it. Some of these are special tokens, others text."""
 
+_BLANKS = re.compile(r"\s*")
+
 WRAPPERS = (("<answer>", "</answer>"),)
 """What some models put around the answer after thinking."""
 
@@ -25,11 +28,15 @@ def opens_thinking(prompt: str) -> bool:
     return any(prompt.rfind(opening) > prompt.rfind(closing) for opening, closing in THINKING)
 
 
+def marks_thinking(text: str) -> bool:
+    """Whether a special token is a mark of thinking, or begins one."""
+    return any(mark.startswith(text) for pair in THINKING for mark in pair)
+
+
 def thinking_tokens(tokenizer: Any, special: frozenset[int]) -> dict[int, str]:
     """The special tokens that mark thinking, and their text: they are not dropped with the other special ones."""
-    marks = [mark for pair in THINKING for mark in pair]
     texts = {token: str(tokenizer.convert_ids_to_tokens(token)) for token in special}
-    return {token: text for token, text in texts.items() if text and any(mark.startswith(text) for mark in marks)}
+    return {token: text for token, text in texts.items() if text and marks_thinking(text)}
 
 
 def parse_reply(
@@ -84,8 +91,9 @@ def split_thinking(text: str, inside: bool = False) -> tuple[str, Span]:
 
 def _opening_at(text: str, place: int) -> tuple[str, str]:
     """The marks of the thinking that begins at `place`, blanks apart; two empty ones where none does."""
-    rest = text[place:].lstrip()
-    return next(((opening, closing) for opening, closing in THINKING if rest.startswith(opening)), ("", ""))
+    match = _BLANKS.match(text, place)
+    begin = match.end() if match else place
+    return next(((opening, closing) for opening, closing in THINKING if text.startswith(opening, begin)), ("", ""))
 
 
 def _closes_first(text: str) -> bool:

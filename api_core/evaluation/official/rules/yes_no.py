@@ -22,6 +22,11 @@ def pope(text: str) -> str:
     return "no" if {"No", "not", "no"} & set(words) else "yes"
 
 
+def exactly(text: str) -> str:
+    """AMBER's: Yes or No to the letter, all else neither."""
+    return {"Yes": "yes", "No": "no"}.get(text, "")
+
+
 def avisc(text: str) -> str:
     """AvisC's: anywhere one of No, not, no, NO, or a word that ends in n't, is a no, all else a yes."""
     words = text.replace(".", "").replace(",", "").split(" ")

@@ -15,7 +15,7 @@ from ....choices import Scheme
 from ....errors import UnsupportedModel
 from ...conversation.case import Prepared
 from ..model import LvlmModel
-from .decoder_call import EMBEDDINGS, per_image_token_tensors
+from .decoder_call import EMBEDDINGS, close_up, per_image_token_tensors
 from .second_pass import PromptState, WeakenedPrompt, all_image_positions, replaced_forward
 
 
@@ -43,6 +43,16 @@ def left_out(prompt: PromptState, tokens: Sequence[Tensor], scheme: Scheme, seed
     }
     hidden = places.to(embeddings.device) if scheme == "attention mask" else None
     return WeakenedPrompt({EMBEDDINGS: embeddings, **added}, hidden)
+
+
+def taken_out(prompt: PromptState) -> WeakenedPrompt:
+    """The prompts without their image tokens: what stood behind them closes up, as if they had never been written."""
+    gone = torch.zeros(prompt.embeddings.shape[:2], dtype=torch.bool)
+    for case, columns in enumerate(prompt.columns):
+        gone[case, columns] = True
+    padding = torch.tensor([row.padding for row in prompt.prepared.rows])
+    closed = close_up(prompt.arguments, gone, padding)
+    return WeakenedPrompt(closed.arguments, closed.hidden, True, closed.earlier)
 
 
 @dataclass(frozen=True)
