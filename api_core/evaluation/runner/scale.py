@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import AttentionPromptingError, CannotWrite, InvalidInput, MissingPackage, reason
+from ...errors import AttentionPromptingError, InvalidInput, MissingPackage, reason
 from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase, SceneReference
 from ..readers.jsonl import case_of_line
@@ -85,11 +85,11 @@ class _Worker:
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
         told: dict[str, Any] = {"settings": self._settings, "versions": versions(), "host": socket.gethostname()}
-        cases = [case_of_line(line, Path()) for line in json.loads(str(batch["cases"][0]))]
         try:
+            cases = [case_of_line(line, Path()) for line in json.loads(str(batch["cases"][0]))]
             outcomes = outcomes_of(self._work, cases, _Unstopped())
             told["outcomes"] = {case.id: found for case, found in zip(cases, outcomes, strict=True)}
-        except CannotWrite as error:  # Ray would try again
+        except AttentionPromptingError as error:  # such as a full disk: Ray would only try again
             told["stop"] = str(error)
         return {"told": [json.dumps(told)]}
 
