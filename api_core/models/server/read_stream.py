@@ -24,16 +24,22 @@ _SLOWEST = 0.5  # seconds a token of an answer that comes in one piece
 _FILTERED = "the server's content filter ended the answer"
 
 
+OnText = Callable[[str, int, tuple[str, str]], None]
+"""Takes the text so far, of how many tokens (about) that is, and the thinking and the answer in it."""
+
+
 @dataclass(frozen=True)
 class ServerReply:
     """A reply, whose tokens only the server knows, and notes on how it came about.
 
-    untold: why the reply has no confidence although it was asked for, as the end of a sentence about the server.
+    untold: why the reply has no confidence although it was asked for, as the end of a sentence about the server. usage:
+    the tokens of the prompt and of the reply, where the server counts them.
     """
 
     reply: Reply
     notes: tuple[str, ...] = ()
     untold: str = ""
+    usage: tuple[int, int] | None = None
 
 
 @dataclass
@@ -51,9 +57,14 @@ class StreamedAnswer:
     notes: list[str] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
     untold: str = ""
+    usage: tuple[int, int] | None = None
 
     def take(self, chunk: Any) -> bool:
         """Add a chunk of the stream; whether it brought anything."""
+        used = getattr(chunk, "usage", None)
+        counts = (getattr(used, "prompt_tokens", None), getattr(used, "completion_tokens", None))
+        if all(type(count) is int for count in counts):
+            self.usage = counts
         choice = next(iter(getattr(chunk, "choices", None) or ()), None)
         if choice is None:
             return False
@@ -79,15 +90,20 @@ class StreamedAnswer:
         """All that has come, the thinking first and unmarked; for people who watch."""
         return redact("\n\n".join(part for part in (self.reasoning, self.content) if part), self.secret)
 
-    def reply(self, with_confidence: bool = False) -> ServerReply:
-        """The whole answer, without the key in case the server repeats it. with_confidence: it was asked for."""
+    @property
+    def parted(self) -> tuple[str, str]:
+        """The thinking and the answer, without the key in case the server repeats it."""
         content = redact(self.content, self.secret)
         inline, (start, end) = split_thinking(content)
         reasoning = redact(self.reasoning, self.secret).strip()
-        thinking = "\n\n".join(part for part in (reasoning, inline) if part)
+        return "\n\n".join(part for part in (reasoning, inline) if part), content[start:end]
+
+    def reply(self, with_confidence: bool = False) -> ServerReply:
+        """The whole answer. with_confidence: it was asked for."""
+        thinking, text = self.parted
         complete = self.finish not in _CUT_SHORT
         sure, untold = self._confidence(bool(thinking)) if with_confidence else (None, "")
-        return ServerReply(Reply(content[start:end], thinking, (), (), complete, sure), tuple(self.notes), untold)
+        return ServerReply(Reply(text, thinking, (), (), complete, sure), tuple(self.notes), untold, self.usage)
 
     def _confidence(self, thought: bool) -> tuple[float | None, str]:
         """The answer's confidence, or why it is not known."""
@@ -100,13 +116,8 @@ class StreamedAnswer:
             return None, str(error)
 
 
-async def read_answer(
-    client: Any, request: Mapping[str, Any], server: Server, on_text: Callable[[str, int], None]
-) -> StreamedAnswer:
-    """One attempt: send the request and read its stream to the end; Failure, or CancelledError when stopped.
-
-    on_text: takes the text so far and of how many tokens (about) that is.
-    """
+async def read_answer(client: Any, request: Mapping[str, Any], server: Server, on_text: OnText) -> StreamedAnswer:
+    """One attempt: send the request and read its stream to the end; Failure, or CancelledError when stopped."""
     answer, limits = StreamedAnswer(server.secret), server.limits
     most = request.get("max_tokens") or request.get("max_completion_tokens") or 0
     patience = limits.first_token + (most * _SLOWEST if "logprobs" in request else 0)
@@ -118,11 +129,11 @@ async def read_answer(
                 if "text/event-stream" not in stream.response.headers.get("content-type", ""):
                     await stream.response.aread()
                     _take_whole(answer, stream.response.text, server)
-                    on_text(answer.so_far, answer.pieces)
+                    on_text(answer.so_far, answer.pieces, answer.parted)
                     return answer
                 async for chunk in stream:
                     if answer.take(chunk):
-                        on_text(answer.so_far, answer.pieces)
+                        on_text(answer.so_far, answer.pieces, answer.parted)
                         late = f"stopped in the middle of its answer and said nothing for {limits.between_tokens:g} s."
                         allow(limits.between_tokens)
     except TimeoutError:
