@@ -62,9 +62,9 @@ class StreamedAnswer:
     def take(self, chunk: Any) -> bool:
         """Add a chunk of the stream; whether it brought anything."""
         used = getattr(chunk, "usage", None)
-        counts = (getattr(used, "prompt_tokens", None), getattr(used, "completion_tokens", None))
-        if all(type(count) is int for count in counts):
-            self.usage = counts
+        read, written = (getattr(used, name, None) for name in ("prompt_tokens", "completion_tokens"))
+        if isinstance(read, int) and isinstance(written, int):
+            self.usage = (read, written)
         choice = next(iter(getattr(chunk, "choices", None) or ()), None)
         if choice is None:
             return False
