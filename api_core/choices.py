@@ -58,6 +58,9 @@ LVLM_METHODS = {
 CALIBRATION_SCENES = 60
 """Drawn scenes on which a model's heads and layer are chosen."""
 
+QUERIES = ("first-line", "whole")
+"""What of a text that came with a picture says what to look for: benchmarks put how to answer on lines of their own."""
+
 INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
 """Kernels, as Pillow has them, by which a grid is brought to the size of a picture."""
 

@@ -4,7 +4,7 @@ The library's picture is a float32 CPU tensor [H, W, C], C = 3 or 4, values 0..1
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -75,7 +75,7 @@ def open_image(source: str | Path, load: bool = True) -> Iterator[Image.Image]:
         raise InvalidInput(f"There is no picture at {_shown(path)}. Check the path {where}.") from error
 
 
-def read_picture(data: bytes, formats: Sequence[str], most_pixels: int) -> Tensor:
+def read_picture(data: bytes, formats: tuple[str, ...], most_pixels: int) -> Tensor:
     """The picture in a file's bytes, as `to_picture` makes it. formats: Pillow's names of those that are read.
 
     InvalidInput for anything else, for damaged bytes, and, before they are decoded, for more than `most_pixels`.

@@ -82,7 +82,7 @@ assert heatmap.pictures[0].size == (64, 96)
 import pack.api_core
 lost = []
 for module in pkgutil.walk_packages(pack.api_core.__path__, "pack.api_core.", onerror=lost.append):
-    if not module.name.endswith(("__main__", "command_line.run", "command_line.benchmark")):
+    if not module.name.endswith(("__main__", "command_line.run", "command_line.benchmark", "command_line.serve")):
         importlib.import_module(module.name)
 assert not lost, lost
 print(len(nodes), any(name.startswith("pack.api_core.evaluation") for name in sys.modules))
@@ -93,7 +93,7 @@ COMMAND = "import sys; from pack.api_core.command_line import main; sys.exit(mai
 
 @pytest.mark.slow
 def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
-    """What the registry gets: nodes and the rest of the library work, `run` and `benchmark` say what is missing."""
+    """What the registry gets: nodes and the rest of the library work, a few commands say what is missing."""
     pack = tmp_path / "pack"
     for name in tracked_files():
         if not ignored(name, comfyignore()):
@@ -102,6 +102,7 @@ def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
             shutil.copyfile(ROOT / name, target)
     assert (pack / "api_core" / "scenes").is_dir()
     assert not (pack / "api_core" / "evaluation").exists()
+    assert not (pack / "api_core" / "serving").exists()
     shutil.copyfile(ROOT / "tests" / "comfy_double.py", tmp_path / "comfy_double.py")
 
     def python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -111,10 +112,11 @@ def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
 
     done = python(ON_THE_DOUBLE)
     assert done.stdout.split() == [str(len(node_ids())), "False"], done.stderr
-    for command in (["run", "cases.jsonl", "--out", "results.jsonl"], ["benchmark", "answers"]):
+    needs = {"run": "evaluation", "benchmark": "evaluation", "serve": "serving"}
+    for command in (["run", "cases.jsonl", "--out", "results.jsonl"], ["benchmark", "answers"], ["serve"]):
         asked = python(COMMAND, *command)
         assert asked.returncode == 2
-        assert asked.stderr.startswith(f"error: `{command[0]}` needs api_core/evaluation")
+        assert asked.stderr.startswith(f"error: `{command[0]}` needs api_core/{needs[command[0]]}")
         assert asked.stderr.count("\n") == 1
         assert PROJECT["urls"]["Repository"] in asked.stderr
     assert python(COMMAND, "models").returncode == 0

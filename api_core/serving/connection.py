@@ -10,20 +10,20 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from ..errors import AttentionPromptingError
 from ..models.server.address import is_this_machine
+from ..models.server.secret import Secret
+from .prompt_then_answer import Serving
 from .read_request import read_request
 from .refusal import Refused, refusal_of
 from .shown_text import GrowingText
-from .waiting_line import Finished, Job, Written
+from .waiting_line import Finished, Job, WaitingLine, Written
 from .write_reply import Reply, listed_model
-
-if TYPE_CHECKING:
-    from .endpoint import Endpoint
 
 MOST_BYTES = 32 * 1024 * 1024
 """Of a request's body."""
@@ -33,14 +33,25 @@ _DISCARDED = 4 * MOST_BYTES  # of a refused body: a client that is still sending
 _ROUTES = {"/v1/chat/completions": "POST", "/v1/models": "GET"}
 
 
+@dataclass(frozen=True)
+class Service:
+    """What all connections share. key: what clients must send, if any. on_trouble: gets the traceback of what nobody
+    expected. started: when, in seconds since 1970."""
+
+    serving: Serving
+    line: WaitingLine
+    key: Secret | None
+    on_trouble: Callable[[str], None]
+    started: int = field(default_factory=lambda: int(time.time()))
+
+
 class Connection(BaseHTTPRequestHandler):
-    """One connection of an Endpoint."""
+    """One connection to a server that has a `service`."""
 
     protocol_version = "HTTP/1.1"
     server_version = "attention-prompting"
     sys_version = ""
     timeout = _PATIENCE
-    server: Endpoint
 
     def log_message(self, format: str, *values: Any) -> None:
         """Nothing: what is asked is nobody's business."""
@@ -62,6 +73,10 @@ class Connection(BaseHTTPRequestHandler):
         """The go-ahead comes with the reading of the body, which may be refused before."""
         return True
 
+    @property
+    def _service(self) -> Service:
+        return self.server.service  # type: ignore[attr-defined, no-any-return]
+
     def _guarded(self, answer: Callable[[str], None]) -> None:
         self._is_read = "Content-Length" not in self.headers and "Transfer-Encoding" not in self.headers
         self._began = False
@@ -73,11 +88,11 @@ class Connection(BaseHTTPRequestHandler):
         except AttentionPromptingError as error:
             self._refuse(refusal_of(error))
         except Exception:  # noqa: BLE001 - no request may take the server down
-            self.server.on_trouble(traceback.format_exc())
+            self._service.on_trouble(traceback.format_exc())
             self._refuse(Refused("The request failed unexpectedly; the server's own window says where.", status=500))
 
     def _require_allowed(self) -> None:
-        key = self.server.key
+        key = self._service.key
         if key is None:
             host = self.headers.get("Host", "localhost")
             if not is_this_machine(f"http://{host}"):
@@ -99,19 +114,19 @@ class Connection(BaseHTTPRequestHandler):
         return path
 
     def _list_models(self, path: str) -> None:
-        name = self.server.serving.name
+        name = self._service.serving.name
         wanted = path.removeprefix("/v1/models").lstrip("/")
         if wanted not in ("", name):
             raise Refused(f"There is no model {wanted[:60]!r}. There is {name!r}.", status=404, code="model_not_found")
-        found = listed_model(name, self.server.started)
+        found = listed_model(name, self._service.started)
         self._send(found if wanted else {"object": "list", "data": [found]})
 
     def _chat(self, path: str) -> None:
         request = read_request(self._body())
-        job = self.server.serving.job(request)
-        self.server.line.add(job)
+        job = self._service.serving.job(request)
+        self._service.line.add(job)
         try:
-            reply = Reply(self.server.serving.name)
+            reply = Reply(self._service.serving.name)
             if request.stream:
                 self._stream(job, reply)
             else:

@@ -6,7 +6,6 @@ import ipaddress
 import socket
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from http.server import ThreadingHTTPServer
@@ -14,7 +13,7 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ..models.server.secret import Secret
-from .connection import Connection
+from .connection import Connection, Service
 from .prompt_then_answer import PromptThenAnswer, Serving
 from .waiting_line import WaitingLine
 
@@ -42,10 +41,6 @@ class Endpoint(ThreadingHTTPServer):
         key: Secret | None = None,
         on_trouble: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.serving = serving
-        self.key = key
-        self.on_trouble = on_trouble
-        self.started = int(time.time())
         self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         try:
             family, *_, place = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]
@@ -61,9 +56,9 @@ class Endpoint(ThreadingHTTPServer):
             super().__init__(place[:2], Connection)  # type: ignore[arg-type]
         except (OSError, OverflowError) as error:
             raise InvalidInput(f"Cannot listen at {host} port {port}: {error}. Choose another --port.") from error
-        self.line = WaitingLine(
-            PromptThenAnswer(serving), threads=serving.threads, at_once=serving.batch, on_trouble=on_trouble
-        )
+        work = PromptThenAnswer(serving)
+        line = WaitingLine(work, threads=serving.threads, at_once=serving.batch, on_trouble=on_trouble)
+        self.service = Service(serving, line, key, on_trouble)
 
     @property
     def address(self) -> str:
@@ -73,8 +68,8 @@ class Endpoint(ThreadingHTTPServer):
     def server_close(self) -> None:
         """Stop listening, and what is under way."""
         super().server_close()
-        if hasattr(self, "line"):
-            self.line.close()
+        if hasattr(self, "service"):  # not where it could not listen
+            self.service.line.close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own; not where there are too many connections."""
@@ -93,4 +88,4 @@ class Endpoint(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke is none of ours; anything else is told."""
         if not isinstance(sys.exc_info()[1], OSError):
-            self.on_trouble(traceback.format_exc())
+            self.service.on_trouble(traceback.format_exc())

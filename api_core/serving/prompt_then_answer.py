@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +13,7 @@ from ..answering import Answer, Decoding, Greedy, Template, find_template
 from ..answering.asking import answer_cases
 from ..answering.keeping import require_comparable
 from ..answering.surest import surest_of
+from ..choices import QUERIES
 from ..errors import Cancelled, InvalidInput
 from ..models.conversation.case import Case
 from ..models.server import ServerModel
@@ -26,8 +27,6 @@ from .refusal import Refused
 from .shown_text import cut
 from .waiting_line import Finished, Job, Written
 
-QUERIES = ("first-line", "whole")
-"""What of the last user's text a picture is prompted with. Benchmarks put how to answer on lines of their own."""
 PLAIN, PROMPTED = "plain", "prompted"
 
 Prompter = Callable[[Tensor, str, Progress], PromptedPicture]
@@ -35,10 +34,20 @@ Prompter = Callable[[Tensor, str, Progress], PromptedPicture]
 
 
 @dataclass(frozen=True)
+class Alike:
+    """What is the same of requests that are answered together. compared: the surer of two answers is kept."""
+
+    decoding: Decoding
+    max_new_tokens: int
+    compared: bool
+
+
+@dataclass(frozen=True)
 class Serving:
     """What is served, and how.
 
-    prompter: None asks about pictures as they come. query: one of QUERIES. with_original: the picture is shown as it
+    prompter: None asks about pictures as they come. query: one of QUERIES, of the last user's text. system_prompt: said
+    to the model first where a request has no system's text. with_original: the picture is shown as it
     came before it is shown prompted. skip_above: the surer of the answers to the plain and to the prompted picture is
     kept, and a plain one this sure is not compared; None: the prompted picture's. decoding, max_new_tokens: where the
     client says nothing else. at_once: requests that a local model answers together, or a server gets.
@@ -48,6 +57,7 @@ class Serving:
     name: str
     prompter: Prompter | None = None
     query: str = QUERIES[0]
+    system_prompt: str = ""
     template: Template = field(default_factory=lambda: find_template("plain"))
     with_original: bool = False
     skip_above: float | None = None
@@ -99,7 +109,7 @@ class Serving:
             except InvalidInput as error:
                 raise Refused(str(error), "temperature") from None
         limit = request.max_new_tokens or self.max_new_tokens
-        return Job(request, (decoding, limit, self._is_compared(request)))
+        return Job(request, Alike(decoding, limit, self._is_compared(request)))
 
     def query_of(self, conversation: Conversation) -> str:
         """What the picture is prompted with."""
@@ -145,7 +155,9 @@ class _Batch:
         self._work = work
         self._serving = work.serving
         self._jobs = jobs
-        self._decoding, self._limit, self._compared = jobs[0].key  # type: ignore[misc]
+        alike = jobs[0].key
+        assert isinstance(alike, Alike)
+        self._decoding, self._limit, self._compared = alike.decoding, alike.max_new_tokens, alike.compared
         self._about: list[dict[str, Any]] = [{"picture": None} for _ in jobs]
         self._steps = 0
 
@@ -198,6 +210,7 @@ class _Batch:
         elif conversation.picture is not None:
             about["picture"] = PLAIN
         case = conversation.case()
+        case = case if case.system_prompt else replace(case, system_prompt=self._serving.system_prompt)
         return case.asking(self._serving.template.fill(case.question))
 
     def _go_on(self, done: int, total: int) -> None:
