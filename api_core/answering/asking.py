@@ -47,7 +47,8 @@ class Answer:
     the probabilities of the answer's tokens, its end included where it is known, the thinking not; None where nobody
     told them. untold: why a server that was asked for it did not, as the end of a sentence about the model.
 
-    prompt_tokens, answer_tokens: how many the model read and wrote; None where a server did not count them.
+    spelled: of a local model, as in Reply. prompt_tokens, answer_tokens: how many the model read and wrote; None where
+    a server did not count them.
     """
 
     text: str
@@ -63,6 +64,7 @@ class Answer:
     blind_tokens: Heatmap | None = field(default=None, compare=False, repr=False)
     confidence: float | None = field(default=None, compare=False)
     untold: str = field(default="", compare=False)
+    spelled: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)
     prompt_tokens: int | None = field(default=None, compare=False)
     answer_tokens: int | None = field(default=None, compare=False)
 

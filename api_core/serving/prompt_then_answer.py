@@ -23,7 +23,7 @@ from ..progress import Progress
 from ..prompting import PromptedPicture
 from .read_messages import Conversation
 from .read_request import ChatRequest
-from .refusal import Refused
+from .refusal import UNSUPPORTED, Refused
 from .shown_text import cut
 from .waiting_line import Finished, Job, Written
 
@@ -101,6 +101,8 @@ class Serving:
                 status=404,
                 code="model_not_found",
             )
+        if request.logprobs and isinstance(self.model, ServerModel):
+            raise Refused("logprobs are told of a model on this machine only.", "logprobs", code=UNSUPPORTED)
         decoding = request.decoding(self.decoding)
         if self._is_compared(request):
             assert self.skip_above is not None
@@ -246,7 +248,8 @@ class _Batch:
         about |= {"confidence": answer.confidence} if answer.confidence is not None else {}
         read, written = answer.prompt_tokens, answer.answer_tokens
         tokens = None if read is None or written is None else (read, written)
-        job.tell(Finished(answer.thinking, text, answer.complete or stopped, tokens, about))
+        spelled = answer.spelled if job.request.logprobs else ()
+        job.tell(Finished(answer.thinking, text, answer.complete or stopped, tokens, about, spelled))
 
 
 PROMPT = 1

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from ..answering import Decoding, Greedy, Sample
 from ..errors import InvalidInput, shortened
 from .read_messages import Conversation, read_messages, require_letters
-from .refusal import Refused
+from .refusal import UNSUPPORTED, Refused
 
 MOST_DEPTH = 16
 MOST_TOKENS = 1 << 17
@@ -29,7 +29,6 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "functions": ([],),
     "length_penalty": (1,),
     "logit_bias": ({},),
-    "logprobs": (False,),
     "min_p": (0,),
     "min_tokens": (0,),
     "modalities": (["text"],),
@@ -49,7 +48,8 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 @dataclass(frozen=True)
 class ChatRequest:
     """What is asked for. None: the client left it to the server. max_new_tokens: of the answer. stop: what ends it, and
-    is no part of it. stream: piece by piece. with_usage: of a stream, also how many tokens there were."""
+    is no part of it. logprobs: of the answer's tokens too. stream: piece by piece. with_usage: of a stream, also how
+    many tokens there were."""
 
     model: str
     conversation: Conversation
@@ -59,6 +59,7 @@ class ChatRequest:
     top_k: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    logprobs: bool = False
     stream: bool = False
     with_usage: bool = False
 
@@ -89,12 +90,15 @@ def read_request(body: bytes) -> ChatRequest:
             raise Refused(
                 f"{name} cannot be honoured here; leave it out, or at {json.dumps(_NEUTRAL[name][0])}.",
                 name,
-                code="unsupported_parameter",
+                code=UNSUPPORTED,
             )
     settings = {name: read(given[name], name) for name, read in _READERS.items() if given.get(name) is not None}
     limits = {settings.pop(name) for name in ("max_tokens", "max_completion_tokens") if name in settings}
     if len(limits) > 1:
         raise Refused("max_tokens and max_completion_tokens say different things.", "max_completion_tokens")
+    for other in ("stream", "stop"):
+        if settings.get("logprobs") and settings.get(other):
+            raise Refused(f"logprobs go with whole answers only, not with {other}.", "logprobs", code=UNSUPPORTED)
     model = given.get("model")
     if not isinstance(model, str):
         raise Refused("model must be the name of a model, such as /v1/models lists.", "model")
@@ -182,6 +186,7 @@ _READERS: Mapping[str, Callable[[Any, str], Any]] = {
     "top_k": _top_k,
     "seed": _number(0, _SEEDS - 1, whole=True),
     "stop": _stops,
+    "logprobs": _flag,
     "stream": _flag,
     "stream_options": _with_usage,
 }

@@ -7,6 +7,8 @@ from typing import Any
 from ..errors import AttentionPromptingError, NotEnoughMemory, ServerFailed
 
 BUSY = 429
+UNSUPPORTED = "unsupported_parameter"
+"""The code for what cannot be honoured, after which clients may ask without it."""
 _OF_SERVER = {"busy": BUSY, "slow": 504, "size": 413, "pictures": 400, "refused": 400}
 """The status for each kind of ServerFailed; any other is a gateway's, 502."""
 

@@ -28,13 +28,14 @@ class Written:
 @dataclass(frozen=True)
 class Finished:
     """The whole answer. complete: it ended by itself, or by what the client said ends it. tokens: of the prompt and of
-    the answer, None where a server did not count them. about: what else there is to tell of it."""
+    the answer, None where a server did not count them. about: what else there is to tell. spelled: as Answer's."""
 
     thinking: str
     text: str
     complete: bool
     tokens: tuple[int, int] | None
     about: dict[str, Any]
+    spelled: tuple[tuple[str, float], ...] = ()
 
 
 Event = Written | Finished | Refused

@@ -25,7 +25,7 @@ class Reply:
         """The answer in one piece."""
         message: dict[str, Any] = {"role": "assistant", "content": done.text, "refusal": None}
         message |= {"reasoning_content": done.thinking} if done.thinking else {}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(done)}
+        choice = {"index": 0, "message": message, "logprobs": _told(done), "finish_reason": _finish(done)}
         return {**self._named("chat.completion"), "choices": [choice], "usage": usage(done), OWN: done.about}
 
     def begin(self) -> dict[str, Any]:
@@ -68,3 +68,14 @@ def listed_model(name: str, created: int) -> dict[str, Any]:
 
 def _finish(done: Finished) -> str:
     return "stop" if done.complete else "length"
+
+
+def _told(done: Finished) -> dict[str, Any] | None:
+    """The tokens and their log-probabilities, where they were asked for."""
+    if not done.spelled:
+        return None
+    listed = [
+        {"token": text, "logprob": logprob, "bytes": list(text.encode()), "top_logprobs": []}
+        for text, logprob in done.spelled
+    ]
+    return {"content": listed, "refusal": None}

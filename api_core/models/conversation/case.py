@@ -159,7 +159,8 @@ class Reply:
     token_ids: all of them, the end token included when there is one. words: the answer's words in `token_ids`.
     complete: whether the model ended it (False: the limit of tokens did). confidence: the product of the probabilities
     of the answer's tokens, its end included where it is known, the thinking not; 0 of an empty answer; None where
-    nobody told them.
+    nobody told them. spelled: what each token wrote, a letter of several with the first, and the log of its
+    probability; of a model on this machine that wrote the answer itself.
     """
 
     text: str
@@ -168,3 +169,4 @@ class Reply:
     words: tuple[WordTokens, ...]
     complete: bool
     confidence: float | None = field(default=None, compare=False)
+    spelled: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)

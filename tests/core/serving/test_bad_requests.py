@@ -33,7 +33,7 @@ OUT_OF_REACH: dict[str, tuple[Any, ...]] = {
     "stream": (1, "true", []),
     "stream_options": ({"include_usage": 1}, {"other": True}, [], "x"),
     "n": (0, 2, True, "1"),
-    "logprobs": (True, 1),
+    "logprobs": ("yes", 1),
     "top_logprobs": (3,),
     "frequency_penalty": (0.5, "0"),
     "presence_penalty": (-2, True),

@@ -1,5 +1,6 @@
 """The official client library asks the endpoint, whole and streaming; the answers are those of `ask`."""
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -180,6 +181,21 @@ def test_the_surer_answer_is_kept(
     assert found.choices[0].message.content == text == local.answer.text == "right"
     assert found.attention_prompting["picture"] == last.attention_prompting["picture"] == "prompted"
     assert [one["answer"] for one in found.attention_prompting["asked"]] == ["left", "right"]
+
+
+def test_log_probabilities_let_another_keep_the_surer_answer(
+    plain: Endpoint, openai_client: Client, tiny: LvlmModel, scene: Tensor
+) -> None:
+    (local,) = ask(tiny, [scene], QUESTION, max_new_tokens=12)
+    found = openai_client(plain).chat.completions.create(**chat(user(scene, QUESTION)), logprobs=True)
+    told = found.choices[0].logprobs.content
+    assert "".join(token.token for token in told).strip() == local.text
+    assert math.exp(sum(token.logprob for token in told)) == pytest.approx(local.confidence)
+    behind = connect(Profile("behind", plain.address), "tiny-lvlm")
+    (asked,) = ask(behind, [scene], QUESTION, max_new_tokens=12, confidence=True)
+    assert asked.confidence == pytest.approx(local.confidence)
+    with pytest.raises(Exception, match="whole answers only"):
+        openai_client(plain).chat.completions.create(**chat(user(scene, QUESTION)), logprobs=True, stream=True)
 
 
 def test_two_clients_at_once_get_their_own_answers(
