@@ -1,5 +1,11 @@
 """The errors a caller can act on. Each message says what happened, the value, and what to do."""
 
+import errno
+import os
+from pathlib import Path
+
+from .texts import clean
+
 
 class AttentionPromptingError(Exception):
     """Base of everything this library raises on purpose."""
@@ -45,6 +51,36 @@ class ServerFailed(AttentionPromptingError):
         self.kind = kind
 
 
+class CannotWrite(AttentionPromptingError, OSError):
+    """A file that the system did not let be written.
+
+    everywhere: whether the next file beside it will fare no better, so that going on would be work for nothing.
+    """
+
+    def __init__(self, path: Path, cause: OSError) -> None:
+        folder = path.parent
+        shut = cause.errno in _SHUT and folder.is_dir() and not os.access(folder, os.W_OK)
+        says, what_now = _SYSTEM.get(cause.errno or 0, (cause.strerror or type(cause).__name__, "Choose another place"))
+        super().__init__(f"{path} cannot be written: {says}. {what_now}.")
+        self.errno = cause.errno
+        self.everywhere = shut or cause.errno in _PLACE
+
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_PLACE = {*_FULL, errno.EROFS, errno.EIO, errno.ENOTDIR, errno.EEXIST}
+_SHUT = {errno.EACCES, errno.EPERM}
+_SYSTEM = {
+    **dict.fromkeys(_SHUT, ("you may not write there", "Choose another place, or have it opened to you")),
+    **dict.fromkeys(_FULL, ("the disk is full, or your share of it", "Make room, or choose another place")),
+    errno.EROFS: ("that disk can only be read", "Choose another place"),
+    errno.EISDIR: ("there is a folder of that name", "Choose another name"),
+    errno.ENOTDIR: ("a part of that path is a file and no folder", "Choose another place"),
+    errno.EEXIST: ("a file has the name of its folder", "Choose another place"),
+    errno.ENAMETOOLONG: ("that name is too long for this disk", "Choose a shorter one"),
+}
+"""What the system's refusals mean, and what to do."""
+
+
 class Cancelled(AttentionPromptingError):
     """The caller's progress callback asked to stop."""
 
@@ -56,5 +92,18 @@ def reason(error: BaseException, most: int = 300) -> str:
 
 def shortened(value: object, most: int = 80) -> str:
     """What a message shows of a value that somebody gave: one line of at most so many characters."""
-    text = " ".join(str(value)[: 20 * most].split())
+    try:
+        whole = clean(str(value))
+    except ValueError:  # Python writes no whole numbers of more than some thousand digits
+        whole = f"a {type(value).__name__} of too many digits"
+    text = " ".join(whole[: 20 * most].split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def quoted(value: object, most: int = 80) -> str:
+    """The same in quotation marks where it is a text; of what is neither text nor number only the type is named."""
+    if isinstance(value, str):
+        return repr(shortened(value, most))
+    if value is None or isinstance(value, bool | int | float | complex):
+        return shortened(value, most)
+    return f"something of type {type(value).__name__}"

@@ -11,6 +11,7 @@ from ..api_core.answering.decodings import CONTRASTIVE, SEEN
 from ..api_core.models.server import ServerModel
 from ..api_core.results import Heatmap
 from . import comfy_types, host, lvlm_models, sockets, widgets
+from .entrance import checked
 
 NO_BLIND_TOKENS = (
     "Ask LVLM has no blind tokens to show: only AvisC looks for them. Choose it as the decoding, or disconnect "
@@ -39,9 +40,9 @@ NAMED = {decoding.name: decoding for decoding in DECODINGS}
 CHOICES = {name: decoding.settings() for name, decoding in NAMED.items()}
 
 
-def to_decoding(said: Mapping[str, Sequence[Any]] | None, seed: int) -> Decoding:
+def to_decoding(said: Mapping[str, Sequence[Any]], seed: int) -> Decoding:
     """The decoding that the `decoding` input describes."""
-    name, settings = widgets.to_choice("Ask LVLM", "decoding", CHOICES, comfy_types.single_values(said))
+    name, settings = widgets.to_choice("decoding", CHOICES, comfy_types.single_values(said))
     return NAMED[name].of(settings, seed)
 
 
@@ -154,6 +155,7 @@ class Ask(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         model: Sequence[lvlm_models.Answering | ServerModel],
@@ -163,9 +165,9 @@ class Ask(io.ComfyNode):
         system_prompt: Sequence[str],
         max_new_tokens: Sequence[int],
         seed: Sequence[int],
+        decoding: Mapping[str, Sequence[Any]],
         previous_answer: Sequence[str] | None = None,
         more_images: Mapping[str, Sequence[Tensor]] | None = None,
-        decoding: Mapping[str, Sequence[Any]] | None = None,
     ) -> io.NodeOutput:
         cases = comfy_types.to_cases(image, more_images, question=question, previous_answer=previous_answer)
         limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")

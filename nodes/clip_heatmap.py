@@ -9,6 +9,7 @@ from ..api_core.models.clip import run_tower
 from ..api_core.presence_score import presence
 from ..api_core.settings import EVERY
 from . import comfy_types, host, sockets, ui_files, widgets
+from .entrance import checked
 
 
 class CLIPHeatmap(io.ComfyNode):
@@ -24,7 +25,9 @@ class CLIPHeatmap(io.ComfyNode):
             ),
             search_aliases=["attention prompting", "attention map", "saliency", "relevance", "text to mask", "clip"],
             inputs=[
-                sockets.Clip.Input("clip", tooltip="A model from Load CLIP (Attention Prompting)."),
+                sockets.Clip.Input(
+                    "clip", tooltip="A model from Load CLIP (Attention Prompting) or Pair CLIP Vision and CLIP."
+                ),
                 io.Image.Input("image", tooltip="One or more pictures; each gets its own map."),
                 widgets.text(
                     "query",
@@ -74,6 +77,7 @@ class CLIPHeatmap(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         clip: sockets.LoadedClip,

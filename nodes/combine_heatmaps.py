@@ -7,6 +7,7 @@ from ..api_core.errors import InvalidInput
 from ..api_core.results import Heatmap
 from ..api_core.scales import SCALES
 from . import host, sockets, widgets
+from .entrance import checked
 
 MAX_HEATMAPS = 10
 
@@ -49,6 +50,7 @@ class CombineHeatmaps(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, mode: str, scale: str, heatmaps: dict[str, Heatmap] | None = None) -> io.NodeOutput:
         sources = [heatmap for heatmap in (heatmaps or {}).values() if heatmap is not None]
         if not sources:

@@ -87,12 +87,9 @@ def single_value(values: Sequence[Value], name: str) -> Value:
     return values[0]
 
 
-def single_values(settings: Mapping[str, Sequence[Any]] | None) -> dict[str, Any]:
-    """The same for a dynamic input, whose own name and settings each arrive as a list.
-
-    Of a setting that is left out ComfyUI hands over None; the library's default is then for it.
-    """
-    return {name: single_value(values, name) for name, values in (settings or {}).items() if values is not None}
+def single_values(settings: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """The same for a dynamic input, whose own name and settings each arrive as a list."""
+    return {name: single_value(values, name) for name, values in settings.items()}
 
 
 def blank_to_none(texts: Sequence[str]) -> list[str | None]:

@@ -8,7 +8,8 @@ from ..api_core.answering import difference
 from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.settings import read_words
-from . import comfy_types, sockets, ui_files, widgets
+from . import comfy_types, host, sockets, ui_files, widgets
+from .entrance import checked
 
 MOST_ANSWERS = 6
 
@@ -41,6 +42,7 @@ class CompareAnswers(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, answers: Mapping[str, Sequence[str]], names: Sequence[str] = ("",)) -> io.NodeOutput:
         given = [list(texts) for texts in answers.values() if texts is not None]
         called = to_names(comfy_types.single_value(names, "names"), len(given))
@@ -52,7 +54,10 @@ class CompareAnswers(io.ComfyNode):
         found = [difference(case) for case in cases]
         texts = [case.text(called) for case in found]
         comparison = [[[[p.text, p.differs] for p in pieces] for pieces in case.answers] for case in found]
-        ui = {"text": texts, ui_files.KEY: [{"comparison": {"names": called, "cases": comparison}}]}
+        ui = {
+            "text": [host.for_page(text) for text in texts],
+            ui_files.KEY: [{"comparison": {"names": called, "cases": comparison}}],
+        }
         return io.NodeOutput(texts, ui=ui)
 
 

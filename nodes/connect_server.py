@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from ..api_core.errors import AttentionPromptingError, ModelNotFound
 from ..api_core.models.server import PRESETS, Profile, connect, find_profile, list_profiles
 from . import host, sockets, widgets
+from .entrance import checked
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class ConnectServer(io.ComfyNode):
         return ", ".join(f"{file.name} {file.stat().st_mtime_ns}" for file in files)
 
     @classmethod
+    @checked
     def execute(cls, profile: str, model: str) -> io.NodeOutput:
         return io.NodeOutput(connect(find_profile_here(profile), model.strip()))
 

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from ..api_core.scenes import DrawnScene, SceneOptions, draw_scene, make_scene
 from ..api_core.scenes.crossing import crossing
 from . import host, sockets, widgets
+from .entrance import checked
 
 
 class DemoScene(io.ComfyNode):
@@ -48,6 +49,7 @@ class DemoScene(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, width: int, height: int, objects: int, seed: int, frames: int = 1) -> io.NodeOutput:
         options = SceneOptions(
             objects=(objects, objects), aspects=(width / height,), square_share=0, overlap=0, clutter=0, spoil=0

@@ -19,6 +19,7 @@ from ..api_core.models.lvlm.inputs.processor import downscale_to
 from ..api_core.results import Heatmap
 from ..api_core.settings import Setting, read_words
 from . import comfy_types, host, lvlm_models, sockets, ui_files, widgets
+from .entrance import checked
 
 PREVIEW_PIXELS = 512 * 512
 
@@ -132,10 +133,11 @@ class Explain(io.ComfyNode):
                     "For each picture: how the answer fares as the important parts go or come, and a verdict.",
                 ),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         lvlm: Sequence[lvlm_models.Answering],
@@ -146,10 +148,10 @@ class Explain(io.ComfyNode):
         seed: Sequence[int],
         per_word: Sequence[bool],
         max_new_tokens: Sequence[int],
+        method: Mapping[str, Sequence[Any]],
         answer: Sequence[str] | None = None,
         instead_of: Sequence[str] | None = None,
         more_images: Mapping[str, Sequence[Tensor]] | None = None,
-        method: Mapping[str, Sequence[Any]] | None = None,
     ) -> io.NodeOutput:
         cases = comfy_types.to_cases(
             image, more_images, question=question, answer=answer, words=words, instead_of=instead_of
@@ -157,7 +159,7 @@ class Explain(io.ComfyNode):
         limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")
         progress = host.NodeProgress(cls.hidden.unique_id)
         said = comfy_types.single_values(method)
-        name, settings = widgets.to_choice("Explain Answer", "method", CHOICES, said)
+        name, settings = widgets.to_choice("method", CHOICES, said)
         ready = lvlm_models.on_device_with_gradients(comfy_types.single_value(lvlm, "lvlm"), cases, limit)
         found = explain(
             ready,

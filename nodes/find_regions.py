@@ -11,6 +11,7 @@ from ..api_core.errors import InvalidInput
 from ..api_core.pictures import as_masks
 from ..api_core.regions import Region, best_window, bounding_boxes, crop, crop_mask, find_regions, points
 from . import comfy_types, host, sockets, widgets
+from .entrance import checked
 
 NOTHING_FOUND = "Find Regions found nothing that reaches the threshold of {}. Lower it, or look at the mask."
 LARGEST_WINDOW = 16384
@@ -86,6 +87,7 @@ class FindRegions(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         mask: Tensor,

@@ -1,5 +1,6 @@
 """The only file that touches ComfyUI's own modules: memory, progress, Stop, folders, messages on a node."""
 
+import asyncio
 import contextlib
 import ctypes
 import logging
@@ -17,13 +18,16 @@ import comfy.model_patcher
 import comfy.utils
 import folder_paths
 import torch
+from aiohttp import web
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor, nn
 
 from ..api_core.autograd import frozen
+from ..api_core.errors import reason
 from ..api_core.models.files.download import forbid_downloads
 from ..api_core.pictures import to_pil
-from .sockets import Loaded
+from ..api_core.texts import clean, without_links
+from .sockets import Loaded, PairedClip
 
 logger = logging.getLogger(__name__)
 
@@ -102,15 +106,21 @@ def on_device(loaded: Loaded[Model], memory_required: int) -> Model:
 
     Nodes execute inside `torch.inference_mode()`; weights moved there become inference tensors, which no later gradient
     can pass. So the move happens outside of it, and weights that another node had ComfyUI move are made ordinary again.
+    Those of ComfyUI's own models are left as they are.
     """
-    with frozen():
-        comfy.model_management.load_models_gpu([loaded.patcher], memory_required=memory_required, force_full_load=True)
-        _make_ordinary(loaded.model.module)
+    if isinstance(loaded, PairedClip):
+        both = [loaded.patcher, loaded.text_patcher]
+        comfy.model_management.load_models_gpu(both, memory_required=memory_required)
+    else:
+        with frozen():
+            needed = {"memory_required": memory_required, "force_full_load": True}
+            comfy.model_management.load_models_gpu([loaded.patcher], **needed)
+            _make_ordinary(loaded.model.module)
     return loaded.model
 
 
 def load_clip(clip: Any, memory_required: int) -> None:
-    """Bring one of ComfyUI's own encoders to its device, with `memory_required` bytes beside it."""
+    """Bring one of ComfyUI's own CLIPs or CLIP_VISIONs to its device, with `memory_required` bytes beside it."""
     comfy.model_management.load_models_gpu([clip.patcher], memory_required=memory_required)
 
 
@@ -183,9 +193,19 @@ class NodeProgress:
         comfy.model_management.throw_exception_if_processing_interrupted()
         if time.monotonic() - self._shown_at < PREVIEW_SECONDS:
             return
-        image = to_pil(draw())
-        self._bar.update_absolute(self._bar.current, self._bar.total, ("JPEG", image, PREVIEW_SIDE))
+        with comfort("the picture so far"):
+            shown = ("JPEG", to_pil(draw()), PREVIEW_SIDE)
+            self._bar.update_absolute(self._bar.current, self._bar.total, shown)
         self._shown_at = time.monotonic()
+
+
+@contextlib.contextmanager
+def comfort(what: str) -> Iterator[None]:
+    """Where a page is shown something that the node's results do not need: it may fail, which only the log says."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        logger.warning("The page cannot show %s: %s", what, reason(error))
 
 
 def warn(node_id: str | None, warnings: Sequence[str]) -> None:
@@ -197,9 +217,10 @@ def warn(node_id: str | None, warnings: Sequence[str]) -> None:
         logger.warning(warning)
     server = _server()
     if warnings and server is not None and node_id is not None:
-        text = "\n".join(warnings)
-        server.send_progress_text(text, node_id)
-        server.send_sync(WARNING_EVENT, {"node": node_id, "text": text}, getattr(server, "client_id", None))
+        text = for_page("\n".join(warnings))
+        with comfort("a warning"):
+            server.send_progress_text(text, node_id)
+            server.send_sync(WARNING_EVENT, {"node": node_id, "text": text}, getattr(server, "client_id", None))
 
 
 def live_text(node_id: str | None, count: int) -> Callable[[int, str], None]:
@@ -216,14 +237,32 @@ def live_text(node_id: str | None, count: int) -> Callable[[int, str], None]:
             return
         shown_at = time.monotonic()
         lines = [f"{case + 1}: {text}" if count > 1 else text for case, text in sorted(texts.items())]
-        server.send_progress_text("\n".join(lines)[-LIVE_LETTERS:], node_id)
+        with comfort("the text so far"):
+            server.send_progress_text(for_page("\n".join(lines)[-LIVE_LETTERS:]), node_id)
 
     return show
+
+
+def for_page(text: str) -> str:
+    """A text as the page may get it: what no socket takes, and what it would make a link of, is made harmless."""
+    return without_links(clean(text))
 
 
 def _server() -> Any:
     """The running ComfyUI's server, or None. Looked up, not imported: where there is one it is there already."""
     return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+
+
+def serve_text(path: str, make: Callable[[], str]) -> None:
+    """Have ComfyUI's server answer `path` with what `make` returns, which may take its time."""
+    server = _server()
+    if server is None:
+        return
+
+    async def answer(_: Any) -> Any:
+        return web.Response(text=await asyncio.to_thread(make), headers={"Cache-Control": "no-store"})
+
+    server.routes.get(path)(answer)
 
 
 def is_connected(hidden: Any, output: int) -> bool:
@@ -234,6 +273,12 @@ def is_connected(hidden: Any, output: int) -> bool:
     graph = hidden.dynprompt
     nodes = [] if graph is None else [graph.get_node(name) for name in graph.all_node_ids()]
     return any([hidden.unique_id, output] == value for node in nodes for value in node["inputs"].values())
+
+
+def sent(hidden: Any, name: str) -> Any:
+    """What the prompt itself says for an input of the node that runs; None where it says nothing. hidden: as above."""
+    graph, node = getattr(hidden, "dynprompt", None), getattr(hidden, "unique_id", None)
+    return None if graph is None or node is None else graph.get_node(node)["inputs"].get(name)
 
 
 def blocked(message: str) -> ExecutionBlocker:

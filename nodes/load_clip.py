@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from ..api_core.models.catalog import EMBEDDED_CLIP, TRANSFORMERS_CLASSES, find_clip_model, list_clip_models
 from ..api_core.models.clip.load import load_clip
 from . import host, sockets
+from .entrance import checked
 from .model_choices import ModelChoices, download_input, precision_input, read_configuration, require_precision
 
 
@@ -55,6 +56,7 @@ class LoadCLIP(io.ComfyNode):
         return "" if model is None else CHOICES.fingerprint(model)
 
     @classmethod
+    @checked
     def execute(cls, model: str, precision: str, allow_download: bool) -> io.NodeOutput:
         require_precision(precision)
         settings = {"precision": host.auto_precision() if precision == "auto" else precision}

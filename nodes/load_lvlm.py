@@ -10,6 +10,7 @@ from ..api_core.errors import InvalidInput
 from ..api_core.models.catalog import EMBEDDED_LVLM, find_lvlm_model, list_lvlm_models
 from ..api_core.models.lvlm.load import OWN_PRECISION, load_lvlm
 from . import host, sockets, widgets
+from .entrance import checked
 from .model_choices import ModelChoices, download_input, precision_input, read_configuration, require_precision
 
 
@@ -73,6 +74,7 @@ class LoadLVLM(io.ComfyNode):
         return "" if model is None else CHOICES.fingerprint(model)
 
     @classmethod
+    @checked
     def execute(
         cls, model: str, precision: str, attention: str, max_pixels: int, allow_download: bool
     ) -> io.NodeOutput:

@@ -9,6 +9,7 @@ from ..api_core.attribution import lvlm_heatmap
 from ..api_core.choices import LVLM_METHODS, Reading
 from ..api_core.settings import EVERY, read_words
 from . import comfy_types, host, lvlm_models, sockets, ui_files, widgets
+from .entrance import checked
 
 AUTO = "auto"
 METHODS = {AUTO: "the reading's own.", **LVLM_METHODS}
@@ -82,6 +83,7 @@ class LVLMHeatmap(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         lvlm: Sequence[lvlm_models.Answering],

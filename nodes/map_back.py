@@ -13,6 +13,7 @@ from ..api_core.map_back import WaysBack, read_boxes, read_points
 from ..api_core.overlay import Mapping
 from ..api_core.pictures import as_masks
 from . import comfy_types, host, sockets
+from .entrance import checked
 
 NOT_CONNECTED = (
     "Map Back has no {0} to bring back. Connect those of the prompted picture or the crops to its {0} input."
@@ -66,6 +67,7 @@ class MapBack(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         mapping: Sequence[Any],

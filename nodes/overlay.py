@@ -10,6 +10,7 @@ from ..api_core.broadcast import broadcast
 from ..api_core.overlay import NODE_STRENGTH, STYLES, apply, mapping
 from ..api_core.pictures import as_masks
 from . import comfy_types, host, sockets, ui_files, widgets
+from .entrance import checked
 
 FORMS = {form.title: form for style in STYLES for form in style.forms()}
 CHOICES = {title: form.settings for title, form in FORMS.items()}
@@ -59,18 +60,18 @@ class Overlay(io.ComfyNode):
                     sockets.Mapping, "mapping", "Where each point went, for Map Back; only magnify moves any."
                 ),
             ],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
         )
 
     @classmethod
-    def execute(
-        cls, image: Tensor, mask: Tensor, strength: float, style: Mapping[str, Any] | None = None
-    ) -> io.NodeOutput:
+    @checked
+    def execute(cls, image: Tensor, mask: Tensor, strength: float, style: Mapping[str, Any]) -> io.NodeOutput:
         pictures, masks = comfy_types.to_picture_batch(image), as_masks(mask)
-        title, settings = widgets.to_choice("Overlay Attention", "style", CHOICES, style)
+        title, settings = widgets.to_choice("style", CHOICES, style)
         made, size = FORMS[title].make(**settings), (pictures.shape[1], pictures.shape[2])
         drawn = apply(pictures, masks, made, strength)
         moved = [mapping(one, made, strength, size) for one in masks]
-        said = {name if name == "style" else f"style.{name}": value for name, value in (style or {}).items()}
+        said = {name if name == "style" else f"style.{name}": value for name, value in style.items()}
         return io.NodeOutput(
             host.to_intermediate(drawn),
             tuple(broadcast(moved, len(drawn), "mappings")),

@@ -10,6 +10,7 @@ from ..api_core.answering.surest import ask_surest
 from ..api_core.models.server import ServerModel
 from . import comfy_types, host, lvlm_models, sockets, widgets
 from .ask import OFFERED, to_warnings
+from .entrance import checked
 
 MOST_WAYS = 4
 
@@ -63,6 +64,7 @@ class SurerAnswer(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         model: Sequence[lvlm_models.Answering | ServerModel],

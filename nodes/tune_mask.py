@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..api_core.masks import MASK_SETTINGS, MaskSettings, tune
 from ..api_core.results import Heatmap
 from . import comfy_types, host, sockets, ui_files, widgets
+from .entrance import checked
 
 
 class TuneMask(io.ComfyNode):
@@ -37,6 +38,7 @@ class TuneMask(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, heatmap: Heatmap, **said: Any) -> io.NodeOutput:
         settings = MaskSettings(**widgets.to_values(MASK_SETTINGS, said))
         tuned = tune(heatmap, settings)
@@ -44,7 +46,7 @@ class TuneMask(io.ComfyNode):
         batch = comfy_types.to_batch(tuned.masks, "Masks") if tuned.batch is None else tuned.batch
         shown = widgets.default_values(MASK_SETTINGS) | said
         together = settings.is_of_a_clip and len(tuned.masks) > 1
-        texts = {"text": tuned.warnings} if tuned.warnings else {}
+        texts = {"text": tuple(map(host.for_page, tuned.warnings))} if tuned.warnings else {}
         return io.NodeOutput(
             host.to_intermediate(batch),
             # The page measures one picture by itself: what was measured together it can only show.

@@ -7,7 +7,6 @@ so that what follows starts at a multiple of 4; then float32 values, which the h
 import hashlib
 import io
 import json
-import logging
 import math
 import os
 import threading
@@ -22,8 +21,6 @@ from torch.nn import functional as F
 from ..api_core.pictures import flatten_alpha, to_pil
 from ..api_core.results import Heatmap, PictureMap
 from . import host
-
-logger = logging.getLogger(__name__)
 
 KEY = "attention_prompting"
 MAGIC = b"APM1"
@@ -46,19 +43,20 @@ def ui_entry(
     """A node's `ui` entry: the names of the files that are left, by what they hold, and the answers in full.
 
     heatmap: raw. masks: [H, W], 0..1. pictures: [H, W, 3 or 4], which leave as JPEG. No more than MOST_PICTURES of each
-    are left. extra: what else the face is told as it is, such as the settings that gave the result. A face is a
-    comfort: where nothing can be written, the log says so and the node's results stay.
+    are left. extra: what else the face is told as it is, such as the settings that gave the result. Where nothing can
+    be written, the log says so and the node's results stay.
     """
     files: dict[str, Any] = {}
-    try:
+    done = False
+    with host.comfort("this node's result"):
         if heatmap is not None and heatmap.pictures:
             files["heatmap"] = _write_temp(_heatmap_pieces(heatmap), "bin")
         if masks:
             files["masks"] = _write_temp(_mask_pieces(masks), "bin")
         if pictures:
             files["pictures"] = [_write_temp([_jpeg(picture)], "jpg") for picture in pictures[:MOST_PICTURES]]
-    except OSError as error:
-        logger.warning("The page cannot show this node's result, as its preview files cannot be written: %s", error)
+        done = True
+    if not done:
         return {}
     if answers:
         files["answers"] = list(answers)

@@ -1,19 +1,21 @@
 """The node that shows what a model found."""
 
 import functools
+from typing import Any
 
 from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..api_core import overlay
 from ..api_core.broadcast import broadcast
-from ..api_core.errors import InvalidInput
+from ..api_core.errors import InvalidInput, shortened
 from ..api_core.masks import tune
 from ..api_core.panel import side_by_side
 from ..api_core.pictures import as_masks
 from ..api_core.presence_score import presence_of
 from ..api_core.results import Heatmap
 from . import comfy_types, host, sockets, ui_files
+from .entrance import checked
 
 TALLEST = 1024
 
@@ -41,6 +43,7 @@ class View(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, image: Tensor, map: Heatmap | Tensor) -> io.NodeOutput:
         pictures = comfy_types.to_pictures(image)
         masks, captions, warnings = _to_masks(map)
@@ -57,18 +60,25 @@ class View(io.ComfyNode):
         ]
         host.warn(cls.hidden.unique_id, warnings)
         shown = comfy_types.to_batch(panels, "Views")
-        said = {"text": texts} if texts else {}
+        said = {"text": [host.for_page(text) for text in texts]} if texts else {}
         raw = {"heatmap": map} if isinstance(map, Heatmap) else {"masks": masks}
         return io.NodeOutput(
             host.to_intermediate(shown),
-            ui={**ui.PreviewImage(shown, cls=cls).as_dict(), **said, **ui_files.ui_entry(**raw, pictures=pictures)},
+            ui={**_preview(cls, shown), **said, **ui_files.ui_entry(**raw, pictures=pictures)},
         )
+
+
+def _preview(node: Any, shown: Tensor) -> dict[str, Any]:
+    """The pictures on the node, where they can be written."""
+    with host.comfort("this node's pictures"):
+        return dict(ui.PreviewImage(shown, cls=node).as_dict())
+    return {}
 
 
 def _presences(shown: Heatmap | Tensor) -> list[str]:
     """Of each picture how far what was asked for stands out, where the map says it."""
     pictures = shown.pictures if isinstance(shown, Heatmap) else ()
-    return [f"{one.labels[0].text}: presence {presence_of(one):.1f}" for one in pictures if one.presence]
+    return [f"{shortened(one.labels[0].text)}: presence {presence_of(one):.1f}" for one in pictures if one.presence]
 
 
 def _to_masks(shown: Heatmap | Tensor) -> tuple[list[Tensor], list[str], tuple[str, ...]]:

@@ -6,7 +6,6 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..api_core.choices import READINGS
-from ..api_core.errors import InvalidInput
 from ..api_core.settings import Setting, read_color, read_words, write_color
 
 Settings = Sequence[Setting]
@@ -88,10 +87,7 @@ def default_values(settings: Settings) -> dict[str, Any]:
 def to_values(settings: Settings, widgets: Mapping[str, Any]) -> dict[str, Any]:
     """The settings' values by their names, of what the widgets say; of one that is left out its default."""
     said = default_values(settings)
-    for name, value in widgets.items():
-        if name not in said:
-            raise InvalidInput(f"There is no setting {name!r} here. There are: {', '.join(said) or 'none'}.")
-        said[name] = said[name] if value is None else value
+    said |= widgets
     return {setting.name: _to_value(setting, said[setting.widget or setting.name]) for setting in settings}
 
 
@@ -112,13 +108,8 @@ def dynamic_input(name: str, choices: Mapping[str, Settings], tooltip: str, opti
     return io.DynamicCombo.Input(name, options=options, optional=optional, tooltip=tooltip)
 
 
-def to_choice(
-    node: str, name: str, choices: Mapping[str, Settings], said: Mapping[str, Any] | None
-) -> tuple[str, dict[str, Any]]:
+def to_choice(name: str, choices: Mapping[str, Settings], said: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """What a dynamic input says: the choice, and the values of its settings by their names."""
-    widgets = dict(said or {})
-    chosen = widgets.pop(name, None)
-    if chosen not in choices:
-        # ComfyUI leaves the whole input away when it does not know the name, so the name cannot be repeated here.
-        raise InvalidInput(f"{node} does not know this {name}. Choose one of: {', '.join(choices)}.")
+    widgets = dict(said)
+    chosen = str(widgets.pop(name))
     return chosen, to_values(choices[chosen], widgets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..models.conversation.case import Case, Prepared, Reply, WordTokens
 from ..models.conversation.reply import opens_thinking, split_thinking
 from ..models.server.model import ServerModel
 from ..models.server.read_stream import ServerReply
+from ..models.threads import in_threads_of_its_size
 from ..models.vision_language import VisionLanguageModel
 from ..pictures import flatten_alpha
 from ..progress import Progress, ignore_progress
@@ -81,6 +82,7 @@ def ask(
     more_pictures: Sequence[Tensor | Sequence[Tensor]] = (),
     max_new_tokens: int = 512,
     decoding: Decoding = GREEDY,
+    seeds: Sequence[int] | None = None,
     thinking: bool = False,
     batch_size: int = AT_ONCE,
     confidence: bool = False,
@@ -93,19 +95,21 @@ def ask(
     pictures: float32 [B, H, W, 3 or 4] or B of [H, W, 3 or 4], 0..1; what is transparent lies on white. A case is one
     picture with its question; of pictures, questions, previous_answers and hints each may be one for all cases or one
     for each. more_pictures: for each further picture of the prompt, one or one for each case (for example the prompted
-    pictures); a model sees them in order. template: a name of TEMPLATES or a text with {question} in it. thinking:
-    whether a local model that can choose thinks before it answers; on a server its own settings decide. batch_size:
-    cases that a local model answers together; a server has its own limit. confidence: whether a server is also asked
-    how likely its words are, which not all tell (a local model always does); its answers then come in one piece.
+    pictures); a model sees them in order. template: a name of TEMPLATES or a text with {question} in it. seeds: one
+    for each case, of the chance in its answer, in the place of the decoding's one for all. thinking: whether a local
+    model that can choose thinks before it answers; on a server its own settings decide. batch_size: cases that a local
+    model answers together; a server has its own limit. confidence: whether a server is also asked how likely its words
+    are, which not all tell (a local model always does); its answers then come in one piece.
 
     on_token: called with the index of the case and its text so far, the thinking included. on_progress: called with the
     tokens there are and the most there can be, at least at every token; raising from it stops within a token and, on a
     server, closes the connections. on_notice: lines on a server's retries, which are logged without it.
     """
     filled = find_template(template)
+    cases = _cases(filled, system_prompt, pictures, questions, previous_answers, hints, more_pictures)
     return answer_cases(
         model,
-        _cases(filled, system_prompt, pictures, questions, previous_answers, hints, more_pictures),
+        cases if seeds is None else _seeded(cases, seeds),
         max_new_tokens=max_new_tokens,
         decoding=decoding,
         thinking=thinking,
@@ -117,6 +121,7 @@ def ask(
     )
 
 
+@in_threads_of_its_size
 def answer_cases(
     model: VisionLanguageModel | ServerModel,
     cases: Sequence[Case],
@@ -204,6 +209,15 @@ def _cases(
     return cases
 
 
+def _seeded(cases: Sequence[Case], seeds: Sequence[int]) -> list[Case]:
+    if len(seeds) != len(cases):
+        raise InvalidInput(f"There are {len(seeds)} seeds for {len(cases)} cases. Give one for each.")
+    for seed in seeds:
+        if not 0 <= seed < 1 << 64:
+            raise InvalidInput(f"Seeds must be 0 or more and below 2^64, not {seed}.")
+    return [replace(case, seed=seed) for case, seed in zip(cases, seeds, strict=True)]
+
+
 def _prepared(
     model: VisionLanguageModel, cases: Sequence[Case], decoding: Decoding, thinking: bool
 ) -> tuple[Prepared, tuple[str, ...]]:
@@ -219,6 +233,9 @@ def _prepared(
 
 def _answer(case: Case, reply: Reply, decoding: Decoding, **known: Any) -> Answer:
     """The reply as an answer, which has its fields by the same names. known: the other fields."""
+    if case.seed is not None and decoding.draws:
+        own: dict[str, Any] = {"seed": case.seed}
+        decoding = replace(decoding, **own)
     return Answer(**vars(reply), question_as_sent=case.question, decoding=decoding, **known)
 
 

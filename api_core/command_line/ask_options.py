@@ -16,7 +16,10 @@ from .options import (
     add_loading_options,
     add_mask_options,
     add_overlay_options,
+    add_system_prompt,
 )
+
+AT_ONCE_HELP = "questions under way together on the server (default: 4); vLLM and SGLang like 32 and more"
 
 
 def add_ask_options(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +43,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     add_flag(put, least_presence, least_presence.default)
     put.add_argument("--hint", default="", metavar="WORDS", help="what to look at, for templates with {hint}")
     put.add_argument("--previous-answer", default="", metavar="TEXT", help="for templates with {previous_answer}")
-    put.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
+    add_system_prompt(put)
 
     add_overlay_options(parser)
     answer = parser.add_argument_group("answer")
@@ -63,7 +66,9 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
     listen.add_argument("--host", default="127.0.0.1", help="to listen at; others than this machine's need a key")
     listen.add_argument("--port", type=number(0, 65535, kind=int), default=8765, help="0: any that is free")
     listen.add_argument("--key-variable", metavar="VARIABLE", help="the environment variable with the clients' key")
-    listen.add_argument("--at-once", type=number(1, kind=int), default=8, help="requests that are answered together")
+    listen.add_argument(
+        "--batch-size", type=number(1, kind=int), default=8, help="requests a local model answers at once"
+    )
 
     model = parser.add_argument_group("model")
     add_loading_options(model, "of the models' weights", pixels="that the model sees, 0: its own")
@@ -74,7 +79,7 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
     put.add_argument(
         "--query", choices=QUERIES, default=QUERIES[0], help="what of the last user's text the picture is prompted with"
     )
-    put.add_argument("--system-prompt", default="", metavar="TEXT", help="said first where a request has none")
+    add_system_prompt(put)
 
     add_heatmap_options(parser)
     add_mask_options(parser)
@@ -89,6 +94,7 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
 def _add_server_choice(model: argparse._ArgumentGroup, says: str) -> None:
     model.add_argument("--server", metavar="PROFILE", help=f"{says}; `servers list` names them")
     model.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it; not needed for one")
+    model.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
     _add_folder_option(model)
 
 

@@ -7,7 +7,17 @@ from typing import Any
 
 from ..answering import Decoding
 from ..answering.keeping import SKIP_ABOVE, SKIP_ABOVE_SETTING, require_comparable
-from ..choices import BATCH_SCALES, CALIBRATION_SCENES, CLIP_METHODS, FITS, LVLM_METHODS, PRECISIONS, READINGS
+from ..choices import (
+    BATCH_SCALES,
+    CALIBRATION_SCENES,
+    CLIP_METHODS,
+    FITS,
+    LVLM_METHODS,
+    PRECISIONS,
+    READINGS,
+    RESIZES,
+    SYSTEM_PROMPTS,
+)
 from ..errors import InvalidInput
 from ..masks import CLIP_SETTINGS, MASK_SETTINGS, MaskSettings
 from ..models.catalog import EMBEDDED_CLIP
@@ -35,6 +45,19 @@ _STYLE_SETTINGS = {name: settings_of(style) for name, style in _STYLES.items()}
 def add_models_options(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the models known by name, what each weighs, and whether it is here."
     parser.add_argument("--notes", action="store_true", help="also say what each model is good for")
+
+
+def add_doctor_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Say what this machine is and whether the pack works on it: a report to paste into an issue, without keys and "
+        "names, and a check of the embedded models in every precision of the device. --full is the acceptance run: "
+        "equality, memory and cost on your own models, or on random ones of the usual sizes; at most 8 minutes."
+    )
+    parser.usage = "%(prog)s [MODEL ...] [options]"
+    parser.add_argument("models", metavar="MODEL", nargs="*", help="for --full: names or folders of weights here")
+    parser.add_argument("--full", action="store_true", help="the acceptance run")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was found to FILE")
 
 
 def add_calibrate_options(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +102,8 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     )
     answer.add_argument("--max-new-tokens", type=number(1, kind=int), help="limit of its answer (default: 20)")
     answer.add_argument("--max-pixels", type=number(0, kind=int), default=0, help="shrink pictures to so many")
+    add_resize(answer)
+    add_system_prompt(answer)
 
     mask = add_mask_options(parser)
     mask.add_argument("--words", type=read_words, default=(), metavar="A,B", help="only these words of the query")
@@ -151,7 +176,27 @@ def add_loading_options(
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
     if pixels:
         group.add_argument("--max-pixels", type=number(0, kind=int), default=0, help=pixels)
+        add_resize(group)
     group.add_argument("--allow-download", action="store_true", help="fetch weights that are not on this machine")
+
+
+def add_resize(group: argparse._ArgumentGroup) -> None:
+    """How an LVLM's pictures are resized."""
+    group.add_argument(
+        "--resize", choices=RESIZES, help="how an LVLM's pictures are resized; pil: as published code does"
+    )
+
+
+def add_system_prompt(group: argparse._ArgumentGroup) -> None:
+    """What an LVLM is told first: a text, or the name of one."""
+    named = ", ".join(SYSTEM_PROMPTS)
+    group.add_argument(
+        "--system-prompt",
+        type=lambda text: SYSTEM_PROMPTS.get(text, text),
+        default="",
+        metavar="TEXT",
+        help=f"said to the model first; {named}: what LLaVA-1.5 was trained with",
+    )
 
 
 def add_mask_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

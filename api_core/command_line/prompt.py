@@ -30,7 +30,7 @@ from .options import chosen_clip, chosen_mask, chosen_style
 from .terminal import ProgressBar, do_each, say
 
 OF_CLIP = ("fit", "neutral", "least-presence")
-OF_LVLM = ("answer", "hint-words", "max-new-tokens", "max-pixels")
+OF_LVLM = ("answer", "hint-words", "max-new-tokens", "max-pixels", "resize", "system-prompt")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -129,6 +129,7 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
         "answer": options.answer,
         "hint_words": options.hint_words,
         "max_new_tokens": options.max_new_tokens,
+        "system_prompt": options.system_prompt,
     }
 
 

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         decoding=decoding,
         thinking=options.think,
         max_new_tokens=options.max_new_tokens,
-        at_once=options.at_once,
+        at_once=model.limits.at_once if isinstance(model, ServerModel) else options.batch_size,
     )
     with Endpoint(serving, options.host, options.port, key=key, on_trouble=complain) as endpoint:
         say(f"{serving.name} answers at {endpoint.address}; Ctrl-C stops it")
@@ -83,12 +83,14 @@ def only_model(model: ServerModel, options: argparse.Namespace) -> ServerModel:
         raise InvalidInput(
             f"{options.server} has {', '.join(names[:20]) or 'no models'}. Name one with --server-model."
         )
-    return connect(model.profile, names[0])
+    return connect(model.profile, names[0], limits=model.limits)
 
 
 def prompting_options(options: argparse.Namespace) -> argparse.Namespace:
     """The options as the command `prompt` has them, for the model that prompts."""
-    said = {"model": options.prompted_by, "answer": None, "hint_words": (), "max_new_tokens": None, "max_pixels": 0}
+    said = {"model": options.prompted_by, "answer": None, "hint_words": (), "max_new_tokens": None}
+    if options.prompted_by and not names_lvlm(options.prompted_by):  # these are then for the model that answers alone
+        said |= {"max_pixels": 0, "resize": None, "system_prompt": ""}
     return argparse.Namespace(**{**vars(options), **said})
 
 

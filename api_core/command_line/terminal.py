@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from ..errors import AttentionPromptingError
+from ..errors import AttentionPromptingError, CannotWrite
 from .files import Job
 
 BAR_WIDTH = 24
@@ -86,7 +86,8 @@ def tally(count: int, failed: int, what: str) -> str:
 def do_each(
     jobs: Sequence[Job], work: Callable[[int, Job], Iterable[str]], bar: ProgressBar, done: str, debug: bool
 ) -> int:
-    """Do every job, and say what each warns of; returns how many failed, of which the bar says why.
+    """Do every job, and say what each warns of; returns how many failed, of which the bar says why. Stops where nothing
+    more can be written.
 
     done: what has become of those that did not fail, said of several.
     """
@@ -95,7 +96,10 @@ def do_each(
         try:
             for warning in work(number, job):
                 bar.note(f"warning: {job.source}: {one_line(warning)}")
-        except Exception as error:  # noqa: BLE001 - what is wrong with one picture need not be with the next
+        except Exception as error:
+            if isinstance(error, CannotWrite) and error.everywhere:
+                raise
+            # Anything else that is wrong with one picture need not be with the next.
             kind = "" if isinstance(error, AttentionPromptingError) else f"{type(error).__name__}: "
             bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
             if debug:

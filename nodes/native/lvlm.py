@@ -27,6 +27,7 @@ from ...api_core.models.lvlm.generate.sampling import Sampling
 from ...api_core.models.lvlm.inputs.processor import downscale_to
 from ...api_core.models.vision_language import Enter, Need, require, resolve_layers
 from ...api_core.progress import Progress, ignore_progress
+from ...api_core.texts import clean
 from .. import host
 from .families import chat_of, doubts, find_encoder, kind_of, template_of, why_silent
 from .passes import Passes, Picked, Row
@@ -228,8 +229,10 @@ class NativeLvlm:
                     on_token(row, text)
 
             report(0)
-            picked = Picked(self.incremental_decoder(), sampling, show, report)
-            ids = self._passes.answer(tokens, max_new_tokens, sampling, picked)
+            seed = prepared.cases[row].seed
+            draw = sampling if sampling is None or seed is None else replace(sampling, seed=seed)
+            picked = Picked(self.incremental_decoder(), draw, show, report)
+            ids = self._passes.answer(tokens, max_new_tokens, draw, picked)
             chances = picked.log_probabilities(ids)
             if chances is None:  # a loop that picks its tokens out of sight
                 chances = self._passes.log_likelihoods(tokens, ids, range(len(ids)))
@@ -255,7 +258,7 @@ class NativeLvlm:
     def encode_answer(self, text: str) -> tuple[int, ...]:
         """See `VisionLanguageModel`: what is more in a prompt with the answer than in the prompt."""
         prompt = self._chat.write(Case((), "What is in the picture?"), False)
-        before, after = (self._texts.encode(one) for one in (prompt, prompt + self._texts.escape(text.strip())))
+        before, after = (self._texts.encode(one) for one in (prompt, prompt + self._texts.escape(clean(text.strip()))))
         end = self._texts.special.get(self._chat.end)
         return (*after[len(before) :], *(() if end is None else (end,)))
 

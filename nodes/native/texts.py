@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...api_core.errors import UnsupportedModel
-from ...api_core.models.conversation.reply import THINKING
+from ...api_core.models.conversation.reply import marks_thinking
 from ...api_core.models.conversation.token_text import IncrementalDecoder
 
 PICTURE = -1
@@ -29,7 +29,7 @@ class Texts:
         outer = clip.tokenizer
         self.outer = getattr(outer, str(getattr(outer, "clip", "")), outer)
         self._inner = self.outer.tokenizer
-        self.special = _special_tokens(self._inner)
+        self.special = special_tokens(self._inner)
         """The marks that are read as commands, and their ids."""
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -43,8 +43,7 @@ class Texts:
 
     def incremental_decoder(self, ends: frozenset[int]) -> IncrementalDecoder:
         """What spells tokens out as they come; marks of thinking are left in."""
-        marks = [mark for pair in THINKING for mark in pair]
-        literal = {token: text for text, token in self.special.items() if any(mark.startswith(text) for mark in marks)}
+        literal = {token: text for text, token in self.special.items() if marks_thinking(text)}
         return IncrementalDecoder(self, self.skipped | ends, literal)
 
     @property
@@ -122,7 +121,7 @@ def _mark(row: Sequence[Entry], with_picture: Sequence[Entry]) -> int | None:
     return changed[0][0]
 
 
-def _special_tokens(inner: Any) -> dict[str, int]:
+def special_tokens(inner: Any) -> dict[str, int]:
     """The marks of a tokeniser that are no text, however it tells them."""
     found: dict[str, int] = dict(getattr(inner, "special_tokens", None) or {})
     nested: Any = getattr(inner, "tokenizer", None)

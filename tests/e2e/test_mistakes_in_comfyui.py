@@ -71,6 +71,38 @@ def test_unknown_style_names_the_styles(comfyui: Server) -> None:
     assert_readable(comfyui.run(graph), "overlay", "style", "fade to grey", "outline")
 
 
+@pytest.mark.parametrize(
+    ("node", "changes", "words"),
+    [
+        ("heatmap", {"image": "x"}, ["image takes an IMAGE", "'x'"]),
+        ("heatmap", {"clip": 1}, ["clip takes a model of Load CLIP", "not 1"]),
+        ("heatmap", {"magic": ["picture", 0]}, ["no input 'magic'", "query"]),
+        ("mask", {"heatmap": {"x": 1}}, ["heatmap takes a heatmap"]),
+        ("overlay", {"mask": 0.5}, ["mask takes a MASK", "not 0.5"]),
+        ("overlay", {"style": ["query", 0]}, ["does not know the style"]),
+    ],
+)
+def test_what_no_page_sends(comfyui: Server, node: str, changes: dict[str, Any], words: list[str]) -> None:
+    graph = prompts.quick_start(TINY)
+    graph["query"] = prompts.node("ProbeText", text="red square")
+    graph[node]["inputs"].update(changes)
+    assert_readable(comfyui.run(graph), node, *words)
+
+
+def test_explain_answer_without_its_method_has_one_and_an_unknown_one_is_named(comfyui: Server) -> None:
+    graph = {
+        "picture": prompts.pictures(),
+        "lvlm": prompts.load_lvlm("tiny-lvlm"),
+        "why": prompts.explain("lvlm", "picture", method="magic"),
+        "shown": prompts.node("PreviewAny", source=["why", 1]),
+    }
+    assert_readable(comfyui.run(graph), "why", "does not know the method 'magic'", "rise")
+    graph["why"] = prompts.explain("lvlm", "picture", method="difference")
+    del graph["why"]["inputs"]["method"]
+    graph["why"]["inputs"]["answer"] = "red"
+    assert comfyui.run(graph).ending == "execution_success"
+
+
 def test_masks_that_do_not_match_the_pictures(comfyui: Server) -> None:
     graph = prompts.quick_start(TINY)
     graph["pictures"] = prompts.pictures(3)

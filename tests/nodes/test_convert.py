@@ -114,8 +114,6 @@ def test_a_setting_is_one_value(convert: Any) -> None:
     with pytest.raises(InvalidInput, match="seed is one"):
         convert.single_value([], "seed")
     assert convert.single_values({"decoding": ["sample"], "top_p": [0.5]}) == {"decoding": "sample", "top_p": 0.5}
-    assert convert.single_values({"decoding": ["sample"], "top_p": None}) == {"decoding": "sample"}
-    assert convert.single_values(None) == {}
 
 
 def test_an_empty_text_is_none(convert: Any) -> None:

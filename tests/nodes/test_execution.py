@@ -226,7 +226,7 @@ def test_presence_goes_from_node_to_node(run: Run, clip: Any, image: Image) -> N
 
 
 def test_a_map_that_does_not_say_it_is_left_alone_or_refused_in_words(run: Run, heatmap: Any, image: Image) -> None:
-    (combined,) = run("AttnPromptCombineHeatmaps", mode="mean", scale="z-score", heatmaps={"a": heatmap}).args
+    (combined,) = run("AttnPromptCombineHeatmaps", mode="mean", scale="z-score", heatmaps={"heatmap0": heatmap}).args
     result = run("AttnPromptView", image=image, map=combined)
     assert not any("presence" in text for text in result.ui.get("text", ()))
     with pytest.raises(InvalidInput, match="does not say whether the thing is there"):

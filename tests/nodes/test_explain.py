@@ -234,7 +234,6 @@ def test_model_dies_after_it_was_explained(run: Run, image: Image) -> None:
         ({"words": "zebra"}, "zebra"),
         ({"max_new_tokens": [4, 5]}, "max_new_tokens is one setting"),
         ({"seed": [1, 2]}, "seed is one setting"),
-        ({"method": {}}, r"Choose one of: igos\+,"),
         ({"method": {"method": "magic"}}, r"Choose one of: igos\+,"),
         ({"method": {"method": "igos++", "steps": 0}}, "steps"),
         ({"method": {"method": "igos++", "magic": 1}}, "magic"),

@@ -110,7 +110,7 @@ def test_outputs_of_what_is_not_connected_are_stopped(run: Run) -> None:
         ({"mask": [torch.zeros(1, 20, 28)]}, "28 x 20"),
         ({"mask": [torch.full((1, 40, 56), math.nan)]}, "NaN"),
         ({"points": ["[]"] * 3}, "3 lists of points for 2"),
-        ({"bboxes": ["boxes"]}, "no boxes"),
+        ({"bboxes": ["boxes"]}, "bboxes takes boxes, not 'boxes'"),
     ],
 )
 def test_mistakes(run: Run, given: dict[str, Any], said: str) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pack.tests.nodes.conftest import Run
 
 
 class FakeServer:
@@ -74,3 +75,24 @@ def test_a_warning_goes_to_the_node_and_to_the_page(host: Any) -> None:
     assert host._server().events == [("attention_prompting.warning", said, "the page that pressed Run")]
     host.warn("7", [])
     assert len(host._server().events) == 1
+
+
+def test_nothing_that_a_model_says_becomes_a_link(host: Any, run: Run) -> None:
+    link = "[[You won|https://example.org]] \ud83d"
+    host.live_text("7", 1)(0, link)
+    host.warn("7", [link])
+    assert len(host._server().texts) == 2
+    assert not [text for text, _ in host._server().texts if "[[" in text or "\ud83d" in text]
+    assert "[[" not in host._server().events[0][1]["text"]
+    result = run("AttnPromptCompareAnswers", names="", answers={"answer0": link, "answer1": link})
+    assert "[[" in result.args[0][0]  # the output is what was said
+    assert "[[" not in result.ui["text"][0]
+
+
+def test_a_page_that_cannot_be_told_fails_no_node(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any) -> None:
+        raise ConnectionResetError("gone")
+
+    monkeypatch.setattr(host._server(), "send_progress_text", gone)
+    host.live_text("7", 1)(0, "a")
+    host.warn("7", ["careful"])

@@ -69,6 +69,11 @@ class AvisC(ContrastiveDecoding):
         if self.scheme not in SCHEMES:
             raise InvalidInput(f"There is no scheme {self.scheme!r}. Choose one of {', '.join(SCHEMES)}.")
 
+    @property
+    def draws(self) -> bool:
+        """Where there is a temperature, or noise stands in the place of tokens."""
+        return super().draws or self.scheme == "noise"
+
     def resolved_for(self, model: str) -> AvisC:
         """With the catalog's alpha where none is given."""
         return replace(self, alpha=avisc_alpha(model, self.alpha))

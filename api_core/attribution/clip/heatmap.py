@@ -18,9 +18,11 @@ from ...errors import InvalidInput, shortened
 from ...models.catalog import DEFAULT_FIT, find_clip_model, mask_defaults
 from ...models.clip import ClipModel, Encoding
 from ...models.clip.cache import MOST_PICTURES
+from ...models.threads import in_threads_of_its_size
 from ...pictures import AnyPicture, require_loaded, require_picture, to_picture
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap, Label, PictureMap, View, require_finite
+from ...texts import clean
 from ..frames import Frames
 from .model_views import ModelView, count_views, encode_views, picture_size, view_as_upstream, views_precisely
 from .presence import OtherThings, Telling
@@ -82,6 +84,7 @@ def list_methods() -> list[str]:
     return list(METHODS)
 
 
+@in_threads_of_its_size
 def clip_heatmap(
     model: ClipModel,
     pictures: Sequence[AnyPicture],
@@ -171,7 +174,7 @@ def _queries_of(queries: str | Sequence[str], pictures: int) -> list[str]:
     for query in [queries] if isinstance(queries, str) or queries is None else queries:
         if not isinstance(query, str) or not query.strip():
             raise InvalidInput(f"A query must say what to look for; {query!r} is empty or no text.")
-    return broadcast_texts(queries, pictures, "queries")
+    return [clean(query) for query in broadcast_texts(queries, pictures, "queries")]
 
 
 def _labelled(query: str, words: bool) -> Query:

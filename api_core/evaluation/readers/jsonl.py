@@ -5,8 +5,9 @@
 
 `picture` is a path relative to the file; `scene` is a drawn scene instead. Optional: `answer` (one text) or `answers`,
 `boxes` ([left, top, right, bottom] in pixels, of what is asked about), `other_boxes` (of everything else that could be
-meant), `kind` (tables are made by it), `query` (what the map is asked for, where it is not the question), `scorer`, and
-`meta` for everything else. The text is UTF-8, with or without a byte order mark, with any line ends.
+meant), `kind` (tables are made by it), `query` (what the map is asked for, where it is not the question), `scorer`,
+`more_pictures` (shown after the picture, which alone is prompted), and `meta` for everything else. The text is UTF-8,
+with or without a byte order mark, with any line ends.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ def _case(line: Any, folder: Path) -> QuestionCase:
             raise InvalidInput("give `answer` or `answers`, not both.")
         values["answers"] = (values.pop("answer"),)
     picture = values.pop("scene") if "scene" in values else folder / values.pop("picture")
+    if "more_pictures" in values:
+        values["more_pictures"] = tuple(folder / one for one in values["more_pictures"])
     return QuestionCase(picture=picture, **values)
 
 
@@ -198,6 +201,7 @@ _CASE = {
     "answers": _list_of(_TEXT, "texts (one text alone: `answer`)"),
     "boxes": _BOXES,
     "other_boxes": _BOXES,
+    "more_pictures": _list_of(_TEXT, "paths of pictures"),
     "meta": _check("an object in braces", lambda value: isinstance(value, dict)),
 }
 """Every field of a case, and how it is read."""

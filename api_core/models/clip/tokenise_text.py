@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InvalidInput, shortened
+from ...texts import clean
 
 LONGEST_TEXT = 20_000  # characters; four thousand words
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+")
@@ -63,6 +64,7 @@ class TextTokenizer:
 
         Cleaning may uncover such a literal (`&lt;end_of_text&gt;`), so it is repeated until nothing changes.
         """
+        text = clean(text)
         for _ in range(8):
             cleaned = self._clean(text)
             if cleaned == text:

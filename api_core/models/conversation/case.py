@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...errors import InvalidInput, shortened
 from ...results import Box
+from ...texts import clean
 
 
 @dataclass(frozen=True)
@@ -20,22 +21,31 @@ class Turn:
     role: Literal["user", "assistant"]
     parts: tuple[str | None, ...]
 
+    def rewritten(self, change: Callable[[str], str]) -> Turn:
+        """With every text changed alike."""
+        return Turn(self.role, tuple(part if part is None else change(part) for part in self.parts))
+
 
 @dataclass(frozen=True)
 class Case:
     """One conversation: its pictures in order, float32 [H, W, 3] in 0..1, and the texts.
 
-    `opening` is a beginning of the answer that is put into the model's mouth. `turns` is the whole conversation where
-    it is more than the pictures and then the question, which is its last text; models that chat take it.
+    `opening` is a beginning of the answer that is put into the model's mouth. `seed` is of the chance in its answer,
+    where it is not the seed of all. `turns` is the whole conversation where it is more than the pictures and then the
+    question, which is its last text; models that chat take it.
     """
 
     pictures: tuple[Tensor, ...]
     question: str
     system_prompt: str = ""
     opening: str = ""
+    seed: int | None = None
     turns: tuple[Turn, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("question", "system_prompt", "opening"):
+            object.__setattr__(self, name, clean(getattr(self, name)))
+        object.__setattr__(self, "turns", tuple(turn.rewritten(clean) for turn in self.turns))
         if not self.question.strip():
             raise InvalidInput("The question is empty. Write what you want to know about the picture.")
         said = [part for turn in self.turns for part in turn.parts]
@@ -58,9 +68,7 @@ class Case:
 
     def rewritten(self, change: Callable[[str], str]) -> Case:
         """With every text of its turns, and the question, changed alike."""
-        turns = tuple(
-            Turn(turn.role, tuple(part if part is None else change(part) for part in turn.parts)) for turn in self.turns
-        )
+        turns = tuple(turn.rewritten(change) for turn in self.turns)
         return replace(self, question=change(self.question), turns=turns)
 
     def with_system_folded(self) -> Case:

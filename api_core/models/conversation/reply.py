@@ -25,11 +25,15 @@ def opens_thinking(prompt: str) -> bool:
     return any(prompt.rfind(opening) > prompt.rfind(closing) for opening, closing in THINKING)
 
 
+def marks_thinking(text: str) -> bool:
+    """Whether a special token is a mark of thinking, or begins one."""
+    return any(mark.startswith(text) for pair in THINKING for mark in pair)
+
+
 def thinking_tokens(tokenizer: Any, special: frozenset[int]) -> dict[int, str]:
     """The special tokens that mark thinking, and their text: they are not dropped with the other special ones."""
-    marks = [mark for pair in THINKING for mark in pair]
     texts = {token: str(tokenizer.convert_ids_to_tokens(token)) for token in special}
-    return {token: text for token, text in texts.items() if text and any(mark.startswith(text) for mark in marks)}
+    return {token: text for token, text in texts.items() if text and marks_thinking(text)}
 
 
 def parse_reply(

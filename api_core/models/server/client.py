@@ -66,6 +66,8 @@ async def answer_all(
             async with gate:
                 messages = await asyncio.to_thread(chat_messages, case)
                 request = {"model": model, "messages": messages, **deepcopy(dict(settings))}
+                if case.seed is not None and "seed" in request:
+                    request["seed"] = case.seed
                 return await session.answer(request, partial(on_text, row))
 
         tasks = [asyncio.ensure_future(one(row, case)) for row, case in enumerate(cases)]

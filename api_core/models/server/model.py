@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -118,10 +119,20 @@ class ServerModel:
 
 
 def connect(
-    profile: str | Profile, model: str = "", *, folder: str | Path | None = None, limits: Limits | None = None
+    profile: str | Profile,
+    model: str = "",
+    *,
+    folder: str | Path | None = None,
+    limits: Limits | None = None,
+    at_once: int | None = None,
 ) -> ServerModel:
     """The model on the server of that profile. Nothing is sent yet.
 
     folder: where the profiles lie, when not in the platform's configuration folder. limits: the profile's unless given.
+    at_once: requests under way together, where they are not the limits'.
     """
-    return ServerModel(profile if isinstance(profile, Profile) else find_profile(profile, folder), model, limits=limits)
+    found = profile if isinstance(profile, Profile) else find_profile(profile, folder)
+    connected = ServerModel(found, model, limits=limits)
+    if at_once is not None:
+        connected.limits = replace(connected.limits, at_once=at_once)
+    return connected

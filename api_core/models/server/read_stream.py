@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from ...texts import clean
 from ..conversation.case import Reply
 from ..conversation.reply import split_thinking
 from .background_loop import time_limit
@@ -88,14 +89,14 @@ class StreamedAnswer:
     @property
     def so_far(self) -> str:
         """All that has come, the thinking first and unmarked; for people who watch."""
-        return redact("\n\n".join(part for part in (self.reasoning, self.content) if part), self.secret)
+        return clean(redact("\n\n".join(part for part in (self.reasoning, self.content) if part), self.secret))
 
     @property
     def parted(self) -> tuple[str, str]:
         """The thinking and the answer, without the key in case the server repeats it."""
-        content = redact(self.content, self.secret)
+        content = clean(redact(self.content, self.secret))
         inline, (start, end) = split_thinking(content)
-        reasoning = redact(self.reasoning, self.secret).strip()
+        reasoning = clean(redact(self.reasoning, self.secret)).strip()
         return "\n\n".join(part for part in (reasoning, inline) if part), content[start:end]
 
     def reply(self, with_confidence: bool = False) -> ServerReply:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pack.api_core import VICUNA_SYSTEM_PROMPT
 from pack.api_core.command_line import main
 from pack.tests import zoo
 from pack.tests.tiny import tiny_clip_folder
@@ -253,6 +254,19 @@ def test_a_picture_is_prompted_by_an_lvlm(picture: Path, tmp_path: Path, lvlm: s
     assert prompt(picture, tmp_path / "own", lvlm, "--max-new-tokens", "2", "--max-pixels", "900") == 0
 
 
+def test_an_lvlm_is_told_what_a_named_system_prompt_says(picture: Path, tmp_path: Path, lvlm: str) -> None:
+    def read(name: str, *options: str) -> np.ndarray:
+        answer = ("--save-heatmap", "--answer", "a red star")
+        assert prompt(picture, tmp_path / name, lvlm, *answer, *options) == 0
+        with np.load(tmp_path / name / "scene.heatmap.npz") as heatmap:
+            return np.array(heatmap["attention.0.values"])
+
+    named, written = read("named", "--system-prompt", "vicuna"), read("text", "--system-prompt", VICUNA_SYSTEM_PROMPT)
+    assert np.array_equal(named, written)
+    assert not np.array_equal(named, read("none"))
+    assert np.abs(read("pil", "--resize", "pil") - read("auto", "--resize", "auto")).max() < 0.05
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "said"),
     [
@@ -264,6 +278,8 @@ def test_a_picture_is_prompted_by_an_lvlm(picture: Path, tmp_path: Path, lvlm: s
         ("clip", ("--answer", "red"), "--answer is for an LVLM"),
         ("clip", ("--hint-words", "red"), "--hint-words is for an LVLM"),
         ("clip", ("--max-new-tokens", "3"), "--max-new-tokens is for an LVLM"),
+        ("clip", ("--resize", "pil"), "--resize is for an LVLM"),
+        ("clip", ("--system-prompt", "vicuna"), "--system-prompt is for an LVLM"),
         ("clip", ("--method", "gradient"), "no method 'gradient'. It has decomposition"),
         ("clip", ("--layers", "1,2"), "read at one layer"),
     ],

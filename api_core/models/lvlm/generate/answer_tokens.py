@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ....texts import clean
 from ...conversation.case import Case
-from ..inputs.chat_prompt import PromptWriter
+from ...conversation.reply import marks_thinking
+from ..inputs.chat_prompt import PromptWriter, escape_special_tokens
 
 _TAIL = 8
 _SAMPLE = "yes"
@@ -35,12 +37,16 @@ class AnswerEncoder:
             tail.insert(0, token)
         self._tail = tail
         self._tail_text = str(tokenizer.decode(tail)) if tail else ""
+        self._commands = tuple(mark for mark in writer.specials if not marks_thinking(mark))
         self._separator = " " if self._tail_text.strip() and not self._tail_text[-1].isspace() else ""
         self._end = _end_of_turn(tokenizer, writer, case, ends)
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """The answer's tokens, and the one that ends it."""
-        text = text.strip()
+        """The answer's tokens, and the one that ends it.
+
+        What the model would read as a command is made harmless, as in a question; marks of thinking are left in.
+        """
+        text = escape_special_tokens(clean(text).strip(), self._commands)
         wanted = self._tail_text + self._separator + text
         ways = [self._ids(text), self._ids(" " + text), self._ids(wanted)[len(self._ids(self._tail_text)) :]]
         read = [str(self._tokenizer.decode([*self._tail, *way])) for way in ways]

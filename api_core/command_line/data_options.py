@@ -1,0 +1,50 @@
+"""The options of the commands for published data sets: `data`, `score` and `export`."""
+
+import argparse
+from pathlib import Path
+
+from .flags import OptionHelp
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Published data sets: list them, or read one from its official files into a file of cases."
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|read", title="what to do")
+    actions.add_parser("list", help="name each data set, where it comes from, its licence, splits, wordings and rules")
+    read = actions.add_parser("read", help="read one into OUT/cases.jsonl, for `run`", formatter_class=OptionHelp)
+    read.description = (
+        "Read a data set from the folder of its official files, or of the hub's parquet files, which you have "
+        "downloaded, and write OUT/cases.jsonl for the command `run`. Pictures out of parquet files go to OUT/pictures."
+    )
+    read.add_argument("data_set", metavar="SET", help="a name that `data list` names")
+    read.add_argument("folder", type=Path, metavar="FOLDER", help="where its files are")
+    read.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="folder of the cases")
+    read.add_argument("--split", default="", metavar="S", help="a split (default: the first that `data list` names)")
+    read.add_argument("--wording", default="", metavar="W", help="how questions are put (default: the first likewise)")
+    read.add_argument("--pictures", type=Path, metavar="FOLDER", help="where its picture files are (default: FOLDER)")
+    read.add_argument("--partial", action="store_true", help="take fewer or more questions than were published")
+
+
+def add_score_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Score the answers in RESULTS.jsonl, which the command `run` wrote, by the official rule of their data set and "
+        "by the others that it has, each named on its line. ± is half the 95 % interval; failed cases are left out."
+    )
+    _add_results(parser)
+    parser.add_argument("--rule", metavar="R", help="only this one")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the official files, for rules that read them")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the scores as JSON")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to a file")
+
+
+def add_export_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Write the answers in RESULTS.jsonl in the format that the data set's official program, or its server, takes."
+    )
+    _add_results(parser)
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="what to write")
+    parser.add_argument("--shown", default="plain", metavar="ARM", help="which answers: plain, prompted or kept")
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", type=Path, metavar="RESULTS.jsonl", help="the answers")
+    parser.add_argument("--cases", type=Path, required=True, metavar="CASES.jsonl", help="what `data read` wrote")

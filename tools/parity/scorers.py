@@ -1,0 +1,332 @@
+"""Run the official scorers of published data sets as they are, on made answers, and compare their figures with ours.
+
+    PYTHONPATH=. python tools/parity/scorers.py CHECKOUTS [--only NAME] [--answers 2000] [--write]
+
+CHECKOUTS is a folder of working copies or bare repositories, each named after its repository (`LLaVA`) or with its
+owner (`haotian-liu+LLaVA`). Each program runs in a process of its own on the files that `export` writes; nothing of it
+is part of this project. Its figures must be ours to the last digit. --write keeps a smaller run for the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from api_core.evaluation.cases import QuestionCase
+from api_core.evaluation.official.data_set import Resources
+from api_core.evaluation.official.registry import find_data_set
+from tests.core.fixtures.official_scores import KEPT, StubTaggers, case_of, differences
+from tools.parity import made_answers
+from tools.parity.made_answers import Made
+
+_KEPT_ANSWERS = 84
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """One official program. files: what of its repository it needs. make: makes answers, as many as told. run: gets a
+    folder with the files and the made answers, runs the program, and gives its figures by the names of our rows.
+    """
+
+    name: str
+    data_set: str
+    rule: str
+    repository: str
+    files: tuple[str, ...]
+    make: Callable[[random.Random, int], Made]
+    run: Callable[[Path, Made], dict[str, float]]
+    resources: dict[str, Any] = field(default_factory=lambda: {"taggers": StubTaggers()})
+
+
+def export(made: Made, folder: Path, name: str) -> Path:
+    """What `export` writes of the made answers: the official program's input."""
+    data_set = find_data_set(made.data_set)
+    data_set.export(cases_of(made), made.answers, folder / name)
+    return folder / name
+
+
+def printed_by(folder: Path, *command: str, modules: Path | None = None) -> str:
+    """What a Python program prints that runs in a folder; modules: a folder whose modules it may import."""
+    environment = {"PATH": "", "PYTHONPATH": str(modules or "")}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{command[0]} failed:\n{done.stderr}")
+    return done.stdout
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def cases_of(made: Made) -> list[QuestionCase]:
+    return [case_of(QuestionCase, line) for line in made.cases]
+
+
+def pope(folder: Path, made: Made) -> dict[str, float]:
+    written = export(made, folder, "pope")
+    questions, answers = folder / "questions.jsonl", folder / "answers.jsonl"
+    questions.write_text(
+        "".join(
+            json.dumps({"question_id": case["meta"]["question_id"], "category": case["kind"].partition("-")[2]}) + "\n"
+            for case in made.cases
+        )
+    )
+    parts = sorted(written.glob("*.jsonl"))
+    answers.write_text("".join(path.read_text(encoding="utf-8") for path in parts), encoding="utf-8")
+    notes = folder / "annotations"
+    notes.mkdir()
+    for path in parts:
+        labels = [case["meta"]["truth"] for case in made.cases if case["kind"] == path.stem]
+        (notes / f"coco_pope_{path.stem.partition('-')[2]}.json").write_text(
+            "".join(json.dumps({"label": label}) + "\n" for label in labels)
+        )
+    command = ("--annotation-dir", str(notes), "--question-file", str(questions), "--result-file", str(answers))
+    names = {
+        "Accuracy": "accuracy",
+        "Precision": "precision",
+        "Recall": "recall",
+        "F1 score": "F1",
+        "Yes ratio": "yes ratio",
+    }
+    found: dict[str, float] = {}
+    category = ""
+    for line in printed_by(folder, "eval_pope.py", *command).splitlines():
+        name, _, value = line.partition(": ")
+        if name == "Category":
+            category = value.partition(",")[0]
+        elif name in names:
+            found[f"coco-{category} {names[name]}"] = float(value) * 100
+    return found
+
+
+# AvisC's programs ask a model as well: only the functions that read and count answers are run, out of their file.
+_AVISC = """
+import ast, json, sys
+tree = ast.parse(open(sys.argv[1]).read())
+tree.body = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name in ("recorder", "print_acc")]
+space = {}
+exec(compile(tree, sys.argv[1], "exec"), space)
+made = json.load(open("made.json"))
+"""
+_AVISC_READS = (
+    _AVISC
+    + """
+print(json.dumps({name: space["recorder"](said) for name, said in made.items()}))
+"""
+)
+_AVISC_COUNTS = (
+    _AVISC
+    + """
+for part, (said, labels) in made.items():
+    print("PART", part)
+    space["print_acc"](space["recorder"](said, []), labels)
+"""
+)
+
+
+def pope_by_avisc(folder: Path, made: Made) -> dict[str, float]:
+    parts: dict[str, tuple[list[str], list[int]]] = {}
+    for case in made.cases:
+        said, labels = parts.setdefault(case["kind"], ([], []))
+        said.append(made.answers[case["id"]])
+        labels.append(int(case["meta"]["truth"] == "yes"))
+    write_json(folder / "made.json", parts)
+    names = {
+        "Accuracy": "accuracy",
+        "Precision": "precision",
+        "Recall": "recall",
+        "F1 score": "F1",
+        "Yes ratio": "yes ratio",
+    }
+    found: dict[str, float] = {}
+    part = ""
+    for line in printed_by(folder, "-c", _AVISC_COUNTS, "pope_eval_llavab.py").splitlines():
+        name, _, value = line.partition(": ")
+        part = line.removeprefix("PART ") if line.startswith("PART ") else part
+        if name in names:
+            found[f"{part} {names[name]}"] = float(value) * 100
+    return found
+
+
+def mme(folder: Path, made: Made) -> dict[str, float]:
+    results = export(made, folder, "results")
+    found: dict[str, float] = {}
+    part = ""
+    for line in printed_by(folder, "calculation.py", "--results_dir", str(results)).splitlines():
+        if line.startswith("==="):
+            part = line.strip("= ").lower()
+        elif line.startswith("total score:"):
+            found[part] = float(line.split(":")[1])
+        elif "score:" in line:
+            name, _, value = line.partition("score:")
+            found[name.strip()] = float(value)
+    return found
+
+
+_STUBS = {
+    "nltk/__init__.py": """
+def word_tokenize(text):
+    return text.split()
+def pos_tag(tokens):
+    return [(word, "DT" if word in {"the", "a", "is", "and", "very"} else "NNS") for word in tokens]
+""",
+    "nltk/stem.py": """
+class WordNetLemmatizer:
+    def lemmatize(self, word):
+        return word.removesuffix("s")
+""",
+    "spacy.py": """
+class _Read:
+    def __init__(self, word):
+        self.word = word
+    def similarity(self, other):
+        return 0.9 if self.word[:2] == other.word[:2] else 0.8
+def load(name):
+    return _Read
+""",
+    "tqdm.py": "def tqdm(values, **_):\n    return values\n",
+}
+
+
+def amber(folder: Path, made: Made) -> dict[str, float]:
+    modules = folder / "stubs"
+    for name, text in _STUBS.items():
+        (modules / name).parent.mkdir(parents=True, exist_ok=True)
+        (modules / name).write_text(text)
+    notes = [{"id": c["meta"]["number"], "type": c["meta"]["type"], **_noted(c["meta"])} for c in made.cases]
+    write_json(folder / "annotations.json", notes)
+    files = {"word_association": "relation.json", "safe_words": "safe_words.txt", "annotation": "annotations.json"}
+    given = export(made, folder, "answers.json")
+    command = [f"--{name}={folder / file}" for name, file in files.items()]
+    command += [f"--inference_data={given}", "--evaluation_type=a", f"--metrics={folder / 'metrics.txt'}"]
+    parts = {"Descriminative Task": "discriminative", "Exsitence": "existence", "Generative Task": ""}
+    names = {"Accuracy": "accuracy", "Precision": "precision", "Recall": "recall"}
+    found: dict[str, float] = {}
+    part = ""
+    for line in printed_by(folder, "inference.py", *command, modules=modules).splitlines():
+        name, _, value = line.partition(":")
+        if value.strip():
+            found[f"{part} {names.get(name, name)}".strip()] = float(value)
+        elif name.strip():
+            part = parts.get(name, name.lower())
+    return found
+
+
+def _noted(meta: dict[str, Any]) -> dict[str, Any]:
+    return {name: meta[name] for name in ("truth", "hallu") if name in meta}
+
+
+def read_by_avisc(folder: Path, made: Made, program: str) -> Made:
+    """The made answers of yes or no as an AvisC program reads and writes them."""
+    asked = {case["id"] for case in made.cases if case["kind"] != "generative"}
+    write_json(folder / "made.json", {name: said for name, said in made.answers.items() if name in asked})
+    return replace(made, answers=made.answers | json.loads(printed_by(folder, "-c", _AVISC_READS, program)))
+
+
+def mme_by_avisc(folder: Path, made: Made) -> dict[str, float]:
+    return mme(folder, read_by_avisc(folder, made, "mme_instructblip.py"))
+
+
+def amber_by_avisc(folder: Path, made: Made) -> dict[str, float]:
+    return amber(folder, read_by_avisc(folder, made, "amber_eval_llava.py"))
+
+
+SCORERS = (
+    Scorer("pope", "pope", "official", "haotian-liu/LLaVA", ("llava/eval/eval_pope.py",), made_answers.pope, pope),
+    Scorer(
+        "pope (AvisC)", "pope", "avisc", "sangminwoo/AvisC", ("eval_bench/pope_eval_llavab.py",),
+        made_answers.pope, pope_by_avisc,
+    ),
+    Scorer("mme", "mme", "official", "sangminwoo/AvisC", ("experiments/eval/calculation.py",), made_answers.mme, mme),
+    Scorer(
+        "mme (AvisC)", "mme", "avisc", "sangminwoo/AvisC",
+        ("experiments/eval/calculation.py", "experiments/eval/mme_instructblip.py"), made_answers.mme, mme_by_avisc,
+    ),
+    Scorer(
+        "amber", "amber", "official", "junyangwang0410/AMBER", ("inference.py", "data/metrics.txt"),
+        made_answers.amber, amber,
+    ),
+    Scorer(
+        "amber (AvisC)", "amber", "avisc", "sangminwoo/AvisC",
+        ("experiments/AMBER/inference.py", "experiments/AMBER/data/metrics.txt", "eval_bench/amber_eval_llava.py"),
+        made_answers.amber, amber_by_avisc,
+    ),
+)  # fmt: skip
+"""Another program is one more entry."""
+
+
+def repository(checkouts: Path, name: str) -> Path:
+    """The folder that holds a repository: a working copy, or the git directory itself."""
+    owner, short = name.split("/")
+    places = [checkouts / part / inner for part in (short, f"{owner}+{short}") for inner in ("", ".git", "repo")]
+    for place in places:
+        if (place / "HEAD").is_file():
+            return place
+    raise SystemExit(f"{checkouts} holds no copy of github.com/{name}: none of {', '.join(map(str, places))} is one.")
+
+
+def lay_out(scorer: Scorer, checkouts: Path, folder: Path) -> str:
+    """Write the program's files to a folder; returns the commit they are of."""
+    git = ["git", f"--git-dir={repository(checkouts, scorer.repository)}"]
+    for file in scorer.files:
+        content = subprocess.run([*git, "show", f"HEAD:{file}"], capture_output=True, check=True).stdout
+        (folder / Path(file).name).write_bytes(content)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, check=True, text=True)
+    return commit.stdout.strip()
+
+
+def compare(scorer: Scorer, checkouts: Path, answers: int) -> tuple[dict[str, Any], list[str]]:
+    """The vector of one run, and where its figures differ from ours."""
+    made = scorer.make(random.Random(0), answers)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        commit = lay_out(scorer, checkouts, folder)
+        for file, words in made.words.items():
+            (folder / file).write_text(words if isinstance(words, str) else json.dumps(words), encoding="utf-8")
+        official = scorer.run(folder, made)
+        resources = Resources(folder, scorer.resources)
+        table = find_data_set(scorer.data_set).score(cases_of(made), made.answers, scorer.rule, resources)
+    vector = {"name": scorer.name, "set": scorer.data_set, "rule": scorer.rule, "of": f"{scorer.repository} {commit}"}
+    vector |= {"official": official, "answers": made.answers, "cases": made.cases}
+    vector |= {"words": made.words} if made.words else {}
+    return vector, differences(official, {row.name: row.value for row in table.rows})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkouts", type=Path)
+    parser.add_argument("--only", help="the name of one program")
+    parser.add_argument("--answers", type=int, default=2000)
+    parser.add_argument("--write", action="store_true", help="keep a smaller run for the tests")
+    options = parser.parse_args(arguments)
+    failed = False
+    kept = []
+    for scorer in SCORERS:
+        if options.only in (None, scorer.name):
+            vector, apart = compare(scorer, options.checkouts.resolve(), options.answers)
+            failed |= bool(apart) or not vector["official"]
+            verdict = f"{len(apart)} DIFFER" if apart else "all equal"
+            print(f"{scorer.name:14} {len(vector['answers'])} answers, {len(vector['official'])} figures: {verdict}")
+            print("".join(f"  {line}\n" for line in apart), end="")
+        if options.write:
+            vector, apart = compare(scorer, options.checkouts.resolve(), _KEPT_ANSWERS)
+            failed |= bool(apart)
+            kept.append(json.dumps(vector, ensure_ascii=False))
+    if options.write and not failed:
+        KEPT.write_text("[\n" + ",\n".join(kept) + "\n]\n", encoding="utf-8")
+        print(f"wrote {KEPT}, {KEPT.stat().st_size} bytes")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
