@@ -149,7 +149,7 @@ def answer_cases(
         told = model.generate(
             cases,
             max_new_tokens=max_new_tokens,
-            settings=_for_server(decoding),
+            settings=settings_for_server(decoding),
             confidence=confidence,
             usage=on_parts is not None,
             on_token=on_token,
@@ -245,7 +245,8 @@ def _answer_of_server(name: str, case: Case, done: ServerReply, decoding: Decodi
     return _answer(case, done.reply, decoding, **about, prompt_tokens=read, answer_tokens=written)
 
 
-def _for_server(decoding: Decoding) -> Mapping[str, float]:
+def settings_for_server(decoding: Decoding) -> Mapping[str, float]:
+    """What a server is told of a decoding; InvalidInput for one that needs the model itself."""
     settings = decoding.for_server()
     if settings is None:
         raise InvalidInput(

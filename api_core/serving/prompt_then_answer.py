@@ -10,18 +10,19 @@ from typing import Any
 from torch import Tensor
 
 from ..answering import Answer, Decoding, Greedy, Template, find_template
-from ..answering.asking import answer_cases
+from ..answering.asking import answer_cases, settings_for_server
 from ..answering.keeping import require_comparable
 from ..answering.surest import surest_of
 from ..choices import QUERIES
 from ..errors import Cancelled, InvalidInput
 from ..models.conversation.case import Case
+from ..models.lvlm.model import LvlmModel
 from ..models.server import ServerModel
 from ..models.vision_language import VisionLanguageModel
 from ..pictures import flatten_alpha
 from ..progress import Progress
 from ..prompting import PromptedPicture
-from .read_messages import Conversation
+from .read_messages import MOST_LETTERS, Conversation
 from .read_request import ChatRequest
 from .refusal import UNSUPPORTED, Refused
 from .shown_text import cut
@@ -69,11 +70,8 @@ class Serving:
     def __post_init__(self) -> None:
         if self.query not in QUERIES:
             raise InvalidInput(f"There is no query {self.query!r}. Choose one of {', '.join(QUERIES)}.")
-        if isinstance(self.model, ServerModel) and self.decoding.for_server() is None:
-            raise InvalidInput(
-                f"Decoding {self.decoding.name!r} needs the model itself, and a server gives only its answers. Serve a "
-                "model of this machine, or choose greedy or sample."
-            )
+        if isinstance(self.model, ServerModel):
+            settings_for_server(self.decoding)
         if self.skip_above is not None:
             require_comparable(self.decoding, self.skip_above)
         if self.template.needs:
@@ -110,6 +108,7 @@ class Serving:
                 require_comparable(decoding, self.skip_above)
             except InvalidInput as error:
                 raise Refused(str(error), "temperature") from None
+        self._require_room(request.conversation)
         limit = request.max_new_tokens or self.max_new_tokens
         return Job(request, Alike(decoding, limit, self._is_compared(request)))
 
@@ -117,6 +116,22 @@ class Serving:
         """What the picture is prompted with."""
         asked = conversation.asked.strip()
         return asked.splitlines()[0].strip() if self.query == QUERIES[0] else asked
+
+    def _require_room(self, conversation: Conversation) -> None:
+        """Refused for more text than a model of this machine can read."""
+        if not isinstance(self.model, LvlmModel):
+            return
+        most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None) or MOST_LETTERS
+        text = conversation.text
+        if len(text.encode()) <= most:  # no token has less than a byte
+            return
+        tokens = len(self.model.tokenizer(text, add_special_tokens=False)["input_ids"])
+        if tokens > most:
+            raise Refused(
+                f"The messages have {tokens} tokens, and {self.name} reads at most {most}, pictures included.",
+                "messages",
+                code="context_length_exceeded",
+            )
 
     def _is_compared(self, request: ChatRequest) -> bool:
         return self.skip_above is not None and self._is_prompted(request)

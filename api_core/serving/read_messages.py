@@ -50,6 +50,12 @@ class Conversation:
         return " ".join(part for part in self.turns[-1].parts if isinstance(part, str))
 
     @property
+    def text(self) -> str:
+        """All that is said."""
+        parts = (part for turn in self.turns for part in turn.parts)
+        return "\n".join([self.system, *(part for part in parts if isinstance(part, str))])
+
+    @property
     def picture(self) -> Tensor | None:
         """The first picture of the last turn."""
         return next((part for part in self.turns[-1].parts if isinstance(part, Tensor)), None)

@@ -90,6 +90,7 @@ class WaitingLine:
         with self._changed:
             if self._closed:
                 raise _STOPPING
+            self._waiting = [other for other in self._waiting if not other.ended.is_set()]
             if len(self._waiting) >= MOST_WAITING:
                 raise Refused(f"{MOST_WAITING} requests wait already. Ask again later.", status=BUSY, code="busy")
             self._waiting.append(job)

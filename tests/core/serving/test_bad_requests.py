@@ -251,6 +251,14 @@ def test_nothing_is_fetched_and_no_file_is_read(plain: Endpoint, scene: Tensor, 
             watch.accept()
 
 
+def test_more_text_than_the_model_reads_is_refused(plain: Endpoint, scene: Tensor, tiny: LvlmModel) -> None:
+    most = tiny.config.get_text_config().max_position_embeddings
+    status, answer = send(plain, chat(user(scene, "red " * 2 * most)))
+    assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")
+    assert str(most) in answer["error"]["message"]
+    assert send(plain, chat(user(scene, "x" * 400_001)))[0] == 400
+
+
 def test_many_pictures_count_together(plain: Endpoint, scene: Tensor) -> None:
     import io
 
