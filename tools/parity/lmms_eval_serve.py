@@ -4,7 +4,8 @@
 
 PYTHON: the interpreter of an environment that has lmms-eval 0.7.3 (`pip install "lmms-eval==0.7.3" "filelock<4"`; with
 a newer filelock it does not start). It needs no network: its own task `pope` is pointed at drawn scenes, and tiny-lvlm
-answers. Prints both tables; exit code 1 where they differ.
+answers. Prints both tables; exit code 1 where they differ. `--way bridge` takes the way of `lmms_eval_bridge.py`
+instead: its task is exported, answered by `run`, and the answers are scored by lmms-eval.
 """
 
 import argparse
@@ -44,6 +45,7 @@ def main() -> int:
     parser.add_argument("--scenes", type=int, default=6, help="eight questions on each")
     parser.add_argument("--prompted-by", default="tiny-clip", help="the CLIP that prompts the pictures, or none")
     parser.add_argument("--at-once", type=int, default=4, help="requests that lmms-eval has under way")
+    parser.add_argument("--way", choices=("serve", "bridge"), default="serve")
     options = parser.parse_args()
     prompted_by = None if options.prompted_by == "none" else options.prompted_by
     found = subprocess.run(
@@ -57,8 +59,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         rows = draw_task(folder, options.python, options.scenes)
-        theirs, their_table = ask_lmms_eval(folder, options.python, prompted_by, options.at_once)
-        ours = run_cases(folder, prompted_by)
+        ours = run_cases(folder / "cases.jsonl", prompted_by)
+        if options.way == "serve":
+            with serving(prompted_by) as address:
+                model = f"model_version={MODEL},base_url={address},api_key=none,num_concurrent={options.at_once}"
+                asking = ["-m", "lmms_eval", "--model", "openai", "--model_args", model, "--batch_size", "1"]
+                theirs, their_table = ask_lmms_eval(folder, options.python, asking)
+        else:
+            bridge, exported = str(ROOT / "tools" / "parity" / "lmms_eval_bridge.py"), folder / "exported.jsonl"
+            ask_lmms_eval(folder, options.python, [bridge, "export", str(exported)])
+            run_cases(exported, prompted_by)
+            arm = "prompted" if prompted_by else "plain"
+            replay = [bridge, "replay", str(results_of(exported)), "--arm", arm]
+            theirs, their_table = ask_lmms_eval(folder, options.python, replay)
     our_table = pope_table(rows, ours)
     sys.stdout.write(f"{len(rows)} questions, {'prompted by ' + prompted_by if prompted_by else 'plain pictures'}\n")
     for name, value in our_table.items():
@@ -110,25 +123,13 @@ def serving(prompted_by: str | None) -> Iterator[str]:
             process.terminate()
 
 
-def ask_lmms_eval(
-    folder: Path, python: str, prompted_by: str | None, at_once: int
-) -> tuple[dict[str, str], dict[str, float]]:
-    """Its answers by question, and its table."""
-    out = folder / "out"
-    with serving(prompted_by) as address:
-        model = f"model_version={MODEL},base_url={address},api_key=none,num_concurrent={at_once}"
-        command = [python, "-m", "lmms_eval", "--model", "openai", "--model_args", model, "--tasks", TASK]
-        command += [
-            "--include_path",
-            str(folder / "task"),
-            "--batch_size",
-            "1",
-            "--log_samples",
-            "--output_path",
-            str(out),
-        ]
-        offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub"), "NO_PROXY": "127.0.0.1"}
-        done = subprocess.run(command, env={**os.environ, **offline}, capture_output=True, text=True)
+def ask_lmms_eval(folder: Path, python: str, asking: Sequence[str]) -> tuple[dict[str, str], dict[str, float]]:
+    """Its answers by question, and its table. asking: what it is started with, but for the task."""
+    out = Path(tempfile.mkdtemp(dir=folder))
+    command = [python, *asking, "--tasks", TASK, "--include_path", str(folder / "task")]
+    command += ["--log_samples", "--output_path", str(out)]
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub"), "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run(command, env={**os.environ, **offline}, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"lmms-eval failed:\n{done.stdout[-3000:]}{done.stderr[-6000:]}")
     (table,) = out.rglob("*_results.json")
@@ -139,11 +140,15 @@ def ask_lmms_eval(
     return answers, {name.removesuffix(",none"): value for name, value in scores.items() if name.endswith(",none")}
 
 
-def run_cases(folder: Path, prompted_by: str | None) -> dict[str, str]:
+def results_of(cases: Path) -> Path:
+    return cases.with_suffix(".results.jsonl")
+
+
+def run_cases(cases: Path, prompted_by: str | None) -> dict[str, str]:
     """The answers of `run` by question."""
-    results = folder / "results.jsonl"
+    results = results_of(cases)
     maps = ["--map-model", prompted_by, "--no-plain"] if prompted_by else ["--map", "none"]
-    command = [sys.executable, "-m", "api_core", "run", str(folder / "cases.jsonl"), "--out", str(results), *maps]
+    command = [sys.executable, "-m", "api_core", "run", str(cases), "--out", str(results), *maps]
     subprocess.run([*command, "--lvlm", MODEL, "--device", "cpu"], cwd=ROOT, check=True, capture_output=True)
     lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     arm = "prompted" if prompted_by else "plain"
