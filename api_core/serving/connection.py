@@ -80,6 +80,7 @@ class Connection(BaseHTTPRequestHandler):
     def _guarded(self, answer: Callable[[str], None]) -> None:
         self._is_read = "Content-Length" not in self.headers and "Transfer-Encoding" not in self.headers
         self._began = False
+        self._looked = time.monotonic()
         try:
             self._require_allowed()
             answer(self._route())
@@ -157,11 +158,13 @@ class Connection(BaseHTTPRequestHandler):
     def _next(self, job: Job) -> Written | Finished:
         """What comes next of a job. Raises Refused for a failure, ConnectionError where the client went away."""
         while True:
+            if time.monotonic() - self._looked > _LOOK:
+                if self._has_gone():
+                    raise ConnectionAbortedError
+                self._looked = time.monotonic()
             try:
                 event = job.events.get(timeout=_LOOK)
             except queue.Empty:
-                if self._has_gone():
-                    raise ConnectionAbortedError from None
                 continue
             if isinstance(event, Refused):
                 raise event

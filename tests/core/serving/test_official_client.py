@@ -15,7 +15,7 @@ from pack.api_core.progress import ignore_progress
 from pack.api_core.prompting import prompt_picture
 from pack.api_core.serving.endpoint import Endpoint
 from pack.api_core.serving.prompt_then_answer import Prompter, Serving
-from pack.tests.core.serving.conftest import QUESTION, chat, served, user
+from pack.tests.core.serving.conftest import QUESTION, chat, send, served, user
 from pack.tests.servers.process import running
 from torch import Tensor
 
@@ -286,6 +286,8 @@ def test_what_is_too_large_is_refused_and_said(plain: Endpoint, openai_client: C
     with pytest.raises(openai.APIStatusError, match="larger than 32 MB") as caught:
         client.chat.completions.create(**chat(user("x" * (33 << 20))))
     assert caught.value.status_code == 413
+    # A client that sends all before it reads anything comes to read the answer too.
+    assert send(plain, b"x" * (33 << 20))[0] == 413
     assert client.chat.completions.create(**chat(user(scene, QUESTION))).choices[0].message.content
 
 
