@@ -15,7 +15,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from .errors import InvalidInput, reason
+from .errors import InvalidInput, quoted, reason
 from .results import require_finite
 
 PNG: dict[str, Any] = {"format": "PNG", "compress_type": 3}
@@ -41,7 +41,7 @@ def to_picture(source: PictureSource) -> Tensor:
     """
     if isinstance(source, str | Path):
         with open_image(source) as image:
-            return _from_pil(image, f"The picture {str(source)!r}")
+            return _from_pil(image, f"The picture {_shown(source)}")
     if isinstance(source, Image.Image):
         return _from_pil(source, "The picture")
     if isinstance(source, np.ndarray):
@@ -68,12 +68,15 @@ def open_image(source: str | Path, load: bool = True) -> Iterator[Image.Image]:
         raise InvalidInput(f"{_shown(source)} is an address, not a file. Download the picture first and pass its path.")
     path = Path(source).expanduser()
     try:
-        if path.exists() and not path.is_file():
-            raise InvalidInput(f"{str(path)!r} is a folder or a device. Pass the path of one picture.")
-        with _explained(_shown(path)), Image.open(path) as image:
-            if load:
-                image.load()
-            yield image
+        with _explained(_shown(path)):
+            if "\0" in str(path):
+                raise InvalidInput(f"{_shown(path)} is no path of a file. Check it.")
+            if path.exists() and not path.is_file():
+                raise InvalidInput(f"{_shown(path)} is a folder or a device. Pass the path of one picture.")
+            with Image.open(path) as image:
+                if load:
+                    image.load()
+                yield image
     except FileNotFoundError as error:
         where = f"(relative to {str(Path.cwd())!r})"
         raise InvalidInput(f"There is no picture at {_shown(path)}. Check the path {where}.") from error
@@ -193,7 +196,7 @@ def _from_pil(image: Image.Image, what: str) -> Tensor:
         straight = turned.convert("LA") if turned.mode == "La" else turned
         converted = straight.convert("RGBA" if transparent else "RGB")
     except ValueError as error:
-        raise InvalidInput(f"{what} has the mode {turned.mode!r}, which cannot become RGB: {error}.") from error
+        raise InvalidInput(f"{what} has the mode {quoted(turned.mode)}, which cannot become RGB: {error}.") from error
     return torch.from_numpy(np.array(converted)).to(torch.float32).div_(255)
 
 

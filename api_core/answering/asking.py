@@ -20,6 +20,7 @@ from ..models.vision_language import VisionLanguageModel
 from ..pictures import flatten_alpha
 from ..progress import Progress, ignore_progress
 from ..results import Heatmap
+from ..settings import require_number
 from .contrastive.blind_tokens import BlindTokens, blind_map
 from .decoding import Decoding, OnToken
 from .decodings import DECODINGS
@@ -143,8 +144,8 @@ def answer_cases(
     if type(decoding) not in DECODINGS:
         known = ", ".join(kind.__name__ for kind in DECODINGS)
         raise InvalidInput(f"{type(decoding).__name__} is no way of decoding. Use one of {known}.")
-    if max_new_tokens < 1 or batch_size < 1:
-        raise InvalidInput(f"max_new_tokens and batch_size must be at least 1, not {max_new_tokens} and {batch_size}.")
+    require_number(max_new_tokens, "max_new_tokens", 1, whole=True)
+    require_number(batch_size, "batch_size", 1, whole=True)
     if isinstance(model, ServerModel):
         told = model.generate(
             cases,

@@ -95,7 +95,7 @@ def _add_server_choice(model: argparse._ArgumentGroup, says: str) -> None:
     model.add_argument("--server", metavar="PROFILE", help=f"{says}; `servers list` names them")
     model.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it; not needed for one")
     model.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
-    _add_folder_option(model)
+    add_folder_option(model)
 
 
 def _add_prompted_by(put: argparse._ArgumentGroup) -> None:
@@ -134,10 +134,10 @@ def add_servers_options(parser: argparse.ArgumentParser) -> None:
     test.add_argument("name", metavar="NAME")
     test.add_argument("--model", default="", metavar="NAME", help="as the server calls it; not needed for one")
     for action in (add, listing, remove, test):
-        _add_folder_option(action)
+        add_folder_option(action)
 
 
-def _add_folder_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+def add_folder_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
     parser.add_argument(
         "--folder", type=Path, metavar="FOLDER", help="where server profiles lie (default: your configuration folder)"
     )

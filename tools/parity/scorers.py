@@ -4,72 +4,35 @@
 
 CHECKOUTS is a folder of working copies or bare repositories, each named after its repository (`LLaVA`) or with its
 owner (`haotian-liu+LLaVA`). Each program runs in a process of its own on the files that `export` writes; nothing of it
-is part of this project. Its figures must be ours to the last digit. --write keeps a smaller run for the tests.
+is part of this project. Its figures must be ours to the last digit. --write keeps a smaller run for the tests. MM-Vet's
+program needs pandas, the copy of VizWiz's scikit-learn: put them on PYTHONPATH too.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import csv
 import json
 import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from api_core.evaluation.cases import QuestionCase
 from api_core.evaluation.official.data_set import Resources
 from api_core.evaluation.official.registry import find_data_set
-from tests.core.fixtures.official_scores import KEPT, StubTaggers, case_of, differences
+from tests.core.fixtures.official_scores import KEPT, differences
 from tools.parity import made_answers
 from tools.parity.made_answers import Made
+from tools.parity.official_program import Scorer, cases_of, export, printed_by, write_json
+from tools.parity.text_programs import TEXT_SCORERS
 
 _KEPT_ANSWERS = 84
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """One official program. files: what of its repository it needs. make: makes answers, as many as told. run: gets a
-    folder with the files and the made answers, runs the program, and gives its figures by the names of our rows.
-    """
-
-    name: str
-    data_set: str
-    rule: str
-    repository: str
-    files: tuple[str, ...]
-    make: Callable[[random.Random, int], Made]
-    run: Callable[[Path, Made], dict[str, float]]
-    resources: dict[str, Any] = field(default_factory=lambda: {"taggers": StubTaggers()})
-
-
-def export(made: Made, folder: Path, name: str) -> Path:
-    """What `export` writes of the made answers: the official program's input."""
-    data_set = find_data_set(made.data_set)
-    data_set.export(cases_of(made), made.answers, folder / name)
-    return folder / name
-
-
-def printed_by(folder: Path, *command: str, modules: Path | None = None) -> str:
-    """What a Python program prints that runs in a folder; modules: a folder whose modules it may import."""
-    environment = {"PATH": "", "PYTHONPATH": str(modules or "")}
-    done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{command[0]} failed:\n{done.stderr}")
-    return done.stdout
-
-
-def write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value), encoding="utf-8")
-
-
-def cases_of(made: Made) -> list[QuestionCase]:
-    return [case_of(QuestionCase, line) for line in made.cases]
+_MMSTAR = 1500
 
 
 def pope(folder: Path, made: Made) -> dict[str, float]:
@@ -241,6 +204,67 @@ def amber_by_avisc(folder: Path, made: Made) -> dict[str, float]:
     return amber(folder, read_by_avisc(folder, made, "amber_eval_llava.py"))
 
 
+def _by_cambrian(folder: Path, program: str, lines: Path) -> dict[str, str]:
+    """The row of figures that one of Cambrian's programs leaves, by its columns."""
+    table = folder / f"{program}.csv"
+    command = ("--answers_file", str(lines), "--output_file", str(folder / "wrong.jsonl"), "--csv_file", str(table))
+    printed_by(folder, program, *command)
+    with table.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    return row
+
+
+def mmvp(folder: Path, made: Made) -> dict[str, float]:
+    return {"pairs": float(_by_cambrian(folder, "mmvp_test.py", export(made, folder, "mmvp.jsonl"))["accuracy"])}
+
+
+def cv_bench(folder: Path, made: Made) -> dict[str, float]:
+    """Its sources' programs, and the formula of its card over what they print."""
+    lines = [json.loads(line) for line in export(made, folder, "cv.jsonl").read_text(encoding="utf-8").splitlines()]
+    found: dict[str, float] = {}
+    for source, program in (("ADE20K", "ade_test.py"), ("COCO", "coco_test.py"), ("Omni3D", "omni_test.py")):
+        own = folder / f"{source}.jsonl"
+        own.write_text("".join(json.dumps(line) + "\n" for line in lines if line["source"] == source))
+        row = _by_cambrian(folder, program, own)
+        found[source] = float(row["accuracy"]) * 100
+        tasks = {line["category"] for line in lines if line["source"] == source}
+        found |= {task: ast.literal_eval(row[task])["accuracy"] * 100 for task in tasks}
+    found["2D"], found["3D"] = (found["ADE20K"] + found["COCO"]) / 2, found["Omni3D"]
+    return found | {"combined": (found["2D"] + found["3D"]) / 2}
+
+
+_MMSTAR_STUB = """
+import json, logging
+class _Rows:
+    def __init__(self, rows):
+        self.iloc = rows
+    def __len__(self):
+        return len(self.iloc)
+def load(path):
+    return _Rows([{**json.loads(line), "bench": ""} for line in open(path, encoding="utf-8")])
+def dump(value, path):
+    print(json.dumps(value))
+get_logger = logging.getLogger
+tqdm = iter
+"""
+
+
+def mmstar(folder: Path, made: Made) -> dict[str, float]:
+    written = export(made, folder, "mmstar.jsonl")
+    package = folder / "stubs" / "vlmeval"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "smp.py").write_text(_MMSTAR_STUB)
+    command = f"import sys; sys.path.insert(0, '.'); from mmstar import MMStar_eval; MMStar_eval({str(written)!r})"
+    found = json.loads(printed_by(folder, "-c", command, modules=folder / "stubs"))
+    # The sums are shares of 250 and of 1,500, whatever there is.
+    names = {name: name.partition("(")[2].rstrip(")") for name in found if "(" in name}
+    if len(made.cases) == _MMSTAR:
+        names |= {name: {"final score": "total"}.get(name, name) for name in found if "(" not in name}
+    return {names[name]: value * 100 for name, value in found.items() if name in names}
+
+
+_CAMBRIAN = "cambrian-mllm/cambrian"
 SCORERS = (
     Scorer("pope", "pope", "official", "haotian-liu/LLaVA", ("llava/eval/eval_pope.py",), made_answers.pope, pope),
     Scorer(
@@ -261,6 +285,17 @@ SCORERS = (
         ("experiments/AMBER/inference.py", "experiments/AMBER/data/metrics.txt", "eval_bench/amber_eval_llava.py"),
         made_answers.amber, amber_by_avisc,
     ),
+    Scorer("mmvp", "mmvp", "cambrian", _CAMBRIAN, ("eval/eval/mmvp/mmvp_test.py",), made_answers.mmvp, mmvp),
+    Scorer(
+        "cv-bench", "cv-bench", "official", _CAMBRIAN,
+        ("eval/eval/ade/ade_test.py", "eval/eval/coco/coco_test.py", "eval/eval/omni/omni_test.py"),
+        made_answers.cv_bench, cv_bench,
+    ),
+    Scorer(
+        "mmstar", "mmstar", "official", "MMStar-Benchmark/MMStar", ("eval/vlmeval/evaluate/mmstar.py",),
+        made_answers.mmstar, mmstar,
+    ),
+    *TEXT_SCORERS,
 )  # fmt: skip
 """Another program is one more entry."""
 
@@ -294,11 +329,13 @@ def compare(scorer: Scorer, checkouts: Path, answers: int) -> tuple[dict[str, An
         for file, words in made.words.items():
             (folder / file).write_text(words if isinstance(words, str) else json.dumps(words), encoding="utf-8")
         official = scorer.run(folder, made)
-        resources = Resources(folder, scorer.resources)
+        more = scorer.resources(folder, made)
+        resources = Resources(folder, more)
         table = find_data_set(scorer.data_set).score(cases_of(made), made.answers, scorer.rule, resources)
     vector = {"name": scorer.name, "set": scorer.data_set, "rule": scorer.rule, "of": f"{scorer.repository} {commit}"}
     vector |= {"official": official, "answers": made.answers, "cases": made.cases}
     vector |= {"words": made.words} if made.words else {}
+    vector |= {"said": more["verdicts"].said} if "verdicts" in more else {}
     return vector, differences(official, {row.name: row.value for row in table.rows})
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput, shortened
+from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
 from .files import write_lines
+from .rules.judge_prompts import Judging
 from .score_table import ScoreTable
 
 Answers = Mapping[str, str]
@@ -52,7 +54,7 @@ class DataSet:
     being read unless another is named. wordings: how its questions can be put, by name, the first unless another is
     named, and what each does. rules: how answers are judged, by name, and what each does; the first is the official
     one. score: makes one table for one of the rules. export: writes answers as the official program takes them;
-    exported: what that is.
+    exported: what that is. judging: how a model judges the answers, of sets whose rules count verdicts.
     """
 
     name: str
@@ -66,6 +68,7 @@ class DataSet:
     score: Callable[[Sequence[QuestionCase], Answers, str, Resources], ScoreTable]
     export: Callable[[Sequence[QuestionCase], Answers, Path], None]
     exported: str
+    judging: Judging | None = None
 
     def case_id(self, split: str, key: object) -> str:
         return f"{self.name}/{split}/{key}"
@@ -80,6 +83,7 @@ def write_cases(
     wording: str = "",
     pictures: Path | None = None,
     partial: bool = False,
+    on_progress: Progress = ignore_progress,
 ) -> list[QuestionCase]:
     """Read a data set and write `cases.jsonl`, and the pictures of parquet files beside it, to the folder `out`.
 
@@ -94,7 +98,10 @@ def write_cases(
             f"There is no folder {shortened(folder)}. {data_set.title} ({split}: {count} questions; licence: "
             f"{data_set.licence}) is not downloaded for you; get it from {data_set.source}, and name its folder."
         )
-    cases = list(data_set.read(Source(folder, split, wording, pictures or folder, out / PICTURES_FOLDER)))
+    cases: list[QuestionCase] = []
+    for case in data_set.read(Source(folder, split, wording, pictures or folder, out / PICTURES_FOLDER)):
+        cases.append(case)
+        on_progress(min(len(cases), count), count)
     if len(cases) != count and not partial:
         raise InvalidInput(
             f"{shortened(folder)} holds {len(cases)} questions of {data_set.title}, {split}, which has {count}. Get "

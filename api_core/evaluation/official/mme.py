@@ -16,6 +16,7 @@ from .parquet import parquet_files, rows_of
 from .pictures import write_picture
 from .rules.yes_no import YesNo, avisc, first_four, first_word
 from .score_table import Figure, Metric, ScoreTable, mean_of, ratio, score_table
+from .wordings import SHORT
 
 PERCEPTION = ("existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR")
 COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
@@ -26,31 +27,33 @@ API_280 = "api-280"
 _COUNTED = "accuracy and accuracy of whole pictures per subtask, 200 at most, and their sums"
 RULES: Mapping[str, tuple[YesNo, str]] = {
     "official": (first_four, f"{_COUNTED}; yes or no in the first four characters"),
-    "avisc": (avisc, f"{_COUNTED}; yes or no as AvisC reads InstructBLIP's answers"),
+    "avisc": (avisc, f"{_COUNTED}; yes or no as one of AvisC's programs reads and rewrites answers"),
     "ours": (first_word, f"{_COUNTED}; the first yes or no in any case"),
     API_280: (first_four, "accuracy on the five subtasks that the published program for attention prompting reads"),
 }
-SHORT = " Answer the question using a single word or phrase."
 
 
 def read(source: Source) -> Iterator[QuestionCase]:
     files = parquet_files(source.folder)
     rows = _hub_rows(source, files) if files else _official_rows(source.folder)
-    for number, (subtask, picture, question, truth) in enumerate(rows):
+    for number, (subtask, name, picture, question, truth) in enumerate(rows):
         yield QuestionCase(
             id=MME.case_id(source.split, number),
             picture=picture,
-            question=question + (SHORT if source.wording == "short" else ""),
+            question=question + (f" {SHORT}" if source.wording == "short" else ""),
             query=question,
             answers=(truth,),
             kind=subtask,
             scorer="yes-no",
-            meta={"group": f"{subtask}/{picture.name}", "truth": truth.lower()},
+            meta={"group": f"{subtask}/{name}", "truth": truth.lower()},
         )
 
 
-def _official_rows(folder: Path) -> Iterator[tuple[str, Path, str, str]]:
-    """(subtask, picture, question, answer) of each line, by subtask and picture."""
+Row = tuple[str, str, Path, str, str]
+"""The subtask, the picture's name there, the picture, the question, the answer."""
+
+
+def _official_rows(folder: Path) -> Iterator[Row]:
     inside = folder / "MME_Benchmark_release_version"
     top = inside if inside.is_dir() else folder
     for subtask in (*PERCEPTION, *COGNITION):
@@ -67,13 +70,13 @@ def _official_rows(folder: Path) -> Iterator[tuple[str, Path, str, str]]:
                 if not tab or truth.strip().lower() not in ("yes", "no"):
                     raise InvalidInput(f"{text} has a line that is no question, tab, Yes or No: {shortened(line)}.")
                 picture = pictures.get(text.stem, here / ("images" if parted else ".") / f"{text.stem}.jpg")
-                yield subtask, picture, question, truth.strip()
+                yield subtask, picture.name, picture, question, truth.strip()
 
 
-def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[str, Path, str, str]]:
+def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[Row]:
     for row in rows_of(files, ("question_id", "image", "question", "answer", "category")):
         picture = write_picture(row["image"], source.extracted, str(row["question_id"]))
-        yield row["category"], picture, row["question"], row["answer"]
+        yield row["category"], str(row["question_id"]).rpartition("/")[2], picture, row["question"], row["answer"]
 
 
 def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources: Resources) -> ScoreTable:

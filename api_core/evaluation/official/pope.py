@@ -16,10 +16,10 @@ from .parquet import parquet_files, rows_of
 from .pictures import picture_file, write_picture
 from .rules import yes_no
 from .score_table import Figure, Metric, ScoreTable, ratio, score_table
+from .wordings import SHORT
 
 FAMILIES = ("coco", "aokvqa", "gqa")
 DRAWN = ("random", "popular", "adversarial")
-SHORT = "\nAnswer the question using a single word or phrase."
 RULES: Mapping[str, tuple[yes_no.YesNo, str]] = {
     "official": (yes_no.pope, "before the first full stop the word No, no or not is a no, all else a yes, even NO"),
     "avisc": (
@@ -48,7 +48,7 @@ def read(source: Source) -> Iterator[QuestionCase]:
             yield QuestionCase(
                 id=POPE.case_id(part, key),
                 picture=picture,
-                question=question + (SHORT if source.wording == "short" else ""),
+                question=question + (f"\n{SHORT}" if source.wording == "short" else ""),
                 query=question,
                 answers=(truth,),
                 kind=part,
@@ -146,17 +146,17 @@ POPE = DataSet(
     name="pope",
     title="POPE",
     licence="MIT; the pictures have their own",
-    source="POPE's, VCD's or LLaVA's files (*_pope_*.json), with the pictures (--pictures) of COCO and GQA, "
+    source="POPE's files or VCD's (*_pope_*.json), with the pictures (--pictures) of COCO and GQA, "
     "or the hub's lmms-lab-encoder/POPE",
     counts={
         **dict.fromkeys(FAMILIES, 3 * _QUESTIONS),
         "all": 9 * _QUESTIONS,
         **dict.fromkeys(_parts_of("all"), _QUESTIONS),
     },
-    wordings={"bare": "the question alone, as POPE and AvisC ask", "short": "asks for a single word or phrase (LLaVA)"},
+    wordings={"bare": "the question alone, as POPE and AvisC ask", "short": "asks for a single word or phrase"},
     rules={name: means for name, (_, means) in RULES.items()},
     read=read,
     score=score,
     export=export,
-    exported="a folder with <part>.jsonl: question_id and text for LLaVA's and VCD's program, answer for POPE's",
+    exported="a folder with <part>.jsonl: question_id and text, or answer, as programs for POPE take them",
 )
