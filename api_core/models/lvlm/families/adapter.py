@@ -62,6 +62,11 @@ class Family:
             )
         return "\n".join(part for part in (mark * len(case.pictures), case.system_prompt, case.question) if part)
 
+    def unsaid_system_prompt(self, prompt: str) -> str:
+        """What a model of this family was told first in training and its published code says, and `prompt`, as its
+        chat template writes it for a question alone, does not; "" for nothing."""
+        return ""
+
     def image_token(self, config: Any) -> int:
         """The id that stands for every image token in the input ids."""
         for name in _IMAGE_TOKEN_NAMES:
