@@ -144,6 +144,8 @@ class NativeLvlm:
         return NativePrepared({}, rows, tuple(cases), prompts, thinking, tokens)
 
     def _prepared(self, case: Case, with_places: bool, thinking: bool) -> tuple[str, PromptRow, Row]:
+        if case.turns:
+            raise UnsupportedModel(f"{self.name} is asked one question at a time, not in a conversation.")
         clean = replace(
             case,
             question=self._texts.escape(case.question.strip()),
