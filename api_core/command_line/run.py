@@ -1,11 +1,13 @@
 """Ask many questions about pictures, plain and with the prompted picture; one line of results a case."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..answering import find_template
 from ..attribution import list_lvlm_methods, list_methods
 from ..errors import InvalidInput
+from ..evaluation.cases import QuestionCase
 from ..evaluation.readers.jsonl import read_cases
 from ..evaluation.runner.file_lock import FileLock, require_free
 from ..evaluation.runner.prompt_and_ask import ARMS
@@ -43,21 +45,24 @@ def run(options: argparse.Namespace) -> int:
             options.out.touch()
         say(f"no case is in part {options.shard}")
         return 0
-    with downloading() as bar:
-        work, settings = plan.build(bar)
-    with ProgressBar("asking", shown=len(cases) > 1) as bar:
-        done = run_cases(
-            cases,
-            work,
-            options.out,
-            settings=settings,
-            batch_size=plan.cases_at_once,
-            lanes=plan.lanes,
-            overwrite=options.overwrite,
-            on_progress=bar,
-        )
+    if options.workers:
+        done = _run_scaled(options, cases, plan)
+    else:
+        with downloading() as bar:
+            work, settings = plan.build(bar)
+        how = {"batch_size": plan.cases_at_once, "lanes": plan.lanes, "overwrite": options.overwrite}
+        with ProgressBar("asking", shown=len(cases) > 1) as bar:
+            done = run_cases(cases, work, options.out, settings=settings, on_progress=bar, **how)
     _summarise(done, options.out)
     return done.failed
+
+
+def _run_scaled(options: argparse.Namespace, cases: Sequence[QuestionCase], plan: RunPlan) -> RunResult:
+    from ..evaluation.runner.scale import Workers, run_scaled
+
+    workers = Workers(options.workers, options.gpus_per_worker, options.ray)
+    with ProgressBar("asking", shown=len(cases) > 1) as bar:
+        return run_scaled(cases, plan, workers, options.out, overwrite=options.overwrite, on_progress=bar)
 
 
 def _plan(options: argparse.Namespace) -> RunPlan:
@@ -95,6 +100,10 @@ _AS_GIVEN = (
 
 def _require_consistent(options: argparse.Namespace) -> None:
     require_server_named(options)
+    if not options.workers and (options.ray or options.gpus_per_worker is not None):
+        raise InvalidInput("--ray and --gpus-per-worker are of workers; say how many with --workers.")
+    if options.workers and options.at_once is not None:
+        raise InvalidInput("Each of the --workers asks its own --batch-size questions at once: leave --at-once out.")
     if options.save_as and not options.save_pictures:
         raise InvalidInput("--save-as says how --save-pictures writes them; add that.")
     if options.prompted_from:

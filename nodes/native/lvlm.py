@@ -24,6 +24,7 @@ from ...api_core.models.conversation.token_text import locate_words
 from ...api_core.models.lvlm.attention.intercept import Read
 from ...api_core.models.lvlm.generate.batching import Around, OnToken
 from ...api_core.models.lvlm.generate.sampling import Sampling
+from ...api_core.models.lvlm.inputs.context import fitting_answer, require_context
 from ...api_core.models.lvlm.inputs.processor import downscale_to
 from ...api_core.models.vision_language import Enter, Need, require, resolve_layers
 from ...api_core.progress import Progress, ignore_progress
@@ -163,6 +164,7 @@ class NativeLvlm:
                 ids += [PICTURE] * places[number].count
             else:
                 ids.append(entry[0])
+        require_context(self.name, self._encoder.config, [clean], [ids], (PICTURE,))
         start = prompt.rfind(clean.question)
         question = (start, start + len(clean.question))
         words = locate_words(self._texts, ids, prompt, question, self._texts.skipped)
@@ -258,7 +260,8 @@ class NativeLvlm:
         prompt = self._chat.write(Case((), "What is in the picture?"), False)
         before, after = (self._texts.encode(one) for one in (prompt, prompt + self._texts.escape(clean(text.strip()))))
         end = self._texts.special.get(self._chat.end)
-        return (*after[len(before) :], *(() if end is None else (end,)))
+        tokens = (*after[len(before) :], *(() if end is None else (end,)))
+        return fitting_answer(self.name, self._encoder.config, text, tokens)
 
     @contextmanager
     def reading(self, layers: Sequence[int], read: Read, enter: Enter | None = None) -> Iterator[None]:

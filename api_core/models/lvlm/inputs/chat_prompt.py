@@ -26,7 +26,7 @@ def special_strings(processor: Any) -> tuple[str, ...]:
     for name in dir(type(processor)) + list(vars(processor)):
         if name.endswith("_token"):
             value = getattr(processor, name, None)
-            found.add(str(value) if value is not None else "")
+            found.add("" if value is None or callable(value) else str(value))
     marks = (mark for mark in found if len(mark) >= _SHORTEST_MARK and not mark[0].isalnum() and not mark.isspace())
     return tuple(sorted(marks, key=lambda mark: (-len(mark), mark)))
 
