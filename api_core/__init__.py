@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import overlay
     from .answering import Answer, Greedy, Sample, SurestAnswer, ask, ask_surest
     from .attribution import LvlmHeatmap, clip_heatmap, list_lvlm_methods, list_methods, lvlm_heatmap
+    from .choices import VICUNA_SYSTEM_PROMPT
     from .errors import AttentionPromptingError
     from .explanation.curves import draw_curves
     from .explanation.explain import explain
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "answering": ("Answer", "Greedy", "Sample", "SurestAnswer", "ask", "ask_surest"),
     "attribution": ("LvlmHeatmap", "clip_heatmap", "list_lvlm_methods", "list_methods", "lvlm_heatmap"),
+    "choices": ("VICUNA_SYSTEM_PROMPT",),
     "errors": ("AttentionPromptingError",),
     "explanation.curves": ("draw_curves",),
     "explanation.explain": ("explain",),
@@ -57,6 +59,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "VICUNA_SYSTEM_PROMPT",
     "Answer",
     "AttentionPromptingError",
     "BlurStyle",

@@ -11,6 +11,20 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 ATTENTIONS = ("auto", "sdpa", "flash")
 """How a vision-language model computes attention: sdpa is PyTorch's own, flash the package flash-attn."""
 
+RESIZES = ("auto", "pil")
+"""How a vision-language model's pictures are brought to its size: auto as transformers does, which may be torchvision's
+way; pil as Pillow does, by which a level or so differs and most models were trained."""
+
+VICUNA_SYSTEM_PROMPT = (
+    "A chat between a curious human and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the human's questions."
+)
+"""How the conversations begin that Vicuna, and what was made of it, was trained on; the chat templates of conversions
+for transformers leave it to the caller."""
+
+SYSTEM_PROMPTS = {"vicuna": VICUNA_SYSTEM_PROMPT}
+"""System prompts that have a name."""
+
 Reading = Literal["precise", "upstream"]
 READINGS: tuple[Reading, ...] = ("precise", "upstream")
 """Whether a map is computed as it should be, or step by step as the paper's published code does."""
@@ -57,6 +71,12 @@ LVLM_METHODS = {
 
 CALIBRATION_SCENES = 60
 """Drawn scenes on which a model's heads and layer are chosen."""
+
+QUERIES = ("first-line", "whole")
+"""What of a text that came with a picture says what to look for: benchmarks put how to answer on lines of their own."""
+
+SAVED_AS = ("png", "jpg")
+"""As what the prompted pictures of many cases are written."""
 
 INTERPOLATIONS = ("lanczos", "bicubic", "hamming", "bilinear", "nearest")
 """Kernels, as Pillow has them, by which a grid is brought to the size of a picture."""

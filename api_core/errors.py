@@ -1,6 +1,9 @@
 """The errors a caller can act on. Each message says what happened, the value, and what to do."""
 
+import errno
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from .texts import clean
 
@@ -47,6 +50,36 @@ class ServerFailed(AttentionPromptingError):
     def __init__(self, message: str, kind: str = "unexpected") -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class CannotWrite(AttentionPromptingError, OSError):
+    """A file that the system did not let be written.
+
+    everywhere: whether the next file beside it will fare no better, so that going on would be work for nothing.
+    """
+
+    def __init__(self, path: Path, cause: OSError) -> None:
+        folder = path.parent
+        shut = cause.errno in _SHUT and folder.is_dir() and not os.access(folder, os.W_OK)
+        says, what_now = _SYSTEM.get(cause.errno or 0, (cause.strerror or type(cause).__name__, "Choose another place"))
+        super().__init__(f"{path} cannot be written: {says}. {what_now}.")
+        self.errno = cause.errno
+        self.everywhere = shut or cause.errno in _PLACE
+
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_PLACE = {*_FULL, errno.EROFS, errno.EIO, errno.ENOTDIR, errno.EEXIST}
+_SHUT = {errno.EACCES, errno.EPERM}
+_SYSTEM = {
+    **dict.fromkeys(_SHUT, ("you may not write there", "Choose another place, or have it opened to you")),
+    **dict.fromkeys(_FULL, ("the disk is full, or your share of it", "Make room, or choose another place")),
+    errno.EROFS: ("that disk can only be read", "Choose another place"),
+    errno.EISDIR: ("there is a folder of that name", "Choose another name"),
+    errno.ENOTDIR: ("a part of that path is a file and no folder", "Choose another place"),
+    errno.EEXIST: ("a file has the name of its folder", "Choose another place"),
+    errno.ENAMETOOLONG: ("that name is too long for this disk", "Choose a shorter one"),
+}
+"""What the system's refusals mean, and what to do."""
 
 
 class Cancelled(AttentionPromptingError):

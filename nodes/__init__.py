@@ -2,7 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import host
+from . import host, report
 from .ask import Ask
 from .clip_heatmap import CLIPHeatmap
 from .combine_heatmaps import CombineHeatmaps
@@ -16,6 +16,7 @@ from .load_lvlm import LoadLVLM
 from .lvlm_heatmap import LVLMHeatmap
 from .map_back import MapBack
 from .overlay import Overlay
+from .pair_clip import PairCLIP
 from .surer_answer import SurerAnswer
 from .tune_mask import TuneMask
 from .view import View
@@ -37,12 +38,14 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     DemoScene,
     SurerAnswer,
     MapBack,
+    PairCLIP,
 )
 
 
 class AttentionPrompting(ComfyExtension):
     async def on_load(self) -> None:
         host.register_model_folders()
+        host.serve(report.PATH, report.answer)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return list(NODES)

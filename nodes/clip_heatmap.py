@@ -25,7 +25,9 @@ class CLIPHeatmap(io.ComfyNode):
             ),
             search_aliases=["attention prompting", "attention map", "saliency", "relevance", "text to mask", "clip"],
             inputs=[
-                sockets.Clip.Input("clip", tooltip="A model from Load CLIP (Attention Prompting)."),
+                sockets.Clip.Input(
+                    "clip", tooltip="A model from Load CLIP (Attention Prompting) or Pair CLIP Vision and CLIP."
+                ),
                 io.Image.Input("image", tooltip="One or more pictures; each gets its own map."),
                 widgets.text(
                     "query",

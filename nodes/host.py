@@ -25,15 +25,14 @@ from ..api_core.errors import reason
 from ..api_core.models.files.download import forbid_downloads
 from ..api_core.pictures import to_pil
 from ..api_core.texts import clean, without_links
-from .sockets import Loaded
+from .sockets import Loaded, PairedClip
 
 logger = logging.getLogger(__name__)
 
 NO_DOWNLOADS = "ATTENTION_PROMPTING_NO_DOWNLOADS"
 """Environment variable: set to anything but 0, nothing is ever downloaded, whatever a workflow asks for."""
 
-WARNING_EVENT = "attention_prompting.warning"
-"""The message that `web/modules/warnings.mjs` listens to."""
+WARNING_EVENT = "attention_prompting.warning"  # what `web/modules/warnings.mjs` listens to
 
 MODEL_FOLDERS = ("clip_vision", "text_encoders", "clip", "LLM", "VLM")  # "clip" is the old name of text_encoders
 SETTINGS_NAME = "attention_prompting"
@@ -104,15 +103,21 @@ def on_device(loaded: Loaded[Model], memory_required: int) -> Model:
 
     Nodes execute inside `torch.inference_mode()`; weights moved there become inference tensors, which no later gradient
     can pass. So the move happens outside of it, and weights that another node had ComfyUI move are made ordinary again.
+    Those of ComfyUI's own models are left as they are.
     """
-    with frozen():
-        comfy.model_management.load_models_gpu([loaded.patcher], memory_required=memory_required, force_full_load=True)
-        _make_ordinary(loaded.model.module)
+    if isinstance(loaded, PairedClip):
+        both = [loaded.patcher, loaded.text_patcher]
+        comfy.model_management.load_models_gpu(both, memory_required=memory_required)
+    else:
+        with frozen():
+            needed = {"memory_required": memory_required, "force_full_load": True}
+            comfy.model_management.load_models_gpu([loaded.patcher], **needed)
+            _make_ordinary(loaded.model.module)
     return loaded.model
 
 
 def load_clip(clip: Any, memory_required: int) -> None:
-    """Bring one of ComfyUI's own encoders to its device, with `memory_required` bytes beside it."""
+    """Bring one of ComfyUI's own CLIPs or CLIP_VISIONs to its device, with `memory_required` bytes beside it."""
     comfy.model_management.load_models_gpu([clip.patcher], memory_required=memory_required)
 
 
@@ -248,6 +253,12 @@ def for_page(text: str) -> str:
 def _server() -> Any:
     """The running ComfyUI's server, or None. Looked up, not imported: where there is one it is there already."""
     return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+
+
+def serve(path: str, answer: Callable[[Any], Any]) -> None:
+    """Have ComfyUI's server answer `path`."""
+    if (server := _server()) is not None:
+        server.routes.get(path)(answer)
 
 
 def is_connected(hidden: Any, output: int) -> bool:

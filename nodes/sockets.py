@@ -39,12 +39,24 @@ class LoadedClip(Loaded[ClipModel]):
     """What travels on an ATTNPROMPT_CLIP socket."""
 
 
+@dataclass(frozen=True, eq=False)
+class PairedClip(LoadedClip):
+    """The same of two models that ComfyUI loaded: their weights are where and how ComfyUI wants them.
+
+    patcher: of the picture tower. text_patcher: of the text tower.
+    """
+
+    text_patcher: Any
+
+
 class LoadedLvlm(Loaded[LvlmModel]):
     """What travels on an ATTNPROMPT_LVLM socket."""
 
 
 CoreClip = io.Clip
 """A CLIP of ComfyUI's own loaders; one with eyes is read and asked where it lies."""
+CoreClipVision = io.ClipVision
+"""A CLIP_VISION of ComfyUI's own loaders."""
 
 
 def model_input(name: str, kinds: Sequence[Any], tooltip: str) -> io.Input:

@@ -60,6 +60,7 @@ WIDGETS = {
     "Image": make_type("IMAGE"),
     "Mask": make_type("MASK"),
     "Clip": make_type("CLIP"),
+    "ClipVision": make_type("CLIP_VISION"),
     "BoundingBox": make_type("BOUNDING_BOX"),
     "Int": make_type("INT", "default", "min", "max", "step", "control_after_generate"),
     "Float": make_type("FLOAT", "default", "min", "max", "step"),

@@ -65,6 +65,7 @@ ON_THE_DOUBLE = """
 import asyncio, importlib, pkgutil, sys, tempfile
 from pathlib import Path
 import comfy_double
+NEEDS_MORE = "run", "merge", "benchmark", "data", "judge", "score", "export", "serve"
 comfy_double.install(Path(tempfile.mkdtemp()))
 import pack, torch
 from pack.nodes import create_extension
@@ -82,7 +83,7 @@ assert heatmap.pictures[0].size == (64, 96)
 import pack.api_core
 lost = []
 for module in pkgutil.walk_packages(pack.api_core.__path__, "pack.api_core.", onerror=lost.append):
-    if not module.name.endswith(("__main__", "command_line.run", "command_line.benchmark")):
+    if not module.name.endswith(("__main__", *(f"command_line.{name}" for name in NEEDS_MORE))):
         importlib.import_module(module.name)
 assert not lost, lost
 print(len(nodes), any(name.startswith("pack.api_core.evaluation") for name in sys.modules))
@@ -93,7 +94,7 @@ COMMAND = "import sys; from pack.api_core.command_line import main; sys.exit(mai
 
 @pytest.mark.slow
 def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
-    """What the registry gets: nodes and the rest of the library work, `run` and `benchmark` say what is missing."""
+    """What the registry gets: nodes and the rest of the library work, `run` and the like say what is missing."""
     pack = tmp_path / "pack"
     for name in tracked_files():
         if not ignored(name, comfyignore()):
@@ -102,6 +103,7 @@ def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
             shutil.copyfile(ROOT / name, target)
     assert (pack / "api_core" / "scenes").is_dir()
     assert not (pack / "api_core" / "evaluation").exists()
+    assert not (pack / "api_core" / "serving").exists()
     shutil.copyfile(ROOT / "tests" / "comfy_double.py", tmp_path / "comfy_double.py")
 
     def python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -111,10 +113,19 @@ def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
 
     done = python(ON_THE_DOUBLE)
     assert done.stdout.split() == [str(len(node_ids())), "False"], done.stderr
-    for command in (["run", "cases.jsonl", "--out", "results.jsonl"], ["benchmark", "answers"]):
+    needy = (
+        "run cases.jsonl --out results.jsonl",
+        "benchmark answers",
+        "data list",
+        "score r.jsonl --cases c.jsonl",
+        "serve",
+    )
+    for command in (line.split() for line in needy):
         asked = python(COMMAND, *command)
         assert asked.returncode == 2
-        assert asked.stderr.startswith(f"error: `{command[0]}` needs api_core/evaluation")
+        assert asked.stderr.startswith(
+            f"error: `{command[0]}` needs api_core/{'serving' if command[0] == 'serve' else 'evaluation'}"
+        )
         assert asked.stderr.count("\n") == 1
         assert PROJECT["urls"]["Repository"] in asked.stderr
     assert python(COMMAND, "models").returncode == 0
@@ -213,7 +224,10 @@ def test_requirements_are_lower_bounds_only() -> None:
 
 
 def test_what_the_library_imports_is_declared() -> None:
-    declared = {requirement_name(line) for line in [*PROJECT["dependencies"], *standalone()]}
+    """By the library itself, or by what only some of its commands need."""
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *(line for name in ("standalone", "data", "amber") for line in extras[name])]
+    declared = {requirement_name(line) for line in lines}
     packages = {"PIL": "pillow", "open_clip": "open-clip-torch", "huggingface_hub": "huggingface-hub"}
     imported = set()
     for path in (ROOT / "api_core").rglob("*.py"):
@@ -224,10 +238,6 @@ def test_what_the_library_imports_is_declared() -> None:
                 imported.add((node.module or "").split(".")[0])
     third_party = {packages.get(name, name) for name in imported - set(sys.stdlib_module_names)}
     assert third_party <= declared, f"not in pyproject: {third_party - declared}"
-
-
-def standalone() -> list[str]:
-    return PROJECT["optional-dependencies"]["standalone"]
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -39,6 +39,11 @@ class Decoding:
     needs_layout: ClassVar[bool] = False
     passes: ClassVar[int] = 1
 
+    @property
+    def draws(self) -> bool:
+        """Whether chance, and with it the seed, decides anything."""
+        return False
+
     @classmethod
     def settings(cls) -> tuple[Setting, ...]:
         """What can be set, but for the seed."""

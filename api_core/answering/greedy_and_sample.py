@@ -89,6 +89,11 @@ class Sample(Decoding):
             raise InvalidInput(f"The temperature must be above 0, not {self.temperature}. For 0 decode greedily.")
         require_draw(self.top_p, self.seed)
 
+    @property
+    def draws(self) -> bool:
+        """Always."""
+        return True
+
     def decode(self, model: VisionLanguageModel, prepared: Prepared, generate: Generate) -> Sequence[DecodedReply]:
         """One reply for each case."""
         from ..models.lvlm.generate.sampling import Sampling

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from ..errors import AttentionPromptingError, MissingPackage
-from .ask_options import add_ask_options, add_servers_options
+from .ask_options import add_ask_options, add_serve_options, add_servers_options
+from .data_options import add_data_options, add_export_options, add_judge_options, add_score_options
 from .explain_options import add_explain_options
 from .flags import OptionHelp
-from .options import add_calibrate_options, add_models_options, add_prompt_options
-from .run_options import add_benchmark_options, add_run_options
+from .options import add_calibrate_options, add_doctor_options, add_models_options, add_prompt_options
+from .run_options import add_benchmark_options, add_merge_options, add_run_options
 from .terminal import complain, one_line
 
 REPOSITORY = "https://github.com/attention-prompting/attention-prompting"
@@ -28,12 +29,22 @@ COMMANDS = {
     "ask": (add_ask_options, "ask a model, here or on a server, about pictures"),
     "explain": (add_explain_options, "show which parts of a picture an answer needed, and how far that can be trusted"),
     "run": (add_run_options, "ask many questions from a file, plain and prompted; stops and goes on"),
+    "merge": (add_merge_options, "put files of results together that parts of one run wrote"),
+    "data": (add_data_options, "list published data sets, and read one into a file of cases"),
+    "judge": (add_judge_options, "have a model on a server judge the answers to a published data set"),
+    "score": (add_score_options, "score the answers to a published data set by its official rules"),
+    "export": (add_export_options, "write answers to a published data set as its official program takes them"),
     "benchmark": (add_benchmark_options, "measure maps, answers and prompting on drawn scenes"),
     "calibrate": (add_calibrate_options, "find and keep the heads and the layer of an LVLM that see best"),
+    "serve": (add_serve_options, "serve a model to any chat client or benchmark, with prompted pictures"),
     "servers": (add_servers_options, "add, list, remove and test servers that answer"),
     "models": (add_models_options, "list the models known by name, what each weighs, and whether it is here"),
+    "doctor": (add_doctor_options, "say what this machine is and whether the pack works on it, to paste into an issue"),
 }
 """Command -> what gives its parser the options, and what it does."""
+
+
+_LEFT_OUT = ("evaluation", "serving")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,10 +82,11 @@ def _command(name: str) -> ModuleType:
     try:
         return importlib.import_module(f".{name}", __name__)
     except ModuleNotFoundError as error:
-        if error.name != f"{__name__.rpartition('.')[0]}.evaluation":
+        missing = (error.name or "").rpartition(".")[2]
+        if missing not in _LEFT_OUT or error.name != f"{__name__.rpartition('.')[0]}.{missing}":
             raise
         raise MissingPackage(
-            f"`{name}` needs api_core/evaluation, which ComfyUI's copy of this pack leaves out: clone {REPOSITORY}, "
+            f"`{name}` needs api_core/{missing}, which ComfyUI's copy of this pack leaves out: clone {REPOSITORY}, "
             'run `pip install ".[standalone]"` in the clone, and call the command there.'
         ) from error
 

@@ -17,16 +17,17 @@ from ..evaluation.benchmark.localisation import localisation
 from ..evaluation.benchmark.presence import presence_benchmark
 from ..evaluation.benchmark.prompting import GRID, prompting
 from ..evaluation.benchmark.surest import surest
+from ..evaluation.runner.file_lock import FileLock
 from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, MapSource, identity
+from ..evaluation.runner.run_plan import answerer
 from ..evaluation.tables import Table
 from ..explanation.methods import list_explanation_methods
 from ..models.clip import ClipModel
 from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
 from ..progress import Progress
-from ..whole_file import whole_file
+from ..whole_file import whole_file, written_to
 from .loading import load_clip_model, load_lvlm_model
-from .run import answerer
 from .run_options import NO_MODEL
 from .terminal import ProgressBar, say
 
@@ -47,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     _require_suitable(options)
     if options.out and options.overwrite:
         for file in options.out.glob(f"{options.benchmark}-*.jsonl"):
-            file.unlink()
+            with FileLock(file), written_to(file):
+                file.unlink()
     makes_maps = options.clip != NO_MODEL and options.benchmark not in ("hallucination", "explanations")
     clip = load_clip_model(options, options.clip) if makes_maps else None
     lvlm = None if options.benchmark in OF_A_CLIP else load_lvlm_model(options, options.model)

@@ -8,7 +8,7 @@ from ..choices import BASELINES, EXPLANATION_METHOD
 from ..models.catalog import EMBEDDED_LVLM
 from ..settings import read_words
 from .flags import number
-from .options import add_file_options, add_loading_options, add_mask_options, add_overlay_options
+from .options import add_file_options, add_loading_options, add_mask_options, add_overlay_options, add_system_prompt
 from .terminal import say
 
 NO_BASELINE = "none"
@@ -36,7 +36,7 @@ def add_explain_options(parser: argparse.ArgumentParser) -> None:
         help="words of the answer (default: that the picture explains)",
     )
     what.add_argument("--per-word", action="store_true", help="also a map of each explained word by itself")
-    what.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
+    add_system_prompt(what)
     what.add_argument("--max-new-tokens", type=number(1, kind=int), default=64, help="limit of the model's own answer")
 
     how = parser.add_argument_group("how")

@@ -7,7 +7,17 @@ from typing import Any
 
 from ..answering import Decoding
 from ..answering.keeping import SKIP_ABOVE, SKIP_ABOVE_SETTING, require_comparable
-from ..choices import BATCH_SCALES, CALIBRATION_SCENES, CLIP_METHODS, FITS, LVLM_METHODS, PRECISIONS, READINGS
+from ..choices import (
+    BATCH_SCALES,
+    CALIBRATION_SCENES,
+    CLIP_METHODS,
+    FITS,
+    LVLM_METHODS,
+    PRECISIONS,
+    READINGS,
+    RESIZES,
+    SYSTEM_PROMPTS,
+)
 from ..errors import InvalidInput
 from ..masks import CLIP_SETTINGS, MASK_SETTINGS, MaskSettings
 from ..models.catalog import EMBEDDED_CLIP
@@ -35,6 +45,19 @@ _STYLE_SETTINGS = {name: settings_of(style) for name, style in _STYLES.items()}
 def add_models_options(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the models known by name, what each weighs, and whether it is here."
     parser.add_argument("--notes", action="store_true", help="also say what each model is good for")
+
+
+def add_doctor_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Say what this machine is and whether the pack works on it: a report to paste into an issue, without keys and "
+        "names, and a check of the embedded models in every precision of the device. --full is the acceptance run: "
+        "equality, memory and cost on your own models, or on random ones of the usual sizes; at most 8 minutes."
+    )
+    parser.usage = "%(prog)s [MODEL ...] [options]"
+    parser.add_argument("models", metavar="MODEL", nargs="*", help="for --full: names or folders of weights here")
+    parser.add_argument("--full", action="store_true", help="the acceptance run")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was found to FILE")
 
 
 def add_calibrate_options(parser: argparse.ArgumentParser) -> None:
@@ -71,25 +94,7 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--model", default=EMBEDDED_CLIP, help="a name from the `models` command, or a folder")
     add_loading_options(model)
 
-    heatmap = parser.add_argument_group("heatmap")
-    heatmap.add_argument(
-        "--method",
-        choices=(*CLIP_METHODS, *LVLM_METHODS),
-        help=f"how relevance is found, by a CLIP: {', '.join(CLIP_METHODS)}; by an LVLM: {', '.join(LVLM_METHODS)} "
-        "(default: the model's)",
-    )
-    heatmap.add_argument(
-        "--layer",
-        "--layers",
-        dest="layers",
-        type=whole_numbers,
-        metavar="N",
-        help="layer that is read, negative from the end; of an LVLM also several: 12,14 (default: the model's)",
-    )
-    heatmap.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
-    heatmap.add_argument("--fit", choices=FITS, help="how a picture that is not square is shown (default: the model's)")
-    heatmap.add_argument("--neutral", metavar="TEXT", help="subtract the map of this text, such as 'a photo'")
-
+    add_heatmap_options(parser)
     answer = parser.add_argument_group("of an LVLM, whose attention is read while it answers the query")
     answer.add_argument("--answer", metavar="TEXT", help="read how it would give this answer (default: its own)")
     answer.add_argument(
@@ -97,6 +102,8 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     )
     answer.add_argument("--max-new-tokens", type=number(1, kind=int), help="limit of its answer (default: 20)")
     answer.add_argument("--max-pixels", type=number(0, kind=int), default=0, help="shrink pictures to so many")
+    add_resize(answer)
+    add_system_prompt(answer)
 
     mask = add_mask_options(parser)
     mask.add_argument("--words", type=read_words, default=(), metavar="A,B", help="only these words of the query")
@@ -129,6 +136,28 @@ def chosen_clip(options: argparse.Namespace) -> dict[str, Any] | None:
     return said
 
 
+def add_heatmap_options(parser: argparse.ArgumentParser) -> None:
+    """How a map is made."""
+    heatmap = parser.add_argument_group("heatmap")
+    heatmap.add_argument(
+        "--method",
+        choices=(*CLIP_METHODS, *LVLM_METHODS),
+        help=f"how relevance is found, by a CLIP: {', '.join(CLIP_METHODS)}; by an LVLM: {', '.join(LVLM_METHODS)} "
+        "(default: the model's)",
+    )
+    heatmap.add_argument(
+        "--layer",
+        "--layers",
+        dest="layers",
+        type=whole_numbers,
+        metavar="N",
+        help="layer that is read, negative from the end; of an LVLM also several: 12,14 (default: the model's)",
+    )
+    heatmap.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
+    heatmap.add_argument("--fit", choices=FITS, help="how a picture that is not square is shown (default: the model's)")
+    heatmap.add_argument("--neutral", metavar="TEXT", help="subtract the map of this text, such as 'a photo'")
+
+
 def add_file_options(parser: argparse.ArgumentParser, further: Mapping[str, str]) -> None:
     """The pictures, and what is written of each. further: flags of what else can be, with their help."""
     parser.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file, or a folder of them")
@@ -147,7 +176,27 @@ def add_loading_options(
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
     if pixels:
         group.add_argument("--max-pixels", type=number(0, kind=int), default=0, help=pixels)
+        add_resize(group)
     group.add_argument("--allow-download", action="store_true", help="fetch weights that are not on this machine")
+
+
+def add_resize(group: argparse._ArgumentGroup) -> None:
+    """How an LVLM's pictures are resized."""
+    group.add_argument(
+        "--resize", choices=RESIZES, help="how an LVLM's pictures are resized; pil: as published code does"
+    )
+
+
+def add_system_prompt(group: argparse._ArgumentGroup) -> None:
+    """What an LVLM is told first: a text, or the name of one."""
+    named = ", ".join(SYSTEM_PROMPTS)
+    group.add_argument(
+        "--system-prompt",
+        type=lambda text: SYSTEM_PROMPTS.get(text, text),
+        default="",
+        metavar="TEXT",
+        help=f"said to the model first; {named}: what the paper's models were trained with",
+    )
 
 
 def add_mask_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -184,6 +233,13 @@ def given_overlay_flags(options: argparse.Namespace) -> list[str]:
     own = {flag_of(setting) for settings in _STYLE_SETTINGS.values() for setting in settings}
     usual: dict[str, object] = {"style": STYLES[0].name, "strength": 1.0}
     return [flag for flag in [*usual, *sorted(own)] if given(options, flag) != usual.get(flag)]
+
+
+def given_prompting_flags(options: argparse.Namespace) -> list[str]:
+    """The same of the options for a map and its mask."""
+    usual = {flag_of(setting): setting.default for setting in in_help_order(MASK_SETTINGS)}
+    usual |= {"method": None, "layers": None, "reading": READINGS[0], "fit": None, "neutral": None}
+    return [flag for flag, value in usual.items() if given(options, flag) != value]
 
 
 def add_keep_options(group: argparse._ArgumentGroup, usual: str, says: str) -> None:

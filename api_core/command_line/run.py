@@ -3,85 +3,111 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor
-
-from ..answering import Answer, SurestAnswer, ask, ask_surest, find_template
-from ..answering.surest import Way, require_confidence
+from ..answering import find_template
 from ..attribution import list_lvlm_methods, list_methods
 from ..errors import InvalidInput
+from ..evaluation.cases import QuestionCase
 from ..evaluation.readers.jsonl import read_cases
-from ..evaluation.runner.map_sources import ClipMaps, LvlmMaps, Prompting, identity
-from ..evaluation.runner.prompt_and_ask import ARMS, Answerer, AskCases, Surest
-from ..evaluation.runner.run_cases import RunResult, run_cases, select_range
+from ..evaluation.runner.file_lock import FileLock, require_free
+from ..evaluation.runner.prompt_and_ask import ARMS
+from ..evaluation.runner.ready_pictures import ReadyPictures
+from ..evaluation.runner.run_cases import RunResult, run_cases, select_range, select_shard
+from ..evaluation.runner.run_plan import RunPlan
+from ..evaluation.runner.saving import Saving
 from ..masks import MASK_SETTINGS
-from ..models.catalog import EMBEDDED_CLIP, mask_defaults
-from ..models.lvlm.model import LvlmModel
-from ..models.server import ServerModel
-from ..progress import Progress
+from ..whole_file import written_to
 from .decoding_options import chosen_decoding
-from .flags import in_help_order
-from .loading import load_answering_model, load_clip_model, load_lvlm_model
-from .options import SURER, chosen_mask, chosen_style, surer_above
-from .run_options import NO_MODEL
+from .flags import flag_of, given, in_help_order
+from .loading import downloading, require_server_named
+from .options import SURER, chosen_mask, chosen_style, given_overlay_flags, surer_above
+from .run_options import MAPS, NO_MODEL
 from .terminal import ProgressBar, complain, say, tally
+
+_OF_MAPS = ("map_model", "method", "layers", "fit", "save_masks", "save_pictures", "save_as")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do every case that RESULTS.jsonl does not hold yet; returns how many failed."""
-    style = chosen_style(options)
-    decoding = chosen_decoding(options)
-    skip_above = surer_above(options, decoding)
+    """Do every case that the file of results does not hold yet; returns how many failed."""
+    plan = _plan(options)
     cases = read_cases(options.cases)
     if options.range:
         cases = select_range(cases, options.range)
-    _require_consistent(options)
     if options.out.resolve() == options.cases.resolve():
         raise InvalidInput(f"{options.out} holds the cases; results need a file of their own.")
-    find_template(options.template)
-    model = load_answering_model(options, options.lvlm)
-    maps = _maps(options, model)
-    mask = chosen_mask(options)
-    asked = {name: getattr(options, name) for name in ("template", "system_prompt", "max_new_tokens")}
-    how = {"decoding": decoding, "batch_size": options.batch_size, **asked}
-    if isinstance(model, ServerModel) and skip_above is not None:
-        require_confidence(model)
-    work = AskCases(
-        None if model is None or skip_above is not None else answerer(model, **how),
-        None if maps is None else Prompting(maps, mask, style, options.strength),
-        plain=not options.no_plain,
-        folder=options.out.with_suffix(".files"),
-        save_masks=options.save_masks,
-        save_pictures=options.save_pictures,
-        surest=None if model is None or skip_above is None else surest(model, skip_above=skip_above, **how),
-    )
-    settings: dict[str, Any] = {"plain": work.plain or maps is None, "prompted": maps is not None}
-    if model is not None:
-        settings |= {"model": identity(model), **asked, "decoding": repr(decoding), "seed": options.seed}
-    if maps is not None:
-        settings |= {"map": options.map, **maps.settings, "style": repr(style)}
-        made = mask.with_defaults(mask_defaults(maps.model.name))
-        settings |= {"mask": {setting.name: getattr(made, setting.name) for setting in in_help_order(MASK_SETTINGS)}}
-        settings |= {"strength": options.strength}
-    if skip_above is not None:  # what was made without is of the same settings as before there was this
-        settings |= {"keep": options.keep, "skip_above": skip_above}
-    with ProgressBar("asking", shown=len(cases) > 1) as bar:
-        done = run_cases(
-            cases,
-            work,
-            options.out,
-            settings=settings,
-            batch_size=options.batch_size,
-            overwrite=options.overwrite,
-            on_progress=bar,
-        )
+    require_free(options.out)
+    if plan.ready is not None and (missing := plan.ready.require_some(cases)):
+        complain(f"warning: {missing} of {len(cases)} cases have no picture in {plan.ready.folder}; they will fail")
+    if options.shard:
+        cases = select_shard(cases, options.shard)
+    if not cases:  # of few cases some parts are empty; their files are there all the same, for `merge`
+        with FileLock(options.out), written_to(options.out):
+            options.out.touch()
+        say(f"no case is in part {options.shard}")
+        return 0
+    if options.workers:
+        done = _run_scaled(options, cases, plan)
+    else:
+        with downloading() as bar:
+            work, settings = plan.build(bar)
+        how = {"batch_size": plan.cases_at_once, "lanes": plan.lanes, "overwrite": options.overwrite}
+        with ProgressBar("asking", shown=len(cases) > 1) as bar:
+            done = run_cases(cases, work, options.out, settings=settings, on_progress=bar, **how)
     _summarise(done, options.out)
     return done.failed
 
 
+def _run_scaled(options: argparse.Namespace, cases: Sequence[QuestionCase], plan: RunPlan) -> RunResult:
+    from ..evaluation.runner.scale import Workers, run_scaled
+
+    workers = Workers(options.workers, options.gpus_per_worker, options.ray)
+    with ProgressBar("asking", shown=len(cases) > 1) as bar:
+        return run_scaled(cases, plan, workers, options.out, overwrite=options.overwrite, on_progress=bar)
+
+
+def _plan(options: argparse.Namespace) -> RunPlan:
+    """What is to be done, as far as it can be told to be right before a model is loaded."""
+    style = chosen_style(options)
+    decoding = chosen_decoding(options)
+    skip_above = surer_above(options, decoding)
+    _require_consistent(options)
+    find_template(options.template)
+    saving = None
+    if options.save_masks or options.save_pictures:
+        kind = options.save_as or "png"
+        saving = Saving(options.out.with_suffix(".files"), options.save_masks, options.save_pictures, kind)
+    return RunPlan(
+        decoding,
+        chosen_mask(options),
+        style,
+        options.strength,
+        lvlm=None if options.lvlm == NO_MODEL else options.lvlm,
+        server=options.server or "",
+        maps=None if options.map == NO_MODEL else options.map,
+        plain=not options.no_plain,
+        skip_above=skip_above,
+        ready=ReadyPictures(options.prompted_from) if options.prompted_from else None,
+        saving=saving,
+        **{name: getattr(options, name) for name in _AS_GIVEN},
+    )
+
+
+_AS_GIVEN = (
+    *("server_model", "at_once", "template", "system_prompt", "max_new_tokens", "seed", "batch_size"),
+    *("map_model", "method", "layers", "reading", "fit", "precision", "device", "max_pixels", "allow_download"),
+)
+
+
 def _require_consistent(options: argparse.Namespace) -> None:
-    """What can be told to be wrong before a model is loaded."""
+    require_server_named(options)
+    if not options.workers and (options.ray or options.gpus_per_worker is not None):
+        raise InvalidInput("--ray and --gpus-per-worker are of workers; say how many with --workers.")
+    if options.workers and options.at_once is not None:
+        raise InvalidInput("Each of the --workers asks its own --batch-size questions at once: leave --at-once out.")
+    if options.save_as and not options.save_pictures:
+        raise InvalidInput("--save-as says how --save-pictures writes them; add that.")
+    if options.prompted_from:
+        _require_no_maps(options)
     without_maps = options.map == NO_MODEL
     if without_maps and options.no_plain:
         raise InvalidInput("--map none with --no-plain leaves nothing to ask. Leave one of them out.")
@@ -104,39 +130,16 @@ def _require_consistent(options: argparse.Namespace) -> None:
         raise InvalidInput("--fit is for the maps of a CLIP; an LVLM's processor shows the picture in its own way.")
 
 
-def _maps(options: argparse.Namespace, model: LvlmModel | ServerModel | None) -> ClipMaps | LvlmMaps | None:
-    if options.map == NO_MODEL:
-        return None
-    if options.map == "clip":
-        layer = options.layers[0] if options.layers else None
-        clip = load_clip_model(options, options.map_model or EMBEDDED_CLIP)
-        clip.resolve_layer(layer)
-        return ClipMaps(clip, options.method or list_methods()[0], layer, options.reading, options.fit)
-    chosen = load_lvlm_model(options, options.map_model) if options.map_model else model
-    if not isinstance(chosen, LvlmModel):
-        raise InvalidInput("--map lvlm needs a model on this machine: name it with --map-model, or say --map clip.")
-    chosen.resolve_layers(options.layers)
-    return LvlmMaps(chosen, options.method, options.layers, options.reading)
-
-
-def answerer(model: LvlmModel | ServerModel, **how: Any) -> Answerer:
-    """What asks that model in the same way each time; how: the other arguments of `ask`."""
-
-    def answer(pictures: Sequence[Tensor], questions: Sequence[str], on_progress: Progress) -> list[Answer]:
-        return ask(model, pictures, questions, on_progress=on_progress, **how)
-
-    return answer
-
-
-def surest(model: LvlmModel | ServerModel, **how: Any) -> Surest:
-    """What asks that model about plain and prompted pictures in the same way each time, and keeps the surer answer."""
-
-    def answer(
-        pictures: Sequence[Tensor], ways: Sequence[Way], questions: Sequence[str], on_progress: Progress
-    ) -> list[SurestAnswer]:
-        return ask_surest(model, pictures, ways, questions, on_progress=on_progress, **how)
-
-    return answer
+def _require_no_maps(options: argparse.Namespace) -> None:
+    """Raise InvalidInput for what is said of maps and overlays, where prompted pictures are there already."""
+    said = ["map"] if options.map != MAPS[0] else []
+    said += [name.replace("_", "-") for name in _OF_MAPS if getattr(options, name)]
+    masks = in_help_order(MASK_SETTINGS)
+    said += [flag_of(setting) for setting in masks if given(options, flag_of(setting)) != setting.default]
+    for flag in [*said, *given_overlay_flags(options)]:
+        raise InvalidInput(f"--prompted-from takes pictures that are prompted already: leave --{flag} out.")
+    if not options.prompted_from.is_dir():
+        raise InvalidInput(f"--prompted-from: there is no folder {options.prompted_from}.")
 
 
 def _summarise(done: RunResult, out: Path) -> None:

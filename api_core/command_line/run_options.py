@@ -3,11 +3,12 @@
 import argparse
 from pathlib import Path
 
-from ..choices import CLIP_METHODS, FITS, READINGS
+from ..choices import CLIP_METHODS, FITS, READINGS, SAVED_AS
 from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
+from .ask_options import AT_ONCE_HELP
 from .decoding_options import add_decoding_options
 from .flags import number, whole_numbers
-from .options import add_keep_options, add_loading_options, add_mask_options, add_overlay_options
+from .options import add_keep_options, add_loading_options, add_mask_options, add_overlay_options, add_system_prompt
 
 MAPS = ("clip", "lvlm", "none")
 BENCHMARKS = ("localisation", "answers", "prompting", "hallucination", "explanations", "surest", "presence", "clips")
@@ -27,16 +28,25 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("-o", "--out", type=Path, required=True, metavar="RESULTS.jsonl", help="where results are added")
     files.add_argument("--range", metavar="A:B", help="only cases A to B, counted from 0, B left out")
+    files.add_argument(
+        "--shard", metavar="I/N", help="only part I of N, from 1, by the ids; a file for each part, then `merge`"
+    )
     files.add_argument("--overwrite", action="store_true", help="start RESULTS.jsonl afresh")
     files.add_argument("--save-masks", action="store_true", help="also write <id>.mask.png, white = relevant")
     files.add_argument("--save-pictures", action="store_true", help="also write the prompted pictures, <id>.png")
+    files.add_argument(
+        "--save-as",
+        choices=SAVED_AS,
+        help="what --save-pictures writes (default: png); jpg: as the paper's program, and asked about as written",
+    )
 
     asking = parser.add_argument_group("asking")
     asking.add_argument("--lvlm", default=EMBEDDED_LVLM, help="the model that answers: a name, a folder, or none")
     asking.add_argument("--server", metavar="PROFILE", help="let the model of this server answer instead")
     asking.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it")
+    asking.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
     asking.add_argument("--template", default="plain", help="a name, or a text with {question} in it")
-    asking.add_argument("--system-prompt", default="", metavar="TEXT", help="said to the model first")
+    add_system_prompt(asking)
     asking.add_argument("--max-new-tokens", type=number(1, kind=int), default=128, help="the longest answer")
     add_decoding_options(asking)
     asking.add_argument("--no-plain", action="store_true", help="ask about the prompted picture only")
@@ -50,10 +60,42 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     maps.add_argument("--layers", type=whole_numbers, metavar="A,B", help="layers that are read (default: the model's)")
     maps.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
     maps.add_argument("--fit", choices=FITS, help="CLIP: how a picture that is not square is shown")
+    maps.add_argument(
+        "--prompted-from",
+        type=Path,
+        metavar="FOLDER",
+        help="no maps: take prompted pictures that are there, <id>.png or .jpg, such as RESULTS.files",
+    )
 
-    _add_machine_options(parser)
+    machine = _add_machine_options(parser)
+    machine.add_argument(
+        "--workers",
+        type=number(1, kind=int),
+        metavar="N",
+        help="so many processes, by Ray: the package ray[data]",
+    )
+    machine.add_argument(
+        "--gpus-per-worker", type=number(0), metavar="G", help="0.25: four share one (default: all GPUs shared evenly)"
+    )
+    machine.add_argument(
+        "--ray", metavar="ADDRESS", help="workers on this Ray cluster; auto: the one this machine is in (default: none)"
+    )
     add_mask_options(parser)
     add_overlay_options(parser)
+
+
+def add_merge_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Put files of results together that `run --shard` wrote. Their settings must be the same, and a case that is "
+        "in two of them must have one result; where one failed, the other counts. Pictures of RESULTS.files come along."
+    )
+    parser.usage = "%(prog)s RESULTS.1.jsonl RESULTS.2.jsonl … --out RESULTS.jsonl [options]"
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS.jsonl", help="what the parts wrote")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="RESULTS.jsonl", help="what to write")
+    parser.add_argument(
+        "--cases", type=Path, metavar="CASES.jsonl", help="in the order of these; says how many are missing"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
 
 
 def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +123,7 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
     _add_machine_options(parser)
 
 
-def _add_machine_options(parser: argparse.ArgumentParser) -> None:
+def _add_machine_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     machine = parser.add_argument_group("machine")
     add_loading_options(machine, "of the models' weights", "that the LVLM sees, 0: its own")
+    return machine

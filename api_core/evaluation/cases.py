@@ -41,7 +41,8 @@ class SceneReference:
 
 @dataclass(frozen=True)
 class QuestionCase:
-    """One question about one picture. `answers`: those that count as right, none where the answer is not judged."""
+    """One question about one picture. `answers`: those that count as right, none where the answer is not judged.
+    `more_pictures`: shown after the picture, which alone is prompted."""
 
     id: str
     picture: Path | SceneReference
@@ -53,6 +54,7 @@ class QuestionCase:
     query: str = ""
     scorer: str = "auto"
     meta: Mapping[str, Any] = field(default_factory=dict)
+    more_pictures: tuple[Path, ...] = ()
 
     def load(self) -> Tensor:
         """The picture: float32 [H, W, 3], 0..1."""
@@ -80,6 +82,7 @@ class QuestionCase:
         for name in ("answers", "boxes", "other_boxes", "kind", "query", "meta"):
             value = getattr(self, name)
             line |= {name: value} if value else {}
+        line |= {"more_pictures": [str(path) for path in self.more_pictures]} if self.more_pictures else {}
         return line | ({} if self.scorer == "auto" else {"scorer": self.scorer})
 
 

@@ -68,6 +68,15 @@ class Hooks:
 
         self._handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
 
+    def exchange(self, module: nn.Module, change: Callable[[tuple[Any, ...], dict[str, Any]], Any]) -> None:
+        """Call `module` with the args and kwargs that `change(args, kwargs)` makes of those it is about to get; None
+        leaves them."""
+
+        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            return change(args, kwargs)
+
+        self._handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
+
     def after(self, module: nn.Module, read: Callable[[Any], None]) -> None:
         """Call `read(output)` with what `module` returned."""
 

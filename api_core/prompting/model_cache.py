@@ -15,7 +15,13 @@ from ..models.lvlm.load import load_lvlm
 from ..models.lvlm.model import LvlmModel
 
 # What decides which model is loaded, and what it is unless something else is given.
-_USUAL: dict[str, Any] = {"precision": "auto", "device": "auto", "attention": "auto", "max_pixels": 0}
+_USUAL: dict[str, Any] = {
+    "precision": "auto",
+    "device": "auto",
+    "attention": "auto",
+    "max_pixels": 0,
+    "resize": "auto",
+}
 
 _lock = threading.Lock()
 _cached: tuple[tuple[object, ...], ClipModel | LvlmModel] | None = None

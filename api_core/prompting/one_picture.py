@@ -78,6 +78,7 @@ def prompt_picture(
     allow_download: bool = False,
     on_progress: Progress = ignore_progress,
     mask: MaskSettings | None = None,
+    system_prompt: str = "",
 ) -> PromptedPicture:
     """Prompt one picture with a question: what does not matter to it fades, or what `style` says.
 
@@ -89,7 +90,7 @@ def prompt_picture(
     instead of one by one.
 
     Of a CLIP: fit, neutral_text (see `clip_heatmap`). Of a vision-language model: answer (None: it answers first, in at
-    most max_new_tokens, 20 by default), hint_words, and several layers at once (see `lvlm_heatmap`).
+    most max_new_tokens, 20 by default), hint_words, system_prompt, and several layers at once (see `lvlm_heatmap`).
     """
     pixels = to_picture(picture)
     loaded = model if isinstance(model, ClipModel | LvlmModel) else cached_model(model, allow_download=allow_download)
@@ -105,6 +106,7 @@ def prompt_picture(
         answer=answer,
         hint_words=hint_words,
         max_new_tokens=max_new_tokens,
+        system_prompt=system_prompt,
         words=bool(words or (mask and mask.words)),
         on_progress=on_progress,
     )
@@ -137,6 +139,7 @@ def read_maps(
     answer: str | None = None,
     hint_words: Sequence[str] = (),
     max_new_tokens: int | None = None,
+    system_prompt: str = "",
     words: bool = False,
     on_progress: Progress = ignore_progress,
 ) -> tuple[Heatmap, list[str | None]]:
@@ -156,11 +159,13 @@ def read_maps(
             layers=[layer] if isinstance(layer, int) else layer,
             reading=reading,
             max_new_tokens=FEW_TOKENS if max_new_tokens is None else max_new_tokens,
+            system_prompt=system_prompt,
             on_progress=on_progress,
         )
         return found.heatmap, [reply.text for reply in found.replies]
     hints = tuple(hint_words) or None
-    _refuse(model, "a vision-language model", answer=answer, hint_words=hints, max_new_tokens=max_new_tokens)
+    said = {"answer": answer, "max_new_tokens": max_new_tokens, "system_prompt": system_prompt or None}
+    _refuse(model, "a vision-language model", hint_words=hints, **said)
     heatmap = clip_heatmap(
         model,
         pictures,

@@ -4,12 +4,15 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from ..attribution import clip_heatmap, lvlm_heatmap
 from ..choices import Reading
 from ..masks import tune
+from ..models.conversation.case import Case
+from ..models.lvlm.model import LvlmModel
 from ..overlay import FadeStyle, apply
 from ..pictures import flatten_alpha, open_image, to_picture, to_pil
 from ..progress import Progress, ignore_progress
@@ -98,16 +101,18 @@ def llava_api(
     allow_download: bool = False,
     folders: Sequence[Path] = (),
     on_progress: Progress = ignore_progress,
+    system_prompt: str | None = None,
 ) -> list[Image.Image]:
     """Prompt pictures with questions, as `llava_api` of the paper's package `apiprompting` does.
 
     images, queries, kernel_size, interpolate_method_name, grayscale: as for `clip_api`. model_name: `llava-v1.5-7b`,
     `llava-v1.5-13b`, any other vision-language model of the catalog, or its folder. batch_size: pictures at once. What
     is None is the model's own value, which for those two is the package's (layer 20, contrast 10, smoothing 3).
-    reading: "upstream" repeats the official code on the weights as transformers runs them: its steps and roundings, and
-    the picture in the middle of a square; the chat template is the model's own. The answer whose attention is read has
-    at most max_new_tokens; answers: given ones instead. hint_words: the words of the answer that count. The last model
-    is kept between calls; `release()` frees it.
+    reading: "upstream" repeats the official code on the weights as transformers runs them: its steps and roundings, the
+    picture in the middle of a square and resized by Pillow. The answer whose attention is read has at most
+    max_new_tokens; answers: given ones instead. hint_words: the words of the answer that count. system_prompt: None is
+    `VICUNA_SYSTEM_PROMPT` in the upstream reading of LLaVA-1.5, as the official code has it, and else none. The last
+    model is kept between calls; `release()` frees it.
 
     Returns RGB pictures of the same sizes, in order.
     """
@@ -121,11 +126,14 @@ def llava_api(
         precision=precision,
         attention=attention,
         max_pixels=max_pixels,
+        resize="pil" if reading == "upstream" else "auto",
         device=device,
         allow_download=allow_download,
         folders=folders,
     )
     pictures = [_to_rgb(picture) for picture in opened]
+    if system_prompt is None:
+        system_prompt = _unsaid_system_prompt(model) if reading == "upstream" else ""
     heatmap = lvlm_heatmap(
         model,
         pictures,
@@ -136,10 +144,15 @@ def llava_api(
         layers=None if layer_index is None else [layer_index],
         reading=reading,
         max_new_tokens=max_new_tokens,
+        system_prompt=system_prompt,
         batch_size=batch_size,
         on_progress=on_progress,
     ).heatmap
     return _draw(pictures, heatmap, enhance_coe, kernel_size, interpolate_method_name, style)
+
+
+def _unsaid_system_prompt(model: LvlmModel) -> str:
+    return model.family.unsaid_system_prompt(model.writer.write(Case((torch.zeros(1, 1, 3),), "?")))
 
 
 def _listed(images: AnyImage | Sequence[AnyImage]) -> list[AnyImage]:

@@ -144,6 +144,8 @@ class NativeLvlm:
         return NativePrepared({}, rows, tuple(cases), prompts, thinking, tokens)
 
     def _prepared(self, case: Case, with_places: bool, thinking: bool) -> tuple[str, PromptRow, Row]:
+        if case.turns:
+            raise UnsupportedModel(f"{self.name} is asked one question at a time, not in a conversation.")
         clean = replace(
             case,
             question=self._texts.escape(case.question.strip()),
@@ -229,8 +231,10 @@ class NativeLvlm:
                     on_token(row, text)
 
             report(0)
-            picked = Picked(self.incremental_decoder(), sampling, show, report)
-            ids = self._passes.answer(tokens, max_new_tokens, sampling, picked)
+            seed = prepared.cases[row].seed
+            draw = sampling if sampling is None or seed is None else replace(sampling, seed=seed)
+            picked = Picked(self.incremental_decoder(), draw, show, report)
+            ids = self._passes.answer(tokens, max_new_tokens, draw, picked)
             chances = picked.log_probabilities(ids)
             if chances is None:  # a loop that picks its tokens out of sight
                 chances = self._passes.log_likelihoods(tokens, ids, range(len(ids)))

@@ -29,7 +29,7 @@ class Texts:
         outer = clip.tokenizer
         self.outer = getattr(outer, str(getattr(outer, "clip", "")), outer)
         self._inner = self.outer.tokenizer
-        self.special = _special_tokens(self._inner)
+        self.special = special_tokens(self._inner)
         """The marks that are read as commands, and their ids."""
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -121,7 +121,7 @@ def _mark(row: Sequence[Entry], with_picture: Sequence[Entry]) -> int | None:
     return changed[0][0]
 
 
-def _special_tokens(inner: Any) -> dict[str, int]:
+def special_tokens(inner: Any) -> dict[str, int]:
     """The marks of a tokeniser that are no text, however it tells them."""
     found: dict[str, int] = dict(getattr(inner, "special_tokens", None) or {})
     nested: Any = getattr(inner, "tokenizer", None)

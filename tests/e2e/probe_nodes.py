@@ -157,6 +157,27 @@ class ProbeEncoder:
         return (clip,)
 
 
+class ProbeHalves:
+    """tiny-clip as a CLIP_VISION and a CLIP of ComfyUI's own classes. mixed: its texts in a space of their own."""
+
+    CATEGORY, FUNCTION, RETURN_TYPES = "test", "make", ("CLIP_VISION", "CLIP")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
+        return {"required": {"mixed": ("BOOLEAN", {"default": False})}}
+
+    def make(self, mixed: bool) -> tuple[Any, Any]:
+        pack = host_of_the_pack().__name__.removesuffix(".nodes.host")
+        library = importlib.import_module(f"{pack}.api_core.models.clip.load").load_clip("tiny-clip")
+        pairs = importlib.import_module(f"{pack}.tests.tiny_pairs")
+        vision, clip = pairs.tiny_clip_vision(library), pairs.tiny_clip_text(library)
+        if mixed:
+            weight = clip.cond_stage_model.clip_l.transformer.text_projection.weight
+            weight.copy_(weight.roll(1, 0))
+        _modules.extend([weakref.ref(vision.model), weakref.ref(clip.cond_stage_model)])
+        return vision, clip
+
+
 @PromptServer.instance.routes.get("/probe/memory")
 async def memory(_: web.Request) -> web.Response:
     """Resident bytes of the server, how many remembered modules live, the bytes of all tensors and what packages were
@@ -191,4 +212,5 @@ NODE_CLASS_MAPPINGS = {
     "ProbeGradient": ProbeGradient,
     "ProbeMoveBadly": ProbeMoveBadly,
     "ProbeEncoder": ProbeEncoder,
+    "ProbeHalves": ProbeHalves,
 }

@@ -21,6 +21,10 @@ def load_clip(model: Any, precision: str = "fp32") -> dict[str, Any]:
     return node("AttnPromptLoadCLIP", model=model, precision=precision, allow_download=False)
 
 
+def pair_clip(clip_vision: Any, clip: Any) -> dict[str, Any]:
+    return node("AttnPromptPairCLIP", clip_vision=clip_vision, clip=clip)
+
+
 def heatmap(clip: str, image: str, query: str = "red square", **other: Any) -> dict[str, Any]:
     settings = {"method": "decomposition", "layer": "auto", "reading": "precise", "fit": "auto", **other}
     return node("AttnPromptCLIPHeatmap", clip=[clip, 0], image=[image, 0], query=query, **settings)

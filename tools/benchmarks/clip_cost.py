@@ -28,8 +28,9 @@ sys.path.insert(0, str(ROOT))
 from api_core.attribution.clip.heatmap import METHODS  # noqa: E402
 from api_core.attribution.clip.presence import OtherThings  # noqa: E402
 from api_core.autograd import frozen  # noqa: E402
-from api_core.models.clip import ClipModel, PictureSpec, build_clip  # noqa: E402
+from api_core.models.clip import ClipModel  # noqa: E402
 from api_core.models.clip.load import load_clip  # noqa: E402
+from api_core.models.random_models import random_clip  # noqa: E402
 
 BARS = {
     "time ratio": 1.05,
@@ -43,14 +44,7 @@ def build(name: str) -> ClipModel:
     """A random open_clip model with its tokenizer, or the embedded model."""
     if name == "tiny-clip":
         return load_clip(name)
-    import open_clip
-
-    torch.manual_seed(0)
-    module = open_clip.create_model(name, pretrained=None, load_weights=False)
-    size = module.visual.image_size
-    side = size if isinstance(size, int) else size[0]
-    tokenizer = open_clip.get_tokenizer(name)
-    return build_clip(module, library="open_clip", name=name, preprocess=PictureSpec(side), tokenize=tokenizer)
+    return random_clip(name)
 
 
 def queries(count: int, start: int = 0) -> list[str]:

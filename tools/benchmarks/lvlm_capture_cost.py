@@ -34,21 +34,10 @@ from api_core.autograd import frozen  # noqa: E402
 from api_core.models.conversation.case import Case, Prepared, Reply  # noqa: E402
 from api_core.models.lvlm.attention.layer_recorder import LayerRows  # noqa: E402
 from api_core.models.lvlm.attention.rows import answer_rows  # noqa: E402
-from api_core.models.lvlm.model import LvlmModel, build_lvlm  # noqa: E402
+from api_core.models.lvlm.model import LvlmModel  # noqa: E402
+from api_core.models.random_models import PAD, QUESTION, SHAPES, random_lvlm  # noqa: E402
 from api_core.progress import ignore_progress  # noqa: E402
 
-SHAPES: dict[str, dict[str, int]] = {
-    "tiny": {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 256},
-    "mid": {"hidden_size": 1024, "num_hidden_layers": 12, "num_attention_heads": 16, "intermediate_size": 2816},
-    "7b": {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "intermediate_size": 11008},
-}
-VOCABULARY = 32000
-IMAGE, END, PAD = 0, 1, 2
-TEMPLATE = (
-    "{% for message in messages %}{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<image> {% else %}{{ part['text'] }} {% endif %}{% endfor %}{% endfor %}"
-)
-QUESTION = " ".join(f"w{number}" for number in range(100, 154))
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 KINDS = ("plain", "own generate", "generation", "second pass", "eager", "few heads", "few heads, given")
 BARS = {"generation": 1.05, "second pass": 1.25, "few heads": 1.05}
@@ -56,50 +45,7 @@ MEMORY_BAR_MB = 40.0
 
 
 def build(shape: str, device: str, precision: str) -> LvlmModel:
-    """A random LLaVA-1.5 of that shape that never ends an answer by itself, with a processor of its own."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import (
-        AutoModelForImageTextToText,
-        CLIPImageProcessor,
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaProcessor,
-        PreTrainedTokenizerFast,
-    )
-
-    words = {"<image>": IMAGE, "</s>": END, "<pad>": PAD}
-    words |= {f"w{number}": number for number in range(len(words), VOCABULARY)}
-    raw = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
-    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, eos_token="</s>", pad_token="<pad>", extra_special_tokens={"image_token": "<image>"}
-    )
-    text = LlamaConfig(**SHAPES[shape], vocab_size=VOCABULARY, eos_token_id=END, pad_token_id=PAD, bos_token_id=None)
-    vision = CLIPVisionConfig(
-        hidden_size=256,
-        intermediate_size=512,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        image_size=336,
-        patch_size=14,
-    )
-    config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=IMAGE, image_seq_length=576)
-    torch.manual_seed(0)
-    with torch.device(device):
-        module = AutoModelForImageTextToText.from_config(config, dtype=PRECISIONS[precision]).eval()
-    with torch.no_grad():
-        module.get_output_embeddings().weight[END] = 0  # some other token is always likelier
-    images = CLIPImageProcessor(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})
-    processor = LlavaProcessor(
-        images,
-        tokenizer,
-        patch_size=14,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=TEMPLATE,
-    )
-    return build_lvlm(module.requires_grad_(False), processor, name=f"random LLaVA ({shape})")
+    return random_lvlm(shape, device, PRECISIONS[precision])
 
 
 def mean_of_heads(rows: LayerRows) -> tuple[torch.Tensor, ...]:

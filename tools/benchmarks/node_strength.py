@@ -9,12 +9,12 @@ import argparse
 from pathlib import Path
 
 from api_core import FadeStyle, load_clip, load_lvlm
-from api_core.command_line.run import answerer
 from api_core.evaluation.benchmark.answers import PLAIN, accuracy_table
 from api_core.evaluation.benchmark.arms import Arm, AskArms, Look, describe
 from api_core.evaluation.benchmark.experiment import Experiment
 from api_core.evaluation.benchmark.splits import ALIKE, EASY, HARD, asked_cases
 from api_core.evaluation.runner.map_sources import ClipMaps
+from api_core.evaluation.runner.run_plan import answerer
 from api_core.progress import ignore_progress
 
 TRIED = ("1:0.3:0", "1:0.4:0", "1:0.5:0", "5:0.3:0", "5:0.4:0", "5:0.5:0", "10:0.4:0", "10:0.5:0", "1:0.6:128")

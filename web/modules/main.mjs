@@ -1,6 +1,7 @@
 // Gives the nodes their faces in ComfyUI's page. No result needs it. The page loads web/dist, which `make web` builds of it.
 import { app } from "../../../scripts/app.js";
 import { compareAnswers } from "./compare_answers.mjs";
+import { copyReport } from "./copy_report.mjs";
 import { overlayLive, tuneLive } from "./live_tuning.mjs";
 import { outputsReplaced } from "./node_widgets.mjs";
 import { translateTooltips } from "./translated_tooltips.mjs";
@@ -23,6 +24,8 @@ const FACES = {
 
 app.registerExtension({
   name: "attention-prompting",
+  commands: [copyReport],
+  menuCommands: [{ path: ["Help"], commands: [copyReport.id] }],
   setup() {
     showWarnings();
   },

@@ -68,6 +68,11 @@ class AvisC(ContrastiveDecoding):
         super().__post_init__()
         require_one_of(self.scheme, SCHEMES, "scheme")
 
+    @property
+    def draws(self) -> bool:
+        """Where there is a temperature, or noise stands in the place of tokens."""
+        return super().draws or self.scheme == "noise"
+
     def resolved_for(self, model: str) -> AvisC:
         """With the catalog's alpha where none is given."""
         return replace(self, alpha=avisc_alpha(model, self.alpha))

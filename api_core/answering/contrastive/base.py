@@ -57,6 +57,11 @@ class ContrastiveDecoding(Decoding):
         require_in_range(self)
         require_draw(self.top_p, self.seed)
 
+    @property
+    def draws(self) -> bool:
+        """Where there is a temperature."""
+        return self.temperature > 0
+
     def second_pass(self, model: LvlmModel) -> SecondPass:
         """What this model's prompts are read against."""
         raise NotImplementedError

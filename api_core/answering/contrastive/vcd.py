@@ -26,8 +26,8 @@ _SLOPE = 6.0
 class VCD(ContrastiveDecoding):
     """Visual contrastive decoding.
 
-    alpha: how much the second pass counts against the answer, 0 or more. noise_step: how many of the NOISE_STEPS
-    steps of forward diffusion the picture goes, 0 (as it is) to all.
+    alpha: how much the second pass counts against the answer, 0 or more. noise_step: the step of forward diffusion that
+    the picture has reached, counted from 0 (a trace of noise) as the authors' code counts; NOISE_STEPS is their last.
     """
 
     name: ClassVar[str] = "VCD"
@@ -38,10 +38,15 @@ class VCD(ContrastiveDecoding):
         500,
         0,
         NOISE_STEPS,
-        "How noisy the second reading's picture is; 0: not at all.",
+        "How noisy the second reading's picture is; 0: hardly at all.",
         short="how noisy the picture is",
         unit="step",
     )
+
+    @property
+    def draws(self) -> bool:
+        """Always: the noise is drawn too."""
+        return True
 
     def second_pass(self, model: LvlmModel) -> SecondPass:
         """The picture under noise."""
@@ -49,12 +54,12 @@ class VCD(ContrastiveDecoding):
 
 
 def share_left(noise_step: int) -> float:
-    """How much of the picture's variance is left after so many steps: each takes away a little more than the last, the
-    shares rising along a sigmoid."""
+    """How much of the picture's variance is left at a step: it and each before it take away a little more than the
+    last, the shares rising along a sigmoid."""
     import torch
 
     taken = torch.linspace(-_SLOPE, _SLOPE, NOISE_STEPS, dtype=torch.float64).sigmoid() * (_MOST - _LEAST) + _LEAST
-    return float((1 - taken[:noise_step]).prod())
+    return float((1 - taken[: noise_step + 1]).prod())
 
 
 class NoisyPicture(SecondPass):

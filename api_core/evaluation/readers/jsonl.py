@@ -5,8 +5,9 @@
 
 `picture` is a path relative to the file; `scene` is a drawn scene instead. Optional: `answer` (one text) or `answers`,
 `boxes` ([left, top, right, bottom] in pixels, of what is asked about), `other_boxes` (of everything else that could be
-meant), `kind` (tables are made by it), `query` (what the map is asked for, where it is not the question), `scorer`, and
-`meta` for everything else. The text is UTF-8, with or without a byte order mark, with any line ends.
+meant), `kind` (tables are made by it), `query` (what the map is asked for, where it is not the question), `scorer`,
+`more_pictures` (shown after the picture, which alone is prompted), and `meta` for everything else. The text is UTF-8,
+with or without a byte order mark, with any line ends.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def read_cases(path: Path) -> list[QuestionCase]:
     lines: dict[str, int] = {}
     for number, text in _lines(path):
         try:
-            case = _case(_object(text), path.parent)
+            case = case_of_line(_object(text), path.parent)
         except InvalidInput as error:
             raise InvalidInput(f"{path}, line {number}: {error}") from error
         if case.id in lines:
@@ -86,7 +87,8 @@ def _object(text: str) -> Any:
         raise InvalidInput("nested too deeply to be a case.") from error
 
 
-def _case(line: Any, folder: Path) -> QuestionCase:
+def case_of_line(line: Any, folder: Path) -> QuestionCase:
+    """The case that a line's object says. folder: where its pictures are from."""
     values = _read_fields("", line, _CASE, ("id", "question"), "; `meta` takes everything else")
     if ("picture" in values) == ("scene" in values):
         raise InvalidInput("a case has a picture or a scene, one of the two.")
@@ -95,6 +97,8 @@ def _case(line: Any, folder: Path) -> QuestionCase:
             raise InvalidInput("give `answer` or `answers`, not both.")
         values["answers"] = (values.pop("answer"),)
     picture = values.pop("scene") if "scene" in values else folder / values.pop("picture")
+    if "more_pictures" in values:
+        values["more_pictures"] = tuple(folder / one for one in values["more_pictures"])
     return QuestionCase(picture=picture, **values)
 
 
@@ -198,6 +202,7 @@ _CASE = {
     "answers": _list_of(_TEXT, "texts (one text alone: `answer`)"),
     "boxes": _BOXES,
     "other_boxes": _BOXES,
+    "more_pictures": _list_of(_TEXT, "paths of pictures"),
     "meta": _check("an object in braces", lambda value: isinstance(value, dict)),
 }
 """Every field of a case, and how it is read."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
 from ...answering import Answer, SurestAnswer
@@ -19,25 +16,54 @@ from ...answering.surest import Way
 from ...errors import InvalidInput
 from ...masks import tune
 from ...overlay import apply as draw_style
-from ...pictures import to_pil
+from ...pictures import flatten_alpha, to_picture
 from ...presence_score import presence_of
 from ...progress import Progress
 from ...results import Heatmap
-from ...whole_file import whole_file
+from ...writing import Writing
 from ..cases import QuestionCase, pictures_of
 from ..scorers.answers import is_right
 from ..scorers.localisation import score_map
 from .map_sources import Prompting
+from .ready_pictures import ReadyPictures
+from .saving import Saving
 
-Answerer = Callable[[Sequence[Tensor], Sequence[str], Progress], Sequence[Answer]]
-"""Pictures [H, W, 3] and the question of each, one answer for each."""
+Further = Sequence[Sequence[Tensor]]
+"""For each picture that is shown after the first, those of all cases."""
 
-Surest = Callable[[Sequence[Tensor], Sequence[Way], Sequence[str], Progress], Sequence[SurestAnswer]]
-"""Plain pictures [H, W, 3], the ways of prompting them, and the question of each: the surest answer to each."""
+
+class Answerer(Protocol):
+    """Pictures [H, W, 3] and the question of each: one answer for each. seeds: of the chance in each."""
+
+    def __call__(
+        self,
+        pictures: Sequence[Tensor],
+        questions: Sequence[str],
+        on_progress: Progress,
+        more: Further = (),
+        /,
+        *,
+        seeds: Sequence[int] | None = None,
+    ) -> Sequence[Answer]: ...
+
+
+class Surest(Protocol):
+    """Plain pictures [H, W, 3], the ways of prompting them, and the question of each: the surest answer to each."""
+
+    def __call__(
+        self,
+        pictures: Sequence[Tensor],
+        ways: Sequence[Way],
+        questions: Sequence[str],
+        on_progress: Progress,
+        more: Further = (),
+        /,
+    ) -> Sequence[SurestAnswer]: ...
+
 
 ARMS = ("plain", "prompted")
-_UNSAFE = re.compile(r"[^\w.\-]+")
-_LONGEST_STEM = 80
+_ONE_AT_A_TIME = threading.Lock()
+"""Batches may be asked about side by side, but a model reads the maps of one after the other."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +71,18 @@ class AskCases:
     """The work of `runner.run_cases` for a model that answers, a way of prompting, or both.
 
     answer: None makes maps, masks and pictures only. prompting: None asks about the plain picture only. plain: also ask
-    without prompting. folder: masks and prompted pictures are written there as `<id>.mask.png` and `<id>.png`, as far
-    as `save_masks` and `save_pictures` say so. surest: instead of answer, keeps the surer of the answers to the plain
-    and to the prompted picture; maps are then made for those cases alone that are asked about again.
+    without prompting. saving: what is written of each case. surest: instead of answer, keeps the surer of the answers
+    to the plain and to the prompted picture; maps are then made for those cases alone that are asked about again.
+    seed: with each case's id it makes the seed of the chance in the answers to that case, so that these depend neither
+    on each other nor on what is asked at once; None where there is no chance.
     """
 
     answer: Answerer | None
-    prompting: Prompting | None = None
+    prompting: Prompting | ReadyPictures | None = None
     plain: bool = True
-    folder: Path | None = None
-    save_masks: bool = False
-    save_pictures: bool = False
+    saving: Saving | None = None
     surest: Surest | None = None
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         if self.surest is not None and (self.answer is not None or self.prompting is None or not self.plain):
@@ -66,22 +92,34 @@ class AskCases:
             )
         if self.answer is None and self.prompting is None:
             raise InvalidInput("There is nothing to do: give a model that answers, one that makes maps, or both.")
-        if (self.save_masks or self.save_pictures) and (self.folder is None or self.prompting is None):
-            raise InvalidInput("Masks and prompted pictures need a model that makes maps, and a folder to go to.")
+        if self.saving is not None and not isinstance(self.prompting, Prompting):
+            raise InvalidInput("Masks and prompted pictures need a model that makes maps.")
 
     def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
-        pictures = pictures_of(cases)
-        outcomes: list[dict[str, Any]] = [_about(case) for case in cases]
-        if self.surest is not None and self.prompting is not None:
-            self._keep_surest(self.surest, self.prompting, pictures, cases, outcomes, on_progress)
-            return list(outcomes)
+        outcomes: list[dict[str, Any]] = [about(case) for case in cases]
+        with Writing() as writing:
+            self._do(pictures_of(cases), cases, outcomes, writing, on_progress)
+            writing.require_written()
+        return list(outcomes)
+
+    def _do(
+        self,
+        pictures: Sequence[Tensor],
+        cases: Sequence[QuestionCase],
+        outcomes: Sequence[dict[str, Any]],
+        writing: Writing,
+        on_progress: Progress,
+    ) -> None:
+        if self.surest is not None:
+            for further, (shown, asked, told) in _alike(cases, pictures, cases, outcomes):
+                self._keep_surest(self.surest, shown, asked, told, writing, on_progress, *further)
+            return
         if self.answer is not None and (self.plain or self.prompting is None):
             self._ask("plain", pictures, cases, outcomes, on_progress)
         if self.prompting is not None:
-            prompted = self._prompt(self.prompting, pictures, cases, outcomes, on_progress)
+            prompted = self._prompt(pictures, cases, outcomes, writing, on_progress)
             if self.answer is not None:
                 self._ask("prompted", prompted, cases, outcomes, on_progress)
-        return list(outcomes)
 
     def _ask(
         self,
@@ -92,24 +130,27 @@ class AskCases:
         on_progress: Progress,
     ) -> None:
         assert self.answer is not None
-        answers = self.answer(pictures, [case.question for case in cases], on_progress)
-        for case, given, outcome in zip(cases, answers, outcomes, strict=True):
-            outcome[arm] = _told(case, given)
+        for further, (shown, asked, told) in _alike(cases, pictures, cases, outcomes):
+            seeds = {} if self.seed is None else {"seeds": [seed_of(case.id, self.seed) for case in asked]}
+            answers = self.answer(shown, [case.question for case in asked], on_progress, *further, **seeds)
+            for case, given, outcome in zip(asked, answers, told, strict=True):
+                outcome[arm] = _told(case, given)
 
     def _keep_surest(
         self,
         surest: Surest,
-        prompting: Prompting,
         pictures: Sequence[Tensor],
         cases: Sequence[QuestionCase],
         outcomes: Sequence[dict[str, Any]],
+        writing: Writing,
         on_progress: Progress,
+        *further: Further,
     ) -> None:
         def prompt(at: Sequence[int]) -> list[Tensor]:
             shown, about, told = [pictures[n] for n in at], [cases[n] for n in at], [outcomes[n] for n in at]
-            return self._prompt(prompting, shown, about, told, on_progress)
+            return self._prompt(shown, about, told, writing, on_progress)
 
-        found = surest(pictures, [prompt], [case.question for case in cases], on_progress)
+        found = surest(pictures, [prompt], [case.question for case in cases], on_progress, *further)
         for case, one, outcome in zip(cases, found, outcomes, strict=True):
             for arm, given in zip(ARMS, one.answers, strict=False):
                 outcome[arm] = {**_told(case, given), "confidence": _short(given.confidence)}
@@ -118,50 +159,54 @@ class AskCases:
 
     def _prompt(
         self,
-        prompting: Prompting,
         pictures: Sequence[Tensor],
         cases: Sequence[QuestionCase],
         outcomes: Sequence[dict[str, Any]],
+        writing: Writing,
         on_progress: Progress,
     ) -> list[Tensor]:
-        heatmap = prompting.maps(pictures, [case.map_query for case in cases], on_progress)
+        prompting = self.prompting
+        if not isinstance(prompting, Prompting):
+            assert prompting is not None
+            return prompting.take(cases, outcomes)
+        with _ONE_AT_A_TIME:
+            heatmap = prompting.maps(pictures, [case.map_query for case in cases], on_progress)
         prompted = []
         for picture, found, case, outcome in zip(pictures, heatmap.pictures, cases, outcomes, strict=True):
             tuned = tune(Heatmap((found,)), prompting.mask)
             (mask,) = tuned.masks
-            prompted.append(draw_style(picture, mask, prompting.style, prompting.strength))
+            drawn = draw_style(picture, mask, prompting.style, prompting.strength)
             warnings = [*found.warnings, *tuned.warnings]
             outcome |= {"warnings": warnings} if warnings else {}
             outcome |= {"presence": round(presence_of(found), 4)} if found.presence else {}
             outcome |= {"mask": _mask_scores(mask, case)} if case.boxes else {}
-            outcome |= self._save(case, mask, prompted[-1])
+            if self.saving is not None:
+                outcome["files"], drawn = self.saving.save(case, mask, drawn, writing)
+            prompted.append(drawn)
         return prompted
 
-    def _save(self, case: QuestionCase, mask: Tensor, drawn: Tensor) -> dict[str, Any]:
-        if self.folder is None:
-            return {}
-        files = {}
-        stem = file_stem(case.id)
-        if self.save_masks:
-            levels = mask.mul(255).round().to(torch.uint8).numpy()
-            files["mask"] = _write_picture(Image.fromarray(levels), self.folder / f"{stem}.mask.png")
-        if self.save_pictures:
-            files["picture"] = _write_picture(to_pil(drawn), self.folder / f"{stem}.png")
-        return {"files": files} if files else {}
+
+def _alike(cases: Sequence[QuestionCase], *lists: Sequence[Any]) -> Iterator[tuple[list[Further], list[list[Any]]]]:
+    """Cases with as many further pictures are asked at once: these pictures, if there are any, and the cases' part of
+    each of `lists`."""
+    for count in dict.fromkeys(len(case.more_pictures) for case in cases):
+        numbers = [n for n, case in enumerate(cases) if len(case.more_pictures) == count]
+        slots = [[flatten_alpha(to_picture(cases[n].more_pictures[slot])) for n in numbers] for slot in range(count)]
+        yield [slots] if slots else [], [[one[n] for n in numbers] for one in lists]
 
 
-def file_stem(name: str) -> str:
-    """A file name for an id: letters, digits, dots and dashes stay; one that is changed or cut ends in a digest."""
-    safe = _UNSAFE.sub("_", name).strip("._")[:_LONGEST_STEM]
-    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+def seed_of(case: str, seed: int) -> int:
+    """The seed of one case's draws, of its id and the seed of all: below 2^31, which every server takes."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {case}".encode("utf-8", "backslashreplace")).digest()[:4], "big") >> 1
 
 
-def _about(case: QuestionCase) -> dict[str, Any]:
-    about: dict[str, Any] = {"question": case.question}
+def about(case: QuestionCase) -> dict[str, Any]:
+    """What a line of results says of its case."""
+    said: dict[str, Any] = {"question": case.question}
     for name in ("kind", "answers", "query", "meta"):
         value = getattr(case, name)
-        about |= {name: value} if value else {}
-    return about
+        said |= {name: value} if value else {}
+    return said
 
 
 def _told(case: QuestionCase, given: Answer) -> dict[str, Any]:
@@ -186,10 +231,3 @@ def _mask_scores(mask: Tensor, case: QuestionCase) -> dict[str, float]:
     found = {"pointing": score.pointing, "energy": score.energy, "iou": score.iou}
     found |= {"first": score.first} if case.other_boxes else {}
     return {name: round(value, 4) for name, value in found.items()}
-
-
-def _write_picture(image: Image.Image, path: Path) -> str:
-    """Write a PNG; returns its name."""
-    with whole_file(path) as part:
-        image.save(part, format="PNG")
-    return path.name

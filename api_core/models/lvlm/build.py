@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...choices import ATTENTIONS
+from ...choices import ATTENTIONS, RESIZES
 from ...errors import DamagedWeights, InvalidInput, MissingPackage, ModelNotFound, UnsupportedModel, reason
 from ..files.local import read_json
 from ..files.transformers_folder import (
@@ -141,9 +141,12 @@ def build_module(folder: Path, dtype: torch.dtype, attention: str) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def build_processor(folder: Path) -> Any:
-    """What turns pictures and text into the model's inputs; it pads on the left, as generating needs."""
+def build_processor(folder: Path, resize: str = "auto") -> Any:
+    """What turns pictures and text into the model's inputs; it pads on the left, as generating needs. resize: one of
+    `RESIZES`."""
     transformers = _transformers()
+    if resize not in RESIZES:
+        raise InvalidInput(f"There is no resize {resize!r}. Choose one of {', '.join(RESIZES)}.")
     require_tokenizer(folder)
     if not any((folder / name).is_file() for name in PROCESSOR_FILES):
         raise ModelNotFound(
@@ -157,6 +160,10 @@ def build_processor(folder: Path) -> Any:
         processor = transformers.AutoProcessor.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
         )
+        if resize == "pil":
+            processor.image_processor = _image_processor_of_pil(folder)
+    except UnsupportedModel:
+        raise
     except ImportError as error:
         raise MissingPackage(f"The processor in {folder} needs a package that is missing: {reason(error)}") from error
     except Exception as error:  # the library of fast tokenizers raises plain ones
@@ -174,6 +181,21 @@ def build_processor(folder: Path) -> Any:
     if not getattr(processor, "chat_template", None) and getattr(tokenizer, "chat_template", None):
         processor.chat_template = tokenizer.chat_template
     return processor
+
+
+def _image_processor_of_pil(folder: Path) -> Any:
+    """The part that sees to pictures, by Pillow alone."""
+    transformers = _transformers()
+    wanted = {"use_fast": False} if transformers.__version__.startswith("4.") else {"backend": "pil"}
+    images = transformers.AutoImageProcessor.from_pretrained(
+        str(folder), local_files_only=True, trust_remote_code=False, **wanted
+    )
+    if type(images).__name__.endswith("Fast") or getattr(images, "backend", "pil") != "pil":
+        raise UnsupportedModel(
+            f"transformers {transformers.__version__} has no way to resize the pictures of {folder.name} by Pillow. "
+            "Leave resize at auto."
+        )
+    return images
 
 
 @contextmanager

@@ -28,6 +28,7 @@ def load_lvlm(
     precision: str = "auto",
     attention: str = "auto",
     max_pixels: int = 0,
+    resize: str = "auto",
     device: str | torch.device = "auto",
     allow_download: bool = False,
     folders: Sequence[Path] = (),
@@ -38,9 +39,10 @@ def load_lvlm(
     model: a name of the catalog (`list_lvlm_models()`), or the path of a transformers folder with safetensors; code in
     it is never run. precision: fp32, bf16, fp16, "checkpoint" for what the model was published in, or auto: the same on
     a GPU, fp32 on the CPU. attention: auto (SDPA where the model can), sdpa or flash. max_pixels: larger pictures are
-    shrunk to so many, 0 for the model's own limit. device: auto takes a GPU where there is one. allow_download: get the
-    weights of a catalog name that are not on this machine; folders: where to look for them before the hub's cache.
-    on_progress: called with the bytes downloaded and those there are.
+    shrunk to so many, 0 for the model's own limit. resize: how pictures are brought to the model's size, auto as
+    transformers does or pil as Pillow does, like published code. device: auto takes a GPU where there is one.
+    allow_download: get the weights of a catalog name that are not on this machine; folders: where to look for them
+    before the hub's cache. on_progress: called with the bytes downloaded and those there are.
     """
     place = resolve_device(device)
     precisions = ("auto", OWN_PRECISION, *DTYPES)
@@ -54,7 +56,7 @@ def load_lvlm(
         build.require_readable(folder, config)
         own = build.checkpoint_dtype(folder, config)
         dtype = resolve_lvlm_precision(precision, place, own)
-        processor = build.build_processor(folder)
+        processor = build.build_processor(folder, resize)
         module = build.build_module(folder, dtype, attention)
         name = folder.name if entry is None else entry.name
         loaded = build_lvlm(module, processor, name=name, entry=entry, max_pixels=max_pixels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,9 @@ class ServerModel:
         max_new_tokens: int,
         settings: Mapping[str, float] = {},
         confidence: bool = False,
+        usage: bool = False,
         on_token: Callable[[int, str], None] | None = None,
+        on_parts: Callable[[int, str, str], None] | None = None,
         on_progress: Progress = ignore_progress,
         on_notice: Callable[[str], None] | None = None,
     ) -> list[ServerReply]:
@@ -66,10 +69,10 @@ class ServerModel:
 
         settings: of SETTINGS, as the server shall pick its tokens. confidence: also ask for the log-probabilities of
         the answers' tokens; a server that refuses is asked without, and `untold` of its replies says why. Such answers
-        come in one piece, because engines leave tokens out of what they stream. on_token: called with the case's index
-        and its text so far, the thinking included; after a lost connection an answer begins anew. on_progress: called
-        with the tokens so far and the most there can be, and while nothing comes; raising from it closes the
-        connections.
+        come in one piece, because engines leave tokens out of what they stream. usage: also ask how many tokens there
+        are. on_token: called with the case's index and its text so far, the thinking included; after a lost connection
+        an answer begins anew. on_parts: the same with the thinking and the answer apart. on_progress: called with the
+        tokens so far and the most there can be, and while nothing comes; raising from it closes the connections.
         on_notice: lines about retries; without it they are logged.
         """
         require_number(max_new_tokens, "max_new_tokens", 1, whole=True)
@@ -86,15 +89,19 @@ class ServerModel:
         if confidence:
             request["logprobs"] = True
             further["stream"] = False
+        elif usage:
+            request["stream_options"] = {"include_usage": True}
         if further:
             request["extra_body"] = further
         done = [0] * len(cases)
         total = len(cases) * max_new_tokens
 
-        def on_text(row: int, text: str, pieces: int) -> None:
+        def on_text(row: int, text: str, pieces: int, parted: tuple[str, str]) -> None:
             done[row] = min(max(done[row], pieces), max_new_tokens)
             if on_token:
                 on_token(row, text)
+            if on_parts:
+                on_parts(row, *parted)
             on_progress(sum(done), total)
 
         replies = run(
@@ -112,10 +119,20 @@ class ServerModel:
 
 
 def connect(
-    profile: str | Profile, model: str = "", *, folder: str | Path | None = None, limits: Limits | None = None
+    profile: str | Profile,
+    model: str = "",
+    *,
+    folder: str | Path | None = None,
+    limits: Limits | None = None,
+    at_once: int | None = None,
 ) -> ServerModel:
     """The model on the server of that profile. Nothing is sent yet.
 
     folder: where the profiles lie, when not in the platform's configuration folder. limits: the profile's unless given.
+    at_once: requests under way together, where they are not the limits'.
     """
-    return ServerModel(profile if isinstance(profile, Profile) else find_profile(profile, folder), model, limits=limits)
+    found = profile if isinstance(profile, Profile) else find_profile(profile, folder)
+    connected = ServerModel(found, model, limits=limits)
+    if at_once is not None:
+        connected.limits = replace(connected.limits, at_once=at_once)
+    return connected

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pack.api_core import VICUNA_SYSTEM_PROMPT
 from pack.api_core.attribution import lvlm_heatmap
-from pack.api_core.models.conversation.case import Case
+from pack.api_core.models.lvlm.load import load_lvlm
+from pack.api_core.models.lvlm.model import LvlmModel
 from pack.api_core.prompting import llava_api, release
+from pack.api_core.prompting.published import _unsaid_system_prompt
 from PIL import Image
 
 Models = Callable[[str], Any]
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 TOKENS = 5
 LAYER = 2
 QUESTION = "Where is the red star?"
@@ -36,12 +40,20 @@ def squared(image: Image.Image) -> Image.Image:
     return square
 
 
+def official_inputs(model: Any, image: Image.Image) -> dict[str, torch.Tensor]:
+    """The official prompt and pixels: Vicuna's conversation, and Pillow's resizing of the square."""
+    prompt = f"{VICUNA_SYSTEM_PROMPT} USER: {'<image>' * 36}\n{QUESTION} ASSISTANT:"
+    ids = model.tokenizer(prompt, return_tensors="pt")["input_ids"]
+    small = np.asarray(squared(image).resize((48, 48), Image.Resampling.BICUBIC)).astype(np.float32) / 255
+    normal = (small - np.float32(CLIP_MEAN)) / np.float32(CLIP_STD)
+    return {"input_ids": ids, "pixel_values": torch.from_numpy(normal).permute(2, 0, 1)[None]}
+
+
 def official_map(folder: Path, model: Any, image: Image.Image) -> np.ndarray:
     """The mean over steps and heads of the softmax over image tokens, [6, 6], of transformers' eager attention."""
     from transformers import AutoModelForImageTextToText
 
-    levels = torch.from_numpy(np.asarray(squared(image)).astype(np.float32) / 255)
-    inputs = model.prepare([Case((levels,), QUESTION)]).inputs
+    inputs = official_inputs(model, image)
     module = AutoModelForImageTextToText.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager"
     ).eval()
@@ -65,10 +77,18 @@ def official_picture(raw: np.ndarray, image: Image.Image, contrast: float, width
     return np.trunc(np.asarray(image) * share + (1 - share) * grey)
 
 
-def test_the_map_is_the_official_formula_s(lvlm: Models, zoo_folder: Models) -> None:
-    model = lvlm("llava-1.5")
+def test_the_map_is_the_official_formula_s(zoo_folder: Models) -> None:
+    model = load_lvlm(zoo_folder("llava-1.5"), resize="pil", device="cpu")
     levels = torch.from_numpy(np.asarray(picture()).astype(np.float32) / 255)
-    found = lvlm_heatmap(model, [levels], QUESTION, layers=[LAYER], reading="upstream", max_new_tokens=TOKENS)
+    found = lvlm_heatmap(
+        model,
+        [levels],
+        QUESTION,
+        layers=[LAYER],
+        reading="upstream",
+        max_new_tokens=TOKENS,
+        system_prompt=VICUNA_SYSTEM_PROMPT,
+    )
     view = found.heatmap.pictures[0].parts["attention"][0]
     expected = official_map(zoo_folder("llava-1.5"), model, picture())
     assert np.abs(view.values[0].numpy() - expected).max() < 1e-5
@@ -98,3 +118,36 @@ def test_the_prompted_picture_is_the_official_one_to_a_grey_level(
     )
     release()
     assert np.abs(np.asarray(prompted[0], dtype=np.float64) - expected).max() <= 1
+
+
+def test_what_llava_api_sends_is_the_official_prompt_and_pixels(
+    zoo_folder: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[dict[str, torch.Tensor]] = []
+    prepare = LvlmModel.prepare
+
+    def noting(self: LvlmModel, *given: Any, **more: Any) -> Any:
+        prepared = prepare(self, *given, **more)
+        sent.append(prepared.inputs)
+        return prepared
+
+    def asked(**how: Any) -> dict[str, torch.Tensor]:
+        sent.clear()
+        llava_api(picture(), QUESTION, zoo_folder("llava-1.5"), max_new_tokens=1, device="cpu", **how)
+        release()
+        return sent[0]
+
+    expected = official_inputs(load_lvlm(zoo_folder("llava-1.5"), device="cpu"), picture())
+    monkeypatch.setattr(LvlmModel, "prepare", noting)
+    upstream = asked(reading="upstream")
+    assert upstream["input_ids"].tolist() == expected["input_ids"].tolist()
+    assert torch.allclose(upstream["pixel_values"], expected["pixel_values"], atol=1e-6)
+    without = asked(reading="upstream", system_prompt="")
+    assert without["input_ids"].shape < expected["input_ids"].shape
+    assert asked()["input_ids"].tolist() == without["input_ids"].tolist()
+    assert asked(system_prompt=VICUNA_SYSTEM_PROMPT)["input_ids"].tolist() == expected["input_ids"].tolist()
+
+
+def test_only_llava_1_5_is_told_what_vicuna_was(lvlm: Models) -> None:
+    told = {name: _unsaid_system_prompt(lvlm(name)) for name in ("llava-1.5", "llava-next", "qwen2.5-vl", "pixtral")}
+    assert told == {"llava-1.5": VICUNA_SYSTEM_PROMPT, "llava-next": "", "qwen2.5-vl": "", "pixtral": ""}

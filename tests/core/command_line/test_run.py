@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pack.api_core.command_line import main
+from pack.api_core.models.lvlm.model import LvlmModel
 from pack.api_core.models.server import Profile
 from pack.api_core.models.server.profiles import save_profile
 from pack.tests import zoo
@@ -336,3 +337,27 @@ def test_a_benchmark_prints_its_tables_and_keeps_its_results(
     assert "| oracle box |" in said
     assert (tmp_path / "tables.md").read_text(encoding="utf-8").strip() == said.strip()
     assert len(lines(tmp_path / "out" / "prompting-hard-test.jsonl")) == 3
+
+
+def test_further_pictures_are_shown_after_the_prompted_one(
+    cases: Path, clip: str, lvlm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = lines(cases)
+    given[0]["more_pictures"] = ["2.png"]
+    given[2]["more_pictures"] = ["0.png"]
+    cases.write_text("\n".join(map(json.dumps, given)), encoding="utf-8")
+    shown = []
+    real = LvlmModel.prepare
+
+    def seen(self: LvlmModel, asked: Any, **how: Any) -> Any:
+        shown.extend([len(case.pictures), case.pictures[-1].mean().item()] for case in asked)
+        return real(self, asked, **how)
+
+    monkeypatch.setattr(LvlmModel, "prepare", seen)
+    out = tmp_path / "results.jsonl"
+    assert run(cases, out, clip, lvlm, "--no-plain", "--batch-size", "3") == 0
+    assert [line["id"] for line in lines(out)] == ["case/0", "case/1", "case/2"]
+    last = [np.asarray(Image.open(tmp_path / name)).mean() / 255 for name in ("2.png", "0.png")]
+    asked = [(count, mean) for count, mean in shown if count == 2]
+    assert [mean for _, mean in asked] == pytest.approx(last, abs=1e-5)
+    assert [count for count, _ in shown] == [2, 2, 1]

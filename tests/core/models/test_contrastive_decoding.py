@@ -12,7 +12,14 @@ from pack.api_core.choices import SCHEMES, Scheme
 from pack.api_core.errors import Cancelled, UnsupportedModel
 from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.lvlm.contrastive import decoder_call, second_pass
-from pack.api_core.models.lvlm.contrastive.decoder_call import concat_masks, duplicate_rows, mask_out
+from pack.api_core.models.lvlm.contrastive.decoder_call import (
+    all_seen,
+    close_up,
+    concat_masks,
+    duplicate_rows,
+    earlier_positions,
+    mask_out,
+)
 from pack.api_core.models.lvlm.contrastive.second_pass import (
     PromptState,
     WeakenedPrompt,
@@ -22,6 +29,7 @@ from pack.api_core.models.lvlm.contrastive.second_pass import (
 from pack.api_core.models.lvlm.contrastive.weakened_prompts import (
     left_out,
     noised_pictures,
+    taken_out,
     with_other_pictures,
 )
 from pack.api_core.models.lvlm.generate.sampling import Sampling
@@ -100,6 +108,16 @@ class Noised(Without):
         return with_other_pictures(prompt, self._pictures)
 
 
+class NoPicture(Without):
+    """A second pass without any image token."""
+
+    def __init__(self, alpha: float = ALPHA) -> None:
+        super().__init__(every, alpha=alpha)
+
+    def weaken(self, prompt: PromptState) -> WeakenedPrompt:
+        return taken_out(prompt)
+
+
 def tokens(model: Any, cases: Sequence[Case], contrast: Any = None, **more: Any) -> list[tuple[int, ...]]:
     prepared = model.prepare(cases, with_places=False)
     return [reply.token_ids for reply in generated(model, prepared, contrast, **more)]
@@ -124,15 +142,16 @@ def test_a_batch_with_padding_answers_as_each_alone_does(name: str, lvlm: Models
     model = lvlm(name)
     prepared = model.prepare(CASES, with_places=False)
     assert any(row.padding for row in prepared.rows)
-    for contrast in (lambda: Without(every_other), lambda: Without(every, "attention mask"), lambda: Noised(0.5)):
+    hidden: Callable[[], Without] = lambda: Without(every, "attention mask")  # noqa: E731
+    for contrast in (lambda: Without(every_other), hidden, lambda: Noised(0.5), NoPicture):
         together = tokens(model, CASES, contrast())
         assert together == [tokens(model, [one], contrast())[0] for one in CASES]
 
 
-@pytest.mark.parametrize("scheme", ["zeros", "attention mask"])
+@pytest.mark.parametrize("scheme", ["zeros", "attention mask", "taken out"])
 @pytest.mark.parametrize("name", ALL)
 def test_one_cache_for_both_readings_gives_what_two_caches_give(
-    name: str, scheme: Scheme, lvlm: Models, monkeypatch: pytest.MonkeyPatch
+    name: str, scheme: Any, lvlm: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = lvlm(name)
     joined: list[bool] = []
@@ -142,7 +161,7 @@ def test_one_cache_for_both_readings_gives_what_two_caches_give(
         joined.append(append(*args))
         return joined[-1]
 
-    one, two = Without(every_other, scheme), Without(every_other, scheme)
+    one, two = (NoPicture() if scheme == "taken out" else Without(every_other, scheme) for _ in range(2))
     monkeypatch.setattr(second_pass, "append_rows", watched)
     together = tokens(model, CASES, one)
     assert joined == [True]
@@ -196,16 +215,49 @@ def test_the_second_reading_is_a_full_pass_without_those_tokens_at_every_step(na
         assert (contrast.plain[step] - contrast.weakened[step]).abs().max() > 0.05
 
 
-@pytest.mark.parametrize("scheme", ["zeros", "attention mask"])
+@pytest.mark.parametrize("scheme", ["zeros", "attention mask", "taken out"])
 @pytest.mark.parametrize("name", ALL)
-def test_nothing_of_what_is_left_out_gets_through(name: str, scheme: Scheme, lvlm: Models) -> None:
+def test_nothing_of_what_is_left_out_gets_through(name: str, scheme: Any, lvlm: Models) -> None:
     model = lvlm(name)
     inverse = [Case((1 - one.pictures[0],), one.question) for one in CASES]
-    seen, other = Without(every, scheme, alpha=0), Without(every, scheme, alpha=0)
+    seen, other = (NoPicture(0) if scheme == "taken out" else Without(every, scheme, alpha=0) for _ in range(2))
     tokens(model, CASES, seen)
     tokens(model, inverse, other)
     assert torch.equal(seen.weakened[0], other.weakened[0])
     assert not torch.allclose(seen.plain[0], other.plain[0], atol=1e-2)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "ovis2"])  # its marks mean nothing in a text
+def test_without_its_picture_a_prompt_is_read_as_if_it_never_had_one(name: str, lvlm: Models) -> None:
+    """Against the model's own pass over the text alone, at its own positions, without a cache."""
+    model = lvlm(name)
+    prepared = model.prepare(CASES, with_places=False)
+    contrast = NoPicture()
+    with calmer(model, model.module):
+        replies = generated(model, prepared, contrast)
+        for row, (reply, columns) in enumerate(zip(replies, all_image_positions(model, prepared), strict=True)):
+            ids = prepared.inputs["input_ids"][row]
+            text = torch.ones_like(ids, dtype=torch.bool)
+            text[columns] = False
+            text[: prepared.rows[row].padding] = False
+            whole = torch.cat([ids[text], torch.tensor(reply.token_ids[:-1], dtype=ids.dtype)])
+            expected = text_alone(model, whole[None], int(text.sum()))
+            for step in range(len(reply.token_ids)):
+                own = contrast.weakened[step][row]
+                torch.testing.assert_close(own, expected[int(text.sum()) - 1 + step], atol=2e-3, rtol=1e-3)
+
+
+def text_alone(model: Any, ids: Tensor, prompt: int) -> Tensor:
+    """The scores [S, V] of a text of which `prompt` tokens are the prompt, by the model's own forward."""
+    more: dict[str, Tensor] = {}
+    if model.config.model_type in ("gemma3", "gemma4", "paligemma"):
+        more["token_type_ids"] = torch.zeros_like(ids)
+    if model.config.model_type == "paligemma":
+        more["token_type_ids"][:, prompt:] = 1
+    module = model.module.language_model if model.config.model_type == "instructblip" else model.module
+    with torch.no_grad():
+        logits = module(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False, **more).logits
+    return logits[0]  # type: ignore[no-any-return]
 
 
 def test_hidden_tokens_are_those_of_an_attention_mask(lvlm: Models) -> None:
@@ -401,3 +453,42 @@ def test_hidden_tokens_in_every_form_of_mask() -> None:
     assert concat_masks({"a": whole}, {"a": whole})["a"].shape == (4, 1, 3, 3)
     with pytest.raises(UnsupportedModel, match="SimpleNamespace"):
         mask_out(SimpleNamespace(), hidden, step, 4, False)
+
+
+def test_what_is_left_closes_up_in_every_form_of_mask() -> None:
+    """Two prompts of five tokens, the second with one of padding; tokens 1 and 2, and 3, are taken out."""
+    gone = torch.tensor([[False, True, True, False, False], [False, False, False, True, False]])
+    causal = torch.ones(5, 5, dtype=torch.bool).tril().expand(2, 1, 5, 5).clone()
+    causal[1, :, :, 0] = False
+    window = causal & torch.ones(5, 5, dtype=torch.bool).triu(-1)  # a token and the one before it
+    added = torch.zeros(2, 1, 5, 5).masked_fill(~window, torch.finfo(torch.float32).min)
+    marks = torch.arange(10).reshape(2, 5)
+    given = {
+        "inputs_embeds": torch.arange(10.0).reshape(2, 5, 1),
+        "marks": marks,
+        "position_ids": torch.tensor([[0, 1, 1, 2, 3], [1, 0, 1, 2, 3]]).expand(3, 2, 5),
+        "attention_mask": {"full": causal, "window": added},
+        "cache": object(),
+    }
+    closed = close_up(given, gone, torch.tensor([0, 1]))
+    assert closed.arguments["marks"].tolist() == [[1, 2, 0, 3, 4], [5, 8, 6, 7, 9]]
+    assert closed.arguments["inputs_embeds"][..., 0].tolist() == closed.arguments["marks"].tolist()
+    assert closed.hidden.tolist() == [[True, True, False, False, False]] * 2
+    assert closed.arguments["position_ids"][0].tolist() == [[0, 0, 0, 1, 2]] * 2
+    assert closed.earlier is not None
+    assert closed.earlier.tolist() == [[1, 1]] * 3
+    kept = torch.ones(3, 3, dtype=torch.bool).tril()
+    masks = closed.arguments["attention_mask"]
+    for row in range(2):
+        assert torch.equal(masks["full"][row, 0, 2:, 2:], kept)
+        assert torch.equal(masks["window"][row, 0, 2:, 2:] == 0, kept & kept.new_ones(3, 3).triu(-1))
+    alone = close_up({**given, "attention_mask": {"full": None, "window": added}}, gone, torch.tensor([0, 1]))
+    assert alone.arguments["attention_mask"]["full"] is None
+    assert torch.equal(alone.arguments["attention_mask"]["window"][0], masks["window"][0])
+    later = {"inputs_embeds": torch.zeros(2, 1, 1), "position_ids": torch.full((3, 1, 1), 4)}
+    assert earlier_positions(later, closed.earlier, both=True)["position_ids"].tolist() == [[[4], [4], [3], [3]]] * 3
+    assert earlier_positions(later, closed.earlier, both=False)["position_ids"].tolist() == [[[3], [3]]] * 3
+    assert close_up({"inputs_embeds": given["inputs_embeds"]}, gone, torch.tensor([0, 1])).earlier is None
+    assert earlier_positions(later, None, both=True) == {}
+    seen = all_seen({"bool": torch.zeros(1, dtype=torch.bool), "added": torch.tensor([-9.0]), "none": None})
+    assert (seen["bool"].tolist(), seen["added"].tolist(), seen["none"]) == ([True], [0.0], None)

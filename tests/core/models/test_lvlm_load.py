@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pack.api_core.errors import (
@@ -18,6 +19,7 @@ from pack.api_core.models.catalog import EMBEDDED_LVLM, find_lvlm_model
 from pack.api_core.models.conversation.case import Case
 from pack.api_core.models.lvlm import build as source
 from pack.api_core.models.lvlm.load import load_lvlm, resolve_lvlm_precision
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 Folders = Callable[[str], Path]
@@ -142,6 +144,7 @@ def test_half_precision_answers_on_the_cpu(folder: Path, precision: str) -> None
     [
         ({"precision": "fp8"}, "no precision 'fp8'. Choose one of auto, checkpoint, fp32"),
         ({"attention": "sage"}, "no attention 'sage'. Choose one of auto, sdpa, flash"),
+        ({"resize": "cv2"}, "no resize 'cv2'. Choose one of auto, pil"),
         ({"max_pixels": -1}, "max_pixels must be 0"),
         ({"device": "toaster"}, "no device 'toaster'"),
     ],
@@ -149,6 +152,22 @@ def test_half_precision_answers_on_the_cpu(folder: Path, precision: str) -> None
 def test_options_that_mean_nothing_are_refused(folder: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         load_lvlm(folder, **{"device": "cpu", **options})
+
+
+def test_pictures_are_resized_by_pillow_where_that_is_asked_for(folder: Path, zoo_folder: Folders) -> None:
+    levels = torch.rand(61, 47, 3, generator=torch.Generator().manual_seed(0))
+    square = levels.mul(255).round().to(torch.uint8).numpy()
+    model = load_lvlm(folder, resize="pil", device="cpu")
+    images = model.processor.image_processor
+    (got,) = model.prepare([Case((levels,), "?")], with_places=False).inputs["pixel_values"]
+    width, height = 48, int(48 * 61 / 47)
+    small = Image.fromarray(square).resize((width, height), Image.Resampling.BICUBIC)
+    top = (height - 48) // 2
+    cut = np.asarray(small)[top : top + 48].astype(np.float32) / 255
+    expected = (cut - np.float32(images.image_mean)) / np.float32(images.image_std)
+    assert np.abs(got.permute(1, 2, 0).numpy() - expected).max() < 1e-6
+    with pytest.raises(UnsupportedModel, match="no way to resize the pictures of lfm2-vl by Pillow"):
+        load_lvlm(zoo_folder("lfm2-vl"), resize="pil", device="cpu")
 
 
 def test_attention(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...hooks import Hooks, capturing, first_tensor
+from ...hooks import AttentionCall, Hooks, capturing, first_tensor
 from ..contributions import Contributions, Matrix, Scale, Step, inverse_deviation, norm_gain
 from . import Finalise, TowerOutputs, require_seen
 from .attention_row import AttentionWeights, KeysAndValues, Projections, pairs_of_call, row_of_call
@@ -36,7 +36,7 @@ class BlockAttention:
         the module's input and weights.
         """
         if self.fused:
-            hooks.attention(self.module, lambda call: use(row_of_call(call)))
+            self.watch(hooks, lambda call: use(row_of_call(call)))
             return
 
         def from_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -48,9 +48,13 @@ class BlockAttention:
     def read_all(self, hooks: Hooks, use: Callable[[KeysAndValues], None]) -> None:
         """Give `use` the keys and values of all tokens when the block runs."""
         if self.fused:
-            hooks.attention(self.module, lambda call: use(pairs_of_call(call)))
+            self.watch(hooks, lambda call: use(pairs_of_call(call)))
             return
         hooks.before(self.module, lambda args, kwargs: use(Projections.of(self.module).pairs(_tokens(args, kwargs))))
+
+    def watch(self, hooks: Hooks, read: Callable[[AttentionCall], None]) -> None:
+        """Show `read` the call of the attention function when the block runs."""
+        hooks.attention(self.module, read)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ class ClassTokenReadout:
     """attention: block -> its attention. norm: the final norm, called on [B, n, d] or [B, d].
 
     projection: gives the matrix [d, e] after it, and bias what is added then, [e] or None; asked each time, because a
-    host may move the model in between. prefix: tokens before the patches, the class token first.
+    host may move the model in between. prefix: tokens before the patches, the class token first. readable: gives of the
+    norm one whose weights can be read, where a host keeps them in a way of its own; asked each time too, before the
+    model runs.
     """
 
     attention: Callable[[nn.Module], BlockAttention]
@@ -68,13 +74,15 @@ class ClassTokenReadout:
     family: str = "class token"
     complementary: bool = True
     bias: Callable[[], Tensor | None] = lambda: None
+    readable: Callable[[nn.LayerNorm], nn.LayerNorm] = lambda norm: norm
 
     @contextmanager
     def record(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finalise]:
         seen: dict[str, Any] = {}
         block = blocks[layer]
         attention = self.attention(block)
-        gain = norm_gain(self.norm)
+        norm = self.readable(self.norm)
+        gain = norm_gain(norm)
         projection = self.projection().float()
 
         def read_row(row: AttentionWeights) -> None:
@@ -83,6 +91,7 @@ class ClassTokenReadout:
             )
 
         def read_residual(output: Any) -> None:
+            # Used at once: of ComfyUI's towers the next block adds to it in place.
             tokens = first_tensor(output)[:, self.prefix :].float() * gain
             seen["patches"] = tokens @ projection
 
@@ -92,14 +101,14 @@ class ClassTokenReadout:
 
         def finalise(features: Tensor) -> TowerOutputs:
             require_seen(seen, "attention", "patches", "class token")
-            scale = inverse_deviation(seen["class token"], self.norm.eps) / features.float().norm(dim=-1)
+            scale = inverse_deviation(seen["class token"], norm.eps) / features.float().norm(dim=-1)
             shares: Contributions = seen["attention"]
             kept = shares.without_prefix(self.prefix)
             return TowerOutputs(
                 contributions=kept.tokens * scale[:, None, None],
                 rest=kept.rest * scale[:, None],
                 patches=seen["patches"] * scale[:, None, None],
-                **self._offsets(projection, shares, seen["class token"], features, len(blocks)),
+                **_offsets(norm, projection, shares, seen["class token"], features, len(blocks)),
             )
 
         with capturing() as hooks:
@@ -109,17 +118,18 @@ class ClassTokenReadout:
             yield finalise
             seen.clear()
 
-    def _offsets(
-        self, projection: Tensor, shares: Contributions, final: Tensor, features: Tensor, depth: int
-    ) -> dict[str, Tensor]:
-        """The official code's equal parts: of 2 * depth - 1 summands of c, and of the n tokens of the attention."""
-        summands, count = 2 * depth - 1, shares.tokens.shape[1]
-        length = features.float().norm(dim=-1, keepdim=True)
-        deviation = inverse_deviation(final, self.norm.eps)[:, None]
-        mean = final.mean(dim=-1, keepdim=True).expand_as(final) * norm_gain(self.norm) * deviation
-        bias = final.new_zeros(()) if self.norm.bias is None else self.norm.bias.float()
-        part = (bias - mean) @ projection / summands / length
-        return {"contribution_offset": (part + shares.rest * deviation / length) / count, "patch_offset": part}
+
+def _offsets(
+    norm: nn.LayerNorm, projection: Tensor, shares: Contributions, final: Tensor, features: Tensor, depth: int
+) -> dict[str, Tensor]:
+    """The official code's equal parts: of 2 * depth - 1 summands of c, and of the n tokens of the attention."""
+    summands, count = 2 * depth - 1, shares.tokens.shape[1]
+    length = features.float().norm(dim=-1, keepdim=True)
+    deviation = inverse_deviation(final, norm.eps)[:, None]
+    mean = final.mean(dim=-1, keepdim=True).expand_as(final) * norm_gain(norm) * deviation
+    bias = final.new_zeros(()) if norm.bias is None else norm.bias.float()
+    part = (bias - mean) @ projection / summands / length
+    return {"contribution_offset": (part + shares.rest * deviation / length) / count, "patch_offset": part}
 
 
 def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:

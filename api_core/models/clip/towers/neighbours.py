@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from ....errors import UnsupportedModel
 from ...hooks import capturing
-from ..contributions import in_float32
+from ..contributions import Step, in_float32
 from . import Finalise, Readout, TowerOutputs, require_seen
 from .attention_row import KeysAndValues
-from .class_token import BlockAttention, ClassTokenReadout
+from .class_token import ClassTokenReadout
 
 SIGMA = 5.0
 """Of the Gaussian, in cells: the paper's."""
@@ -49,9 +49,10 @@ class NeighbourReadout:
     def record(self, blocks: Sequence[nn.Module], layer: int) -> Iterator[Finalise]:
         seen: dict[str, Tensor] = {}
         attention = self.plain.attention(blocks[layer])
+        steps = (*attention.steps, self.plain.readable(self.plain.norm))
 
         def read(tokens: KeysAndValues) -> None:
-            seen["keys"] = self._dense(attention, tokens)
+            seen["keys"] = self._dense(steps, tokens)
 
         def with_neighbours(features: Tensor) -> TowerOutputs:
             require_seen(seen, "keys")
@@ -62,14 +63,14 @@ class NeighbourReadout:
             yield with_neighbours
             seen.clear()
 
-    def _dense(self, attention: BlockAttention, tokens: KeysAndValues) -> Tensor:
+    def _dense(self, steps: Sequence[Step], tokens: KeysAndValues) -> Tensor:
         """[B, n, e], unit norm."""
         prefix = self.plain.prefix
         near = F.pad(nearness(self.grid).to(tokens.keys), (prefix, 0))
         queries = tokens.keys[:, :, prefix:]
         taken = F.scaled_dot_product_attention(queries, tokens.keys, tokens.values, near, scale=tokens.scale)
         value = taken.transpose(1, 2).flatten(2)
-        for step in (*attention.steps, self.plain.norm):
+        for step in steps:
             value = in_float32(step, value)
         value = value @ self.plain.projection().float()
         bias = self.plain.bias()

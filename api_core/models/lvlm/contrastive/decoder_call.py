@@ -1,10 +1,11 @@
-"""What a decoder is called with, taken for duplicate_rows as many rows, or with tokens that nothing may look at.
+"""What a decoder is called with, taken for twice as many rows, with tokens that nothing may look at, or without some.
 
 Which arguments there are is each family's business: everything goes by shape, but for positions, whose directions may
 stand before the rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -64,6 +65,63 @@ def mask_out(mask: Any, hidden: Tensor, arguments: Mapping[str, Any], total: int
             for kind, own in mask.items()
         }
     return _hide(mask, hidden, rows, fed)
+
+
+@dataclass(frozen=True)
+class ClosedUp:
+    """A call whose tokens moved together. arguments: what changed. hidden: bool [B, S], what stands before them now.
+    earlier: long [..., B], by how many positions their last one moved; None where positions are left to the decoder."""
+
+    arguments: dict[str, Any]
+    hidden: Tensor
+    earlier: Tensor | None
+
+
+def close_up(arguments: Mapping[str, Any], gone: Tensor, padding: Tensor) -> ClosedUp:
+    """A call without the tokens `gone`, bool [B, S]: they go to the left, where padding stands, so that the others
+    follow each other in order, position and any window. padding: tokens before each prompt, long [B]."""
+    embeddings = _tokens(arguments)
+    rows, fed = gone.shape
+    device = embeddings.device
+    gone = gone.to(device) | (torch.arange(fed, device=device) < padding.to(device)[:, None])
+    order = gone.long().argsort(dim=1, descending=True, stable=True)
+    changed: dict[str, Any] = {
+        name: value.gather(1, order.reshape(rows, fed, *[1] * (value.ndim - 2)).expand_as(value))
+        for name, value in arguments.items()
+        if isinstance(value, Tensor) and value.shape[:2] == gone.shape and name != _POSITIONS
+    }
+    mask = arguments.get(MASK)
+    if isinstance(mask, dict):
+        changed[MASK] = {kind: _closed_up(own, order, list(mask.values())) for kind, own in mask.items()}
+    elif isinstance(mask, Tensor) and mask.ndim == 4:
+        changed[MASK] = _closed_up(mask, order, [mask])
+    hidden = gone.gather(1, order)
+    plain = arguments.get(_POSITIONS)
+    if plain is None:
+        return ClosedUp(changed, hidden, None)
+    plain = plain.expand(*plain.shape[:-2], rows, fed)
+    first = plain.gather(-1, padding.to(plain.device)[:, None].expand(*plain.shape[:-1], 1))
+    changed[_POSITIONS] = first + (torch.arange(fed, device=device) - hidden.sum(1, keepdim=True)).clamp(min=0)
+    return ClosedUp(changed, hidden, plain[..., -1] - changed[_POSITIONS][..., -1])
+
+
+def earlier_positions(arguments: Mapping[str, Any], earlier: Tensor | None, both: bool) -> dict[str, Tensor]:
+    """The positions of a later call of tokens that stand earlier, behind those as they are where both are wanted."""
+    if earlier is None:
+        return {}
+    plain = arguments[_POSITIONS]
+    plain = plain.expand(*plain.shape[:-2], row_count(arguments), plain.shape[-1])
+    moved = plain - earlier[..., None]
+    return {_POSITIONS: torch.cat([plain, moved], -2) if both else moved}
+
+
+def all_seen(mask: Any) -> Any:
+    """A mask of the same form under which everything is seen."""
+    if isinstance(mask, dict):
+        return {kind: all_seen(own) for kind, own in mask.items()}
+    if not isinstance(mask, Tensor):
+        return mask
+    return torch.zeros_like(mask) if mask.is_floating_point() else torch.ones_like(mask)
 
 
 def concat_masks(plain: Any, weakened: Any) -> Any:
@@ -141,6 +199,26 @@ def _duplicated(value: Any, name: str, rows: int) -> Any:
     if isinstance(value, dict):
         return {key: _duplicated(part, name, rows) for key, part in value.items()}
     return type(value)(_duplicated(part, name, rows) for part in value) if type(value) in (list, tuple) else value
+
+
+def _closed_up(own: Any, order: Tensor, kinds: Sequence[Any]) -> Any:
+    """A prompt's mask [B or 1, 1, S, S] with rows and columns in another order. kinds: all masks of the call, None for
+    all that came before; a key is seen where one of them shows it and it is no farther than `own` looks back."""
+    if own is None:
+        return None
+    all_before = torch.ones_like(own, dtype=torch.bool).tril()
+    seen = torch.zeros_like(all_before)
+    for one in kinds:
+        seen = seen | (all_before if one is None else _visible(one))
+    reach = int(_visible(own)[..., -1, :].sum(-1).max())
+    seen = seen.expand(len(order), -1, -1, -1)
+    seen = seen.gather(2, order[:, None, :, None].expand_as(seen)).gather(3, order[:, None, None].expand_as(seen))
+    seen = seen & torch.ones_like(seen).triu(1 - reach)
+    return seen if own.dtype == torch.bool else torch.zeros_like(own).masked_fill(~seen, torch.finfo(own.dtype).min)
+
+
+def _visible(mask: Tensor) -> Tensor:
+    return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
 
 
 def _hide(mask: Any, hidden: Tensor, rows: int, fed: int) -> Tensor:

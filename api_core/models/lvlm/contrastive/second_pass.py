@@ -26,11 +26,13 @@ from ..model import LvlmModel
 from .decoder_call import (
     EMBEDDINGS,
     MASK,
+    all_seen,
     append_rows,
     cache_name,
     cache_of,
     concat_masks,
     duplicate_rows,
+    earlier_positions,
     mask_out,
     row_count,
     token_count,
@@ -64,11 +66,14 @@ class WeakenedPrompt:
     """The same batch for the second pass.
 
     arguments: those that differ. hidden: bool [B, S], the tokens that nothing looks at, in the prompt and later; None
-    where all are seen.
+    where all are seen. closed_up: whether tokens moved together, so that `hidden` says all of what is not seen;
+    earlier: long [..., B], by how many positions later tokens stand earlier then.
     """
 
     arguments: dict[str, Any]
     hidden: Tensor | None = None
+    closed_up: bool = False
+    earlier: Tensor | None = None
 
 
 class ContrastPass(Protocol):
@@ -176,12 +181,16 @@ class _TwoPasses:
     def _step(self, arguments: dict[str, Any], prompt: WeakenedPrompt) -> Any:
         if self.cache is not None:
             out = self.own_forward(**arguments)
-            self.waiting = _states(self._weakened(arguments, WeakenedPrompt({}, prompt.hidden), self.cache))
+            positions = earlier_positions(arguments, prompt.earlier, both=False)
+            later = WeakenedPrompt({MASK: _mask_of_later(arguments, prompt), **positions}, prompt.hidden)
+            self.waiting = _states(self._weakened(arguments, later, self.cache))
             return out
         both = duplicate_rows(arguments)
+        both |= earlier_positions(arguments, prompt.earlier, both=True)
         if prompt.hidden is not None:
             seen = self._hiding(arguments, torch.zeros_like(prompt.hidden))
-            both[MASK] = concat_masks(seen, self._hiding(arguments, prompt.hidden))
+            weakened = {**arguments, MASK: _mask_of_later(arguments, prompt)}
+            both[MASK] = concat_masks(seen, self._hiding(weakened, prompt.hidden))
         out = self.own_forward(**both)
         plain, self.waiting = _states(out).chunk(2)
         return _with_states(out, plain)
@@ -189,7 +198,7 @@ class _TwoPasses:
     def _weakened(self, arguments: dict[str, Any], prompt: WeakenedPrompt, cache: Any) -> Any:
         theirs = {**arguments, **prompt.arguments, str(cache_name(arguments)): cache}
         if prompt.hidden is not None:
-            theirs[MASK] = self._hiding(arguments, prompt.hidden)
+            theirs[MASK] = self._hiding(theirs, prompt.hidden)
         return self.own_forward(**theirs)
 
     def _hiding(self, arguments: dict[str, Any], hidden: Tensor) -> Any:
@@ -244,6 +253,12 @@ class _TwoPasses:
                 f"{self.model.name} scores its words in a way that cannot be followed, so two passes cannot be "
                 "compared. Choose greedy or sample decoding, or another model."
             )
+
+
+def _mask_of_later(arguments: dict[str, Any], prompt: WeakenedPrompt) -> Any:
+    """The mask of a later call for the second pass, before anything is hidden."""
+    mask = arguments.get(MASK)
+    return all_seen(mask) if prompt.closed_up else mask
 
 
 def _mean_of_heads(rows: LayerRows) -> tuple[Tensor, ...]:

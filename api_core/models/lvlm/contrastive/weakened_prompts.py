@@ -15,23 +15,24 @@ from ....choices import Scheme
 from ....errors import UnsupportedModel
 from ...conversation.case import Prepared
 from ..model import LvlmModel
-from .decoder_call import EMBEDDINGS, per_image_token_tensors
+from .decoder_call import EMBEDDINGS, close_up, per_image_token_tensors
 from .second_pass import PromptState, WeakenedPrompt, all_image_positions, replaced_forward
 
 
 def left_out(prompt: PromptState, tokens: Sequence[Tensor], scheme: Scheme, seed: int = 0) -> WeakenedPrompt:
     """The prompts without some of their image tokens. tokens: of each case, bool [n]. seed: of the noise, for each case
-    by itself.
+    by itself, where the case has none of its own.
 
     What a decoder adds to its image tokens on the way is left out with them. Positions stay as they are.
     """
     embeddings = prompt.embeddings.clone()
     places = torch.zeros(embeddings.shape[:2], dtype=torch.bool)
+    own = [seed if case.seed is None else case.seed for case in prompt.prepared.cases]
     for case, (columns, gone) in enumerate(zip(prompt.columns, tokens, strict=True)):
         places[case, columns[gone]] = True
         kind = (int(gone.sum()), embeddings.shape[2])
         if scheme == "noise":
-            filling = torch.randn(kind, generator=torch.Generator().manual_seed(seed))
+            filling = torch.randn(kind, generator=torch.Generator().manual_seed(own[case]))
         else:
             filling = torch.full(kind, 1.0 if scheme == "ones" else 0.0)
         embeddings[case, columns[gone].to(embeddings.device)] = filling.to(embeddings)
@@ -42,6 +43,16 @@ def left_out(prompt: PromptState, tokens: Sequence[Tensor], scheme: Scheme, seed
     }
     hidden = places.to(embeddings.device) if scheme == "attention mask" else None
     return WeakenedPrompt({EMBEDDINGS: embeddings, **added}, hidden)
+
+
+def taken_out(prompt: PromptState) -> WeakenedPrompt:
+    """The prompts without their image tokens: what stood behind them closes up, as if they had never been written."""
+    gone = torch.zeros(prompt.embeddings.shape[:2], dtype=torch.bool)
+    for case, columns in enumerate(prompt.columns):
+        gone[case, columns] = True
+    padding = torch.tensor([row.padding for row in prompt.prepared.rows])
+    closed = close_up(prompt.arguments, gone, padding)
+    return WeakenedPrompt(closed.arguments, closed.hidden, True, closed.earlier)
 
 
 @dataclass(frozen=True)
@@ -68,12 +79,12 @@ def noised_pictures(model: LvlmModel, prepared: Prepared, share: float, seed: in
     """The picture embeddings of each case under noise in the pixels as the model gets them.
 
     share: of the variance that is left of the picture, 0..1; the rest is normal noise. Every case is encoded by itself
-    with noise of the same seed, so what it gets does not depend on the batch.
+    with noise of the same seed, or of its own, so what it gets does not depend on the batch.
     """
     found = []
     for case in prepared.cases:
         alone = model.prepare([case], with_places=False, thinking=prepared.thinking)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed if case.seed is None else case.seed)
         noised = {
             name: _noised(value, share, generator) if value.is_floating_point() else value
             for name, value in alone.inputs.items()

@@ -87,20 +87,27 @@ def token_grid(
     area: the part of the raster it covers, as first row, last row, first column and last column (exclusive); by default
     from the first corner on as far as the shape reaches.
     """
-    top, bottom, left, right = area or (0, round(shape.rows * shape.side), 0, round(shape.columns * shape.side))
-    first_x, step_x = _line(view.x, view.share, 1, size[1])
-    first_y, step_y = _line(view.y, view.share, 0, size[0])
-    box = Box(
-        _snapped(first_x + left * step_x, size[1], step_x),
-        _snapped(first_y + top * step_y, size[0], step_y),
-        _snapped(first_x + right * step_x, size[1], step_x),
-        _snapped(first_y + bottom * step_y, size[0], step_y),
-    )
+    area = area or (0, round(shape.rows * shape.side), 0, round(shape.columns * shape.side))
+    top, bottom, left, right = area
+    box = raster_box(view, size, area)
     seen = torch.nn.functional.adaptive_avg_pool2d(
         view.share[None, None, top:bottom, left:right], (shape.rows, shape.columns)
     )[0, 0]
     valid = seen >= _ENOUGH * seen.max().clamp(min=1e-6)
     return TokenGrid(tokens.reshape(shape.rows, shape.columns), valid, box)
+
+
+def raster_box(view: ProbedView, size: tuple[int, int], area: tuple[int, int, int, int]) -> Box:
+    """The rectangle of the picture (H, W) under a part of a raster, by straight lines through its places."""
+    top, bottom, left, right = area
+    first_x, step_x = _line(view.x, view.share, 1, size[1])
+    first_y, step_y = _line(view.y, view.share, 0, size[0])
+    return Box(
+        _snapped(first_x + left * step_x, size[1], step_x),
+        _snapped(first_y + top * step_y, size[0], step_y),
+        _snapped(first_x + right * step_x, size[1], step_x),
+        _snapped(first_y + bottom * step_y, size[0], step_y),
+    )
 
 
 def _shapes_of_patches(views: Sequence[ProbedView], tokens: int) -> list[Shape]:

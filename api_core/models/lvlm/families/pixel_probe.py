@@ -75,7 +75,7 @@ def probe_picture(
             "can be laid over them. Use another model."
         )
     views = [
-        _probed_view(black, white, across, down, size)
+        probed_view(black, white, across, down, size)
         for black, white, across, down in zip(*(views for views, _ in runs), strict=True)
     ]
     return ProbedPicture(tuple(view for view in views if view.share.numel()), runs[0][1])
@@ -95,7 +95,7 @@ def _run(
             f"The processor {type(processor).__name__} gives {', '.join(made)} and no pixel_values, so where its image "
             "tokens come from cannot be found out. Use another model for heatmaps."
         )
-    views = _views(made["pixel_values"])
+    views = views_of(made["pixel_values"])
     tokens = int((torch.as_tensor(made["input_ids"]) == image_token).sum())
     if tokens % copies or (len(views) % copies and len(views) != 1):
         raise UnsupportedModel(
@@ -107,10 +107,10 @@ def _run(
     return views[: len(views) // copies], tokens // copies
 
 
-def _views(pixels: Any) -> list[Tensor]:
+def views_of(pixels: Any) -> list[Tensor]:
     """Take nested pictures and tiles apart, down to single views [C, R, W] and lists of patches [N, D]."""
     if isinstance(pixels, list | tuple):
-        return [view for part in pixels for view in (_views(part) if _is_batch(part) else [_values(part)])]
+        return [view for part in pixels for view in (views_of(part) if _is_batch(part) else [_values(part)])]
     values = _values(pixels)
     if values.ndim == 2:
         return [values]
@@ -153,7 +153,8 @@ def straightened(own: Tensor, other: Tensor) -> Tensor:
     return (_MAIN * own - (1 - _MAIN) * other) / (_MAIN**2 - (1 - _MAIN) ** 2)
 
 
-def _probed_view(black: Tensor, white: Tensor, across: Tensor, down: Tensor, size: tuple[int, int]) -> ProbedView:
+def probed_view(black: Tensor, white: Tensor, across: Tensor, down: Tensor, size: tuple[int, int]) -> ProbedView:
+    """Where one view [C, R, W], or patches [N, D], of the four pictures comes from. size: theirs, (H, W)."""
     contrast = white - black
     over = 0 if contrast.ndim == 3 else 1
     full = contrast.abs().amax((1, 2) if over == 0 else 0, keepdim=True)

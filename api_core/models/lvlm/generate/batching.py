@@ -123,7 +123,7 @@ def _answer_batch(
         if not steps:  # reading the prompt takes as long as many tokens
             done.tokens(0)
 
-    pick = pick_greedily if sampling is None else Sampler(sampling, rows)
+    pick = pick_greedily if sampling is None else Sampler(sampling, rows, [case.seed for case in prepared.cases])
     with capturing() as hooks, nullcontext() if around is None else around(prepared):
         for layer in model.decoder_layers:
             hooks.before(layer, before_layer)

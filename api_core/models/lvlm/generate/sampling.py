@@ -1,6 +1,7 @@
 """Picking the next token of every row from its scores."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,11 +46,13 @@ def pick_greedily(scores: Tensor) -> Tensor:
 
 
 class Sampler:
-    """Draws each row's tokens with a generator of its own, all from the same seed: rows do not know of each other."""
+    """Draws each row's tokens with a generator of its own: rows do not know of each other. seeds: of the rows; where
+    there is none, that of the sampling."""
 
-    def __init__(self, sampling: Sampling, rows: int) -> None:
+    def __init__(self, sampling: Sampling, rows: int, seeds: Sequence[int | None] | None = None) -> None:
         self.sampling = sampling
-        self._generators = [torch.Generator().manual_seed(sampling.seed) for _ in range(rows)]
+        own = [sampling.seed if seed is None else seed for seed in seeds or [None] * rows]
+        self._generators = [torch.Generator().manual_seed(seed) for seed in own]
 
     def __call__(self, scores: Tensor) -> Tensor:
         chances, tokens = truncated_probabilities(scores, self.sampling)

@@ -2,10 +2,12 @@
 
 The four grey pictures of the pixel probe take the place of the one asked about and go through the very path that it
 goes through. A number that is the same for black and white (padding, another picture of the prompt) has no place;
-between the two, the ramps tell the place of all others. So a mask over the picture reaches every crop, tile, thumbnail
-and patch, in whatever order a model has them.
+between the two, the ramps tell the place of all others, as finely as 256 levels do; what lies in rows and columns then
+goes onto straight lines through those places. So a mask over the picture reaches every crop, tile, thumbnail and patch,
+in whatever order a model has them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,13 +16,15 @@ from torch import Tensor
 
 from ....errors import UnsupportedModel
 from ...conversation.case import Case
-from ..families.pixel_probe import probe_levels, shares_of_ramps, straightened
+from ..families.grids import raster_box
+from ..families.pixel_probe import probe_levels, probed_view, shares_of_ramps, straightened, views_of
 from ..model import LvlmModel
 
 
 @dataclass(frozen=True)
 class PixelMap:
-    """Of one pixel input, all as float32 [P] in its flat order: x and y in -1..1 from edge to edge of the picture.
+    """Of one pixel input, all as float32 [P] in its flat order: x and y in -1..1 between the middles of the picture's
+    outermost pixels, as the view that the number belongs to has them.
 
     known: 1 where a number comes from the picture, 0 where it does not (x and y are 0 there). shape: of the input.
     """
@@ -67,12 +71,48 @@ def _pixel_map(
             f"The processor of {model.name} cuts pictures of one size differently depending on what they show, so no "
             "mask can be laid over them. Use another model."
         )
-    contrast, full = (white - black).flatten(), (white - black).abs().amax()
-    known, (right, below) = shares_of_ramps(black.flatten(), contrast, full, (across.flatten(), down.flatten()))
-    # Between the middles of the outermost pixels, 0..1, then as grid_sample counts with corners on corners.
-    x, y = (
-        (straightened(own, other) - 0.5) * length / max(length - 1, 1) * 2
-        for own, other, length in ((right, below, size[1]), (below, right, size[0]))
-    )
-    zero = torch.zeros(())
+    levels = (black, white, across, down)
+    contrast, full = white - black, (white - black).abs().amax()
+    known, (right, below) = shares_of_ramps(black, contrast, full, (across, down))
+    x, y = straightened(right, below) * size[1], straightened(below, right) * size[0]
+    parts = zip(*(views_of(level) for level in (*levels, known, x, y)), strict=True)
+    side = model.family.patch_side(model.config) or 0
+    placed = [_on_lines(part[:4], part[4] > 0, part[5], part[6], size, side) for part in parts]
+    x, y = (torch.cat([each[axis].flatten() for each in placed]) for axis in range(2))
+    zero, known = torch.zeros(()), known.flatten()
     return PixelMap(torch.where(known, x, zero), torch.where(known, y, zero), known.float(), black.shape)
+
+
+def _on_lines(
+    levels: Sequence[Tensor], known: Tensor, x: Tensor, y: Tensor, size: tuple[int, int], side: int
+) -> tuple[Tensor, Tensor]:
+    """The places of one view [C, R, W], or of patches [N, D], as PixelMap has them. x, y: as measured, in pixels. side:
+    of a patch, 0 where nobody says it."""
+    if not bool(known.any()):
+        return x, y
+    if x.ndim == 2:
+        return _of_patches(x, known, size[1], side), _of_patches(y, known, size[0], side)
+    black, white, across, down = levels
+    rows, columns = x.shape[1:]
+    box = raster_box(probed_view(black, white, across, down, size), size, (0, rows, 0, columns))
+    right = box.left + (torch.arange(columns) + 0.5) / columns * box.width
+    below = box.top + (torch.arange(rows) + 0.5) / rows * box.height
+    return (
+        _between_middles(right, size[1], columns * size[1] / box.width).expand_as(x),
+        _between_middles(below, size[0], rows * size[0] / box.height)[:, None].expand_as(y),
+    )
+
+
+def _of_patches(places: Tensor, known: Tensor, length: int, side: int) -> Tensor:
+    """Places [N, D] in patches of one size: the middle of each, and offsets from it that all have in common."""
+    count = known.sum(1, keepdim=True)
+    middles = (places * known).sum(1, keepdim=True) / count.clamp(min=1)
+    whole = (count == count.amax()).float()
+    offsets = ((places - middles) * whole).sum(0) / whole.sum()
+    step = float(offsets.max() - offsets.min()) / (side - 1) if side > 1 else 0.0
+    return _between_middles(middles + offsets, length, length / step if step else length)
+
+
+def _between_middles(places: Tensor, length: int, pixels: float) -> Tensor:
+    """Places in 0 … length as -1..1 between the middles of the outermost of so many pixels."""
+    return (places / length - 0.5) * 2 * pixels / max(pixels - 1, 1)

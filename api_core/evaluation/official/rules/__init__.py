@@ -1,0 +1,1 @@
+"""How official programs read an answer: rules that several data sets share, each true to its program."""
