@@ -56,6 +56,7 @@ def grow(mask: Tensor, pixels: int, shape: str = "round") -> Tensor:
 def _mean_along(plane: Tensor, width: float, axis: int, target: Tensor) -> None:
     """Write to `target` the mean of `plane` [H, W] over `width` along `axis`; strips lie across it."""
     count, across = plane.shape[axis], 1 - axis
+    width = float(width)  # torch takes no whole number of more than 64 bits
     middle = torch.arange(count, dtype=torch.float64) + 0.5
     thickness = max(1, _STRIP_VALUES // count)
     for start in range(0, plane.shape[across], thickness):

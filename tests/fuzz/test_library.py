@@ -136,7 +136,7 @@ def arguments(function: Callable[..., Any], known: Any) -> st.SearchStrategy[dic
     """The arguments of a call: what is needed, and now and then what is not."""
     made = function.__init__ if inspect.isclass(function) else function
     module = inspect.getmodule(function)
-    names = {**vars(module), "LvlmRequest": LvlmRequest, "Tensor": torch.Tensor, **vars(overlay)}
+    names = {**vars(overlay), "LvlmRequest": LvlmRequest, "Tensor": torch.Tensor, **vars(module)}
     hints = typing.get_type_hints(made, names)
     needed, further = {}, {}
     for name, parameter in inspect.signature(function).parameters.items():

@@ -55,6 +55,7 @@ def sockets(run: Any, nodes: Any) -> dict[str, st.SearchStrategy[Any]]:  # noqa:
         "ATTNPROMPT_MAPPING": st.sampled_from([(moved,), (moved, moved), ()]),
         "BOUNDING_BOX": boxes(),
         "CLIP": st.just(lvlm),
+        "CLIP_VISION": st.just(clip),
     }
 
 

@@ -16,6 +16,7 @@ from pack.api_core import choices, overlay
 from pack.api_core.answering.templates import TEMPLATES, Template
 from pack.api_core.map_back import Cut, Way
 from pack.api_core.masks import MaskSettings
+from pack.api_core.models.conversation.case import Turn
 from pack.api_core.models.server import Limits, Profile, Secret, ServerModel
 from pack.api_core.results import Box, Heatmap
 from PIL import Image
@@ -141,6 +142,7 @@ def pools(**extra: Any) -> dict[Any, Strategy]:
     made[Limits] = st.builds(Limits)
     made[Profile] = st.builds(Profile, st.just("a"), st.just("http://127.0.0.1:9"))
     made[Way] = st.just(Cut(1, 2, 5, 5, (24, 32)))
+    made[Turn] = st.builds(Turn, st.sampled_from(["user", "assistant"]), st.tuples(st.none() | texts()))
     made[Template] = st.sampled_from([*TEMPLATES.values()])
     made[torch.dtype] = st.sampled_from([torch.float32, torch.int64])
     made[extra["model"]] = st.just(extra["lvlm"])
