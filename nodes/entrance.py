@@ -36,8 +36,8 @@ def _is_a(*types: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, types)
 
 
-def _is_core_clip(value: Any) -> bool:
-    return all(hasattr(value, part) for part in ("patcher", "tokenizer", "cond_stage_model"))
+def _has(*parts: str) -> Callable[[Any], bool]:
+    return lambda value: all(hasattr(value, part) for part in parts)
 
 
 def _is_whole(value: Any) -> bool:
@@ -65,7 +65,8 @@ KINDS = {
     sockets.Clip.io_type: Kind("a model of Load CLIP (Attention Prompting)", _is_a(sockets.LoadedClip)),
     sockets.Lvlm.io_type: Kind("a model of Load LVLM", _is_a(sockets.LoadedLvlm)),
     sockets.Server.io_type: Kind("a server of Connect LVLM Server", _is_a(ServerModel)),
-    sockets.CoreClip.io_type: Kind("a CLIP that sees pictures", _is_core_clip),
+    sockets.CoreClip.io_type: Kind("a CLIP of ComfyUI's own", _has("patcher", "tokenizer", "cond_stage_model")),
+    sockets.CoreClipVision.io_type: Kind("a CLIP Vision", _has("patcher", "model", "encode_image")),
     sockets.Heatmap.io_type: Kind("a heatmap", _is_a(Heatmap)),
     sockets.Mapping.io_type: Kind("a mapping of Overlay Attention", _is_moved),
 }

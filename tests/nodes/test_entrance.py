@@ -1,6 +1,7 @@
 """What comes into a node is of the kinds that its schema names, or one line of its own says what came instead."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -55,6 +56,10 @@ def working(run: Run, clip: Any, lvlm: Any, heatmap: Any, image: torch.Tensor) -
             "template": "plain",
             "max_new_tokens": 3,
             "prompted": {"prompted0": image[:1]},
+        },
+        "AttnPromptPairCLIP": {
+            "clip_vision": SimpleNamespace(patcher=None, model=None, encode_image=None),
+            "clip": SimpleNamespace(patcher=None, tokenizer=None, cond_stage_model=None),
         },
         "AttnPromptMapBack": {"mapping": [{"x": 0, "y": 0, "width": 9, "height": 9}], "points": "[]"},
     }
