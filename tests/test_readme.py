@@ -255,6 +255,16 @@ def test_every_vision_language_model_has_its_row() -> None:
     assert not [name for name in (*FAMILIES, *FURTHER) if re.sub(r"[^a-z0-9]", "", name) not in plain]
 
 
+def test_every_data_set_has_its_row_with_all_its_rules() -> None:
+    from pack.api_core.evaluation.official.registry import DATA_SETS
+
+    rows = {row.split("`")[1]: row for row in rows_of("data-sets.md").splitlines() if row.startswith("| `")}
+    assert set(rows) == set(DATA_SETS)
+    for name, data_set in DATA_SETS.items():
+        wanted = {*data_set.rules, *data_set.wordings, *list(data_set.counts)[:5]}
+        assert not [word for word in wanted if f"`{word}`" not in rows[name]], name
+
+
 def rows_of(page: str) -> str:
     """The rows of a page's tables."""
     return "\n".join(line for line in text_of(ROOT / "docs" / page).splitlines() if line.startswith("|"))

@@ -124,6 +124,108 @@ def mme(rng: random.Random, count: int) -> Made:
     return Made("mme", cases, answers)
 
 
+LETTERS = (
+    *(
+        "A",
+        "(B)",
+        "C.",
+        "(d).",
+        "b",
+        "a dog",
+        "The answer is B",
+        "the answer is: (C)",
+        "Answer: D",
+        "Option A",
+        "option b",
+    ),
+    *(
+        "Apple",
+        "B) two",
+        "A: one",
+        "",
+        " (A",
+        "answer is answer: C",
+        "I think B",
+        "(A) or (B)",
+        "\nB",
+        "E",
+        "c,",
+        "Both",
+    ),
+    *(
+        "the answer is a",
+        "The Answer is (A).",
+        "left",
+        "Right.",
+        "right",
+        "one",
+        "Left:",
+        "\u0130",
+        "(a) left",
+        "d\nno",
+    ),
+)
+OPTIONS = ("left", "right", "one", "A dog")
+
+
+def _letter(rng: random.Random, truth: str, options: int) -> str:
+    """Mostly a letter, often the right one; else one of the odd ones."""
+    if rng.random() < 0.6:
+        said = truth if rng.random() < 0.6 else rng.choice("ABCD"[:options])
+        return rng.choice((said, f"({said})", f"{said}.", f"The answer is {said}", OPTIONS["ABCD".index(said)]))
+    return rng.choice(LETTERS)
+
+
+def mmvp(rng: random.Random, count: int) -> Made:
+    cases, answers = [], {}
+    for number in range(1, count + count % 2 + 1):
+        truth = rng.choice("AB")
+        meta = {"group": f"pair {(number + 1) // 2}", "number": number, "options": list(OPTIONS[:2]), "original": truth}
+        cases.append({"id": f"mmvp/test/{number - 1}", "meta": meta})
+        answers[cases[-1]["id"]] = _letter(rng, truth, 2)
+    return Made("mmvp", cases, answers)
+
+
+def cv_bench(rng: random.Random, count: int) -> Made:
+    places = (("Count", "ADE20K"), ("Relation", "COCO"), ("Depth", "Omni3D"), ("Distance", "Omni3D"))
+    cases, answers = [], {}
+    for number in range(count):
+        task, source = places[number % len(places)]
+        options = list(OPTIONS[: rng.randrange(2, 5)])
+        truth = rng.choice("ABCD"[: len(options)])
+        meta = {"group": str(number), "number": number, "truth": truth, "options": options, "source": source}
+        cases.append({"id": f"cv-bench/test/{number}", "kind": task, "meta": meta})
+        answers[cases[-1]["id"]] = _letter(rng, truth, len(options))
+    return Made("cv-bench", cases, answers)
+
+
+MMSTAR_PARTS = {
+    "coarse perception": ("image scene and topic", "image style & quality", "image emotion"),
+    "fine-grained perception": ("object counting", "recognition", "localization"),
+    "instance reasoning": (
+        *("single-instance reasoning", "cross-instance attribute reasoning", "cross-instance relation reasoning"),
+    ),
+    "logical reasoning": ("code & sequence reasoning", "diagram reasoning", "common reasoning"),
+    "science & technology": (
+        *("biology & chemistry & physics", "electronics & energy & mechanical eng."),
+        "geography & earth science & agriculture",
+    ),
+    "math": ("geometry", "numeric commonsense and calculation", "statistical reasoning"),
+}
+
+
+def mmstar(rng: random.Random, count: int) -> Made:
+    """At most 1,500: the program takes it that there are 250 of each category."""
+    cases, answers = [], {}
+    for number in range(min(count, 1500)):
+        kind = list(MMSTAR_PARTS)[number % 6]
+        truth = rng.choice("ABCD")
+        meta = {"group": str(number), "number": number, "truth": truth, "part": MMSTAR_PARTS[kind][number // 6 % 3]}
+        cases.append({"id": f"mmstar/val/{number}", "kind": kind, "meta": meta})
+        answers[cases[-1]["id"]] = _letter(rng, truth, 4)
+    return Made("mmstar", cases, answers)
+
+
 AMBER_TYPES = {
     "discriminative-hallucination": "existence",
     "discriminative-attribute-state": "state",

@@ -10,6 +10,8 @@ is part of this project. Its figures must be ours to the last digit. --write kee
 from __future__ import annotations
 
 import argparse
+import ast
+import csv
 import json
 import random
 import subprocess
@@ -28,6 +30,7 @@ from tools.parity import made_answers
 from tools.parity.made_answers import Made
 
 _KEPT_ANSWERS = 84
+_MMSTAR = 1500
 
 
 @dataclass(frozen=True)
@@ -241,6 +244,67 @@ def amber_by_avisc(folder: Path, made: Made) -> dict[str, float]:
     return amber(folder, read_by_avisc(folder, made, "amber_eval_llava.py"))
 
 
+def _by_cambrian(folder: Path, program: str, lines: Path) -> dict[str, str]:
+    """The row of figures that one of Cambrian's programs leaves, by its columns."""
+    table = folder / f"{program}.csv"
+    command = ("--answers_file", str(lines), "--output_file", str(folder / "wrong.jsonl"), "--csv_file", str(table))
+    printed_by(folder, program, *command)
+    with table.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    return row
+
+
+def mmvp(folder: Path, made: Made) -> dict[str, float]:
+    return {"pairs": float(_by_cambrian(folder, "mmvp_test.py", export(made, folder, "mmvp.jsonl"))["accuracy"])}
+
+
+def cv_bench(folder: Path, made: Made) -> dict[str, float]:
+    """Its sources' programs, and the formula of its card over what they print."""
+    lines = [json.loads(line) for line in export(made, folder, "cv.jsonl").read_text(encoding="utf-8").splitlines()]
+    found: dict[str, float] = {}
+    for source, program in (("ADE20K", "ade_test.py"), ("COCO", "coco_test.py"), ("Omni3D", "omni_test.py")):
+        own = folder / f"{source}.jsonl"
+        own.write_text("".join(json.dumps(line) + "\n" for line in lines if line["source"] == source))
+        row = _by_cambrian(folder, program, own)
+        found[source] = float(row["accuracy"]) * 100
+        tasks = {line["category"] for line in lines if line["source"] == source}
+        found |= {task: ast.literal_eval(row[task])["accuracy"] * 100 for task in tasks}
+    found["2D"], found["3D"] = (found["ADE20K"] + found["COCO"]) / 2, found["Omni3D"]
+    return found | {"combined": (found["2D"] + found["3D"]) / 2}
+
+
+_MMSTAR_STUB = """
+import json, logging
+class _Rows:
+    def __init__(self, rows):
+        self.iloc = rows
+    def __len__(self):
+        return len(self.iloc)
+def load(path):
+    return _Rows([{**json.loads(line), "bench": ""} for line in open(path, encoding="utf-8")])
+def dump(value, path):
+    print(json.dumps(value))
+get_logger = logging.getLogger
+tqdm = iter
+"""
+
+
+def mmstar(folder: Path, made: Made) -> dict[str, float]:
+    written = export(made, folder, "mmstar.jsonl")
+    package = folder / "stubs" / "vlmeval"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "smp.py").write_text(_MMSTAR_STUB)
+    command = f"import sys; sys.path.insert(0, '.'); from mmstar import MMStar_eval; MMStar_eval({str(written)!r})"
+    found = json.loads(printed_by(folder, "-c", command, modules=folder / "stubs"))
+    # The sums are shares of 250 and of 1,500, whatever there is.
+    names = {name: name.partition("(")[2].rstrip(")") for name in found if "(" in name}
+    if len(made.cases) == _MMSTAR:
+        names |= {name: {"final score": "total"}.get(name, name) for name in found if "(" not in name}
+    return {names[name]: value * 100 for name, value in found.items() if name in names}
+
+
+_CAMBRIAN = "cambrian-mllm/cambrian"
 SCORERS = (
     Scorer("pope", "pope", "official", "haotian-liu/LLaVA", ("llava/eval/eval_pope.py",), made_answers.pope, pope),
     Scorer(
@@ -260,6 +324,16 @@ SCORERS = (
         "amber (AvisC)", "amber", "avisc", "sangminwoo/AvisC",
         ("experiments/AMBER/inference.py", "experiments/AMBER/data/metrics.txt", "eval_bench/amber_eval_llava.py"),
         made_answers.amber, amber_by_avisc,
+    ),
+    Scorer("mmvp", "mmvp", "cambrian", _CAMBRIAN, ("eval/eval/mmvp/mmvp_test.py",), made_answers.mmvp, mmvp),
+    Scorer(
+        "cv-bench", "cv-bench", "official", _CAMBRIAN,
+        ("eval/eval/ade/ade_test.py", "eval/eval/coco/coco_test.py", "eval/eval/omni/omni_test.py"),
+        made_answers.cv_bench, cv_bench,
+    ),
+    Scorer(
+        "mmstar", "mmstar", "official", "MMStar-Benchmark/MMStar", ("eval/vlmeval/evaluate/mmstar.py",),
+        made_answers.mmstar, mmstar,
     ),
 )  # fmt: skip
 """Another program is one more entry."""

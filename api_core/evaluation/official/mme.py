@@ -26,7 +26,7 @@ API_280 = "api-280"
 _COUNTED = "accuracy and accuracy of whole pictures per subtask, 200 at most, and their sums"
 RULES: Mapping[str, tuple[YesNo, str]] = {
     "official": (first_four, f"{_COUNTED}; yes or no in the first four characters"),
-    "avisc": (avisc, f"{_COUNTED}; yes or no as AvisC reads InstructBLIP's answers"),
+    "avisc": (avisc, f"{_COUNTED}; yes or no as one of AvisC's programs reads and rewrites answers"),
     "ours": (first_word, f"{_COUNTED}; the first yes or no in any case"),
     API_280: (first_four, "accuracy on the five subtasks that the published program for attention prompting reads"),
 }

@@ -81,7 +81,7 @@ def _number(path: Path, given: object) -> int:
 
 
 def _reader(rule: str, text: str, case: QuestionCase) -> str:
-    return {"cambrian": letters.cambrian, "ours": letters.ours}[rule](text, case.meta["options"])
+    return {"cambrian": letters.cambrian_mmvp, "ours": letters.ours}[rule](text, case.meta["options"])
 
 
 def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources: Resources) -> ScoreTable:
@@ -96,7 +96,7 @@ def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources:
 
     def whole(weights: np.ndarray) -> float:
         counted = weights[pairs].min(1) if len(pairs) else np.zeros(0)
-        return ratio(float(counted @ both), counted.sum()) * 100
+        return ratio(100 * float(counted @ both), counted.sum())
 
     metrics = [Metric("pairs", whole, unparsed=said == ""), Metric("single", mean_of(right), unparsed=said == "")]
     return score_table(cases, [case.id in answers for case in cases], rule, metrics)

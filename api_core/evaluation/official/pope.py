@@ -146,17 +146,17 @@ POPE = DataSet(
     name="pope",
     title="POPE",
     licence="MIT; the pictures have their own",
-    source="POPE's, VCD's or LLaVA's files (*_pope_*.json), with the pictures (--pictures) of COCO and GQA, "
+    source="POPE's files or VCD's (*_pope_*.json), with the pictures (--pictures) of COCO and GQA, "
     "or the hub's lmms-lab-encoder/POPE",
     counts={
         **dict.fromkeys(FAMILIES, 3 * _QUESTIONS),
         "all": 9 * _QUESTIONS,
         **dict.fromkeys(_parts_of("all"), _QUESTIONS),
     },
-    wordings={"bare": "the question alone, as POPE and AvisC ask", "short": "asks for a single word or phrase (LLaVA)"},
+    wordings={"bare": "the question alone, as POPE and AvisC ask", "short": "asks for a single word or phrase"},
     rules={name: means for name, (_, means) in RULES.items()},
     read=read,
     score=score,
     export=export,
-    exported="a folder with <part>.jsonl: question_id and text for LLaVA's and VCD's program, answer for POPE's",
+    exported="a folder with <part>.jsonl: question_id and text, or answer, as programs for POPE take them",
 )

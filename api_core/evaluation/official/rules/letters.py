@@ -20,7 +20,6 @@ _SAID = re.compile(r"\b(?i:answer|option|choice)(?i: is)?:? *\(?(?:([A-Za-z])(?=
 _BRACKETED = re.compile(r"\(([A-Za-z])\)")
 # A capital among the words; "A" and "I" are words themselves.
 _CAPITAL = re.compile(r"(?<![\w'])([B-HJ-Z])(?![\w'])")
-_KEYWORDS = ("answer is", "answer is:", "answer:")
 
 
 def lettered(options: Sequence[str]) -> str:
@@ -39,17 +38,27 @@ def mmstar(text: str, options: int) -> str:
     return ""
 
 
-def cambrian(text: str, options: Sequence[str]) -> str:
-    """Cambrian's, for its own CV-Bench and for MMVP: all that stands behind "answer is" or "answer:", if that is there,
-    has to be a letter, in brackets or not, or an option to the letter, but for case."""
-    said = text.lower().strip()
-    for keyword in _KEYWORDS:
-        said = said.split(keyword)[-1]
-    said = said.strip().rstrip(".:,").lstrip("(").rstrip(")")
+def cambrian_mmvp(text: str, options: Sequence[str]) -> str:
+    """Cambrian's for MMVP: what is said has to be a letter, in brackets or not, or an option but for case."""
+    said = _said_by(text).rstrip(".:,").lstrip("(").rstrip(")")
     known = ascii_uppercase[: len(options)]
     if said in list(known.lower()):
         return said.upper()
     return next((letter for letter, option in zip(known, options, strict=True) if option.lower() == said), "")
+
+
+def cambrian(text: str, options: int) -> str:
+    """Cambrian's for its CV-Bench: the first letter of what is said, in brackets or not ("a dog" is an A)."""
+    said = _said_by(text).rstrip(".").lstrip("(").rstrip(")")[:1].upper()
+    return said if said in list(ascii_uppercase[:options]) else ""
+
+
+def _said_by(text: str) -> str:
+    """In small letters, what stands behind "answer is" or "answer:", if that is there."""
+    said = text.lower().strip()
+    for keyword in ("answer is", "answer is:", "answer:"):
+        said = said.split(keyword)[-1]
+    return said.strip()
 
 
 def ours(text: str, options: Sequence[str]) -> str:

@@ -158,7 +158,7 @@ def test_the_formula_of_cv_bench(tmp_path: Path) -> None:
         )
         for row in rows
     ]
-    said = ("(B)", "left", "B.", "C", "Right")  # ADE20K 2 of 2, COCO 0 of 1, Omni3D 1 of 2
+    said = ("(B)", "left", "B.", "C", "B, right")  # ADE20K 2 of 2, COCO 0 of 1, Omni3D 1 of 2
     table = CV_BENCH.score(cases, dict(zip((c.id for c in cases), said, strict=True)), "official", NOTHING_MORE)
     found = {row.name: row.value for row in table.rows}
     assert found["combined"] == ((100 + 0) / 2 + 50) / 2

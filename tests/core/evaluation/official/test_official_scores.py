@@ -19,5 +19,5 @@ def test_official_scores_are_repeated(vector: dict[str, Any], tmp_path: Path) ->
     resources = Resources(tmp_path, {"taggers": StubTaggers()})
     cases = [case_of(QuestionCase, line) for line in vector["cases"]]
     table = find_data_set(vector["set"]).score(cases, vector["answers"], vector["rule"], resources)
-    assert len(vector["official"]) > 4
+    assert vector["official"]
     assert not differences(vector["official"], {row.name: row.value for row in table.rows})

@@ -30,28 +30,29 @@ def test_yes_or_no(text: str, mme: str, pope: str, avisc: str, ours: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "mmstar", "cambrian", "ours"),
+    ("text", "mmstar", "mmvp", "cambrian", "ours"),
     [
-        ("B", "B", "B", "B"),
-        ("(b)", "B", "B", "B"),
-        ("b) a dog", "B", "", "B"),
-        ("B. a dog", "B", "", "B"),
-        ("Apple", "A", "", ""),
-        ("Option C", "C", "", "C"),
-        ("The answer is C", "C", "C", "C"),
-        ("So the answer is: (D).", "", "", "D"),
-        ("the answer is a dog", "A", "B", "B"),  # option B is "a dog"
-        ("A dog.", "A", "B", "B"),
-        ("It must be a dog, by the ears", "", "", "B"),
-        ("It is either (A) or (B)", "", "", ""),
-        ("I think C", "", "", "C"),
-        ("A cat is no dog; it is D", "A", "", "D"),
-        ("The answer is (I think) D", "", "", "D"),
-        ("E", "", "", ""),
-        ("", "", "", ""),
+        ("B", "B", "B", "B", "B"),
+        ("(b)", "B", "B", "B", "B"),
+        ("b) a dog", "B", "", "B", "B"),
+        ("B. a dog", "B", "", "B", "B"),
+        ("Apple", "A", "", "A", ""),
+        ("Option C", "C", "", "", "C"),
+        ("The answer is C", "C", "C", "C", "C"),
+        ("So the answer is: (D).", "", "", "", "D"),
+        ("Answer: (D).", "A", "D", "D", "D"),
+        ("the answer is a dog", "A", "B", "A", "B"),  # option B is "a dog"
+        ("A dog.", "A", "B", "A", "B"),
+        ("It must be a dog, by the ears", "", "", "", "B"),
+        ("It is either (A) or (B)", "", "", "", ""),
+        ("I think C", "", "", "", "C"),
+        ("A cat is no dog; it is D", "A", "", "A", "D"),
+        ("The answer is (I think) D", "", "", "", "D"),
+        ("E", "", "", "", ""),
+        ("", "", "", "", ""),
     ],
 )
-def test_letters(text: str, mmstar: str, cambrian: str, ours: str) -> None:
+def test_letters(text: str, mmstar: str, mmvp: str, cambrian: str, ours: str) -> None:
     options = ["A cat", "A dog", "a cow", "some sheep"]
-    found = letters.mmstar(text, 4), letters.cambrian(text, options), letters.ours(text, options)
-    assert found == (mmstar, cambrian, ours)
+    found = letters.mmstar(text, 4), letters.cambrian_mmvp(text, options), letters.cambrian(text, 4)
+    assert (*found, letters.ours(text, options)) == (mmstar, mmvp, cambrian, ours)
