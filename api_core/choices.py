@@ -22,6 +22,9 @@ VICUNA_SYSTEM_PROMPT = (
 """How the conversations begin that LLaVA-1.5 was trained on; the chat template of its conversion for transformers
 leaves it to the caller."""
 
+CONTROLS = ("moved", "uniform")
+"""What can be drawn in a mask's place to see whether its map matters: the mask elsewhere, or its mean everywhere."""
+
 SYSTEM_PROMPTS = {"vicuna": VICUNA_SYSTEM_PROMPT}
 """System prompts that have a name."""
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..choices import CLIP_METHODS, FITS, READINGS, SAVED_AS
+from ..choices import CLIP_METHODS, CONTROLS, FITS, READINGS, SAVED_AS
 from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
 from .ask_options import AT_ONCE_HELP
 from .decoding_options import add_decoding_options
@@ -60,6 +60,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     maps.add_argument("--layers", type=whole_numbers, metavar="A,B", help="layers that are read (default: the model's)")
     maps.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
     maps.add_argument("--fit", choices=FITS, help="CLIP: how a picture that is not square is shown")
+    maps.add_argument(
+        "--control",
+        choices=CONTROLS,
+        default="",
+        help="instead of each mask: the same one moved by lot, or its mean everywhere; a map has to beat both",
+    )
     maps.add_argument(
         "--prompted-from",
         type=Path,

@@ -20,6 +20,7 @@ from ...models.weight_digests import weight_digests
 from ...overlay import FadeStyle, Style
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap
+from .controls import Change
 
 
 class MapSource(Protocol):
@@ -113,9 +114,14 @@ def identity(model: ClipModel | LvlmModel | ServerModel) -> str:
 
 @dataclass(frozen=True)
 class Prompting:
-    """How a picture is prompted: the map, its mask, and how the mask is drawn."""
+    """How a picture is prompted: the map, its mask, how the mask is drawn, and which control stands in its place.
+
+    seed: of the control's chance.
+    """
 
     maps: MapSource
     mask: MaskSettings = field(default_factory=MaskSettings)
     style: Style = field(default_factory=FadeStyle)
     strength: float = 1.0
+    control: Change = ""
+    seed: int = 0
