@@ -14,7 +14,7 @@ from types import ModuleType
 
 from ..errors import AttentionPromptingError, MissingPackage
 from .ask_options import add_ask_options, add_servers_options
-from .data_options import add_data_options, add_export_options, add_score_options
+from .data_options import add_data_options, add_export_options, add_judge_options, add_score_options
 from .explain_options import add_explain_options
 from .flags import OptionHelp
 from .options import add_calibrate_options, add_doctor_options, add_models_options, add_prompt_options
@@ -31,6 +31,7 @@ COMMANDS = {
     "run": (add_run_options, "ask many questions from a file, plain and prompted; stops and goes on"),
     "merge": (add_merge_options, "put files of results together that parts of one run wrote"),
     "data": (add_data_options, "list published data sets, and read one into a file of cases"),
+    "judge": (add_judge_options, "have a model on a server judge the answers to a published data set"),
     "score": (add_score_options, "score the answers to a published data set by its official rules"),
     "export": (add_export_options, "write answers to a published data set as its official program takes them"),
     "benchmark": (add_benchmark_options, "measure maps, answers and prompting on drawn scenes"),

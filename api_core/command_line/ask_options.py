@@ -30,7 +30,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--server", metavar="PROFILE", help="ask this server instead; `servers list` names them")
     model.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it; not needed for one")
     model.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
-    _add_folder_option(model)
+    add_folder_option(model)
 
     put = parser.add_argument_group("how it is asked")
     put.add_argument("--prompted-by", metavar="MODEL", help="show the picture prompted by this model: CLIP or LVLM")
@@ -77,10 +77,10 @@ def add_servers_options(parser: argparse.ArgumentParser) -> None:
     test.add_argument("name", metavar="NAME")
     test.add_argument("--model", default="", metavar="NAME", help="as the server calls it; not needed for one")
     for action in (add, listing, remove, test):
-        _add_folder_option(action)
+        add_folder_option(action)
 
 
-def _add_folder_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+def add_folder_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
     parser.add_argument(
         "--folder", type=Path, metavar="FOLDER", help="where server profiles lie (default: your configuration folder)"
     )

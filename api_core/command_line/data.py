@@ -26,4 +26,6 @@ def _tell(data_set: DataSet) -> None:
     for kind in ("wordings", "rules"):
         for name, means in getattr(data_set, kind).items():
             say(f"  {kind[:-1]} {name}: {means}")
+    if data_set.judging:
+        say(f"  judge: needed; published scores were made by {data_set.judging.judge}")
     say(f"  export: {data_set.exported}")

@@ -1,9 +1,10 @@
-"""The options of the commands for published data sets: `data`, `score` and `export`."""
+"""The options of the commands for published data sets: `data`, `score`, `judge` and `export`."""
 
 import argparse
 from pathlib import Path
 
-from .flags import OptionHelp
+from .ask_options import add_folder_option
+from .flags import OptionHelp, number
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +33,36 @@ def add_score_options(parser: argparse.ArgumentParser) -> None:
     _add_results(parser)
     parser.add_argument("--rule", metavar="R", help="only this one")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the official files, for rules that read them")
+    parser.add_argument(
+        "--verdicts", type=Path, metavar="VERDICTS.jsonl", help="what `judge` wrote, for rules of a judge"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the scores as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to a file")
+
+
+def add_judge_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Have a model on a server judge the answers in RESULTS.jsonl, for data sets whose rules count verdicts (`data "
+        "list` names the judge). VERDICTS.jsonl gets a line for each answer, with all that was said about it; run it "
+        "again to go on after a stop. The prompts are the authors': clone their repository, and name its folder."
+    )
+    _add_results(parser)
+    parser.add_argument(
+        "--judge", required=True, metavar="PROFILE:MODEL", help="a server's profile (see `servers`) and its model"
+    )
+    add_folder_option(parser)
+    parser.add_argument("--official", type=Path, required=True, metavar="CHECKOUT", help="the official repository")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="VERDICTS.jsonl", help="where verdicts are added"
+    )
+    parser.add_argument("--shown", metavar="ARM", help="only these answers: plain, prompted or kept (default: all)")
+    parser.add_argument(
+        "--runs", type=number(1, kind=int), default=1, help="verdicts on each answer; MM-Vet's paper: 5"
+    )
+    parser.add_argument(
+        "--at-once", type=number(1, kind=int), default=4, metavar="N", help="requests under way together"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="start VERDICTS.jsonl afresh")
 
 
 def add_export_options(parser: argparse.ArgumentParser) -> None:

@@ -2,15 +2,17 @@
 
 import argparse
 import json
+from typing import Any
 
 from ..errors import InvalidInput, shortened
 from ..evaluation.official.data_set import Resources
+from ..evaluation.official.judge import read_verdicts
 from ..evaluation.official.registry import data_set_of
 from ..evaluation.official.results import arms_of, results_of
 from ..evaluation.official.score_table import ScoreTable, to_table
 from ..evaluation.readers.jsonl import read_cases
 from ..whole_file import whole_file
-from .terminal import say
+from .terminal import complain, say
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,10 +24,16 @@ def run(options: argparse.Namespace) -> int:
             f"{data_set.title} has no rule {shortened(options.rule)!r}. Choose one of {', '.join(data_set.rules)}."
         )
     arms = arms_of(results_of(options.results, cases))
+    more: dict[str, dict[str, Any]] = {arm: {} for arm in arms}
+    if options.verdicts:
+        more = {arm: {"verdicts": found} for arm, found in read_verdicts(options.verdicts, arms).items()}
+        for arm in [arm for arm in arms if arm not in more]:
+            complain(f"the {arm} answers were not judged and are left out")
+        arms = {arm: arms[arm] for arm in more}
     tables = {arm: ScoreTable(()) for arm in arms}
     for rule in [options.rule] if options.rule else data_set.rules:
         for arm, answers in arms.items():
-            tables[arm] += data_set.score(cases, answers, rule, Resources(options.data))
+            tables[arm] += data_set.score(cases, answers, rule, Resources(options.data, more[arm]))
     if options.json:
         found = {"data_set": data_set.name, "arms": {arm: table.to_json() for arm, table in tables.items()}}
         with whole_file(options.json) as part:

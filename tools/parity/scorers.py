@@ -17,62 +17,21 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from api_core.evaluation.cases import QuestionCase
 from api_core.evaluation.official.data_set import Resources
 from api_core.evaluation.official.registry import find_data_set
-from tests.core.fixtures.official_scores import KEPT, StubTaggers, case_of, differences
+from tests.core.fixtures.official_scores import KEPT, differences
 from tools.parity import made_answers
 from tools.parity.made_answers import Made
+from tools.parity.official_program import Scorer, cases_of, export, printed_by, write_json
+from tools.parity.text_programs import TEXT_SCORERS
 
 _KEPT_ANSWERS = 84
 _MMSTAR = 1500
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """One official program. files: what of its repository it needs. make: makes answers, as many as told. run: gets a
-    folder with the files and the made answers, runs the program, and gives its figures by the names of our rows.
-    """
-
-    name: str
-    data_set: str
-    rule: str
-    repository: str
-    files: tuple[str, ...]
-    make: Callable[[random.Random, int], Made]
-    run: Callable[[Path, Made], dict[str, float]]
-    resources: dict[str, Any] = field(default_factory=lambda: {"taggers": StubTaggers()})
-
-
-def export(made: Made, folder: Path, name: str) -> Path:
-    """What `export` writes of the made answers: the official program's input."""
-    data_set = find_data_set(made.data_set)
-    data_set.export(cases_of(made), made.answers, folder / name)
-    return folder / name
-
-
-def printed_by(folder: Path, *command: str, modules: Path | None = None) -> str:
-    """What a Python program prints that runs in a folder; modules: a folder whose modules it may import."""
-    environment = {"PATH": "", "PYTHONPATH": str(modules or "")}
-    done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{command[0]} failed:\n{done.stderr}")
-    return done.stdout
-
-
-def write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value), encoding="utf-8")
-
-
-def cases_of(made: Made) -> list[QuestionCase]:
-    return [case_of(QuestionCase, line) for line in made.cases]
 
 
 def pope(folder: Path, made: Made) -> dict[str, float]:
@@ -335,6 +294,7 @@ SCORERS = (
         "mmstar", "mmstar", "official", "MMStar-Benchmark/MMStar", ("eval/vlmeval/evaluate/mmstar.py",),
         made_answers.mmstar, mmstar,
     ),
+    *TEXT_SCORERS,
 )  # fmt: skip
 """Another program is one more entry."""
 
@@ -368,11 +328,13 @@ def compare(scorer: Scorer, checkouts: Path, answers: int) -> tuple[dict[str, An
         for file, words in made.words.items():
             (folder / file).write_text(words if isinstance(words, str) else json.dumps(words), encoding="utf-8")
         official = scorer.run(folder, made)
-        resources = Resources(folder, scorer.resources)
+        more = scorer.resources(folder, made)
+        resources = Resources(folder, more)
         table = find_data_set(scorer.data_set).score(cases_of(made), made.answers, scorer.rule, resources)
     vector = {"name": scorer.name, "set": scorer.data_set, "rule": scorer.rule, "of": f"{scorer.repository} {commit}"}
     vector |= {"official": official, "answers": made.answers, "cases": made.cases}
     vector |= {"words": made.words} if made.words else {}
+    vector |= {"said": more["verdicts"].said} if "verdicts" in more else {}
     return vector, differences(official, {row.name: row.value for row in table.rows})
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
 from .files import write_lines
+from .rules.judge_prompts import Judging
 from .score_table import ScoreTable
 
 Answers = Mapping[str, str]
@@ -52,7 +53,7 @@ class DataSet:
     being read unless another is named. wordings: how its questions can be put, by name, the first unless another is
     named, and what each does. rules: how answers are judged, by name, and what each does; the first is the official
     one. score: makes one table for one of the rules. export: writes answers as the official program takes them;
-    exported: what that is.
+    exported: what that is. judging: how a model judges the answers, of sets whose rules count verdicts.
     """
 
     name: str
@@ -66,6 +67,7 @@ class DataSet:
     score: Callable[[Sequence[QuestionCase], Answers, str, Resources], ScoreTable]
     export: Callable[[Sequence[QuestionCase], Answers, Path], None]
     exported: str
+    judging: Judging | None = None
 
     def case_id(self, split: str, key: object) -> str:
         return f"{self.name}/{split}/{key}"

@@ -71,6 +71,12 @@ def first_below(folder: Path, *names: str) -> Path:
     raise InvalidInput(f"There is no {' or '.join(names)} in or below {folder}. Name the folder that holds it.")
 
 
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file."""
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+
+
 def write_lines(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
     """Write a file of one JSON object a line."""
     text = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)

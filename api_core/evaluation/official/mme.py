@@ -16,6 +16,7 @@ from .parquet import parquet_files, rows_of
 from .pictures import write_picture
 from .rules.yes_no import YesNo, avisc, first_four, first_word
 from .score_table import Figure, Metric, ScoreTable, mean_of, ratio, score_table
+from .wordings import SHORT
 
 PERCEPTION = ("existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR")
 COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning")
@@ -30,7 +31,6 @@ RULES: Mapping[str, tuple[YesNo, str]] = {
     "ours": (first_word, f"{_COUNTED}; the first yes or no in any case"),
     API_280: (first_four, "accuracy on the five subtasks that the published program for attention prompting reads"),
 }
-SHORT = " Answer the question using a single word or phrase."
 
 
 def read(source: Source) -> Iterator[QuestionCase]:
@@ -40,7 +40,7 @@ def read(source: Source) -> Iterator[QuestionCase]:
         yield QuestionCase(
             id=MME.case_id(source.split, number),
             picture=picture,
-            question=question + (SHORT if source.wording == "short" else ""),
+            question=question + (f" {SHORT}" if source.wording == "short" else ""),
             query=question,
             answers=(truth,),
             kind=subtask,

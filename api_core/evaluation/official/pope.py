@@ -16,10 +16,10 @@ from .parquet import parquet_files, rows_of
 from .pictures import picture_file, write_picture
 from .rules import yes_no
 from .score_table import Figure, Metric, ScoreTable, ratio, score_table
+from .wordings import SHORT
 
 FAMILIES = ("coco", "aokvqa", "gqa")
 DRAWN = ("random", "popular", "adversarial")
-SHORT = "\nAnswer the question using a single word or phrase."
 RULES: Mapping[str, tuple[yes_no.YesNo, str]] = {
     "official": (yes_no.pope, "before the first full stop the word No, no or not is a no, all else a yes, even NO"),
     "avisc": (
@@ -48,7 +48,7 @@ def read(source: Source) -> Iterator[QuestionCase]:
             yield QuestionCase(
                 id=POPE.case_id(part, key),
                 picture=picture,
-                question=question + (SHORT if source.wording == "short" else ""),
+                question=question + (f"\n{SHORT}" if source.wording == "short" else ""),
                 query=question,
                 answers=(truth,),
                 kind=part,

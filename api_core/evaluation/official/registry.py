@@ -7,12 +7,18 @@ from ..cases import QuestionCase
 from .amber import AMBER
 from .cv_bench import CV_BENCH
 from .data_set import DataSet
+from .llava_bench import LLAVA_BENCH
+from .mm_vet import MM_VET
 from .mme import MME
+from .mmmu import MMMU
 from .mmstar import MMSTAR
 from .mmvp import MMVP
 from .pope import POPE
+from .textvqa import TEXTVQA
+from .vizwiz import VIZWIZ
 
-DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in (MME, POPE, MMVP, CV_BENCH, MMSTAR, AMBER)}
+_ALL = (MME, POPE, MMVP, CV_BENCH, MMSTAR, AMBER, TEXTVQA, VIZWIZ, MMMU, MM_VET, LLAVA_BENCH)
+DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in _ALL}
 
 
 def find_data_set(name: str) -> DataSet:

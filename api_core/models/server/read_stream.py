@@ -29,12 +29,15 @@ _FILTERED = "the server's content filter ended the answer"
 class ServerReply:
     """A reply, whose tokens only the server knows, and notes on how it came about.
 
-    untold: why the reply has no confidence although it was asked for, as the end of a sentence about the server.
+    untold: why the reply has no confidence although it was asked for, as the end of a sentence about the server. model:
+    which model answered, as the server calls it. as_sent: the answer with the blanks at its ends.
     """
 
     reply: Reply
     notes: tuple[str, ...] = ()
     untold: str = ""
+    model: str = ""
+    as_sent: str = ""
 
 
 @dataclass
@@ -45,6 +48,7 @@ class StreamedAnswer:
     """
 
     secret: Secret | None = None
+    model: str = ""
     content: str = ""
     reasoning: str = ""
     finish: str = ""
@@ -55,6 +59,7 @@ class StreamedAnswer:
 
     def take(self, chunk: Any) -> bool:
         """Add a chunk of the stream; whether it brought anything."""
+        self.model = _text(chunk, "model") or self.model
         choice = next(iter(getattr(chunk, "choices", None) or ()), None)
         if choice is None:
             return False
@@ -88,7 +93,9 @@ class StreamedAnswer:
         thinking = "\n\n".join(part for part in (reasoning, inline) if part)
         complete = self.finish not in _CUT_SHORT
         sure, untold = self._confidence(bool(thinking)) if with_confidence else (None, "")
-        return ServerReply(Reply(content[start:end], thinking, (), (), complete, sure), tuple(self.notes), untold)
+        reply = Reply(content[start:end], thinking, (), (), complete, sure)
+        as_sent = reply.text if inline else content
+        return ServerReply(reply, tuple(self.notes), untold, redact(self.model, self.secret), as_sent)
 
     def _confidence(self, thought: bool) -> tuple[float | None, str]:
         """The answer's confidence, or why it is not known."""

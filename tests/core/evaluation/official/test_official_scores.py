@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.evaluation.official.data_set import Resources
+from pack.api_core.evaluation.official.judge import Verdicts
 from pack.api_core.evaluation.official.registry import find_data_set
 from pack.tests.core.fixtures.official_scores import StubTaggers, case_of, differences, read_kept
 
@@ -16,7 +17,9 @@ def test_official_scores_are_repeated(vector: dict[str, Any], tmp_path: Path) ->
     for name, words in vector.get("words", {}).items():
         text = words if isinstance(words, str) else json.dumps(words)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    resources = Resources(tmp_path, {"taggers": StubTaggers()})
+    said = {name: tuple(map(tuple, runs)) for name, runs in vector.get("said", {}).items()}
+    verdicts = Verdicts(said, judges=("a judge",), prompts="", judging="")
+    resources = Resources(tmp_path, {"taggers": StubTaggers(), "verdicts": verdicts})
     cases = [case_of(QuestionCase, line) for line in vector["cases"]]
     table = find_data_set(vector["set"]).score(cases, vector["answers"], vector["rule"], resources)
     assert vector["official"]
