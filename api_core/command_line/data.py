@@ -4,7 +4,7 @@ import argparse
 
 from ..evaluation.official.data_set import CASES_FILE, DataSet, write_cases
 from ..evaluation.official.registry import DATA_SETS, find_data_set
-from .terminal import say
+from .terminal import ProgressBar, say
 
 
 def run(options: argparse.Namespace) -> int:
@@ -14,7 +14,9 @@ def run(options: argparse.Namespace) -> int:
             _tell(data_set)
         return 0
     named = {name: getattr(options, name) for name in ("split", "wording", "pictures", "partial")}
-    cases = write_cases(find_data_set(options.data_set), options.folder, options.out, **named)
+    data_set = find_data_set(options.data_set)
+    with ProgressBar("reading") as bar:
+        cases = write_cases(data_set, options.folder, options.out, on_progress=bar, **named)
     say(f"{len(cases)} cases about {len({case.picture for case in cases})} pictures")
     say(str(options.out / CASES_FILE))
     return 0

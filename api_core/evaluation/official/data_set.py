@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidInput, shortened
+from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
 from .files import write_lines
 from .rules.judge_prompts import Judging
@@ -82,6 +83,7 @@ def write_cases(
     wording: str = "",
     pictures: Path | None = None,
     partial: bool = False,
+    on_progress: Progress = ignore_progress,
 ) -> list[QuestionCase]:
     """Read a data set and write `cases.jsonl`, and the pictures of parquet files beside it, to the folder `out`.
 
@@ -96,7 +98,10 @@ def write_cases(
             f"There is no folder {shortened(folder)}. {data_set.title} ({split}: {count} questions; licence: "
             f"{data_set.licence}) is not downloaded for you; get it from {data_set.source}, and name its folder."
         )
-    cases = list(data_set.read(Source(folder, split, wording, pictures or folder, out / PICTURES_FOLDER)))
+    cases: list[QuestionCase] = []
+    for case in data_set.read(Source(folder, split, wording, pictures or folder, out / PICTURES_FOLDER)):
+        cases.append(case)
+        on_progress(min(len(cases), count), count)
     if len(cases) != count and not partial:
         raise InvalidInput(
             f"{shortened(folder)} holds {len(cases)} questions of {data_set.title}, {split}, which has {count}. Get "

@@ -36,7 +36,7 @@ RULES: Mapping[str, tuple[YesNo, str]] = {
 def read(source: Source) -> Iterator[QuestionCase]:
     files = parquet_files(source.folder)
     rows = _hub_rows(source, files) if files else _official_rows(source.folder)
-    for number, (subtask, picture, question, truth) in enumerate(rows):
+    for number, (subtask, name, picture, question, truth) in enumerate(rows):
         yield QuestionCase(
             id=MME.case_id(source.split, number),
             picture=picture,
@@ -45,12 +45,15 @@ def read(source: Source) -> Iterator[QuestionCase]:
             answers=(truth,),
             kind=subtask,
             scorer="yes-no",
-            meta={"group": f"{subtask}/{picture.name}", "truth": truth.lower()},
+            meta={"group": f"{subtask}/{name}", "truth": truth.lower()},
         )
 
 
-def _official_rows(folder: Path) -> Iterator[tuple[str, Path, str, str]]:
-    """(subtask, picture, question, answer) of each line, by subtask and picture."""
+Row = tuple[str, str, Path, str, str]
+"""The subtask, the picture's name there, the picture, the question, the answer."""
+
+
+def _official_rows(folder: Path) -> Iterator[Row]:
     inside = folder / "MME_Benchmark_release_version"
     top = inside if inside.is_dir() else folder
     for subtask in (*PERCEPTION, *COGNITION):
@@ -67,13 +70,13 @@ def _official_rows(folder: Path) -> Iterator[tuple[str, Path, str, str]]:
                 if not tab or truth.strip().lower() not in ("yes", "no"):
                     raise InvalidInput(f"{text} has a line that is no question, tab, Yes or No: {shortened(line)}.")
                 picture = pictures.get(text.stem, here / ("images" if parted else ".") / f"{text.stem}.jpg")
-                yield subtask, picture, question, truth.strip()
+                yield subtask, picture.name, picture, question, truth.strip()
 
 
-def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[str, Path, str, str]]:
+def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[Row]:
     for row in rows_of(files, ("question_id", "image", "question", "answer", "category")):
         picture = write_picture(row["image"], source.extracted, str(row["question_id"]))
-        yield row["category"], picture, row["question"], row["answer"]
+        yield row["category"], str(row["question_id"]).rpartition("/")[2], picture, row["question"], row["answer"]
 
 
 def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources: Resources) -> ScoreTable:

@@ -7,25 +7,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
-from ..runner.prompt_and_ask import ARMS
+from ..runner.prompt_and_ask import ARMS, about
 from .files import objects_of
 
 
 def results_of(path: Path, cases: Sequence[QuestionCase]) -> list[dict[str, Any]]:
-    """The lines of a file of results that are of these cases. Raises InvalidInput where a case has changed since."""
+    """The lines of a file of results that are of these cases. Raises InvalidInput where a case has changed since.
+
+    Where the pictures are does not matter: answers may be scored on another machine.
+    """
     known = {case.id: case for case in cases}
     records = objects_of(path)
     for record in records:
         if not {"id", "case", "settings"} <= set(record):
-            raise InvalidInput(f"{path} holds a line that is no result of a case: {json.dumps(record)[:80]}.")
-    strangers = [record["id"] for record in records if record["id"] not in known]
-    if strangers:
-        raise InvalidInput(f"{path} has a result of {strangers[0]!r}, which is none of the cases. Name its own cases.")
-    for record in records:
-        if record["case"] != known[record["id"]].fingerprint:
-            raise InvalidInput(f"{path} has a result of {record['id']!r}, but that case has changed since.")
+            raise InvalidInput(f"{path} holds a line that is no result of a case: {shortened(json.dumps(record))}")
+        if record["id"] not in known:
+            raise InvalidInput(
+                f"{path} has a result of {record['id']!r}, which is none of the cases. Name its own cases."
+            )
+        told = json.loads(json.dumps(about(known[record["id"]])))
+        if "error" not in record and any(record.get(name) != value for name, value in told.items()):
+            raise InvalidInput(
+                f"{path} has a result of {record['id']!r}, but what is asked there has changed since. Name the cases "
+                "that were asked, or ask again."
+            )
     return records
 
 

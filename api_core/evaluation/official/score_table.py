@@ -137,7 +137,7 @@ def _drawn_anew(groups: Sequence[str]) -> np.ndarray:
     if len(names) < 2:
         return np.zeros((0, len(groups)))
     chosen = np.random.default_rng(0).integers(len(names), size=(DRAWS, len(names)))
-    return np.stack([np.bincount(one, minlength=len(names)) for one in chosen])[:, index].astype(np.float32)
+    return np.stack([np.bincount(one, minlength=len(names)) for one in chosen]).astype(np.float32)[:, index]
 
 
 def to_table(title: str, tables: Mapping[str, ScoreTable]) -> Table:

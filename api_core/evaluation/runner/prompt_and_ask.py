@@ -98,7 +98,7 @@ class AskCases:
 
     def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
         pictures = pictures_of(cases)
-        outcomes: list[dict[str, Any]] = [_about(case) for case in cases]
+        outcomes: list[dict[str, Any]] = [about(case) for case in cases]
         with Writing() as writing:
             if self.surest is not None:
                 for further, (shown, asked, told) in _alike(cases, pictures, cases, outcomes):
@@ -192,12 +192,13 @@ def seed_of(case: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {case}".encode("utf-8", "backslashreplace")).digest()[:4], "big") >> 1
 
 
-def _about(case: QuestionCase) -> dict[str, Any]:
-    about: dict[str, Any] = {"question": case.question}
+def about(case: QuestionCase) -> dict[str, Any]:
+    """What a line of results says of its case."""
+    said: dict[str, Any] = {"question": case.question}
     for name in ("kind", "answers", "query", "meta"):
         value = getattr(case, name)
-        about |= {name: value} if value else {}
-    return about
+        said |= {name: value} if value else {}
+    return said
 
 
 def _told(case: QuestionCase, given: Answer) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 import json
 import sys
+import types
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pack.api_core.errors import MissingPackage
@@ -152,3 +153,37 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     installed_taggers.cache_clear()
     with pytest.raises(MissingPackage, match="en_core_web_lg"):
         installed_taggers()
+
+
+def test_the_installed_taggers_are_asked_as_amber_asks_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both packages stood in for: nouns of every kind are brought to the singular, words compared as documents."""
+    nltk, stem, spacy = types.ModuleType("nltk"), types.ModuleType("nltk.stem"), types.ModuleType("spacy")
+    nltk.__version__, spacy.__version__ = "1", "2"
+    nltk.word_tokenize = str.split
+    nltk.pos_tag = lambda words: [
+        (word, {"Rings": "NNPS", "rings": "VBZ", "stars": "NNS"}.get(word, "DT")) for word in words
+    ]
+    stem.WordNetLemmatizer = lambda: types.SimpleNamespace(lemmatize=lambda word: word.removesuffix("s"))
+    asked = []
+
+    class Document(str):
+        def similarity(self, other: str) -> float:
+            asked.append((str(self), str(other)))
+            return 0.5
+
+    class Language:
+        meta: ClassVar = {"version": "3"}
+
+        def __call__(self, word: str) -> Document:
+            return Document(word)
+
+    spacy.load = lambda name: Language()
+    for module in (nltk, stem, spacy):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    installed_taggers.cache_clear()
+    taggers = installed_taggers()
+    installed_taggers.cache_clear()
+    assert taggers.nouns("The Rings rings stars") == ["Ring", "star"]
+    assert taggers.similarity("a", "b") == taggers.similarity("a", "b") == 0.5
+    assert asked == [("a", "b")]
+    assert taggers.name == "nltk 1, spaCy 2, en_core_web_lg 3"

@@ -69,6 +69,7 @@ def test_the_hub_holds_the_same(tmp_path: Path) -> None:
     write_parquet(tmp_path / "hub" / "data" / "test-00000-of-00001.parquet", rows)
     cases = read("mme", tmp_path / "hub", tmp_path / "out", "--partial", "--wording", "bare")
     assert [case.question for case in cases] == [row["question"] for row in rows]
+    assert [case.meta["group"] for case in cases] == ["existence/1.png"] * 2
     assert len(list((tmp_path / "out" / "pictures").iterdir())) == 1
     assert cases[0].load().shape == (56, 56, 3)
 
