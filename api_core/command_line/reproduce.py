@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..choices import RESIZES
 from ..errors import AttentionPromptingError, Cancelled, CannotWrite, InvalidInput
-from ..evaluation.official.registry import find_data_set
+from ..evaluation.official.registry import DATA_SETS, find_data_set
 from ..evaluation.reproduce.explained import ExplainAnswers
 from ..evaluation.reproduce.missing import Cost, Need, cost_of, needs_of, together
 from ..evaluation.reproduce.plan import Plan, Row, chosen, read_plan
@@ -67,29 +68,43 @@ def _named(bar: ProgressBar, name: str) -> Progress:
 
 
 def _tell_needs(plan: Plan, rows: Sequence[Row], places: Places, options: argparse.Namespace) -> dict[str, str]:
-    """Say what the rows need and cost; returns why rows cannot be asked, by their names."""
+    """Say what the rows need and cost; returns why rows cannot be asked, by their names.
+
+    Raises InvalidInput for settings that are none, so that a mistake in the last row is told before the first.
+    """
+    given = {"server": bool(options.server), "judge": bool(options.judge), "download": options.allow_download}
     missing: dict[str, str] = {}
     every: list[Need] = []
-    cost, done = Cost(), 0
+    cost, possible, done = Cost(), Cost(), 0
     for row in rows:
-        known = {"server": bool(options.server), "judge": bool(options.judge), "download": options.allow_download}
-        needs = needs_of(row, places, **known)
+        needs = needs_of(row, places, **given)
         every += needs
         lacks = [need for need in needs if not need.there and need.to_answer]
         if lacks:
             missing[row.name] = "; ".join(f"{need.kind} {need.name} is missing" for need in lacks)
-        if not any(need.kind == "data set" and need in lacks for need in lacks) or places.cases(row).is_file():
-            own = row_options(row, row.seeds[0], places.journal(row, row.seeds[0]), options)
-            passes = 1 if row.explained else run_plan(own, places.models).decoding.passes
-            more, there = cost_of(row, places, passes)
-            cost, done = cost + more, done + there
+        passes = _passes(row, places, options)
+        if row.data_set in DATA_SETS:
+            own, there = cost_of(row, places, passes)
+            cost, done = cost + own, done + there
+            possible += Cost() if lacks else own
     say(f"{plan.title}: {len(rows)} rows, {len(missing)} of which cannot be done now")
     for need in together(every):
         say(f"{'there  ' if need.there else 'MISSING'}  {need.kind} {need.name}: {one_line(need.says)}")
-    say(f"to do: {cost.title or 'nothing'}; done before: {done:,}")
-    for note in plan.notes:
-        say(f"note: {note}")
+    say(f"to do: {cost.title or 'nothing'}" + (f"; of these now: {possible.title or 'nothing'}" if missing else ""))
+    if done:
+        say(f"done before: {done:,}")
     return missing
+
+
+def _passes(row: Row, places: Places, options: argparse.Namespace) -> int:
+    """How often a model reads a prompt for one answer."""
+    out = places.journal(row, row.seeds[0])
+    own = row_options(row, row.seeds[0], out, options)
+    if not row.explained:
+        return run_plan(own, places.models).decoding.passes
+    method = find_method(own.method)
+    resolve(method.name, method.settings, dict(own.settings))
+    return 1
 
 
 @dataclass
@@ -130,11 +145,10 @@ class _Work:
     def _explain(self, own: argparse.Namespace, cases: Sequence) -> RunResult:
         method = find_method(own.method)
         given = resolve(method.name, method.settings, dict(own.settings))
-        how = {"precision": own.precision, "device": own.device, "allow_download": own.allow_download}
+        how = {name: getattr(own, name) for name in ("precision", "device", "max_pixels", "allow_download")}
+        how |= {"resize": own.resize or RESIZES[0], "folders": self.sets.places.models}
         with downloading() as bar:
-            model: LvlmModel = self.loaded.get(
-                load_lvlm, own.model, {**how, "folders": self.sets.places.models, "max_pixels": own.max_pixels}, bar
-            )
+            model: LvlmModel = self.loaded.get(load_lvlm, own.model, how, bar)
         work = ExplainAnswers(
             model, own.method, given, own.baseline, own.steps, own.max_new_tokens, own.system_prompt, own.seed
         )

@@ -15,7 +15,8 @@ An arm may say `explain` instead of `settings`, which is what the command `expla
 answers are put into its template as {previous_answer}. A set may also say its `split`, `wording` and `rule`, which
 `models` and `arms` it is for, `seeds`, how many `verdicts` a judge gives on each answer, and `figures` to print without
 a published value. A figure is a name that `score` prints, behind the rule where that is another ("avisc: perception"),
-or a sum of some ("existence + count"). A published value is a number, or a pair of it and its standard deviation.
+or a sum of some ("existence + count"). A published value is a number, or an object with its `value`, its standard
+deviation `sd`, and its `source` where that is another than the set's.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from ...errors import InvalidInput, shortened
@@ -38,6 +40,9 @@ _PLAN |= {"seeds": list}
 _ARM = {"settings": dict, "explain": dict, "after": str}
 _SET = {"set": str, "split": str, "wording": str, "rule": str, "models": list, "arms": list, "settings": dict}
 _SET |= {"arm settings": dict, "seeds": list, "verdicts": int, "figures": list, "published": dict, "source": str}
+
+_VALUE = {"value": int | float, "sd": int | float, "source": str}
+_CALLED = {str: "text", list: "list", dict: "object in braces", int: "whole number", int | float: "number"}
 
 
 @dataclass(frozen=True)
@@ -159,11 +164,10 @@ def _rows(where: str, plan: Mapping[str, Any], one: Mapping[str, Any]) -> Iterat
     _require_known(where, "model", [*models, *published], plan["models"])
     _require_known(where, "arm", [*arms, *one.get("arm settings", {})], plan["arms"])
     _require_known(where, "arm", [arm for of in published.values() for arm in of], arms)
-    _require_known(where, "source", [one["source"]] if "source" in one else [], plan.get("sources", {}))
     for model, own in models.items():
         for name, arm in arms.items():
-            layers = (plan.get("settings", {}), arm.get("settings", {}), own, one.get("settings", {}))
-            layers = (arm["explain"],) if "explain" in arm else layers
+            of_arm = arm.get("explain") or arm.get("settings", {})
+            layers = (plan.get("settings", {}), of_arm, own, one.get("settings", {}))
             settings = {key: value for layer in layers for key, value in layer.items()}
             settings |= one.get("arm settings", {}).get(name, {})
             _require_known(where, "arm", [arm["after"]] if "after" in arm else [], arms)
@@ -186,28 +190,32 @@ def _rows(where: str, plan: Mapping[str, Any], one: Mapping[str, Any]) -> Iterat
 def _figures(
     where: str, plan: Mapping[str, Any], one: Mapping[str, Any], published: Mapping[str, Any]
 ) -> Iterator[Figure]:
-    every = [
-        *one.get("figures", ()),
-        *(name for of in one.get("published", {}).values() for arm in of.values() for name in arm),
-    ]
+    every = [name for of in one.get("published", {}).values() for arm in of.values() for name in arm]
+    every += one.get("figures", ())
     for name in dict.fromkeys(every):
         rule, _, parts = name.rpartition(": ")
-        value = published.get(name)
-        pair = value if isinstance(value, list) and len(value) == 2 else [value, None]
-        if not all(number is None or isinstance(number, int | float) for number in pair):
-            raise InvalidInput(f"{where}: {shortened(json.dumps(value))} is no published value of {name!r}.")
-        source = "" if value is None else plan.get("sources", {}).get(one.get("source"), "")
-        yield Figure(tuple(parts.split(" + ")), rule or one.get("rule", ""), *pair, source)
+        value = published.get(name, {})
+        given = value if isinstance(value, dict) else {"value": value}
+        _require(f"{where}, {name!r}", given, _VALUE, ())
+        source = given.get("source", one.get("source", "") if given else "")
+        _require_known(where, "source", [source] if source else [], plan.get("sources", {}))
+        yield Figure(
+            parts=tuple(parts.split(" + ")),
+            rule=rule or one.get("rule", ""),
+            published=given.get("value"),
+            deviation=given.get("sd"),
+            source=plan["sources"][source] if source else "",
+        )
 
 
-def _require(where: str, found: object, kinds: Mapping[str, type], needed: Sequence[str]) -> None:
+def _require(where: str, found: object, kinds: Mapping[str, type | UnionType], needed: Sequence[str]) -> None:
     if not isinstance(found, dict):
         raise InvalidInput(f"{where} is no object in braces: {shortened(found)}.")
     for name, value in found.items():
         if name not in kinds:
             raise InvalidInput(f"{where} has a {shortened(name)!r}, which is not known. Known: {', '.join(kinds)}.")
         if not isinstance(value, kinds[name]):
-            raise InvalidInput(f"{where}: {name} is no {kinds[name].__name__}: {shortened(json.dumps(value))}.")
+            raise InvalidInput(f"{where}: {name} is no {_CALLED[kinds[name]]}: {shortened(json.dumps(value))}.")
     for name in needed:
         if not found.get(name):
             raise InvalidInput(f"{where} has no {name!r}, which a plan needs.")

@@ -151,7 +151,9 @@ class RunPlan:
         if not isinstance(chosen, LvlmModel):
             raise InvalidInput("--map lvlm needs a model on this machine: name it with --map-model, or say --map clip.")
         chosen.resolve_layers(self.layers)
-        return LvlmMaps(chosen, self.method, self.layers, self.reading)
+        # The paper's program opens the prompt that it reads maps of as it opens those that it asks.
+        told = self.system_prompt if self.reading == "upstream" else ""
+        return LvlmMaps(chosen, self.method, self.layers, self.reading, system_prompt=told)
 
     def _of_maps(self, maps: ClipMaps | LvlmMaps) -> dict[str, Any]:
         made = self.mask.with_defaults(mask_defaults(maps.model.name))
