@@ -19,8 +19,8 @@ VICUNA_SYSTEM_PROMPT = (
     "A chat between a curious human and an artificial intelligence assistant. "
     "The assistant gives helpful, detailed, and polite answers to the human's questions."
 )
-"""How the conversations begin that LLaVA-1.5 was trained on; the chat template of its conversion for transformers
-leaves it to the caller."""
+"""How the conversations begin that Vicuna, and what was made of it, was trained on; the chat templates of conversions
+for transformers leave it to the caller."""
 
 CONTROLS = ("moved", "uniform")
 """What can be drawn in a mask's place to see whether its map matters: the mask elsewhere, or its mean everywhere."""

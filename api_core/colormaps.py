@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import InvalidInput
+from .errors import InvalidInput, quoted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ def require_colormap(name: str) -> str:
     """The name as `COLORMAPS` has it; raises InvalidInput for any other."""
     known = str(name).strip().lower()
     if known not in _ANCHORS:
-        raise InvalidInput(f"There is no colour map {name!r}. Choose one of {', '.join(COLORMAPS)}.")
+        raise InvalidInput(f"There is no colour map {quoted(name)}. Choose one of {', '.join(COLORMAPS)}.")
     return known
 
 

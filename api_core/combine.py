@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .errors import InvalidInput
+from .errors import InvalidInput, quoted, require_one_of
 from .geometry import compose
 from .results import Box, Heatmap, Label, PictureMap, View
 from .scales import TWO_PARTS, is_constant, min_max, only_part, rescale, soft_or, valid_values, whole_or_words, z_score
@@ -29,11 +29,10 @@ def combine(heatmaps: Sequence[Heatmap], mode: str = "mean", scale: str = "z-sco
     Heatmaps must hold the same number of pictures (or one, which serves all) of the same sizes. A constant map says
     nothing and is left out, with a warning.
     """
-    if mode not in COMBINE_MODES:
-        raise InvalidInput(f"There is no mode {mode!r}. Choose one of {', '.join(COMBINE_MODES)}.")
+    require_one_of(mode, COMBINE_MODES, "mode")
     least = 2 if mode == "contrast" else 1
     if len(heatmaps) < least:
-        raise InvalidInput(f"The mode {mode!r} needs at least {least} heatmaps, not {len(heatmaps)}.")
+        raise InvalidInput(f"The mode {quoted(mode)} needs at least {least} heatmaps, not {len(heatmaps)}.")
     counts = [len(heatmap) for heatmap in heatmaps]
     count = max(counts)
     if any(length not in (1, count) for length in counts):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from .texts import clean
@@ -107,3 +108,12 @@ def quoted(value: object, most: int = 80) -> str:
     if value is None or isinstance(value, bool | int | float | complex):
         return shortened(value, most)
     return f"something of type {type(value).__name__}"
+
+
+def require_one_of(value: object, known: Iterable[str], what: str) -> None:
+    """Raise InvalidInput for what is none of the `known` names. what: they are called."""
+    names = [*known]
+    if not isinstance(value, str) or value not in names:
+        choose = "Choose one of" if len(names) != 2 else "Choose"
+        listed = ", ".join(names) if len(names) != 2 else " or ".join(names)
+        raise InvalidInput(f"There is no {what} {quoted(value)}. {choose} {listed}.")

@@ -8,13 +8,16 @@ import torch
 from torch import Tensor
 
 from .choices import FITS
-from .errors import InvalidInput
+from .errors import InvalidInput, quoted
 from .resample import interpolation_name, resample
 from .results import Box, View
+from .settings import require_number
 
 # Neighbouring crops share at least a quarter of their width, so that an object cut by one lies whole in the next.
 _CROP_STEP = 0.75
 _MOST_CROPS = 12
+LARGEST_PICTURE = 1 << 28
+"""Pixels: 16,384 a side."""
 
 
 def place(grid: Tensor, box: Box, size: tuple[int, int], interpolation: str = "lanczos") -> Tensor:
@@ -24,7 +27,7 @@ def place(grid: Tensor, box: Box, size: tuple[int, int], interpolation: str = "l
     Overshoot of the lanczos and bicubic kernels is kept.
     """
     _require_box(box)
-    rows, columns = _require_size(size)
+    rows, columns = require_size(size)
     name = interpolation_name(interpolation)
     if grid.ndim < 2 or 0 in grid.shape:
         raise InvalidInput(f"A grid must have the shape [..., h, w] with at least one cell, not {list(grid.shape)}.")
@@ -46,7 +49,7 @@ def cut(
     Outside the picture lies `fill` (one level per channel), or the picture's edge goes on when it is None.
     """
     _require_box(box)
-    rows, columns = _require_size(size)
+    rows, columns = require_size(size)
     name = interpolation_name(interpolation)
     down = (0, box.top, box.height / rows, rows)
     across = (1, box.left, box.width / columns, columns)
@@ -71,7 +74,7 @@ def windows(size: tuple[int, int], fit: str, side: int) -> tuple[Box, ...]:
     that cover every pixel (of a very long picture at most 12, then wider than it). center: the middle square as the
     official code sees it, the shorter side brought to `side` and the middle cut out in whole model pixels.
     """
-    height, width = _require_size(size)
+    height, width = require_size(size)
     if fit == "stretch":
         return (Box(0, 0, width, height),)
     if fit == "letterbox":
@@ -83,7 +86,7 @@ def windows(size: tuple[int, int], fit: str, side: int) -> tuple[Box, ...]:
         return (Box(left, top, right, bottom),)
     if fit == "crops":
         return _crops(height, width)
-    raise InvalidInput(f"There is no fit {fit!r}. Choose one of {', '.join(FITS)}.")
+    raise InvalidInput(f"There is no fit {quoted(fit)}. Choose one of {', '.join(FITS)}.")
 
 
 def trim(view: View) -> View:
@@ -118,7 +121,7 @@ def compose(views: Sequence[View], size: tuple[int, int], interpolation: str = "
         raise InvalidInput("There is no view to draw. A picture's map needs at least one.")
     if len(trimmed) == 1:
         return place(trimmed[0].values, trimmed[0].box, size, interpolation)
-    height, width = _require_size(size)
+    height, width = require_size(size)
     total = torch.zeros(trimmed[0].values.shape[0], height, width)
     weights = torch.zeros(height, width)
     for view in trimmed:
@@ -144,10 +147,12 @@ def _require_box(box: Box) -> None:
         raise InvalidInput(f"A box needs a width and a height above zero, not {box}.")
 
 
-def _require_size(size: tuple[int, int]) -> tuple[int, int]:
+def require_size(size: tuple[int, int]) -> tuple[int, int]:
+    for side in size:
+        require_number(side, "A picture's side", 1, whole=True)
     height, width = int(size[0]), int(size[1])
-    if height < 1 or width < 1:
-        raise InvalidInput(f"A picture's size must be at least 1 x 1, not {height} x {width} (height x width).")
+    if height * width > LARGEST_PICTURE:
+        raise InvalidInput(f"A picture of {height} x {width} pixels (height x width) is larger than any here.")
     return height, width
 
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from .errors import InvalidInput
+from .errors import require_one_of
 
 GROW_SHAPES = ("round", "square")
 # Values worked on at once where float64 sums are needed: 2M of them are 16 MB.
@@ -33,8 +33,7 @@ def grow(mask: Tensor, pixels: int, shape: str = "round") -> Tensor:
     The greatest (least) value in reach is taken, so soft masks stay soft. round: an octagon that reaches `pixels`
     along rows, columns and diagonals; square: `pixels` to each side. Shrinking does not start from the picture's edge.
     """
-    if shape not in GROW_SHAPES:
-        raise InvalidInput(f"There is no shape {shape!r} to grow by. Choose one of {', '.join(GROW_SHAPES)}.")
+    require_one_of(shape, GROW_SHAPES, "grow shape")
     if pixels == 0:
         return mask
     if pixels < 0:

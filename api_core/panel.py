@@ -9,7 +9,8 @@ from torch import Tensor
 from . import overlay
 from .errors import InvalidInput
 from .fonts import Font, font_for
-from .pictures import flatten_alpha, to_picture, to_pil
+from .pictures import flatten_alpha, require_picture, to_picture, to_pil
+from .settings import require_number
 
 _GAP = 4
 _PAPER = (255, 255, 255)
@@ -31,8 +32,9 @@ def side_by_side(pictures: Sequence[Tensor], captions: Sequence[str], max_height
         raise InvalidInput(
             f"{len(pictures)} pictures and {len(captions)} captions do not go together; give one for each."
         )
-    if max_height < 1:
-        raise InvalidInput(f"The panel's pictures must be at least 1 pixel high, not {max_height}.")
+    require_number(max_height, "max_height", 1, whole=True)
+    for picture in pictures:
+        require_picture(picture)
     height = min(pictures[0].shape[0], max_height)
     images = [_at_height(picture, height) for picture in pictures]
     size = max(10, height // 20)

@@ -14,7 +14,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from .errors import InvalidInput
+from .errors import InvalidInput, quoted
 from .results import require_finite
 
 PNG: dict[str, Any] = {"format": "PNG", "compress_type": 3}
@@ -40,7 +40,7 @@ def to_picture(source: PictureSource) -> Tensor:
     """
     if isinstance(source, str | Path):
         with open_image(source) as image:
-            return _from_pil(image, f"The picture {str(source)!r}")
+            return _from_pil(image, f"The picture {_shown(source)}")
     if isinstance(source, Image.Image):
         return _from_pil(source, "The picture")
     if isinstance(source, np.ndarray):
@@ -67,8 +67,10 @@ def open_image(source: str | Path, load: bool = True) -> Iterator[Image.Image]:
         raise InvalidInput(f"{_shown(source)} is an address, not a file. Download the picture first and pass its path.")
     path = Path(source).expanduser()
     try:
+        if "\0" in str(path):
+            raise InvalidInput(f"{_shown(path)} is no path of a file. Check it.")
         if path.exists() and not path.is_file():
-            raise InvalidInput(f"{str(path)!r} is a folder or a device. Pass the path of one picture.")
+            raise InvalidInput(f"{_shown(path)} is a folder or a device. Pass the path of one picture.")
         with Image.open(path) as image:
             if load:
                 image.load()
@@ -77,9 +79,9 @@ def open_image(source: str | Path, load: bool = True) -> Iterator[Image.Image]:
         where = f"(relative to {str(Path.cwd())!r})"
         raise InvalidInput(f"There is no picture at {_shown(path)}. Check the path {where}.") from error
     except UnidentifiedImageError as error:
-        raise InvalidInput(f"{str(path)!r} is not a picture that Pillow can read. Save it as PNG or JPEG.") from error
+        raise InvalidInput(f"{_shown(path)} is not a picture that Pillow can read. Save it as PNG or JPEG.") from error
     except Image.DecompressionBombError as error:
-        raise InvalidInput(f"{str(path)!r} is too large to open safely ({error}). Make it smaller first.") from error
+        raise InvalidInput(f"{_shown(path)} is too large to open safely ({error}). Make it smaller first.") from error
     except (OSError, SyntaxError, EOFError) as error:
         raise InvalidInput(f"{_shown(path)} cannot be read: {error}. The file may be cut short or damaged.") from error
 
@@ -164,7 +166,7 @@ def _from_pil(image: Image.Image, what: str) -> Tensor:
         straight = turned.convert("LA") if turned.mode == "La" else turned
         converted = straight.convert("RGBA" if transparent else "RGB")
     except ValueError as error:
-        raise InvalidInput(f"{what} has the mode {turned.mode!r}, which cannot become RGB: {error}.") from error
+        raise InvalidInput(f"{what} has the mode {quoted(turned.mode)}, which cannot become RGB: {error}.") from error
     return torch.from_numpy(np.array(converted)).to(torch.float32).div_(255)
 
 

@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import InvalidInput
+from .errors import InvalidInput, require_one_of, shortened
 from .geometry import cut
 from .pictures import as_masks
 from .results import Box, require_finite
+from .settings import require_number
 
 # Rows of windows that are looked at at once.
 _STRIP = 64
+LEAST_ASPECT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,7 @@ def best_window(mask: Tensor, side: int, label: str = "") -> tuple[Region, str]:
     masks = as_masks(mask)
     if len(masks) != 1:
         raise InvalidInput(f"A window is found in one mask [H, W] at a time, not in {len(masks)}. Loop over the batch.")
-    if side < 1 or side != int(side):
-        raise InvalidInput(f"The window's side must be a whole number of pixels from 1 on, not {side}.")
+    require_number(side, "The window's side", 1, whole=True)
     values = masks[0].numpy()
     rows, columns = values.shape
     height, width, warning = min(int(side), rows), min(int(side), columns), ""
@@ -184,8 +185,7 @@ def bounding_boxes(regions: Sequence[Region]) -> list[dict[str, int | float | st
 
 def points(regions: Sequence[Region], suppression: float = 0.0) -> list[dict[str, int]]:
     """Each region's brightest pixel, the brightest first, without those within `suppression` pixels of a brighter."""
-    if not (math.isfinite(suppression) and suppression >= 0):
-        raise InvalidInput(f"The suppression radius must be 0 pixels or more, not {suppression}.")
+    require_number(suppression, "The suppression radius", 0)
     kept: list[tuple[int, int]] = []
     for region in sorted(regions, key=lambda region: -region.peak_value):
         if all(math.dist(region.peak, other) > suppression for other in kept):
@@ -195,12 +195,16 @@ def points(regions: Sequence[Region], suppression: float = 0.0) -> list[dict[str
 
 def crop(picture: Tensor, box: Region | BoundingBox) -> Tensor:
     """The part of pictures [..., H, W, C] inside `box`, a copy."""
+    if picture.ndim < 3:
+        raise InvalidInput(f"A picture must be [..., H, W, C] to be cut from, not {list(picture.shape)}.")
     y, x = _slices(box, (picture.shape[-3], picture.shape[-2]))
     return picture[..., y, x, :].clone()
 
 
 def crop_mask(mask: Tensor, box: Region | BoundingBox) -> Tensor:
     """The part of masks [..., H, W] inside `box`, a copy."""
+    if mask.ndim < 2:
+        raise InvalidInput(f"A mask must be [..., H, W] to be cut from, not {list(mask.shape)}.")
     y, x = _slices(box, (mask.shape[-2], mask.shape[-1]))
     return mask[..., y, x].clone()
 
@@ -239,8 +243,8 @@ def _slices(box: Region | BoundingBox, size: tuple[int, int]) -> tuple[slice, sl
     data = box.as_bounding_box() if isinstance(box, Region) else box
     try:
         x, y, width, height = (int(data[key]) for key in ("x", "y", "width", "height"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"A box needs whole numbers x, y, width, height; this is {box!r}.") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"A box needs whole numbers x, y, width, height; this is {shortened(box)}.") from error
     if x < 0 or y < 0 or width < 1 or height < 1 or x + width > size[1] or y + height > size[0]:
         raise InvalidInput(
             f"The box x={x} y={y} width={width} height={height} does not lie inside the picture of "
@@ -274,17 +278,11 @@ def _along_side(middle: float, length: float, available: int, multiple: int) -> 
 def _require_settings(
     threshold: float, max_regions: int, padding: float, unit: str, aspect: float | None, multiple: int, score: str
 ) -> None:
-    if not 0 <= threshold <= 1:
-        raise InvalidInput(f"The threshold must lie between 0 and 1, not {threshold}.")
-    if max_regions < 1:
-        raise InvalidInput(f"max_regions must be 1 or more, not {max_regions}.")
-    if not (math.isfinite(padding) and padding >= 0):
-        raise InvalidInput(f"The padding must be 0 or more, not {padding}.")
-    if unit not in ("pixels", "fraction"):
-        raise InvalidInput(f"There is no padding unit {unit!r}. Choose pixels or fraction.")
-    if aspect is not None and not (math.isfinite(aspect) and aspect > 0):
-        raise InvalidInput(f"The aspect (width / height) must be above 0, or None for the region's own, not {aspect}.")
-    if multiple < 1:
-        raise InvalidInput(f"The sides can be multiples of 1 pixel or more, not of {multiple}.")
-    if score not in ("mean", "peak"):
-        raise InvalidInput(f"There is no score {score!r}. Choose mean or peak.")
+    require_number(threshold, "The threshold", 0, 1)
+    require_number(max_regions, "max_regions", 1, whole=True)
+    require_number(padding, "The padding", 0)
+    require_one_of(unit, ("pixels", "fraction"), "padding unit")
+    if aspect is not None:
+        require_number(aspect, "The aspect (width / height)", LEAST_ASPECT, 1 / LEAST_ASPECT)
+    require_number(multiple, "The sides' multiple", 1, whole=True)
+    require_one_of(score, ("mean", "peak"), "score")

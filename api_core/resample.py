@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .autograd import without_autocast
 from .choices import INTERPOLATIONS
-from .errors import InvalidInput
+from .errors import InvalidInput, quoted
 
 Axis = tuple[int, float, float, int]
 """An axis of a tensor, where the first point lies on it, the step between points, and how many there are."""
@@ -59,7 +59,7 @@ def interpolation_name(interpolation: str) -> str:
     name = str(interpolation).strip().lower()
     if name != "nearest" and name not in KERNELS:
         raise InvalidInput(
-            f"There is no interpolation {interpolation!r}. Choose one of {', '.join(INTERPOLATIONS)}, box."
+            f"There is no interpolation {quoted(interpolation)}. Choose one of {', '.join(INTERPOLATIONS)}, box."
         )
     return name
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .choices import Reading
-from .errors import InvalidInput
+from .errors import InvalidInput, quoted, shortened
 from .settings import PAPER_DEFAULTS, MaskDefaults
 
 Role = Literal["whole", "query word", "question word", "answer word"]
@@ -127,7 +127,9 @@ class PictureMap:
                 found = self._find(part)
                 if not found:
                     known = ", ".join(repr(label.text) for label in self.labels)
-                    raise InvalidInput(f"The heatmap has no map for {part!r}. It has maps for: {known}.")
+                    raise InvalidInput(
+                        f"The heatmap has no map for {quoted(part)}. It has maps for: {shortened(known, 400)}."
+                    )
                 indices += [i for i in found if i not in indices]
         return self.pick(indices)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from numbers import Integral, Real
 from typing import Any
 
-from .errors import InvalidInput
+from .errors import InvalidInput, quoted
 
 Number = int | float
 Color = tuple[float, float, float]
@@ -76,11 +78,10 @@ class Setting:
 
     def check(self, value: Number, method: str) -> Number:
         """The value, a whole number as an int; raises InvalidInput outside the range."""
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or not self.least <= value <= self.most or (self.whole and value != int(value)):
+        if not _fits(value, self.least, self.most, self.whole):
             kind = "a whole number" if self.whole else "a number"
             raise InvalidInput(
-                f"{self.name} of {method!r} is {kind} from {self.least:g} to {self.most:g}, not {value!r}."
+                f"{self.name} of {quoted(method)} is {kind} from {self.least:g} to {self.most:g}, not {quoted(value)}."
             )
         return int(value) if self.whole else float(value)
 
@@ -96,18 +97,48 @@ def settings_of(kind: type, names: Sequence[str] = ()) -> tuple[Setting, ...]:
     return tuple(found[name] for name in names or found)
 
 
+def require_number(
+    value: Any, name: str, least: Number = -math.inf, most: Number = math.inf, whole: bool = False
+) -> None:
+    """Raise InvalidInput for what is no finite number of that range. name: begins the message."""
+    if _fits(value, least, most, whole):
+        return
+    if whole and _fits(value, least, most, False):
+        raise InvalidInput(f"{name} must be a whole number, not {quoted(value)}.")
+    top = f"from {least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
+    kind = "a whole number" if whole else "a number"
+    raise InvalidInput(f"{name} must be {top if least > -math.inf else kind}, not {quoted(value)}.")
+
+
+def require_seed(seed: Any) -> None:
+    """Raise InvalidInput for what no random numbers can start from."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 1 << 64:
+        raise InvalidInput(f"The seed must be a whole number from 0 on, below 2^64, not {quoted(seed)}.")
+
+
 def require_in_range(chosen: Any) -> None:
-    """Raise InvalidInput where a number of a dataclass leaves the range of its setting; None is the model's own."""
+    """Raise InvalidInput where a number of a dataclass leaves the range of its setting; None is the model's own where
+    the default is, and a bound without end may be infinite."""
     for one in settings_of(type(chosen)):
         value = getattr(chosen, one.name)
-        if value is None or one.is_switch or not isinstance(one.default, int | float | None):
-            continue
-        bounded = one.least > -math.inf
-        if not one.least <= value <= one.most or (bounded and value == math.inf):
-            top = f"from {one.least:g} to {one.most:g}" if one.most < math.inf else f"{one.least:g} or more"
-            raise InvalidInput(f"{one.name} must be {top if bounded else 'a number'}, not {value}.")
-        if one.whole and value % 1:
-            raise InvalidInput(f"{one.name} must be a whole number, not {value}.")
+        own = value is None and one.default is None
+        all_or_none = one.least == -math.inf and not one.whole and value in (math.inf, -math.inf)
+        if isinstance(one.default, int | float | None) and not (one.is_switch or own or all_or_none):
+            require_number(value, one.name, one.least, one.most, one.whole)
+
+
+def _fits(value: Any, least: Number, most: Number, whole: bool) -> bool:
+    """Whether it is a finite number of the range that the machine can hold: infinity, NaN and truth are none."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    number: Any = value
+    if number != number or not abs(number) <= _LARGEST[whole]:
+        return False
+    return bool(least <= number <= most) and not (whole and number % 1)
+
+
+_LARGEST: dict[bool, Number] = {True: (1 << 63) - 1, False: sys.float_info.max}
+"""That numbers are computed with, whole or not."""
 
 
 def resolve(method: str, known: Sequence[Setting], given: Mapping[str, Number] | None) -> dict[str, Number]:
@@ -117,7 +148,7 @@ def resolve(method: str, known: Sequence[Setting], given: Mapping[str, Number] |
     for name in given:
         if name not in names:
             which = f"It has {', '.join(names)}." if names else "It has none."
-            raise InvalidInput(f"The method {method!r} has no setting {name!r}. {which}")
+            raise InvalidInput(f"The method {quoted(method)} has no setting {quoted(name)}. {which}")
     return {setting.name: setting.check(given.get(setting.name, setting.default), method) for setting in known}
 
 
@@ -153,7 +184,7 @@ def read_color(text: str) -> Color:
     if re.fullmatch(r"[0-9a-fA-F]{3}", digits):
         digits = "".join(digit * 2 for digit in digits)
     if not re.fullmatch(r"[0-9a-fA-F]{6}", digits):
-        raise InvalidInput(f"A colour must be written as #rrggbb, for example #808080, not {text!r}.")
+        raise InvalidInput(f"A colour must be written as #rrggbb, for example #808080, not {quoted(text)}.")
     red, green, blue = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
     return red, green, blue
 

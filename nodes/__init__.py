@@ -45,7 +45,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
 class AttentionPrompting(ComfyExtension):
     async def on_load(self) -> None:
         host.register_model_folders()
-        host.serve_text(report.PATH, report.make)
+        host.serve(report.PATH, report.answer)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return list(NODES)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..api_core.broadcast import broadcast_together
-from ..api_core.errors import InvalidInput
+from ..api_core.errors import InvalidInput, quoted
 from ..api_core.pictures import flatten_alpha
 
 Value = TypeVar("Value")
@@ -107,7 +107,7 @@ def to_layers(text: str) -> tuple[int, ...] | None:
         return None
     found = tuple(to_layer(part) for part in text.split(",") if part.strip())
     if not found or None in found:
-        raise InvalidInput(f"The layers must be auto, or whole numbers with commas between them, not {text!r}.")
+        raise InvalidInput(f"The layers must be auto, or whole numbers with commas between them, not {quoted(text)}.")
     return tuple(number for number in found if number is not None)
 
 
@@ -117,5 +117,7 @@ def to_layer(text: str) -> int | None:
     if text in ("", "auto"):
         return None
     if not re.fullmatch(r"[+-]?\d{1,6}", text):
-        raise InvalidInput(f"The layer must be auto or a whole number (negative counts from the end), not {text!r}.")
+        raise InvalidInput(
+            f"The layer must be auto or a whole number (negative counts from the end), not {quoted(text)}."
+        )
     return int(text)

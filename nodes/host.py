@@ -1,6 +1,5 @@
 """The only file that touches ComfyUI's own modules: memory, progress, Stop, folders, messages on a node."""
 
-import asyncio
 import contextlib
 import ctypes
 import logging
@@ -18,7 +17,6 @@ import comfy.model_patcher
 import comfy.utils
 import folder_paths
 import torch
-from aiohttp import web
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor, nn
 
@@ -253,16 +251,10 @@ def _server() -> Any:
     return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
 
 
-def serve_text(path: str, make: Callable[[], str]) -> None:
-    """Have ComfyUI's server answer `path` with what `make` returns, which may take its time."""
-    server = _server()
-    if server is None:
-        return
-
-    async def answer(_: Any) -> Any:
-        return web.Response(text=await asyncio.to_thread(make), headers={"Cache-Control": "no-store"})
-
-    server.routes.get(path)(answer)
+def serve(path: str, answer: Callable[[Any], Any]) -> None:
+    """Have ComfyUI's server answer `path`."""
+    if (server := _server()) is not None:
+        server.routes.get(path)(answer)
 
 
 def is_connected(hidden: Any, output: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..api_core.choices import ATTENTIONS
-from ..api_core.errors import InvalidInput
+from ..api_core.errors import InvalidInput, quoted
 from ..api_core.models.catalog import EMBEDDED_LVLM, find_lvlm_model, list_lvlm_models
 from ..api_core.models.lvlm.load import OWN_PRECISION, load_lvlm
 from . import host, sockets, widgets
@@ -80,7 +80,7 @@ class LoadLVLM(io.ComfyNode):
     ) -> io.NodeOutput:
         require_precision(precision)
         if attention not in ATTENTIONS:
-            raise InvalidInput(f"The attention must be one of {', '.join(ATTENTIONS)}, not {attention!r}.")
+            raise InvalidInput(f"The attention must be one of {', '.join(ATTENTIONS)}, not {quoted(attention)}.")
         if precision == "auto":  # by where the model will run, which is not where it is loaded
             precision = "fp32" if host.load_device().type == "cpu" else OWN_PRECISION
         settings = {"precision": precision, "attention": attention, "max_pixels": max_pixels}

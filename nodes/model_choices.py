@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from comfy_api.latest import io
 
 from ..api_core.choices import PRECISIONS
-from ..api_core.errors import InvalidInput
+from ..api_core.errors import InvalidInput, quoted
 from ..api_core.models.catalog import ClipEntry, LvlmEntry
 from ..api_core.progress import Progress
 from . import host, widgets
@@ -77,8 +77,8 @@ class ModelChoices(Generic[Held]):
         path = self.local_models().get(name)
         if path is None:
             raise InvalidInput(
-                f"There is no model {name!r} here. Choose one from the list of the {self.node} node; to add your own, "
-                f"put its folder into ComfyUI's {self.home} and refresh the page."
+                f"There is no model {quoted(name)} here. Choose one from the list of the {self.node} node; to add your "
+                f"own, put its folder into ComfyUI's {self.home} and refresh the page."
             )
         return path
 
@@ -143,7 +143,7 @@ def download_input() -> io.Input:
 def require_precision(precision: str) -> None:
     """Raise InvalidInput for a precision that no loader offers; over a link any text can arrive."""
     if precision not in PRECISIONS:
-        raise InvalidInput(f"The precision must be one of {', '.join(PRECISIONS)}, not {precision!r}.")
+        raise InvalidInput(f"The precision must be one of {', '.join(PRECISIONS)}, not {quoted(precision)}.")
 
 
 def read_configuration(folder: Path) -> dict[str, Any]:

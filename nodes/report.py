@@ -1,8 +1,16 @@
 """What a person who asks for help pastes into an issue, for the page's command *Copy report*."""
 
+import asyncio
+
+from aiohttp import web
+
 from . import host
 
 PATH = "/attention_prompting/report"
+
+
+async def answer(_: web.Request) -> web.Response:
+    return web.Response(text=await asyncio.to_thread(make), headers={"Cache-Control": "no-store"})
 
 
 def make() -> str:

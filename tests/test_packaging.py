@@ -65,7 +65,7 @@ ON_THE_DOUBLE = """
 import asyncio, importlib, pkgutil, sys, tempfile
 from pathlib import Path
 import comfy_double
-NEEDS_EVALUATION = "run", "benchmark", "data", "score", "export"
+NEEDS_EVALUATION = "run", "merge", "benchmark", "data", "judge", "score", "export"
 comfy_double.install(Path(tempfile.mkdtemp()))
 import pack, torch
 from pack.nodes import create_extension

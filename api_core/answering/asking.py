@@ -18,6 +18,7 @@ from ..models.vision_language import VisionLanguageModel
 from ..pictures import flatten_alpha
 from ..progress import Progress, ignore_progress
 from ..results import Heatmap
+from ..settings import require_number
 from .contrastive.blind_tokens import BlindTokens, blind_map
 from .decoding import Decoding, OnToken
 from .decodings import DECODINGS
@@ -98,8 +99,8 @@ def ask(
     if type(decoding) not in DECODINGS:
         known = ", ".join(kind.__name__ for kind in DECODINGS)
         raise InvalidInput(f"{type(decoding).__name__} is no way of decoding. Use one of {known}.")
-    if max_new_tokens < 1 or batch_size < 1:
-        raise InvalidInput(f"max_new_tokens and batch_size must be at least 1, not {max_new_tokens} and {batch_size}.")
+    require_number(max_new_tokens, "max_new_tokens", 1, whole=True)
+    require_number(batch_size, "batch_size", 1, whole=True)
     filled = find_template(template)
     cases = _cases(filled, system_prompt, pictures, questions, previous_answers, hints, more_pictures)
     cases = cases if seeds is None else _seeded(cases, seeds)

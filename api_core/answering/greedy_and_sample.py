@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import InvalidInput
-from ..settings import setting
+from ..settings import require_in_range, require_seed, setting
 from .decoding import DecodedReply, Decoding, Generate
 
 if TYPE_CHECKING:
@@ -84,9 +84,10 @@ class Sample(Decoding):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < float("inf"):
+        require_in_range(self)
+        if not self.temperature:
             raise InvalidInput(f"The temperature must be above 0, not {self.temperature}. For 0 decode greedily.")
-        require_draw(self.top_p, self.top_k, self.seed)
+        require_draw(self.top_p, self.seed)
 
     @property
     def draws(self) -> bool:
@@ -106,9 +107,8 @@ class Sample(Decoding):
         return settings | ({"top_k": self.top_k} if self.top_k else {})
 
 
-def require_draw(top_p: float, top_k: int, seed: int) -> None:
-    """Raise InvalidInput for settings that nothing can be drawn with."""
-    if not 0 < top_p <= 1:
+def require_draw(top_p: float, seed: int) -> None:
+    """Raise InvalidInput for settings in their range that nothing can be drawn with."""
+    if not top_p:
         raise InvalidInput(f"top_p must be above 0 and at most 1, not {top_p}.")
-    if top_k < 0 or not 0 <= seed < 1 << 64:
-        raise InvalidInput(f"top_k and seed must be 0 or more (the seed below 2^64), not {top_k} and {seed}.")
+    require_seed(seed)

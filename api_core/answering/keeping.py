@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import InvalidInput
-from ..settings import Setting
+from ..settings import Setting, require_number
 from .decoding import Decoding
 from .greedy_and_sample import Greedy
 
@@ -29,5 +29,4 @@ def require_comparable(decoding: Decoding, skip_above: float) -> None:
             f"The surer answer is told by its words' own probabilities, which {decoding.name} does not follow. Decode "
             "greedily."
         )
-    if not 0 <= skip_above <= 1:
-        raise InvalidInput(f"skip_above is a probability from 0 (never ask again) to 1 (always), not {skip_above}.")
+    require_number(skip_above, "skip_above, which never asks again at 0 and always at 1,", 0, 1)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, quoted
 
 PLACES: Mapping[str, str] = {
     "question": "what is asked",
@@ -59,13 +59,13 @@ class Template:
         given = {name: value.strip() for name, value in given.items()}
         for name in self.needs:
             if not given[name]:
-                raise InvalidInput(f"The template {self.name!r} needs {name} ({PLACES[name]}), and got none.")
+                raise InvalidInput(f"The template {quoted(self.name)} needs {name} ({PLACES[name]}), and got none.")
         for name in PLACES:
             if given[name] and name not in ("question", *self.needs):
                 takers = [template.name for template in TEMPLATES.values() if name in template.needs]
                 raise InvalidInput(
-                    f"The template {self.name!r} has no place for {name}, but one was given: {given[name][:60]!r}. "
-                    f"Leave it away, or choose {' or '.join(map(repr, takers))}."
+                    f"The template {quoted(self.name)} has no place for {name}, but one was given: "
+                    f"{quoted(given[name])}. Leave it away, or choose {' or '.join(map(repr, takers))}."
                 )
 
         def place(found: re.Match[str]) -> str:
@@ -121,6 +121,6 @@ def find_template(template: str | Template) -> Template:
     if "{" in template:
         return Template("your own", template)
     raise InvalidInput(
-        f"There is no template {template[:60]!r}. Choose one of {', '.join(TEMPLATES)}, or write one out with "
+        f"There is no template {quoted(template)}. Choose one of {', '.join(TEMPLATES)}, or write one out with "
         "{question} in it."
     )

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .ask_options import add_folder_option
+from .ask_options import AT_ONCE_HELP, add_folder_option
 from .flags import OptionHelp, number
 
 
@@ -59,9 +59,7 @@ def add_judge_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs", type=number(1, kind=int), default=1, help="verdicts on each answer; MM-Vet's paper: 5"
     )
-    parser.add_argument(
-        "--at-once", type=number(1, kind=int), default=4, metavar="N", help="requests under way together"
-    )
+    parser.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
     parser.add_argument("--overwrite", action="store_true", help="start VERDICTS.jsonl afresh")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, quoted
 from ..explanation.curves import draw_curves
 from ..explanation.explain import explain, find_method
 from ..explanation.result import Explanation, full_report
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             if not found.reply.complete:
                 yield f"the answer was cut at {options.max_new_tokens} tokens"
             with bar.aside():
-                say(f"{job.picture}\n    {one_line(f'{found.reply.text!r}: {found.verdict.text}')}")
+                say(f"{job.picture}\n    {one_line(f'{quoted(found.reply.text)}: {found.verdict.text}')}")
 
         return do_each(jobs, work, bar, "answers explained", options.debug)
 

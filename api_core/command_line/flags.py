@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, quoted
 from ..settings import Color, Setting, read_color, read_words
 
 Settings = Sequence[Setting]
@@ -33,7 +33,7 @@ def number(lowest: float, highest: float = math.inf, kind: Callable[[str], float
             top = "on" if highest == math.inf else f"to {highest:g}"
             reach = "" if lowest == -math.inf else f" from {lowest:g} {top}"
             whole = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {whole}{reach}, not {text!r}")
+            raise argparse.ArgumentTypeError(f"must be {whole}{reach}, not {quoted(text)}")
         return value
 
     return read
@@ -48,7 +48,7 @@ def color(text: str) -> Color:
             return (int(text) / 255,) * 3
     except InvalidInput:
         pass
-    raise argparse.ArgumentTypeError(f"must be a grey level 0 to 255 or a colour like #ff8800, not {text!r}")
+    raise argparse.ArgumentTypeError(f"must be a grey level 0 to 255 or a colour like #ff8800, not {quoted(text)}")
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:
@@ -56,7 +56,7 @@ def whole_numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be whole numbers between commas, not {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be whole numbers between commas, not {quoted(text)}") from None
 
 
 def flag_of(setting: Setting) -> str:

@@ -191,7 +191,7 @@ def add_system_prompt(group: argparse._ArgumentGroup) -> None:
         type=lambda text: SYSTEM_PROMPTS.get(text, text),
         default="",
         metavar="TEXT",
-        help=f"said to the model first; {named}: what LLaVA-1.5 was trained with",
+        help=f"said to the model first; {named}: what the paper's models were trained with",
     )
 
 

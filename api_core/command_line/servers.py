@@ -6,7 +6,7 @@ import getpass
 import sys
 
 from ..answering.surest import require_confidence
-from ..errors import InvalidInput
+from ..errors import InvalidInput, quoted
 from ..models.server import (
     PRESETS,
     Profile,
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
 def add(options: argparse.Namespace) -> int:
     address, variable = (options.address, "") if options.address else PRESETS.get(options.name, ("", ""))
     if not address:
-        raise InvalidInput(f"{options.name!r} needs its address: `servers add {options.name} http://…/v1`.")
+        raise InvalidInput(f"{quoted(options.name)} needs its address: `servers add {options.name} http://…/v1`.")
     if options.key_variable is not None or options.store_key:
         variable = options.key_variable
     # Refuses what it must before a key is asked for.

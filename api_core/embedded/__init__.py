@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..errors import ModelNotFound
+from ..errors import ModelNotFound, quoted
 
 _WEIGHTS = {"tiny-clip": "open_clip_model.safetensors", "tiny-lvlm": "model.safetensors"}
 EMBEDDED_MODELS = tuple(_WEIGHTS)
@@ -11,7 +11,7 @@ EMBEDDED_MODELS = tuple(_WEIGHTS)
 def embedded_folder(name: str) -> Path:
     """The folder of an embedded model, an ordinary local model folder with its card beside the weights."""
     if name not in EMBEDDED_MODELS:
-        raise ModelNotFound(f"No embedded model is called {name!r}; there is {', '.join(EMBEDDED_MODELS)}.")
+        raise ModelNotFound(f"No embedded model is called {quoted(name)}; there is {', '.join(EMBEDDED_MODELS)}.")
     folder = Path(__file__).resolve().parent / name.replace("-", "_")
     if not (folder / _WEIGHTS[name]).is_file():
         raise ModelNotFound(f"{folder} lacks {_WEIGHTS[name]}. Install the package again.")

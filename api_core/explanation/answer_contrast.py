@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 import torch
 from torch import Tensor
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, quoted
 from ..models.conversation.case import Reply
 from ..models.vision_language import VisionLanguageModel
 from .answer_scores import AnswerScores
@@ -79,7 +79,8 @@ def differing(reply: Reply, other: Reply) -> tuple[tuple[int, ...], tuple[int, .
     one, two = list(reply.token_ids), list(other.token_ids)
     if reply.text.strip() == other.text.strip():
         raise InvalidInput(
-            f"The answer is {reply.text!r}, and so is what it should be set against. Give instead_of another answer."
+            f"The answer is {quoted(reply.text)}, and so is what it should be set against. Give instead_of another "
+            "answer."
         )
     first: list[int] = []
     second: list[int] = []

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..choices import BASELINES, Baseline
-from ..errors import InvalidInput
+from ..errors import InvalidInput, quoted
 
 # Width of the picture -> side of the blur's kernel, as in the program released with arXiv 2503.13891.
 _KERNELS = ((2000, 501), (800, 301), (500, 201), (0, 101))
@@ -29,7 +29,7 @@ def baseline_picture(picture: Tensor, kind: Baseline, seed: int = 0) -> Tensor:
         return (drawn * 255).round() / 255
     if kind == "black":
         return torch.zeros_like(picture)
-    raise InvalidInput(f"There is no baseline {kind!r}. Choose one of {', '.join(BASELINES)}.")
+    raise InvalidInput(f"There is no baseline {quoted(kind)}. Choose one of {', '.join(BASELINES)}.")
 
 
 def _blur(picture: Tensor, side: int) -> Tensor:

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..errors import InvalidInput
 from ..fonts import font_for
 from ..panel import fitted
 from ..pictures import to_picture
+from ..settings import require_number
 from .faithfulness import Curve, Faithfulness
 from .result import Explanation, Verdict
 
 CURVES_SIZE = (640, 480)
 """Width and height that the picture is made for; it can be read down to four fifths of that."""
 
+_LARGEST = 8192
 _FINE = 2  # drawn so many times larger, for smooth lines
 _PAPER, _INK, _FAINT, _GRID = (255, 255, 255), (32, 32, 32), (112, 112, 112), (222, 222, 222)
 _INSERTION, _DELETION = (0, 114, 178), (213, 94, 0)  # told apart by people who are colour-blind, too
@@ -36,8 +37,8 @@ def draw_curves(explanation: Explanation, size: tuple[int, int] = CURVES_SIZE) -
     An answer that does not depend on the picture gets a picture that says so, with its words' probabilities.
     """
     width, height = size
-    if width < 320 or height < 240:
-        raise InvalidInput(f"The picture of the curves must be at least 320 x 240, not {width} x {height}.")
+    require_number(width, "The width of the curves", 320, _LARGEST, whole=True)
+    require_number(height, "The height of the curves", 240, _LARGEST, whole=True)
     sheet = _Sheet(width, height)
     _head(sheet, explanation)
     if explanation.faithful:

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from ..broadcast import broadcast, broadcast_texts, broadcast_words
 from ..choices import BASELINES, Baseline
-from ..errors import AttentionPromptingError, InvalidInput
+from ..errors import AttentionPromptingError, InvalidInput, quoted, require_one_of
 from ..models.conversation.case import Case
 from ..models.threads import in_threads_of_its_size
 from ..models.vision_language import VisionLanguageModel, require
 from ..pictures import AnyPicture, opaque_picture
 from ..progress import Progress, ignore_progress, share_of
-from ..settings import Number, resolve
+from ..settings import Number, require_number, require_seed, resolve
 from .explain_one import ExplainRequest, explain_one
 from .method import ExplanationMethod
 from .methods import DEFAULT_METHOD, METHODS
@@ -64,11 +64,12 @@ def explain(
     count = len(pictures)
     if not count:
         raise InvalidInput("There is no picture whose answer could be explained. Pass at least one.")
-    if steps < 0 or max_new_tokens < 1:
-        raise InvalidInput(f"steps ({steps}) must be 0 or more, max_new_tokens ({max_new_tokens}) 1 or more.")
+    require_number(steps, "steps", 0, whole=True)
+    require_number(max_new_tokens, "max_new_tokens", 1, whole=True)
+    require_seed(seed)
     for name in (baseline, other_baseline):
         if name is not None and name not in BASELINES:
-            raise InvalidInput(f"There is no baseline {name!r}. Choose one of {', '.join(BASELINES)}.")
+            raise InvalidInput(f"There is no baseline {quoted(name)}. Choose one of {', '.join(BASELINES)}.")
     if other_baseline == baseline:
         other_baseline = next(name for name in BASELINES if name != baseline)
     chosen = find_method(method)
@@ -116,6 +117,5 @@ def explain(
 
 def find_method(name: str) -> ExplanationMethod:
     """The method of that name; raises InvalidInput with the names there are."""
-    if name not in METHODS:
-        raise InvalidInput(f"There is no way of explaining {name!r}. Choose one of {', '.join(METHODS)}.")
+    require_one_of(name, METHODS, "way of explaining")
     return METHODS[name]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..choices import Baseline
-from ..errors import InvalidInput
+from ..errors import InvalidInput, quoted
 from ..models.conversation.case import Case, Reply
 from ..models.vision_language import VisionLanguageModel
 from ..progress import Progress, share_of
@@ -55,7 +55,9 @@ def explain_one(model: VisionLanguageModel, case: Case, request: ExplainRequest)
     reply = _reply(model, case, request)
     every = tokens_of_words(reply)
     if not every:
-        raise InvalidInput(f"The answer {reply.text!r} has no words to explain. Ask otherwise, or allow more tokens.")
+        raise InvalidInput(
+            f"The answer {quoted(reply.text)} has no words to explain. Ask otherwise, or allow more tokens."
+        )
     hidden = baseline_picture(case.pictures[0], request.baselines[0], request.seed)
     all_words = answer_objective(model, case, hidden, reply.token_ids, every)
     instead = (request.instead_of or "").strip()

@@ -1,8 +1,9 @@
 """How far a map can be trusted: take away what it calls important, or bring back only that, and watch the answer.
 
 Two readings of one pair of curves. `released` is the metric of arXiv 2503.13891 as its program computes it, but for its
-last step, where that adds the number of cells left over instead of the score; `area` is a trapezoid on the raw mean
-probability, which does not explode where picture and baseline are equally likely.
+last step, where that adds the number of cells left over instead of the score, and for cells of one value, which come in
+reading order here and in any order there; `area` is a trapezoid on the raw mean probability, which does not explode
+where picture and baseline are equally likely.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..choices import BATCH_SCALES, INTERPOLATIONS, SMOOTHING_UNITS
-from ..errors import InvalidInput
+from ..errors import InvalidInput, require_one_of
 from ..settings import MaskDefaults, require_in_range, setting, settings_of
 
 
@@ -131,17 +131,13 @@ class MaskSettings:
     )
 
     def __post_init__(self) -> None:
-        if self.contrast is not None and self.contrast < 0:
+        if isinstance(self.contrast, int | float) and self.contrast < 0:
             raise InvalidInput(
                 f"The contrast must be 0 or more, not {self.contrast}. To light up the rest instead, use invert."
             )
         require_in_range(self)
-        if self.scale not in BATCH_SCALES:
-            raise InvalidInput(f"There is no scale {self.scale!r}. Choose {' or '.join(BATCH_SCALES)}.")
-        if self.smoothing_unit not in SMOOTHING_UNITS:
-            raise InvalidInput(
-                f"There is no smoothing unit {self.smoothing_unit!r}. Choose {' or '.join(SMOOTHING_UNITS)}."
-            )
+        require_one_of(self.scale, BATCH_SCALES, "scale")
+        require_one_of(self.smoothing_unit, SMOOTHING_UNITS, "smoothing unit")
 
     @property
     def is_of_a_clip(self) -> bool:

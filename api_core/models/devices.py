@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ..choices import PRECISIONS
-from ..errors import InvalidInput
+from ..errors import InvalidInput, quoted
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -43,7 +43,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         return device
     here = [f"{kind}:{index}" if count > 1 else kind for kind, count in counts.items() for index in range(count)]
     raise InvalidInput(
-        f"This machine has no device {str(device)!r} that torch can use. Choose auto, {', '.join(here)}."
+        f"This machine has no device {quoted(str(device))} that torch can use. Choose auto, {', '.join(here)}."
     )
 
 
@@ -62,7 +62,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
     if precision not in DTYPES:
-        raise InvalidInput(f"There is no precision {precision!r}. Choose one of {', '.join(PRECISIONS)}.")
+        raise InvalidInput(f"There is no precision {quoted(precision)}. Choose one of {', '.join(PRECISIONS)}.")
     return DTYPES[precision]
 
 

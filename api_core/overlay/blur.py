@@ -1,11 +1,10 @@
 """Blurring what does not matter."""
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import InvalidInput
-from ..settings import setting
+from ..settings import require_number, setting
 from .style import Layer, Style
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ class BlurStyle(Style):
     )
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.radius) and self.radius > 0):
+        require_number(self.radius, "The blur's radius")
+        if self.radius <= 0:
             raise InvalidInput(f"The blur's radius must be above 0 pixels, not {self.radius}.")
 
     def layer(self, colors: "Tensor", mask: "Tensor") -> Layer:

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
-from ..errors import InvalidInput
-from ..geometry import place
+from ..errors import InvalidInput, quoted
+from ..geometry import place, require_size
 from ..pictures import as_masks
 from ..results import Box, require_finite
+from ..settings import require_number
 from .style import Style
 from .warp import Mapping
 
@@ -27,11 +28,10 @@ def apply(picture: Tensor, mask: Tensor, style: Style, strength: float = 1.0) ->
     """
     pictures = _pictures(picture)
     masks = as_masks(mask)
-    if not 0 <= strength <= 1:
-        raise InvalidInput(f"The strength must lie between 0 (unchanged) and 1 (full), not {strength}.")
+    require_number(strength, "The strength, 0 unchanged and 1 full,", 0, 1)
     if not isinstance(style, Style):
         names = ", ".join(kind.__name__ for kind in Style.__subclasses__())
-        raise InvalidInput(f"{style!r} is no overlay style. Use one of {names}.")
+        raise InvalidInput(f"{quoted(style)} is no overlay style. Use one of {names}.")
     if len(pictures) != len(masks) and 1 not in (len(pictures), len(masks)):
         raise InvalidInput(
             f"{len(pictures)} pictures and {len(masks)} masks do not go together. "
@@ -64,7 +64,8 @@ def mapping(mask: Tensor, style: Style, strength: float = 1.0, size: tuple[int, 
     masks = as_masks(mask)
     if len(masks) != 1:
         raise InvalidInput(f"A mapping belongs to one mask [H, W], not to {len(masks)}. Loop over the batch.")
-    size = (masks.shape[1], masks.shape[2]) if size is None else size
+    require_number(strength, "The strength, 0 unchanged and 1 full,", 0, 1)
+    size = (masks.shape[1], masks.shape[2]) if size is None else require_size(size)
     if strength == 0 or type(style).mapping is Style.mapping:  # no mask need be resized for those
         return Mapping.identity(size)
     return style.mapping(_of_size(masks[0], size), strength) or Mapping.identity(size)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ..errors import InvalidInput
-from ..settings import Color, Setting, setting, settings_of
+from ..errors import require_one_of
+from ..settings import Color, Setting, require_number, setting, settings_of
 from .style import ROUNDINGS, Form, Layer, Rounding, Style, require_color
 
 if TYPE_CHECKING:
@@ -36,14 +36,12 @@ class FadeStyle(Style):
 
     def __post_init__(self) -> None:
         require_color(self.color)
-        if self.rounding not in ROUNDINGS:
-            raise InvalidInput(f"There is no rounding {self.rounding!r}. Choose one of {', '.join(ROUNDINGS)}.")
+        require_one_of(self.rounding, ROUNDINGS, "rounding")
 
     @classmethod
     def grey(cls, level: float, rounding: Rounding = "none") -> "FadeStyle":
         """Fade to a grey level 0..255, as the official code counts them."""
-        if not 0 <= level <= 255:
-            raise InvalidInput(f"A grey level lies between 0 (black) and 255 (white), not {level}.")
+        require_number(level, "A grey level (0 black, 255 white)", 0, 255)
         return cls((level / 255,) * 3, rounding)
 
     @classmethod

@@ -7,7 +7,7 @@ bounded: nothing grows more than `zoom` times or shrinks below `keep` of its siz
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ..errors import InvalidInput
+from ..errors import require_one_of
 from ..settings import require_in_range, setting
 from .style import Style
 
@@ -67,8 +67,7 @@ class MagnifyStyle(Style):
 
     def __post_init__(self) -> None:
         require_in_range(self)
-        if self.profile not in PROFILES:
-            raise InvalidInput(f"There is no profile {self.profile!r}. Choose one of {', '.join(PROFILES)}.")
+        require_one_of(self.profile, PROFILES, "profile")
 
     def mapping(self, mask: "Tensor", strength: float) -> "Mapping":
         """Where the points go of a picture whose mask is [H, W], 0..1; at strength 0 nothing moves."""

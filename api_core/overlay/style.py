@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, shortened
 from ..settings import Color, Setting, settings_of
 
 if TYPE_CHECKING:
@@ -60,4 +60,4 @@ class Style:
 def require_color(color: Color) -> None:
     """Raise InvalidInput for what is not three levels."""
     if len(color) != 3 or not all(0 <= level <= 1 for level in color):
-        raise InvalidInput(f"A colour is three levels (red, green, blue) between 0 and 1, not {color!r}.")
+        raise InvalidInput(f"A colour is three levels (red, green, blue) between 0 and 1, not {shortened(color)}.")

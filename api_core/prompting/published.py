@@ -152,9 +152,9 @@ def llava_api(
 
 
 def _asks_as_vicuna(model: LvlmModel) -> bool:
-    """Whether this is a LLaVA that asks as LLaVA-1.5 does, by a template that says nothing first."""
+    """Whether it was made of Vicuna, as its template shows, which here says nothing first."""
     prompt = model.writer.write(Case((torch.zeros(1, 1, 3),), "?"))
-    asks = model.config.model_type == "llava" and "USER:" in prompt and prompt.endswith("ASSISTANT:")
+    asks = "USER:" in prompt and prompt.endswith("ASSISTANT:")
     return asks and VICUNA_SYSTEM_PROMPT not in prompt
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, quoted
 
 SHAPES = ("circle", "square", "triangle", "star", "cross", "heart")
 COLOURS = ("red", "green", "blue", "yellow", "orange", "purple", "pink", "brown", "white", "black")
@@ -113,7 +113,7 @@ class SceneOptions:
 def stream_generator(stream: str, number: int, purpose: int = 0) -> np.random.Generator:
     """The random numbers of one scene: `stream` and `number` name it, `purpose` separates independent draws."""
     if stream not in STREAMS:
-        raise InvalidInput(f"Unknown stream of scenes {stream!r}; use one of {', '.join(STREAMS)}.")
+        raise InvalidInput(f"Unknown stream of scenes {quoted(stream)}; use one of {', '.join(STREAMS)}.")
     if number < 0:
         raise InvalidInput(f"A scene's number counts from 0, {number} was given.")
     return np.random.Generator(np.random.SFC64([STREAMS.index(stream), number, purpose, 20409]))

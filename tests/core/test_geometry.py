@@ -85,7 +85,7 @@ def test_refusals():
         windows((2, 2), "tile", 2)
     with pytest.raises(InvalidInput, match="width and a height above zero"):
         place(torch.ones(2, 2), Box(0, 0, 0, 2), (2, 2))
-    with pytest.raises(InvalidInput, match="at least 1 x 1, not 0 x 2"):
+    with pytest.raises(InvalidInput, match="side must be 1 or more, not 0"):
         windows((0, 2), "stretch", 2)
     with pytest.raises(InvalidInput, match="None of the 4 cells"):
         trim(View(torch.ones(1, 2, 2), Box(0, 0, 2, 2), torch.zeros(2, 2, dtype=torch.bool)))

@@ -216,7 +216,7 @@ def test_a_batch_is_its_pictures_one_by_one_and_nothing_else_changes():
         ({"grow": 1.5}, "grow must be a whole number, not 1.5"),
         ({"grow": float("inf")}, "grow must be a whole number, not inf"),
         ({"feather": -2.0}, "feather must be 0 or more, not -2"),
-        ({"grow": 1, "grow_shape": "star"}, "no shape 'star'"),
+        ({"grow": 1, "grow_shape": "star"}, "no grow shape 'star'"),
     ],
 )
 def test_settings_out_of_range_are_refused(change, message):

@@ -163,7 +163,7 @@ def test_known_colours():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p, m: apply(p, m, FadeStyle(), 1.5), "strength must lie between 0"),
+        (lambda p, m: apply(p, m, FadeStyle(), 1.5), "strength, .* must be from 0 to 1"),
         (lambda p, m: apply(p * float("nan"), m, FadeStyle()), "The picture holds 12 of 12 values"),
         (lambda p, m: apply(p, m * float("inf"), FadeStyle()), "A mask holds 4 of 4 values"),
         (lambda p, m: apply(p[..., :2], m, FadeStyle()), r"not \[2, 2, 2\]"),
@@ -172,7 +172,7 @@ def test_known_colours():
         (lambda p, m: apply(p, m, "fade"), "no overlay style"),
         (lambda p, m: FadeStyle((0, 0, 2)), "between 0 and 1"),
         (lambda p, m: FadeStyle(rounding="up"), "no rounding 'up'"),
-        (lambda p, m: FadeStyle.grey(300), "between 0 .black. and 255"),
+        (lambda p, m: FadeStyle.grey(300), "must be from 0 to 255, not 300"),
         (lambda p, m: BlurStyle(0), "above 0 pixels"),
         (lambda p, m: HeatStyle("rainbow"), "no colour map 'rainbow'"),
         (lambda p, m: HeatStyle(opacity=2), "opacity must be from 0 to 1, not 2"),

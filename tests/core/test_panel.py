@@ -24,7 +24,7 @@ def test_pictures_of_other_sizes_become_as_high_as_the_first():
 def test_refusals():
     with pytest.raises(InvalidInput, match="1 pictures and 2 captions"):
         side_by_side([torch.zeros(4, 4, 3)], ["a", "b"])
-    with pytest.raises(InvalidInput, match="at least 1 pixel high, not 0"):
+    with pytest.raises(InvalidInput, match="max_height must be 1 or more, not 0"):
         side_by_side([torch.zeros(4, 4, 3)], ["a"], 0)
 
 

@@ -268,7 +268,7 @@ def test_prompt_picture_takes_either_kind_of_model_by_its_folder(folder: Path, l
     [
         ("lvlm", {"fit": "crops"}, "fit is for a CLIP"),
         ("lvlm", {"neutral_text": "a photo"}, "neutral_text is for a CLIP"),
-        ("lvlm", {"method": "decomposition"}, "no method 'decomposition' for an LVLM"),
+        ("lvlm", {"method": "decomposition"}, "no LVLM method 'decomposition'"),
         ("clip", {"answer": "red"}, "answer is for a vision-language model"),
         ("clip", {"hint_words": ["red"]}, "hint_words is for a vision-language model"),
         ("clip", {"layer": [1, 2]}, "read at one layer"),

@@ -97,12 +97,12 @@ def test_crop_and_paste_are_each_others_way_back():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"threshold": 2}, "threshold must lie"),
+        ({"threshold": 2}, "threshold must be from 0 to 1"),
         ({"max_regions": 0}, "max_regions must be 1"),
         ({"padding": -1}, "padding must be 0"),
         ({"padding_unit": "inch"}, "padding unit 'inch'"),
         ({"aspect": 0}, "aspect"),
-        ({"multiple": 0}, "multiples of 1 pixel"),
+        ({"multiple": 0}, "sides' multiple must be 1 or more"),
         ({"score": "sum"}, "no score 'sum'"),
     ],
 )

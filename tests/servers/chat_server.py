@@ -126,6 +126,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_whole(body, fault["status"], headers)
         elif kind == "drop":
             self.reset()
+        elif kind == "wire":
+            self.wire(fault)
         elif kind == "silence":
             self.wait_for_the_client_to_go(fault["seconds"])
         elif request["model"] not in (MODEL_NAME, "tiny-lvlm"):
@@ -140,6 +142,22 @@ class Handler(BaseHTTPRequestHandler):
             with self.counted():
                 answer = self.stream if request.get("stream", False) or fault.get("streams") else self.whole
                 answer(self.pieces(request, pictures, fault, told), told, fault)
+
+    def wire(self, fault: dict[str, Any]) -> None:
+        """Write what a fault says, byte for byte as latin-1: its head, then its body as often as it says (0: for ever),
+        and close the connection."""
+        self.close_connection = True
+        head = fault.get("head", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        body = fault.get("body", "").encode("latin-1")
+        left = fault.get("times", 1) or -1
+        try:
+            self.wfile.write(head.encode("latin-1"))
+            while left and body:
+                self.wfile.write(body)
+                time.sleep(fault.get("delay", 0))
+                left -= 1
+        except OSError:
+            self.went()
 
     def whole(self, pieces: Iterator[str | None], told: Any, fault: dict[str, Any]) -> None:
         """The answer in one piece. told: what is listed as its log-probabilities, once the pieces are there."""

@@ -5,6 +5,7 @@
     python tools/benchmarks/host_memory.py free --kind lvlm    # the same with a random LLaVA of 1.1 GB: asked,
     python tools/benchmarks/host_memory.py runs --kind lvlm    # and its attention read
     python tools/benchmarks/host_memory.py runs --kind explain --runs 100    # and its answers explained
+    python tools/benchmarks/host_memory.py soak --runs 2000    # all of it in turn, and the surer of two answers
 
 Needs a ComfyUI at COMFYUI_PATH or ~/comfy/ComfyUI and its packages in this Python. Prints one line of JSON.
 """
@@ -162,9 +163,58 @@ def measure_runs(folder: Path, kind: str, runs: int, settling: int, options: tup
     return {"runs": runs, "fitted": len(kept), "bytes_per_run": round(float(slope)), "resident_last": resident[-1]}
 
 
+def keeping_the_surer(prompts: ModuleType, model: str, query: str) -> dict[str, Any]:
+    """A picture is magnified where the model looked, and the surer of both answers kept."""
+    return {
+        "pictures": prompts.pictures(1, 64, 96, seed=sum(map(ord, query))),
+        "lvlm": prompts.load_lvlm(model),
+        "heatmap": prompts.lvlm_heatmap("lvlm", "pictures", query, max_new_tokens=4),
+        "mask": prompts.tune("heatmap"),
+        "overlay": prompts.overlay("pictures", "mask"),
+        "surer": prompts.surer("lvlm", "pictures", "overlay", query, max_new_tokens=4),
+        "answer": prompts.node("PreviewAny", source=["surer", 0]),
+        "shown": prompts.node("PreviewImage", images=["surer", 3]),
+    }
+
+
+def measure_soak(folder: Path, runs: int, options: tuple[str, ...]) -> dict[str, Any]:
+    """Everything in turn: what two thirds of the runs leave in memory and on disk, and how long each third takes."""
+    servers, prompts, *_ = load_tests()
+    clip, _ = make_models(folder, "clip", large=False)
+    lvlm, _ = make_models(folder, "lvlm", large=False)
+    resident, seconds, on_disk = [], [], []
+    with servers.started(folder, log=folder / "server.log", options=options) as server:
+        for number in range(runs):
+            query = f"red square number {number}"
+            kind = ("clip", "lvlm", "surer", "clip", "lvlm", "explain")[number % 6]
+            work = (
+                keeping_the_surer(prompts, lvlm, query)
+                if kind == "surer"
+                else graph(prompts, kind, clip if kind == "clip" else lvlm, query)
+            )
+            work.pop("remember", None)
+            begun = time.monotonic()
+            require_success(server.run(work))
+            seconds.append(time.monotonic() - begun)
+            if number % 6 == 5:
+                resident.append(server.get("/probe/memory")["resident"])
+                on_disk.append(sum(file.stat().st_size for file in (folder / "temp").rglob("*") if file.is_file()))
+    third = len(resident) // 3
+    kept = np.asarray(resident[third:], dtype=np.float64)
+    slope, _ = np.polyfit(6 * np.arange(len(kept)), kept, 1)
+    return {
+        "runs": runs,
+        "fitted": 6 * len(kept),
+        "bytes_per_run": round(float(slope)),
+        "resident_last": resident[-1],
+        "temp_bytes_after_thirds": [on_disk[third], on_disk[2 * third], on_disk[-1]],
+        "median_seconds_of_thirds": [round(float(np.median(part)), 3) for part in np.array_split(seconds, 3)],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["free", "runs"])
+    parser.add_argument("what", choices=["free", "runs", "soak"])
     parser.add_argument("--kind", choices=["clip", "lvlm", "explain"], default="clip")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--settle", type=int, default=50, help="runs at the start that are not fitted")
@@ -178,6 +228,8 @@ def main() -> None:
         folder = given.folder or Path(temporary)
         if given.what == "free":
             report = measure_free(folder, given.kind, options)
+        elif given.what == "soak":
+            report = measure_soak(folder, given.runs, options)
         else:
             report = measure_runs(folder, given.kind, given.runs, given.settle, options)
     sys.stdout.write(json.dumps(report) + "\n")

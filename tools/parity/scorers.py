@@ -4,7 +4,8 @@
 
 CHECKOUTS is a folder of working copies or bare repositories, each named after its repository (`LLaVA`) or with its
 owner (`haotian-liu+LLaVA`). Each program runs in a process of its own on the files that `export` writes; nothing of it
-is part of this project. Its figures must be ours to the last digit. --write keeps a smaller run for the tests.
+is part of this project. Its figures must be ours to the last digit. --write keeps a smaller run for the tests. MM-Vet's
+program needs pandas, the copy of VizWiz's scikit-learn: put them on PYTHONPATH too.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from api_core.evaluation.official.data_set import NOTHING_MORE
 from api_core.evaluation.official.judge import judge, judge_tasks, read_verdicts
 from api_core.evaluation.official.mmmu import MMMU, TOTAL
 from api_core.evaluation.official.registry import find_data_set
+from api_core.evaluation.official.rules.judge_prompts import digest_of
 from api_core.models.server import Profile, connect
 from tools.parity import made_texts
 from tools.parity.fake_judge import judge_server
@@ -200,6 +201,7 @@ def verdicts_of(
             shutil.copy(folder / "eval_gpt_review_bench.py", checkout / scripts)
             shutil.copy(folder / "rule.json", checkout / scripts / "table")
         texts = judging.read_texts(checkout)
+        require_same("digest of the prompts", digest_of(texts), judging.published)
         tasks = judge_tasks(judging, texts, cases_of(made), {"plain": made.answers}, runs)
         with judge_server(reply) as server:
             model = connect(Profile("here", server.address), judging.judge if scripts else JUDGE)

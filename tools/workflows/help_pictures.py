@@ -2,8 +2,9 @@
 
     python tools/workflows/help_pictures.py --url http://127.0.0.1:8188
 
-needs what `shipped.py` needs. The nodes of `help_stories.py` are laid out and run on the embedded models; then each
-picture is cut out of the page and written to `web/docs/pictures/<NodeId>.webp`.
+needs what `shipped.py` needs, and files of the names that Pair CLIP's story loads, which may be empty: nothing reads
+them. The nodes of `help_stories.py` are laid out and run on the embedded models; then each picture is cut out of the
+page and written to `web/docs/pictures/<NodeId>.webp`.
 """
 
 import argparse

@@ -85,6 +85,25 @@ PICTURES: Mapping[str, Column] = {
     .add("plain", "PrimitiveString", value="A red square left of a pink star")
     .add("prompted", "PrimitiveString", value="A red star right of a pink star")
     .add("compared", "AttnPromptCompareAnswers", names="plain, prompted"),
+    "AttnPromptSurerAnswer": Column(14)
+    .fed_by("cross mask", "AttnPromptTuneMask")
+    .fed_by("magnified", "AttnPromptOverlay", strength=1.0, style="magnify")
+    .add("surer", "AttnPromptSurerAnswer", question=QUESTION, skip_above=1.0)
+    .add("surer said", "PreviewAny")
+    .add("surer shown", "PreviewImage", 280),
+    "AttnPromptMapBack": Column(15)
+    .fed_by("larger", "AttnPromptOverlay", strength=1.0, style="magnify")
+    .fed_by("again", "AttnPromptCLIPHeatmap", query="the red star")
+    .fed_by("again mask", "AttnPromptTuneMask")
+    .fed_by("found", "AttnPromptFindRegions", threshold=0.9, max_regions=1)
+    .add("back", "AttnPromptMapBack")
+    .add("back drawn", "DrawBBoxes")
+    .add("back shown", "PreviewImage", 280),
+    "AttnPromptPairCLIP": Column(16)
+    .add("eyes", "CLIPVisionLoader", clip_name="CLIP-ViT-bigG-14-laion2B-39B-b160k.safetensors")
+    .add("words", "CLIPLoader", clip_name="clip_g.safetensors", type="stable_diffusion")
+    .add("paired", "AttnPromptPairCLIP")
+    .add("paired used", "AttnPromptCLIPHeatmap", query="the red star"),
 }
 
 LINKS = (
@@ -134,4 +153,27 @@ LINKS = (
     ("explained", "curves", "explained judged", "images"),
     ("plain", "STRING", "compared", "answers.answer0"),
     ("prompted", "STRING", "compared", "answers.answer1"),
+    ("scene", "image", "magnified", "image"),
+    ("other", "heatmap", "cross mask", "heatmap"),
+    ("cross mask", "mask", "magnified", "mask"),
+    ("lvlm", "lvlm", "surer", "model"),
+    ("scene", "image", "surer", "image"),
+    ("magnified", "image", "surer", "prompted.prompted0"),
+    ("surer", "answer", "surer said", "source"),
+    ("surer", "image", "surer shown", "images"),
+    ("scene", "image", "larger", "image"),
+    ("mask", "mask", "larger", "mask"),
+    ("clip", "clip", "again", "clip"),
+    ("larger", "image", "again", "image"),
+    ("again", "heatmap", "again mask", "heatmap"),
+    ("again mask", "mask", "found", "mask"),
+    ("larger", "image", "found", "image"),
+    ("larger", "mapping", "back", "mapping"),
+    ("found", "bboxes", "back", "bboxes"),
+    ("back", "bboxes", "back drawn", "bboxes"),
+    ("scene", "image", "back drawn", "image"),
+    ("back drawn", "out_image", "back shown", "images"),
+    ("eyes", "CLIP_VISION", "paired", "clip_vision"),
+    ("words", "CLIP", "paired", "clip"),
+    ("paired", "clip", "paired used", "clip"),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ...choices import SCHEMES, Scheme
-from ...errors import InvalidInput
+from ...errors import require_one_of
 from ...models.catalog import avisc_alpha
 from ...settings import setting
 from .base import PICKING, ContrastiveDecoding, SecondPass, alpha_setting
@@ -66,8 +66,7 @@ class AvisC(ContrastiveDecoding):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scheme not in SCHEMES:
-            raise InvalidInput(f"There is no scheme {self.scheme!r}. Choose one of {', '.join(SCHEMES)}.")
+        require_one_of(self.scheme, SCHEMES, "scheme")
 
     @property
     def draws(self) -> bool:

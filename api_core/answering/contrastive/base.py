@@ -55,7 +55,7 @@ class ContrastiveDecoding(Decoding):
 
     def __post_init__(self) -> None:
         require_in_range(self)
-        require_draw(self.top_p, self.top_k, self.seed)
+        require_draw(self.top_p, self.seed)
 
     @property
     def draws(self) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ... import choices
 from ...broadcast import broadcast_texts
 from ...choices import FITS, READINGS, Reading
-from ...errors import InvalidInput, shortened
+from ...errors import InvalidInput, quoted, require_one_of, shortened
 from ...models.catalog import DEFAULT_FIT, find_clip_model, mask_defaults
 from ...models.clip import ClipModel, Encoding
 from ...models.clip.cache import MOST_PICTURES
@@ -22,6 +22,7 @@ from ...models.threads import in_threads_of_its_size
 from ...pictures import AnyPicture, require_loaded, require_picture, to_picture
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap, Label, PictureMap, View, require_finite
+from ...settings import require_number
 from ...texts import clean
 from ..frames import Frames
 from .model_views import ModelView, count_views, encode_views, picture_size, view_as_upstream, views_precisely
@@ -173,7 +174,7 @@ def _queries_of(queries: str | Sequence[str], pictures: int) -> list[str]:
     """One query for each picture, none of them blank."""
     for query in [queries] if isinstance(queries, str) or queries is None else queries:
         if not isinstance(query, str) or not query.strip():
-            raise InvalidInput(f"A query must say what to look for; {query!r} is empty or no text.")
+            raise InvalidInput(f"A query must say what to look for; {quoted(query)} is empty or no text.")
     return [clean(query) for query in broadcast_texts(queries, pictures, "queries")]
 
 
@@ -193,16 +194,14 @@ def _different_words(query: str) -> list[str]:
 
 
 def _find_method(name: str) -> Method:
-    if name not in METHODS:
-        raise InvalidInput(f"There is no method {name!r}. Choose one of {', '.join(METHODS)}.")
+    require_one_of(name, METHODS, "method")
     return METHODS[name]
 
 
 def _check(reading: Reading, batch_size: int | None, neutral_text: str | None) -> None:
-    if reading not in READINGS:
-        raise InvalidInput(f"There is no reading {reading!r}. Choose one of {', '.join(READINGS)}.")
-    if batch_size is not None and batch_size < 1:
-        raise InvalidInput(f"A batch holds at least one picture, not {batch_size}.")
+    require_one_of(reading, READINGS, "reading")
+    if batch_size is not None:
+        require_number(batch_size, "batch_size", 1, whole=True)
     if neutral_text is not None and not neutral_text.strip():
         raise InvalidInput("The neutral text is empty. Leave it out (None), or give one such as 'a picture'.")
 
@@ -221,10 +220,10 @@ def _prepare(picture: AnyPicture, reading: Reading) -> AnyPicture:
 def _resolve_fit(model: ClipModel, fit: str | None, reading: Reading) -> tuple[str, tuple[str, ...]]:
     """The fit that is used, and a warning where another was asked for."""
     if fit is not None and fit not in FITS:
-        raise InvalidInput(f"There is no fit {fit!r}. Choose one of {', '.join(FITS)}.")
+        raise InvalidInput(f"There is no fit {quoted(fit)}. Choose one of {', '.join(FITS)}.")
     if reading == "upstream":
         ignored = fit not in (None, "center")
-        note = f"the upstream reading looks at the middle of a picture only: the fit {fit!r} is not used."
+        note = f"the upstream reading looks at the middle of a picture only: the fit {quoted(fit)} is not used."
         return "center", (note,) * ignored
     if fit is not None:
         return fit, ()

@@ -13,7 +13,7 @@ from torch import Tensor
 from ... import choices
 from ...broadcast import broadcast, broadcast_texts, broadcast_words
 from ...choices import READINGS, Reading
-from ...errors import AttentionPromptingError, InvalidInput
+from ...errors import AttentionPromptingError, InvalidInput, quoted, require_one_of
 from ...models.catalog import mask_defaults
 from ...models.conversation.case import Case, Prepared, Reply
 from ...models.lvlm.calibration import Head
@@ -23,6 +23,7 @@ from ...models.vision_language import VisionLanguageModel, require
 from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress, share_of
 from ...results import Heatmap, PictureMap
+from ...settings import require_number
 from ..frames import Frames
 from .method import LvlmRequest, TokenRelevance, WhatIsRead
 from .word_labels import label_maps
@@ -58,7 +59,7 @@ class LvlmMethod:
         if own is not None:
             return cast(WhatIsRead, own(model, layers, heads))
         if heads:
-            raise InvalidInput(f"The method {self.name!r} takes all heads of a layer. Give no heads.")
+            raise InvalidInput(f"The method {quoted(self.name)} takes all heads of a layer. Give no heads.")
         return WhatIsRead(model.resolve_layers(layers))
 
     @property
@@ -128,12 +129,12 @@ def lvlm_heatmap(
     """
     count = len(pictures)
     chosen = find_lvlm_method(method)
-    if reading not in READINGS:
-        raise InvalidInput(f"There is no reading {reading!r}. Choose one of {', '.join(READINGS)}.")
+    require_one_of(reading, READINGS, "reading")
     if not count:
         raise InvalidInput("There is no picture to make a heatmap of. Pass at least one.")
-    if max_new_tokens < 1 or (batch_size is not None and batch_size < 1):
-        raise InvalidInput(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
+    require_number(max_new_tokens, "max_new_tokens", 1, whole=True)
+    if batch_size is not None:
+        require_number(batch_size, "batch_size", 1, whole=True)
     each_question = broadcast_texts(questions, count, "questions")
     each_answer = broadcast_texts(answers, count, "answers")
     hints = broadcast_words(hint_words, count, "lists of hint words")
@@ -210,8 +211,7 @@ def padded_to_square(picture: Tensor, model: VisionLanguageModel) -> Tensor:
 def find_lvlm_method(name: str | None) -> LvlmMethod:
     """The method of that name, None for the default."""
     name = DEFAULT_METHOD if name is None else name
-    if name not in LVLM_METHODS:
-        raise InvalidInput(f"There is no method {name!r} for an LVLM. Choose one of {', '.join(LVLM_METHODS)}.")
+    require_one_of(name, LVLM_METHODS, "LVLM method")
     return LVLM_METHODS[name]
 
 

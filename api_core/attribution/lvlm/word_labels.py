@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from ...choices import Reading
-from ...errors import InvalidInput
+from ...errors import InvalidInput, quoted, shortened
 from ...models.conversation.case import PromptRow, Reply, WordTokens
 from ...models.conversation.token_text import word_spans
 from ...results import Label
 from .method import TokenRelevance
 
 _NO_WORDS = "(no words)"
-_MOST_WORDS_SHOWN = 60
+_LETTERS_SHOWN = 400
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ def find_words(words: Sequence[WordTokens], phrase: str) -> list[WordTokens]:
     starts = [i for i in range(len(texts)) if wanted and texts[i : i + len(wanted)] == wanted]
     if not starts:
         known = list(dict.fromkeys(repr(word.text) for word in words))
-        shown = ", ".join(known[:_MOST_WORDS_SHOWN]) + (" …" if len(known) > _MOST_WORDS_SHOWN else "")
+        shown = shortened(", ".join(known), _LETTERS_SHOWN)
         raise InvalidInput(
-            f"The answer has no {phrase!r}. "
+            f"The answer has no {quoted(phrase)}. "
             + (f"Its words are: {shown}." if known else "It has no words. Ask otherwise, or allow more tokens.")
         )
     return [words[i] for start in starts for i in range(start, start + len(wanted))]

@@ -126,13 +126,12 @@ def _verdicts(
 class Verdicts:
     """What was said about the answers of one arm. said: for each case, and of it for each run, all the judge's replies.
 
-    judges: their names as the server gave them. prompts: the digest of what they were told. judging: its name.
+    judges: their names as the server gave them. prompts: the digest of what they were told.
     """
 
     said: Mapping[str, tuple[tuple[str, ...], ...]]
     judges: tuple[str, ...]
     prompts: str
-    judging: str
 
     @property
     def runs(self) -> int:
@@ -192,7 +191,7 @@ def _verdicts_on(arm: str, answers: Answers, lines: Sequence[Record]) -> Verdict
     said = {name: tuple(of[run] for run in sorted(of)) for name, of in runs.items()}
     settings = lines[0]["settings"]
     judges = sorted({line["judge"] or settings["judge"] for line in lines})
-    return Verdicts(said, tuple(judges), settings["prompts"], settings["judging"])
+    return Verdicts(said, tuple(judges), settings["prompts"])
 
 
 def _digest(*texts: str) -> str:

@@ -16,12 +16,11 @@ from .files import field_of, first_below, objects_of, write_lines
 from .judge import judge_note, verdicts_in
 from .parquet import parquet_files, rows_of
 from .pictures import picture_file, write_picture
-from .rules.judge_prompts import LlavaBenchJudging
+from .rules.judge_prompts import LLAVA_BENCH_KINDS, LlavaBenchJudging
 from .rules.judged import FAILED, Relative, read_pair, relative
 from .score_table import Figure, Metric, ScoreTable, score_table
 
 OFFICIAL, WITHOUT_FAILURES = "official", "without-failures"
-KINDS = ("complex", "conv", "detail")
 
 
 def read(source: Source) -> Iterator[QuestionCase]:
@@ -29,8 +28,10 @@ def read(source: Source) -> Iterator[QuestionCase]:
     rows = _hub_rows(source, files) if files else _official_rows(source)
     for picture, entry in rows:
         kind = str(entry["category"])
-        if kind not in KINDS:
-            raise InvalidInput(f"A question has the category {shortened(kind)!r}; known: {', '.join(KINDS)}.")
+        if kind not in LLAVA_BENCH_KINDS:
+            raise InvalidInput(
+                f"A question has the category {shortened(kind)!r}; known: {', '.join(LLAVA_BENCH_KINDS)}."
+            )
         yield QuestionCase(
             id=LLAVA_BENCH.case_id(source.split, entry["question_id"]),
             picture=picture,
@@ -79,7 +80,7 @@ def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources:
     counts = np.ones_like(unread) if rule == OFFICIAL else ~unread
     kinds = np.array([case.kind for case in cases])
     metrics = []
-    for kind in ("all", *(kind for kind in KINDS if kind in kinds)):
+    for kind in ("all", *(kind for kind in LLAVA_BENCH_KINDS if kind in kinds)):
         where = None if kind == "all" else kinds == kind
         for name, take in _FIGURES.items():
             metrics.append(Metric(f"{kind}{name}", _figure(pairs, counts, take), where, unread.any(1)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel, reason
+from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel, quoted, reason
 from ..catalog.clip import TRANSFORMERS_CLASSES, needs_quick_gelu
 from ..files.local import published_names, read_json
 from ..files.transformers_folder import (
@@ -68,7 +68,7 @@ def _require_quick_gelu(config: Any, folder: Path) -> None:
     for tower in (config.vision_config, config.text_config):
         if tower.hidden_act != "quick_gelu":
             raise UnsupportedModel(
-                f"{folder / CONFIG_NAME} asks for {tower.hidden_act!r}, but OpenAI's weights were trained with "
+                f"{folder / CONFIG_NAME} asks for {quoted(tower.hidden_act)}, but OpenAI's weights were trained with "
                 'QuickGELU and give wrong maps without. Set "hidden_act": "quick_gelu" in both towers.'
             )
 

@@ -1,6 +1,7 @@
 """From the tokens that a model wrote to an answer: its text, the thinking apart, and its words."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ THINKING = (
     ("◁think▷", "◁/think▷"),
 )
 """How models mark their thinking: what opens it and what closes it. Some of these are special tokens, others text."""
+
+_BLANKS = re.compile(r"\s*")
 
 WRAPPERS = (("<answer>", "</answer>"),)
 """What some models put around the answer after thinking."""
@@ -88,8 +91,9 @@ def split_thinking(text: str, inside: bool = False) -> tuple[str, Span]:
 
 def _opening_at(text: str, place: int) -> tuple[str, str]:
     """The marks of the thinking that begins at `place`, blanks apart; two empty ones where none does."""
-    rest = text[place:].lstrip()
-    return next(((opening, closing) for opening, closing in THINKING if rest.startswith(opening)), ("", ""))
+    match = _BLANKS.match(text, place)
+    begin = match.end() if match else place
+    return next(((opening, closing) for opening, closing in THINKING if text.startswith(opening, begin)), ("", ""))
 
 
 def _closes_first(text: str) -> bool:

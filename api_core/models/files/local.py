@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import DamagedWeights, ModelNotFound
+from ...errors import DamagedWeights, ModelNotFound, quoted
 from ..catalog import ClipEntry, LvlmEntry
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "embedded"
@@ -35,7 +35,7 @@ def existing_path(model: str | Path, what: str, catalog: Sequence[str]) -> Path:
     path = Path(model).expanduser()
     if not os.path.exists(path):  # false, where Path.exists raises, for what cannot be a path
         raise ModelNotFound(
-            f"There is no model {str(model)!r}: no {what} of that name, nor is it in the catalog. "
+            f"There is no model {quoted(str(model), 200)}: no {what} of that name, nor is it in the catalog. "
             f"The catalog holds: {', '.join(catalog)}."
         )
     return path.resolve()
@@ -45,7 +45,7 @@ def embedded_folder(name: str, is_complete: Callable[[Path], bool]) -> Path:
     """The folder of a model that ships with the package."""
     folder = EMBEDDED / name.replace("-", "_")
     if not is_complete(folder):
-        raise ModelNotFound(f"The embedded model {name!r} is missing from {folder}. Install the pack again.")
+        raise ModelNotFound(f"The embedded model {quoted(name)} is missing from {folder}. Install the pack again.")
     return folder
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ...autograd import frozen
-from ...errors import InvalidInput
+from ...errors import InvalidInput, require_one_of
 from ...progress import Progress, ignore_progress
 from ..catalog import LvlmEntry, find_lvlm_model, list_lvlm_models
 from ..devices import DTYPES, resolve_device
@@ -46,8 +46,7 @@ def load_lvlm(
     """
     place = resolve_device(device)
     precisions = ("auto", OWN_PRECISION, *DTYPES)
-    if precision not in precisions:
-        raise InvalidInput(f"There is no precision {precision!r}. Choose one of {', '.join(precisions)}.")
+    require_one_of(precision, precisions, "precision")
     if max_pixels < 0:
         raise InvalidInput(f"max_pixels must be 0 (the model's own limit) or more, not {max_pixels}.")
     entry = find_lvlm_model(model) if isinstance(model, str) else None

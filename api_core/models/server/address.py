@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, quoted
 
 _ENDPOINTS = ("/chat/completions", "/completions", "/models", "/responses")
 
@@ -25,7 +25,7 @@ def normalise_base_url(address: str) -> str:
         )
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         raise InvalidInput(
-            f"The address {address.strip()!r} does not begin with http:// or https:// and a host. "
+            f"The address {quoted(address.strip())} does not begin with http:// or https:// and a host. "
             "A local server's looks like http://127.0.0.1:8000/v1."
         )
     path = parts.path.rstrip("/")

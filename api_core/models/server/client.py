@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, shortened
 from ...pictures import to_pil
+from ...texts import clean
 from ..conversation.case import Case
 from .background_loop import time_limit
 from .failures import Failure, explain, garbled
@@ -141,8 +142,8 @@ class Session:
             raise explain(error, server) from None
         try:
             entries = json.loads(text)["data"] or ()  # Ollama without a model lists null
-            return tuple(str(entry["id"]) for entry in entries)
-        except (ValueError, KeyError, TypeError):
+            return tuple(clean(str(entry["id"])) for entry in entries)
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise garbled(text, server) from None
 
     async def _with_names(self, failure: Failure) -> Failure:
@@ -156,7 +157,7 @@ class Session:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    shown = ", ".join(map(shortened, names[:20])) + (", …" if len(names) > 20 else "")
     return f"It has: {shown}." if names else "It lists none: load one there first."
 
 

@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
 
+from ...errors import quoted, shortened
+from .bounded_stream import MOST_BYTES, Compressed, TooMuch
 from .openai_client import Server
 from .secret import Secret, redact
 
@@ -25,6 +27,7 @@ _NO_PICTURES = re.compile(
     r"|not a multi-?modal|text[- ]only|mmproj|required for image input",
     re.IGNORECASE,
 )
+_TAG = re.compile(r"<[^<>]*>")
 _WEB_PAGE = re.compile(r"\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)
 
 _UNREACHABLE = {
@@ -61,6 +64,14 @@ def explain(error: Exception, server: Server, model: str = "") -> Failure:
     if isinstance(getattr(error, "status_code", None), int):
         return _of_status(error, server, model)
     causes = _chain(error)
+    if any(isinstance(cause, Compressed) for cause in causes):
+        return Failure(
+            f"{server.where} compressed its answer although it was asked not to. Such an answer is not read, as it may "
+            "become of any size: turn compression off there, or in the proxy before it.",
+            "garbled",
+        )
+    if is_too_much(error):
+        return Failure(f"{server.where} sent more than {MOST_BYTES / 1e6:.0f} MB that are no answer.", "garbled")
     classes = [kind for cause in causes for kind in type(cause).__mro__]
     names = {kind.__name__ for kind in classes}
     for name, words in _UNREACHABLE.items():
@@ -75,7 +86,7 @@ def explain(error: Exception, server: Server, model: str = "") -> Failure:
             }
             return Failure(words.format_map(fields), "unreachable")
     no_json = [cause.doc for cause in causes if isinstance(cause, json.JSONDecodeError)]
-    if no_json or "APIResponseValidationError" in names or isinstance(error, ValueError):
+    if no_json or "APIResponseValidationError" in names or isinstance(error, ValueError | RecursionError):
         return garbled(next(iter(no_json), ""), server)
     libraries = {kind.__module__.split(".")[0] for kind in classes}
     if names & {"OSError", "APIConnectionError"} or libraries & {"httpx", "httpx2", "httpcore", "httpcore2", "h11"}:
@@ -83,9 +94,18 @@ def explain(error: Exception, server: Server, model: str = "") -> Failure:
             f"The connection to {server.where} was lost before the answer was whole.", "lost", transient=True
         )
     said = _excerpt(_words_of(getattr(error, "body", None)) or str(error), server.secret)
-    if "APIError" in names:  # the server reported an error inside the stream
-        return Failure(f"{server.where} broke off its answer. It says: {said or 'nothing'}", "trouble", transient=True)
     return Failure(f"Asking {server.where} failed: {type(error).__name__}: {said}", "unexpected")
+
+
+def is_too_much(error: Exception) -> bool:
+    """Whether more came than is read of any response."""
+    return any(isinstance(cause, TooMuch) for cause in _chain(error))
+
+
+def broken_off(error: Any, server: Server) -> Failure:
+    """The server reported an error in the midst of its answer."""
+    said = _excerpt(_words_of(error), server.secret)
+    return Failure(f"{server.where} broke off its answer. It says: {said or 'nothing'}", "trouble", transient=True)
 
 
 def garbled(text: str, server: Server) -> Failure:
@@ -127,7 +147,7 @@ def _of_status(error: Any, server: Server, model: str) -> Failure:
             "key",
         )
     if (_UNKNOWN_MODEL.search(words) and status in (400, 404, 422)) or code == "model_not_found":
-        return Failure(f"{where} does not know the model {model!r}.{said}", "model")
+        return Failure(f"{where} does not know the model {quoted(model)}.{said}", "model")
     if status in (404, 405):
         return Failure(
             f"There is no such endpoint at {profile.address} ({status}). The address usually ends with /v1.{said}",
@@ -158,7 +178,7 @@ def _asked_wait(headers: Mapping[str, str]) -> float | None:
     asked = headers.get("retry-after", "")
     with contextlib.suppress(ValueError):
         return max(0.0, float(asked))
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         return max(0.0, parsedate_to_datetime(asked).timestamp() - time())
     return None
 
@@ -172,16 +192,23 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _words_of(body: Any) -> str:
+def _words_of(body: Any, depth: int = 4) -> str:
     """The message in an error's body, of the several shapes that servers use."""
-    if isinstance(body, Mapping):
-        words = (_words_of(body.get(key)) for key in ("message", "detail", "error", "msg"))
-        return next(filter(str.strip, words), "") or (json.dumps(body) if body else "")
+    if isinstance(body, Mapping) and depth:
+        words = (_words_of(body.get(key), depth - 1) for key in ("message", "detail", "error", "msg"))
+        return next(filter(str.strip, words), "") or (_written(body) if body else "")
     if isinstance(body, str):
-        return re.sub(r"<[^>]*>", " ", body) if _WEB_PAGE.match(body) else body
-    return json.dumps(body) if body else ""
+        return _TAG.sub(" ", body) if _WEB_PAGE.match(body) else body
+    return _written(body) if body else ""
+
+
+def _written(body: Any) -> str:
+    try:
+        return json.dumps(body)
+    except RecursionError:
+        return ""
 
 
 def _excerpt(text: str, secret: Secret | None) -> str:
-    words = " ".join(redact(text, secret).split())
-    return words if len(words) <= _QUOTED else words[: _QUOTED - 1] + "…"
+    """The beginning of a server's words, in one line; the key is taken out before anything is cut."""
+    return shortened(redact(text, secret), _QUOTED)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
+from ...settings import require_number
 from ..conversation.case import Case
 from . import client
 from .background_loop import run
@@ -72,8 +73,7 @@ class ServerModel:
         connections.
         on_notice: lines about retries; without it they are logged.
         """
-        if max_new_tokens < 1:
-            raise InvalidInput(f"max_new_tokens must be at least 1, not {max_new_tokens}.")
+        require_number(max_new_tokens, "max_new_tokens", 1, whole=True)
         unknown = sorted(set(settings) - set(SETTINGS))
         if unknown:
             raise InvalidInput(f"A server takes no setting {', '.join(unknown)}; it takes {', '.join(SETTINGS)}.")

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidInput, ModelNotFound, ServerFailed
+from ...errors import InvalidInput, ModelNotFound, ServerFailed, quoted
+from ...settings import require_number
 from ...user_folder import default_folder
 from ...whole_file import whole_file
 from ..catalog import PRESETS
@@ -54,8 +55,7 @@ class Profile:
                 "What was given as the key's environment variable is not the name of one (letters, digits and _, no "
                 "digit first). If it was the key itself: give the variable's name, or store the key in the profile."
             )
-        if not 0 <= self.patience < float("inf"):
-            raise InvalidInput(f"The patience with {self.name!r} must be seconds, 0 or more, not {self.patience}.")
+        require_number(self.patience, f"The patience with {self.name!r}, in seconds,", 0)
         if self.key_variable and self.stored_key:
             raise InvalidInput(f"The profile {self.name!r} has a variable for its key and a stored key. Give one.")
 
@@ -99,7 +99,7 @@ def find_profile(name: str, folder: str | Path | None = None) -> Profile:
     known = {profile.name: profile for profile in list_profiles(folder)}
     if name not in known:
         raise ModelNotFound(
-            f"There is no server profile {name!r}. There are: {', '.join(known)}. "
+            f"There is no server profile {quoted(name)}. There are: {', '.join(known)}. "
             "Add one with `python -m api_core servers add NAME ADDRESS`."
         )
     return known[name]
@@ -110,7 +110,7 @@ def save_profile(profile: Profile, folder: str | Path | None = None, *, replace:
     file = _file(folder)
     own = _read(file)
     if profile.name in own and not replace:
-        raise InvalidInput(f"There is a profile {profile.name!r} already. Remove it first, or ask to replace it.")
+        raise InvalidInput(f"There is a profile {quoted(profile.name)} already. Remove it first, or ask to replace it.")
     _write(file, {**own, profile.name: profile})
     return file
 
@@ -122,7 +122,7 @@ def remove_profile(name: str, folder: str | Path | None = None) -> None:
     own = _read(file)
     if name not in own:
         why = "It is a preset, which is always there." if name in PRESETS else f"There are: {', '.join(own) or 'none'}."
-        raise ModelNotFound(f"There is no profile {name!r} to remove. {why}")
+        raise ModelNotFound(f"There is no profile {quoted(name)} to remove. {why}")
     _write(file, {key: value for key, value in own.items() if key != name})
 
 

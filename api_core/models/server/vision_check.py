@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ...errors import ServerFailed
+from ...errors import ServerFailed, quoted
 from ...progress import Progress, ignore_progress
 from ..conversation.case import Case
 from .model import ServerModel
@@ -54,7 +54,7 @@ def probe(model: ServerModel, *, on_progress: Progress = ignore_progress) -> Pro
     words = {colour: re.findall(r"[a-z]+", answer.lower()) for colour, answer in answers.items()}
     if all(COLOURS.keys() & words[colour] == {colour} for colour in COLOURS):  # it names that colour and no other
         return Probe(True, answers, f"{model.name} sees pictures: it named {', '.join(COLOURS)}.")
-    said = ", ".join(f"{answer[:40]!r} to {colour}" for colour, answer in answers.items())
+    said = ", ".join(f"{quoted(answer)} to {colour}" for colour, answer in answers.items())
     if not all(answers.values()):
         return Probe(None, answers, f"{model.name} gave no answer in {_LONGEST_ANSWER} tokens; it said {said}.")
     if len(set(map(tuple, words.values()))) == 1:

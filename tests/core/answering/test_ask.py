@@ -161,5 +161,5 @@ def test_kinds_of_decoding_are_listed_and_others_refused(model: LvlmModel) -> No
     for wrong in ({"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"top_k": -1}, {"seed": -1}):
         with pytest.raises(InvalidInput):
             Sample(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(InvalidInput, match="at least 1"):
+    with pytest.raises(InvalidInput, match="max_new_tokens must be 1 or more, not 0"):
         ask(model, pictures(1), "x", max_new_tokens=0)

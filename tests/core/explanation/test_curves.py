@@ -100,7 +100,7 @@ def test_an_answer_that_needs_no_picture_has_no_curves(many):
 
 
 def test_a_picture_too_small_to_read_is_refused():
-    with pytest.raises(InvalidInput, match="320 x 240, not 100 x 400"):
+    with pytest.raises(InvalidInput, match="width of the curves must be from 320 to 8192, not 100"):
         draw_curves(explanation(), (100, 400))
 
 

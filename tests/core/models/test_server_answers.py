@@ -103,6 +103,19 @@ def test_thinking_is_told_apart(server: ServerProcess, model: ServerModel, fault
     assert (answer.text, answer.thinking, answer.complete) == ("a circle", "red or not", True)
 
 
+@pytest.mark.parametrize(
+    ("text", "answer", "as_sent"),
+    [("\n 8 9 \n", "8 9", "\n 8 9 \n"), ("<think>hm</think>\n8 9", "8 9", "8 9")],
+)
+def test_a_reply_says_which_model_gave_it_and_how_it_came(
+    server: ServerProcess, model: ServerModel, text: str, answer: str, as_sent: str
+) -> None:
+    for kind, name in (("none", "m"), ("whole", "")):
+        server.misbehave({"kind": kind, "text": text})
+        (reply,) = model.generate([Case((), "compare")], max_new_tokens=30)
+        assert (reply.reply.text, reply.as_sent, reply.model) == (answer, as_sent, name)
+
+
 def test_thinking_that_uses_up_the_limit_leaves_an_empty_incomplete_answer(
     server: ServerProcess, model: ServerModel
 ) -> None:

@@ -22,8 +22,8 @@ Texts = Mapping[str, str]
 """The prompts, by what they are for."""
 
 _MM_VET, _LLAVA = "yuweihao/MM-Vet", "haotian-liu/LLaVA"
-_KIND = "llava_bench_"
-"""How the official prompts' names begin, before a case's kind."""
+LLAVA_BENCH_KINDS = ("complex", "conv", "detail")
+"""The kinds of its questions, each with a prompt of its own."""
 
 
 @dataclass(frozen=True)
@@ -91,36 +91,35 @@ class LlavaBenchJudging:
     name = "llava-bench"
     judge = "gpt-4-0314"
     max_new_tokens = 1024
-    published = "2f3fe45916c664f9"
+    published = "38bf011664a1d818"
 
     def read_texts(self, checkout: Path) -> Texts:
         rules, script = checkout / "llava/eval/table/rule.json", checkout / "llava/eval/eval_gpt_review_bench.py"
         systems = [entries["content"] for entries in _dictionaries(_parsed(script, _LLAVA)) if _is_system(entries)]
         content = _read(rules, _LLAVA)
         try:
+            official = json.loads(content)
             found = {
-                f"{kind} {part}": rule[part]
-                for kind, rule in json.loads(content).items()
-                if kind.startswith(_KIND)
+                f"{kind} {part}": official[f"llava_bench_{kind}"][part]
+                for kind in LLAVA_BENCH_KINDS
                 for part in ("prompt", "role")
             }
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise InvalidInput(f"{rules} is not the official file ({reason(error)}). {_where(_LLAVA)}") from error
-        if len(systems) != 1 or not found:
+        if len(systems) != 1:
             raise _other_code(script, _LLAVA)
         return {"system": systems[0], **found}
 
     def request(self, texts: Texts, case: QuestionCase, answer: str, said: Sequence[str]) -> Request | None:
         if said:
             return None
-        kind, caption = _KIND + case.kind, case.meta["caption"]
-        role = texts[f"{kind} role"]
+        caption, role = case.meta["caption"], texts[f"{case.kind} role"]
         parts = (
             ("Context", caption if isinstance(caption, str) else "\n".join(caption), ""),
             ("Question", case.map_query, ""),
             (f"{role} 1", case.meta["reference"], f"[End of {role} 1]\n\n"),
             (f"{role} 2", answer, f"[End of {role} 2]\n\n"),
-            ("System", texts[f"{kind} prompt"], ""),
+            ("System", texts[f"{case.kind} prompt"], ""),
         )
         return Request("".join(f"[{head}]\n{text}\n\n{end}" for head, text, end in parts), texts["system"])
 

@@ -59,7 +59,10 @@ def mm_vet_checkout(folder: Path) -> Path:
 def llava_checkout(folder: Path) -> Path:
     (folder / "llava" / "eval" / "table").mkdir(parents=True)
     rules: dict[str, Any] = {"math": {"role": "Assistant", "prompt": "Count."}}
-    rules |= {f"llava_bench_{kind}": {"role": "Helper", "prompt": f"Compare {kind}."} for kind in ("conv", "detail")}
+    rules |= {
+        f"llava_bench_{kind}": {"role": "Helper", "prompt": f"Compare {kind}."}
+        for kind in ("complex", "conv", "detail")
+    }
     (folder / "llava" / "eval" / "table" / "rule.json").write_text(json.dumps(rules), encoding="utf-8")
     (folder / "llava" / "eval" / "eval_gpt_review_bench.py").write_text(
         "import nothing_that_is_installed\n\ndef ask(content):\n"

@@ -180,7 +180,7 @@ def test_prompts_are_read_and_nothing_of_a_checkout_is_run(tmp_path: Path) -> No
     assert texts == {"examples": "Mark it.\nQ | T | P | M\n", "added": "\nOnly the mark: "}
     texts = LlavaBenchJudging().read_texts(llava_checkout(tmp_path / "llava"))
     assert texts["system"] == "Be fair."
-    assert texts["llava_bench_conv prompt"] == "Compare conv."
+    assert texts["conv prompt"] == "Compare conv."
     assert "math prompt" not in texts
 
 
@@ -191,7 +191,7 @@ def test_prompts_are_read_and_nothing_of_a_checkout_is_run(tmp_path: Path) -> No
         ("mm-vet_evaluator.py", "prompt = input()", "does not hold the prompts where the known versions have them"),
         ("mm-vet_evaluator.py", b"prompt = '\xff'", "is not UTF-8"),
         ("llava/eval/table/rule.json", "[]", "is not the official file"),
-        ("llava/eval/table/rule.json", '{"llava_bench_conv": {"role": "x"}}', "is not the official file ('prompt')"),
+        ("llava/eval/table/rule.json", '{"llava_bench_complex": {}}', "is not the official file ('prompt')"),
         ("llava/eval/eval_gpt_review_bench.py", "", "does not hold the prompts"),
     ],
 )

@@ -18,7 +18,7 @@ def test_official_scores_are_repeated(vector: dict[str, Any], tmp_path: Path) ->
         text = words if isinstance(words, str) else json.dumps(words)
         (tmp_path / name).write_text(text, encoding="utf-8")
     said = {name: tuple(map(tuple, runs)) for name, runs in vector.get("said", {}).items()}
-    verdicts = Verdicts(said, judges=("a judge",), prompts="", judging="")
+    verdicts = Verdicts(said, judges=("a judge",), prompts="")
     resources = Resources(tmp_path, {"taggers": StubTaggers(), "verdicts": verdicts})
     cases = [case_of(QuestionCase, line) for line in vector["cases"]]
     table = find_data_set(vector["set"]).score(cases, vector["answers"], vector["rule"], resources)

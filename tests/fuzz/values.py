@@ -1,0 +1,189 @@
+"""Values of every type that a public function takes: what works, what may work, and what is odd."""
+
+import collections.abc
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from pack import api_core
+from pack.api_core import choices, overlay
+from pack.api_core.answering.templates import TEMPLATES, Template
+from pack.api_core.map_back import Cut, Way
+from pack.api_core.masks import MaskSettings
+from pack.api_core.models.server import Limits, Profile, Secret, ServerModel
+from pack.api_core.results import Box, Heatmap
+from PIL import Image
+
+Strategy = st.SearchStrategy[Any]
+
+SAID = (
+    "what color is the star?",
+    "red star",
+    "a",
+    "",
+    "  ",
+    "<image>",
+    "</s><image><|im_end|>",
+    "<think>a</think>red",
+    "half \ud83d",
+    "\udcff\udcfe",
+    "a\x00b",
+    "[[label|https://example.org]]",
+    "{question} {hint}",
+    "{unknown}",
+    "star, , ,star",
+    "\u202eright\u2066 \N{ZERO WIDTH JOINER}",
+    "../../etc/passwd",
+    "https://127.0.0.1:9/v1",
+    "none",
+    "auto",
+    "wörd " * 400,
+    "x" * 5000,
+)
+WORDS = tuple(
+    name
+    for known in vars(choices).values()
+    for name in (known if isinstance(known, Mapping | tuple) else ())
+    if isinstance(name, str)
+)
+NUMBERS = (0, 1, 2, 3, 7, 16, -1, -2, 99, 4096, 2**31, 2**32 - 1, 2**63, 2**64, -(2**64), 10**400)
+FRACTIONS = (0.0, 0.5, 1.0, 2.5, -0.5, 1e-30, 1e30, -1e30, 1e308, 5e-324, math.nan, math.inf, -math.inf, 1 + 1e-7)
+SHAPES = (
+    (9, 12, 3),
+    (9, 12, 4),
+    (1, 1, 3),
+    (1, 40, 3),
+    (2, 9, 12, 3),
+    (9, 12),
+    (2, 9, 12),
+    (1, 9, 12),
+    (9, 12, 1),
+    (9, 12, 2),
+    (3, 9, 12),
+    (9,),
+    (),
+    (0, 12, 3),
+    (1, 1, 1, 1, 1),
+)
+
+
+def texts() -> Strategy:
+    return st.one_of(st.sampled_from(SAID), st.sampled_from(WORDS), st.text(max_size=20))
+
+
+def numbers() -> Strategy:
+    return st.one_of(st.sampled_from(NUMBERS[:6]), st.sampled_from(NUMBERS), st.integers(-5, 40))
+
+
+def fractions() -> Strategy:
+    return st.one_of(st.floats(0, 1), st.sampled_from(FRACTIONS), numbers())
+
+
+@st.composite
+def tensors(draw: Any) -> torch.Tensor:
+    shape = draw(st.sampled_from(SHAPES[:3]) | st.sampled_from(SHAPES))
+    made = torch.rand(shape, generator=torch.Generator().manual_seed(draw(st.integers(0, 3))))
+    kind = draw(st.sampled_from(["as it is"] * 6 + ["nan", "inf", "far", "whole", "truth", "double", "half", "flat"]))
+    changed: dict[str, Callable[[], torch.Tensor]] = {
+        "as it is": lambda: made,
+        "nan": lambda: torch.where(made > 0.9, math.nan, made),
+        "inf": lambda: torch.where(made > 0.9, math.inf, made),
+        "far": lambda: made * 1e30 - 5e29,
+        "whole": lambda: (made * 255).to(torch.uint8),
+        "truth": lambda: made > 0.5,
+        "double": lambda: made.double(),
+        "half": lambda: made.half(),
+        "flat": lambda: torch.zeros(shape),
+    }
+    return changed[kind]()
+
+
+@st.composite
+def images(draw: Any) -> Image.Image:
+    mode = draw(st.sampled_from(["RGB", "RGBA", "L", "1", "P", "CMYK", "I;16", "F", "LA"]))
+    return Image.new(mode, draw(st.sampled_from([(12, 9), (1, 1), (0, 5), (40, 1)])))
+
+
+@st.composite
+def arrays(draw: Any) -> np.ndarray:
+    kind = draw(st.sampled_from(["u1", "<u2", ">u2", "f4", "f8", "f2", "i4", "?", "c8", "U3", "O", "M8[s]"]))
+    return np.zeros(draw(st.sampled_from(SHAPES)), dtype=kind)
+
+
+def pools(**extra: Any) -> dict[Any, Strategy]:
+    """The strategies of the classes, with what takes long to make made once. extra: by the class's name."""
+    decodings = [api_core.Greedy, api_core.Sample]
+    made = {
+        str: texts(),
+        int: numbers(),
+        float: fractions(),
+        bool: st.booleans(),
+        torch.Tensor: tensors(),
+        np.ndarray: arrays(),
+        Image.Image: images(),
+        Path: st.sampled_from([Path("no/such/file"), Path("/"), Path("."), Path("a\x00b")]),
+        Heatmap: st.sampled_from(extra["heatmaps"]),
+        api_core.ClipModel: st.just(extra["clip"]),
+        api_core.LvlmModel: st.just(extra["lvlm"]),
+        MaskSettings: st.builds(MaskSettings, threshold=st.floats(0, 1), smoothing=st.integers(1, 5)),
+        Box: st.builds(Box, *[fractions()] * 4),
+        overlay.Style: st.sampled_from(overlay.STYLES).map(lambda kind: kind()),
+    }
+    made[Secret] = st.builds(Secret, st.just("sk-1234567890"))
+    nobody = ServerModel(Profile("a", "http://127.0.0.1:9"), "m", limits=Limits(retries=0, connect=1))
+    made[ServerModel] = st.just(nobody)
+    made[Limits] = st.builds(Limits)
+    made[Profile] = st.builds(Profile, st.just("a"), st.just("http://127.0.0.1:9"))
+    made[Way] = st.just(Cut(1, 2, 5, 5, (24, 32)))
+    made[Template] = st.sampled_from([*TEMPLATES.values()])
+    made[torch.dtype] = st.sampled_from([torch.float32, torch.int64])
+    made[extra["model"]] = st.just(extra["lvlm"])
+    made[extra["decoding"]] = st.sampled_from(decodings).map(lambda kind: kind())
+    for name in ("answer", "reply", "explanation", "region", "case"):
+        made[type(extra[name])] = st.just(extra[name])
+    return made
+
+
+def of_type(hint: Any, known: Mapping[Any, Strategy]) -> Strategy:
+    """Values of a type hint."""
+    if hint in known:
+        return known[hint]
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if hint in (None, type(None)):
+        return st.none()
+    if hint in (Any, object):
+        return st.one_of(texts(), numbers(), tensors(), st.none())
+    if origin is Literal:
+        return st.sampled_from(inner) | texts()
+    if origin in (typing.Union, types.UnionType):
+        return st.one_of([of_type(one, known) for one in inner if one is not type(None) or len(inner) < 3])
+    if origin is tuple and inner and inner[-1] is not Ellipsis:
+        return st.tuples(*[of_type(one, known) for one in inner])
+    if origin in (collections.abc.Sequence, list, tuple):
+        return st.lists(of_type(inner[0], known), max_size=3)
+    if origin in (collections.abc.Mapping, dict):
+        return st.dictionaries(of_type(inner[0], known), of_type(inner[1], known), max_size=2)
+    if origin is collections.abc.Callable:
+        return st.just(lambda *_: None)
+    raise NotImplementedError(f"no values are known for {hint}")
+
+
+def finite(found: Any, depth: int = 4) -> bool:
+    """Whether every number in a result is one."""
+    if isinstance(found, torch.Tensor):
+        return not found.is_floating_point() or bool(torch.isfinite(found).all())
+    if isinstance(found, float):
+        return math.isfinite(found)
+    if not depth or isinstance(found, str | bytes | torch.nn.Module):
+        return True
+    if isinstance(found, Mapping):
+        return all(finite(one, depth - 1) for one in found.values())
+    if isinstance(found, Sequence | set):
+        return all(finite(one, depth - 1) for one in found)
+    return all(finite(one, depth - 1) for one in getattr(found, "__dict__", {}).values())
