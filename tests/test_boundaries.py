@@ -194,7 +194,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 def test_only_some_commands_need_what_the_node_pack_leaves_out() -> None:
     """`evaluation` is for researchers: it is not in what ComfyUI's users install, so nothing else may import it."""
-    named = ("run", "merge", "benchmark", "data", "judge", "score", "export")
+    named = ("run", "merge", "benchmark", "data", "judge", "score", "export", "reproduce", "row_options")
     may = {LIBRARY / "command_line" / f"{name}.py" for name in named}
     outside = [path for path in library_files() if "evaluation" not in path.relative_to(LIBRARY).parts]
     users = {path for path in outside for target, _ in targets(path) if target.split(".")[0] == "evaluation"}

@@ -82,7 +82,9 @@ class Scored:
         """A figure over all seeds, and their standard deviation. among: only these cases, where it is less than all."""
         rule = self.rule(figure)
         rows = [_sum([_row(table, part) for part in figure.parts]) for table in self._tables(rule, among)]
-        return _mean(rows, figure.name), float(np.std([row.value for row in rows])) if len(rows) > 1 else math.nan
+        return _mean(rows, figure.name), float(np.std([row.value for row in rows], ddof=1)) if len(
+            rows
+        ) > 1 else math.nan
 
     def rule(self, figure: Figure) -> str:
         return RULE if self.row.explained else rule_of(self.row, figure)
