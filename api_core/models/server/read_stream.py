@@ -71,8 +71,8 @@ class StreamedAnswer:
 
     def take(self, chunk: Any) -> bool:
         """Add a chunk of the stream; whether it brought anything. Raises _Wrong for what is none."""
-        self.model = _text(chunk, "model") or self.model
         choices = _entry(chunk, "choices", list) or []
+        self.model = _text(chunk, "model") or self.model
         if not choices:
             return False
         choice = choices[0]
