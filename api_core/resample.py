@@ -20,6 +20,8 @@ Axis = tuple[int, float, float, int]
 
 # A kernel that touches few of many cells is applied tap by tap; else one matrix product is quicker.
 _CELLS_PER_TAP = 8
+_AT_ONCE = 1 << 22
+"""Values that are turned at a time, 16 MB."""
 
 
 def _box(x: Tensor) -> Tensor:
@@ -81,16 +83,32 @@ def _along(values: Tensor, along: Axis, name: str) -> Tensor:
     indices, weights = _taps(cells, start, step, count, name)
     indices, weights = indices.to(values.device), weights.to(values.device, torch.float32)
     if weights.shape[1] * _CELLS_PER_TAP < cells:
-        shape = (-1,) + (1,) * (values.ndim - 1 - axis % values.ndim)
-        result = values.index_select(axis, indices[:, 0]).mul_(weights[:, 0].view(shape))
-        for tap in range(1, weights.shape[1]):
-            result.addcmul_(values.index_select(axis, indices[:, tap]), weights[:, tap].view(shape))
-        return result
+        if count < cells and axis % values.ndim:
+            return _by_rows(values, axis, indices, weights)
+        return _tap_by_tap(values, axis, indices, weights)
     matrix = torch.zeros(count, cells, device=values.device).scatter_add_(1, indices, weights)
     with without_autocast(values.device.type):
         if axis == -2:
             return matrix @ values
         return values @ matrix.T if axis == -1 else torch.tensordot(matrix, values, ([1], [axis])).movedim(0, axis)
+
+
+def _by_rows(values: Tensor, axis: int, indices: Tensor, weights: Tensor) -> Tensor:
+    """As `_tap_by_tap`, to the bit: but a few rows at a time, turned so that what is picked lies in one piece."""
+    result = values.new_empty([*values.shape[:axis], len(indices), *values.shape[axis:][1:]])
+    rows = max(1, _AT_ONCE * len(values) // max(values.numel(), 1))
+    for own, piece in zip(result.split(rows), values.split(rows), strict=True):
+        turned = piece.transpose(0, axis).contiguous()
+        own.copy_(_tap_by_tap(turned, 0, indices, weights).transpose(0, axis))
+    return result
+
+
+def _tap_by_tap(values: Tensor, axis: int, indices: Tensor, weights: Tensor) -> Tensor:
+    shape = (-1,) + (1,) * (values.ndim - 1 - axis % values.ndim)
+    result = values.index_select(axis, indices[:, 0]).mul_(weights[:, 0].view(shape))
+    for tap in range(1, weights.shape[1]):
+        result.addcmul_(values.index_select(axis, indices[:, tap]), weights[:, tap].view(shape))
+    return result
 
 
 def _taps(cells: int, start: float, step: float, count: int, name: str) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from .files import Job, find_jobs, write_results
 from .loading import load_lvlm_model
 from .options import chosen_mask, chosen_style
 from .prompt import save_heatmap, save_picture, save_png
-from .terminal import ProgressBar, do_each, one_line, say
+from .terminal import ProgressBar, Steps, do_each, one_line, say
 
 MOST_ON_A_PANEL = 6
 
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidInput("A model has to be explained. Give its name or folder with --model.")
     with ProgressBar("explaining") as bar:
 
-        def work(number: int, job: Job) -> Iterator[str]:
+        def work(number: int, job: Job) -> Steps:
             part = share_of(bar, number / len(jobs), (number + 1) / len(jobs))
             found = explain_one(model, job, style, options, part)
             yield from found.map.warnings
@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
                 yield f"the answer was cut at {options.max_new_tokens} tokens"
             with bar.aside():
                 say(f"{job.picture}\n    {one_line(f'{quoted(found.reply.text)}: {found.verdict.text}')}")
+            return None
 
         return do_each(jobs, work, bar, "answers explained", options.debug)
 

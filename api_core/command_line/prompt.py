@@ -1,7 +1,7 @@
 """Prompt pictures with a question: what does not matter to it fades."""
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..models.clip import ClipModel
 from ..models.lvlm.model import LvlmModel
 from ..overlay import Style, apply
 from ..panel import panel
-from ..pictures import flatten_alpha, to_picture, to_pil
+from ..pictures import PNG, flatten_alpha, to_picture, to_pil
 from ..progress import Progress
 from ..prompting import PromptedPicture, names_lvlm, prompt_picture, read_clip
 from ..results import Heatmap
@@ -27,7 +27,7 @@ from .files import Job, find_jobs, write_results
 from .flags import given
 from .loading import load_clip_model, load_lvlm_model
 from .options import chosen_clip, chosen_mask, chosen_style
-from .terminal import ProgressBar, do_each, say
+from .terminal import ProgressBar, Steps, do_each
 
 OF_CLIP = ("fit", "neutral", "least-presence")
 OF_LVLM = ("answer", "hint-words", "max-new-tokens", "max-pixels", "resize", "system-prompt")
@@ -47,11 +47,9 @@ def run(options: argparse.Namespace) -> int:
     with ProgressBar("prompting", shown=len(jobs) > 1) as bar:
         prompt = partial(prompt_one, model) if clip is None else prompt_frames(model, jobs, clip, options, bar)
 
-        def work(number: int, job: Job) -> Iterator[str]:
+        def work(number: int, job: Job) -> Steps:
             bar(number, len(jobs))
-            yield from prompt(job, style, options)
-            with bar.aside():
-                say(str(job.picture))
+            return (yield from prompt(job, style, options))
 
         return do_each(jobs, work, bar, "pictures prompted", options.debug)
 
@@ -81,19 +79,19 @@ def load_model(options: argparse.Namespace, lvlm: bool) -> ClipModel | LvlmModel
     return clip
 
 
-def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: argparse.Namespace) -> tuple[str, ...]:
-    """Do one picture and write its files; returns the warnings."""
+def prompt_one(model: ClipModel | LvlmModel, job: Job, style: Style, options: argparse.Namespace) -> Steps:
+    """Do one picture: yields its warnings, and returns what writes its files."""
     picture = to_picture(job.source)
     mask = chosen_mask(options, options.words)
     how = reading_options(options)
     done = prompt_picture(picture, options.query, model=model, mask=mask, style=style, strength=options.strength, **how)
-    write(job, picture, done, options)
-    return tuple(dict.fromkeys(done.warnings))
+    yield from dict.fromkeys(done.warnings)
+    return partial(write, job, picture, done, options)
 
 
 def prompt_frames(
     model: ClipModel | LvlmModel, jobs: Sequence[Job], clip: dict[str, Any], options: argparse.Namespace, bar: Progress
-) -> Callable[[Job, Style, argparse.Namespace], Iterator[str]]:
+) -> Callable[[Job, Style, argparse.Namespace], Steps]:
     """Read a clip; then what `prompt_one` does, for its frames one after another. Each warning comes once."""
     measured = chosen_mask(options, options.words, **{name: value for name, value in clip.items() if name != "every"})
     files = [job.source for job in jobs]
@@ -106,13 +104,13 @@ def prompt_frames(
     first = next(masks)  # what is wrong with the clip, and not with one of its frames, comes out here
     each = zip(heatmap.pictures, chain([first], masks), strict=True)
 
-    def prompt(job: Job, style: Style, options: argparse.Namespace) -> Iterator[str]:
+    def prompt(job: Job, style: Style, options: argparse.Namespace) -> Steps:
         found, mask = next(each)
         yield from warnings
         warnings.clear()
         picture = to_picture(job.source)
         drawn = apply(picture, mask, style, options.strength)
-        write(job, picture, PromptedPicture(drawn, mask, Heatmap((found,))), options)
+        return partial(write, job, picture, PromptedPicture(drawn, mask, Heatmap((found,))), options)
 
     return prompt
 
@@ -147,20 +145,24 @@ def write(job: Job, picture: Tensor, done: PromptedPicture, options: argparse.Na
 def save_picture(picture: Tensor, target: Path, path: Path) -> None:
     """Write `picture` to `path` in the format of `target`'s ending; JPEG has no transparency and gets white."""
     kind = Image.registered_extensions()[target.suffix.lower()]
-    to_pil(flatten_alpha(picture) if kind == "JPEG" else picture).save(path, format=kind, **SAVING.get(kind, {}))
+    to_pil(flatten_alpha(picture) if kind == "JPEG" else picture).save(path, **SAVING[kind])
 
 
-SAVING: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+SAVING: dict[str, dict[str, Any]] = {
+    "JPEG": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    "WEBP": {"format": "WEBP", "lossless": True},
+    "PNG": PNG,
+}
 
 
 def save_png(picture: Tensor, path: Path) -> None:
     """Write `picture` as PNG."""
-    to_pil(picture).save(path, format="PNG")
+    to_pil(picture).save(path, **PNG)
 
 
 def save_mask(mask: Tensor, path: Path) -> None:
     """Write a mask [H, W] as an 8-bit grey PNG, white = relevant."""
-    Image.fromarray(mask.mul(255).round().to(torch.uint8).numpy()).save(path, format="PNG")
+    Image.fromarray(mask.mul(255).round().to(torch.uint8).numpy()).save(path, **PNG)
 
 
 def save_heatmap(heatmap: Heatmap, path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from .ask_options import AT_ONCE_HELP, add_folder_option
 from .flags import number
 from .options import add_loading_options
+from .run_options import add_worker_options
 
 
 def add_reproduce_options(parser: argparse.ArgumentParser) -> None:
@@ -38,4 +39,6 @@ def add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--judge", metavar="PROFILE:MODEL", help="a server's profile and its model, for judged sets")
     add_folder_option(asking)
     asking.add_argument("--batch-size", type=number(1, kind=int), default=8, help="cases at once")
-    add_loading_options(parser.add_argument_group("machine"), "of the models' weights")
+    machine = parser.add_argument_group("machine")
+    add_loading_options(machine, "of the models' weights")
+    add_worker_options(machine)

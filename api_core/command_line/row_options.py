@@ -10,7 +10,20 @@ from ..evaluation.reproduce.plan import Row
 from .explain_options import add_explain_options
 from .run_options import NO_MODEL, add_run_options
 
-_OF_REPRODUCE = {"lvlm", "model", "out", "overwrite", "range", "shard", "prompted-from", "no-plain", "seed", "help"}
+_WORKERS = ("workers", "gpus-per-worker", "ray")
+_OF_REPRODUCE = {
+    *_WORKERS,
+    "lvlm",
+    "model",
+    "out",
+    "overwrite",
+    "range",
+    "shard",
+    "prompted-from",
+    "no-plain",
+    "seed",
+    "help",
+}
 _OF_REPRODUCE |= {"server", "server-model", "at-once", "allow-download", "list-methods", "question", "panel"}
 """What `reproduce` itself says, or has no use for."""
 _UNUSED = "-"  # where `explain` wants a picture and a question
@@ -40,7 +53,10 @@ def row_options(row: Row, seed: int, out: Path, given: argparse.Namespace) -> ar
     else:
         parser = _OfAPlan(row, add_run_options)
         fixed = [_UNUSED, f"--out={out}", f"--batch-size={given.batch_size}"]
-        fixed += _who_answers(row, given)
+        fixed += [
+            *_who_answers(row, given),
+            *_flags({name: getattr(given, name.replace("-", "_")) for name in _WORKERS}),
+        ]
         settings |= {"template": None} if row.after else {}
         settings |= {"no-plain": True} if row.prompts and row.settings.get("keep") != "surer" else {}
     fixed += [f"--seed={seed}", f"--device={given.device}", f"--precision={given.precision}"]

@@ -55,11 +55,21 @@ def ask_cases(
     options: argparse.Namespace, cases: Sequence[QuestionCase], plan: RunPlan, loaded: LoadedModels | None = None
 ) -> RunResult:
     """Do the plan with every case that the file of results does not hold yet. loaded: models of the plans before."""
+    if options.workers:
+        return _run_scaled(options, cases, plan)
     with downloading() as bar:
         work, settings = plan.build(bar, loaded)
     how = {"batch_size": plan.cases_at_once, "lanes": plan.lanes, "overwrite": options.overwrite}
     with ProgressBar("asking", shown=len(cases) > 1) as bar:
         return run_cases(cases, work, options.out, settings=settings, on_progress=bar, **how)
+
+
+def _run_scaled(options: argparse.Namespace, cases: Sequence[QuestionCase], plan: RunPlan) -> RunResult:
+    from ..evaluation.runner.scale import Workers, run_scaled
+
+    workers = Workers(options.workers, options.gpus_per_worker, options.ray)
+    with ProgressBar("asking", shown=len(cases) > 1) as bar:
+        return run_scaled(cases, plan, workers, options.out, overwrite=options.overwrite, on_progress=bar)
 
 
 def run_plan(options: argparse.Namespace, folders: Sequence[Path] = ()) -> RunPlan:
@@ -100,6 +110,10 @@ _AS_GIVEN = (
 
 def _require_consistent(options: argparse.Namespace) -> None:
     require_server_named(options)
+    if not options.workers and (options.ray or options.gpus_per_worker is not None):
+        raise InvalidInput("--ray and --gpus-per-worker are of workers; say how many with --workers.")
+    if options.workers and options.at_once is not None:
+        raise InvalidInput("Each of the --workers asks its own --batch-size questions at once: leave --at-once out.")
     if options.save_as and not options.save_pictures:
         raise InvalidInput("--save-as says how --save-pictures writes them; add that.")
     if options.prompted_from:

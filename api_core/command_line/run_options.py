@@ -73,9 +73,26 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="no maps: take prompted pictures that are there, <id>.png or .jpg, such as RESULTS.files",
     )
 
-    _add_machine_options(parser)
+    machine = _add_machine_options(parser)
+    add_worker_options(machine)
     add_mask_options(parser)
     add_overlay_options(parser)
+
+
+def add_worker_options(machine: argparse._ArgumentGroup) -> None:
+    """Many processes, which Ray starts."""
+    machine.add_argument(
+        "--workers",
+        type=number(1, kind=int),
+        metavar="N",
+        help="so many processes, by Ray: the package ray[data]",
+    )
+    machine.add_argument(
+        "--gpus-per-worker", type=number(0), metavar="G", help="0.25: four share one (default: all GPUs shared evenly)"
+    )
+    machine.add_argument(
+        "--ray", metavar="ADDRESS", help="workers on this Ray cluster; auto: the one this machine is in (default: none)"
+    )
 
 
 def add_merge_options(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +134,7 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
     _add_machine_options(parser)
 
 
-def _add_machine_options(parser: argparse.ArgumentParser) -> None:
+def _add_machine_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     machine = parser.add_argument_group("machine")
     add_loading_options(machine, "of the models' weights", "that the LVLM sees, 0: its own")
+    return machine

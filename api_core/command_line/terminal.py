@@ -3,10 +3,13 @@
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 from ..errors import AttentionPromptingError, CannotWrite
+from ..writing import Writing
 from .files import Job
 
 BAR_WIDTH = 24
@@ -83,32 +86,69 @@ def tally(count: int, failed: int, what: str) -> str:
     return f"{count - failed} of {count} {what}" + (f", {failed} failed" if failed else "")
 
 
-def do_each(
-    jobs: Sequence[Job], work: Callable[[int, Job], Iterable[str]], bar: ProgressBar, done: str, debug: bool
-) -> int:
+Steps = Generator[str, None, Callable[[], None] | None]
+"""The work on one picture: yields its warnings; may return what writes its files, which is done beside the next."""
+
+
+def do_each(jobs: Sequence[Job], work: Callable[[int, Job], Steps], bar: ProgressBar, done: str, debug: bool) -> int:
     """Do every job, and say what each warns of; returns how many failed, of which the bar says why. Stops where nothing
-    more can be written.
+    more can be written. However it ends, what was computed is written first, and said to be once it is.
 
     done: what has become of those that did not fail, said of several.
     """
+    failed = 0
+    written: deque[tuple[Job, Future[None]]] = deque()
 
-    def fails(number: int, job: Job) -> bool:
+    def tell(job: Job, error: Exception) -> None:
+        nonlocal failed
+        if isinstance(error, CannotWrite) and error.everywhere:
+            raise error
+        failed += 1  # what is wrong with one picture need not be with the next
+        kind = "" if isinstance(error, AttentionPromptingError) else f"{type(error).__name__}: "
+        bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
+        if debug:
+            bar.note("".join(traceback.format_exception(error)))
+
+    def say_written(wait: bool) -> None:
+        while written and (wait or written[0][1].done()):
+            job, future = written.popleft()
+            error = future.exception()
+            if isinstance(error, Exception):
+                tell(job, error)
+            else:
+                with bar.aside():
+                    say(str(job.picture))
+
+    def begin(number: int, job: Job, writing: Writing) -> None:
         try:
-            for warning in work(number, job):
-                bar.note(f"warning: {job.source}: {one_line(warning)}")
-        except Exception as error:
-            if isinstance(error, CannotWrite) and error.everywhere:
-                raise
-            # Anything else that is wrong with one picture need not be with the next.
-            kind = "" if isinstance(error, AttentionPromptingError) else f"{type(error).__name__}: "
-            bar.note(f"failed: {job.source}: {kind}{one_line(error)}")
-            if debug:
-                bar.note(traceback.format_exc())
-            return True
-        return False
+            write = _warn_of(job, work(number, job), bar)
+        except Exception as error:  # noqa: BLE001 - told
+            tell(job, error)
+        else:
+            if write is not None:
+                written.append((job, writing.submit(write)))
 
-    failed = sum(fails(number, job) for number, job in enumerate(jobs))
+    with Writing() as writing:
+        try:
+            for number, job in enumerate(jobs):
+                begin(number, job, writing)
+                say_written(wait=False)
+        finally:
+            say_written(wait=True)
     if len(jobs) > 1:
         with bar.aside():
             say(tally(len(jobs), failed, done))
     return failed
+
+
+def _warn_of(job: Job, steps: Steps, bar: ProgressBar) -> Callable[[], None] | None:
+    """Do one job, and say its warnings."""
+    write: Callable[[], None] | None = None
+
+    def warnings() -> Iterator[str]:
+        nonlocal write
+        write = yield from steps
+
+    for warning in warnings():
+        bar.note(f"warning: {job.source}: {one_line(warning)}")
+    return write

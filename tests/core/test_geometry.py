@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from pack.api_core import resample
 from pack.api_core.choices import FITS, INTERPOLATIONS
 from pack.api_core.errors import InvalidInput
 from pack.api_core.geometry import compose, cut, place, seen_cells, trim, windows
@@ -22,6 +23,18 @@ def test_resampling_equals_pillow(name, grid, size):
     assert np.abs(drawn.numpy() - np.asarray(expected)).max() < 1e-5
     seen = cut(values.unsqueeze(-1), Box(0, 0, grid[1], grid[0]), size, name)
     assert np.abs(seen[..., 0].numpy() - np.asarray(expected)).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((37, 501, 3), 1), ((2, 64, 333), -1), ((3, 700, 50), -2), ((0, 900, 3), 1)]
+)
+@pytest.mark.parametrize("kernel", ["bicubic", "lanczos", "nearest"])
+def test_shrinking_row_by_row_changes_no_bit(monkeypatch, shape, axis, kernel):
+    monkeypatch.setattr(resample, "_AT_ONCE", 5000)  # several pieces
+    values = torch.rand(shape)
+    indices, weights = resample._taps(shape[axis], 3.3, shape[axis] / 20, 19, kernel)
+    whole = resample._tap_by_tap(values, axis, indices, weights.float())
+    assert torch.equal(resample._by_rows(values, axis, indices, weights.float()), whole)
 
 
 def test_a_box_inside_is_placed_there_and_its_edge_goes_on():

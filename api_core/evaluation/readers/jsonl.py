@@ -37,7 +37,7 @@ def read_cases(path: Path) -> list[QuestionCase]:
     lines: dict[str, int] = {}
     for number, text in _lines(path):
         try:
-            case = _case(_object(text), path.parent)
+            case = case_of_line(_object(text), path.parent)
         except InvalidInput as error:
             raise InvalidInput(f"{path}, line {number}: {error}") from error
         if case.id in lines:
@@ -87,7 +87,8 @@ def _object(text: str) -> Any:
         raise InvalidInput("nested too deeply to be a case.") from error
 
 
-def _case(line: Any, folder: Path) -> QuestionCase:
+def case_of_line(line: Any, folder: Path) -> QuestionCase:
+    """The case that a line's object says. folder: where its pictures are from."""
     values = _read_fields("", line, _CASE, ("id", "question"), "; `meta` takes everything else")
     if ("picture" in values) == ("scene" in values):
         raise InvalidInput("a case has a picture or a scene, one of the two.")

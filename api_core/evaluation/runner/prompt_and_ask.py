@@ -97,20 +97,30 @@ class AskCases:
             raise InvalidInput("Masks and prompted pictures need a model that makes maps.")
 
     def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
-        pictures = pictures_of(cases)
         outcomes: list[dict[str, Any]] = [about(case) for case in cases]
         with Writing() as writing:
-            if self.surest is not None:
-                for further, (shown, asked, told) in _alike(cases, pictures, cases, outcomes):
-                    self._keep_surest(self.surest, shown, asked, told, writing, on_progress, *further)
-                return list(outcomes)
-            if self.answer is not None and (self.plain or self.prompting is None):
-                self._ask("plain", pictures, cases, outcomes, on_progress)
-            if self.prompting is not None:
-                prompted = self._prompt(pictures, cases, outcomes, writing, on_progress)
-                if self.answer is not None:
-                    self._ask("prompted", prompted, cases, outcomes, on_progress)
+            self._do(pictures_of(cases), cases, outcomes, writing, on_progress)
+            writing.require_written()
         return list(outcomes)
+
+    def _do(
+        self,
+        pictures: Sequence[Tensor],
+        cases: Sequence[QuestionCase],
+        outcomes: Sequence[dict[str, Any]],
+        writing: Writing,
+        on_progress: Progress,
+    ) -> None:
+        if self.surest is not None:
+            for further, (shown, asked, told) in _alike(cases, pictures, cases, outcomes):
+                self._keep_surest(self.surest, shown, asked, told, writing, on_progress, *further)
+            return
+        if self.answer is not None and (self.plain or self.prompting is None):
+            self._ask("plain", pictures, cases, outcomes, on_progress)
+        if self.prompting is not None:
+            prompted = self._prompt(pictures, cases, outcomes, writing, on_progress)
+            if self.answer is not None:
+                self._ask("prompted", prompted, cases, outcomes, on_progress)
 
     def _ask(
         self,

@@ -41,6 +41,11 @@ class Saving:
         if self.kind not in SAVED_AS:
             raise InvalidInput(f"Pictures are written as {' or '.join(SAVED_AS)}, not as {self.kind!r}.")
 
+    def tidy(self) -> None:
+        """Remove what killed writers left; for whoever knows that nobody is writing."""
+        for left in self.folder.glob(".*.part"):
+            left.unlink(missing_ok=True)
+
     def save(self, case: QuestionCase, mask: Tensor, drawn: Tensor, writing: Writing) -> tuple[dict[str, str], Tensor]:
         """Have the files written: their names, and the picture as it is asked about."""
         files, stem = {}, file_stem(case.id)

@@ -1,8 +1,10 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 from pack.api_core.command_line.files import Job, find_pictures, plan, refuse_collisions, write_results
-from pack.api_core.errors import InvalidInput
+from pack.api_core.errors import CannotWrite, InvalidInput
 from pack.api_core.whole_file import whole_file
 
 
@@ -95,6 +97,33 @@ def test_a_file_that_could_not_be_finished_leaves_nothing_and_keeps_the_old_one(
         half(path)
     assert target.read_bytes() == b"x"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "everywhere"),
+    [
+        (errno.ENOSPC, "the disk is full, or your share of it. Make room", True),
+        (errno.EROFS, "that disk can only be read", True),
+        (errno.EIO, os.strerror(errno.EIO), True),
+        (errno.EISDIR, "there is a folder of that name", False),
+        (errno.EACCES, "you may not write there", False),  # that file alone: its folder is open
+    ],
+)
+def test_what_the_system_refuses_is_told_in_words_with_the_path(
+    tmp_path: Path, code: int, said: str, everywhere: bool
+) -> None:
+    target = tmp_path / "new" / "cat.png"
+
+    def half(path: Path) -> None:
+        path.write_bytes(b"half of it")
+        raise OSError(code, os.strerror(code))
+
+    with pytest.raises(CannotWrite) as refused, whole_file(target) as path:
+        half(path)
+    assert str(refused.value).startswith(f"{target} cannot be written: {said}")
+    assert "Errno" not in str(refused.value)
+    assert (refused.value.everywhere, refused.value.errno) == (everywhere, code)
+    assert list(target.parent.iterdir()) == []
 
 
 def test_a_failing_second_file_takes_the_first_with_it(tmp_path: Path) -> None:

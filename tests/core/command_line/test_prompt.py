@@ -1,16 +1,19 @@
 """The whole command on a tiny random model: files, messages, exit codes."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pack.api_core import VICUNA_SYSTEM_PROMPT
 from pack.api_core.command_line import main
+from pack.api_core.command_line import prompt as command
 from pack.tests import zoo
 from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
@@ -209,6 +212,46 @@ def test_help_needs_no_torch(arguments: list[str]) -> None:
     assert result.stdout.splitlines()[-1:] == ["0 False"], result.stderr
 
 
+def test_a_full_disk_stops_the_folder_with_what_is_written(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(20):
+        make_picture(tmp_path / "in" / f"{index:02}.png")
+    save, saved = command.save_picture, []
+
+    def save_some(picture: Any, target: Path, path: Path) -> None:
+        saved.append(target.name)
+        if len(saved) > 3:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(picture, target, path)
+
+    monkeypatch.setattr(command, "save_picture", save_some)
+    assert prompt(tmp_path / "in", tmp_path / "out", model) == 2
+    written = capsys.readouterr()
+    (line,) = written.err.splitlines()
+    assert "cannot be written: the disk is full" in line
+    assert str(tmp_path / "out") in line
+    assert names(tmp_path / "out") == ["00.png", "01.png", "02.png"]
+    assert [Path(said).name for said in written.out.splitlines()] == names(tmp_path / "out")
+    assert len(saved) <= 3 + 1 + 4  # one that failed, and those that were under way
+
+
+def test_a_file_that_cannot_be_written_does_not_stop_the_others(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(4):
+        make_picture(tmp_path / "in" / f"{index}.png")
+    (tmp_path / "out" / "2.png").mkdir(parents=True)
+    assert prompt(tmp_path / "in", tmp_path / "out", model, "--overwrite") == 1
+    written = capsys.readouterr()
+    (line,) = written.err.splitlines()
+    assert "there is a folder of that name" in line
+    said = [Path(line).name for line in written.out.splitlines()]
+    assert said[:3] == ["0.png", "1.png", "3.png"]
+    assert "3 of 4 pictures prompted, 1 failed" in written.out
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process group")
 def test_ctrl_c_leaves_whole_files_only(tmp_path: Path, model: str) -> None:
@@ -221,7 +264,7 @@ def test_ctrl_c_leaves_whole_files_only(tmp_path: Path, model: str) -> None:
         command,
         cwd=ROOT,
         stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -229,13 +272,15 @@ def test_ctrl_c_leaves_whole_files_only(tmp_path: Path, model: str) -> None:
     while not (tmp_path / "out" / "001.png").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    said, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert "interrupted" in errors
     written = sorted((tmp_path / "out").iterdir())
     assert 0 < len(written) < 600
     assert not [path for path in written if path.name.startswith(".")]
+    # Nothing is lost: what was written was said to be, and the other way round.
+    assert sorted(Path(line).name for line in said.splitlines()) == [p.name for p in written if ".mask" not in p.name]
     for path in written:
         Image.open(path).load()
 

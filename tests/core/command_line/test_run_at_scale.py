@@ -1,6 +1,8 @@
 """`run` in parts, in batches, beside a server, and on pictures that are prompted already: the same lines each time."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from pack.tests.servers.process import running
 from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
 
+ROOT = Path(__file__).resolve().parents[3]
 COUNT = 9
 SERVER = ("--server", "stand-in", "--server-model", "scripted-lvlm")
 DRAWN = ("--temperature", "1.5", "--top-p", "1", "--seed", "7")
@@ -159,9 +162,19 @@ def test_a_part_without_cases_leaves_an_empty_file_for_merge(
     assert "9 cases have no result" in capsys.readouterr().err
 
 
+def test_one_machine_needs_nothing_new() -> None:
+    code = "import sys, api_core.command_line.run, api_core.command_line.merge\n"
+    code += "print(sorted({'ray', 'pyarrow', 'pandas', 'api_core.evaluation.runner.scale'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (("--ray", "auto"), "--workers"),
+        (("--gpus-per-worker", "0.5"), "--workers"),
+        (("--workers", "2", "--at-once", "8", *SERVER), "leave --at-once out"),
         (("--shard", "0/3"), "counted from 1"),
         (("--at-once", "8"), "--server"),
         (("--save-as", "jpg"), "--save-pictures"),
