@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..choices import RESIZES
 from ..errors import AttentionPromptingError, Cancelled, CannotWrite, InvalidInput
+from ..evaluation.cases import QuestionCase
 from ..evaluation.official.registry import DATA_SETS, find_data_set
 from ..evaluation.reproduce.explained import ExplainAnswers
 from ..evaluation.reproduce.missing import Cost, Need, cost_of, needs_of, together
@@ -139,10 +140,10 @@ class _Work:
             self.problems[row.name] = one_line(error)
             bar.note(f"failed: {row.name}: {one_line(error)}")
 
-    def _ask(self, own: argparse.Namespace, cases: Sequence) -> RunResult:
+    def _ask(self, own: argparse.Namespace, cases: Sequence[QuestionCase]) -> RunResult:
         return ask_cases(own, cases, run_plan(own, self.sets.places.models), self.loaded)
 
-    def _explain(self, own: argparse.Namespace, cases: Sequence) -> RunResult:
+    def _explain(self, own: argparse.Namespace, cases: Sequence[QuestionCase]) -> RunResult:
         method = find_method(own.method)
         given = resolve(method.name, method.settings, dict(own.settings))
         how = {name: getattr(own, name) for name in ("precision", "device", "max_pixels", "allow_download")}
@@ -205,8 +206,8 @@ def _write(plan: Plan, lines: Sequence[Line], work: _Work, places: Places) -> No
     notes = [f"{name} was not finished: {why}" for name, why in work.problems.items()]
     notes += [f"About {places.quick} questions of each set: to see that it runs."] if places.quick else []
     table = to_table(plan, lines, notes).to_markdown()
-    found = {"plan": plan.name, "title": plan.title, "notes": [*plan.notes, *notes]}
-    found |= {"rows": [line.to_json() for line in lines]}
+    about = {"plan": plan.name, "title": plan.title, "notes": [*plan.notes, *notes]}
+    found = {**about, "rows": [line.to_json() for line in lines]}
     for suffix, text in ((".md", table), (".json", json.dumps(found, indent=1) + "\n")):
         with whole_file(places.out / f"{plan.name}{suffix}") as part:
             part.write_text(text, encoding="utf-8")

@@ -11,20 +11,11 @@ from .explain_options import add_explain_options
 from .run_options import NO_MODEL, add_run_options
 
 _WORKERS = ("workers", "gpus-per-worker", "ray")
-_OF_REPRODUCE = {
+_OF_REPRODUCE = (
     *_WORKERS,
-    "lvlm",
-    "model",
-    "out",
-    "overwrite",
-    "range",
-    "shard",
-    "prompted-from",
-    "no-plain",
-    "seed",
-    "help",
-}
-_OF_REPRODUCE |= {"server", "server-model", "at-once", "allow-download", "list-methods", "question", "panel"}
+    *("lvlm", "model", "server", "server-model", "at-once", "allow-download", "seed", "out", "overwrite"),
+    *("range", "shard", "prompted-from", "no-plain", "question", "panel", "help", "list-methods"),
+)
 """What `reproduce` itself says, or has no use for."""
 _UNUSED = "-"  # where `explain` wants a picture and a question
 

@@ -56,12 +56,11 @@ class Cost:
 
 def needs_of(row: Row, places: Places, *, server: bool, judge: bool, download: bool) -> list[Need]:
     """What one row needs. server: one answers. judge: one was named. download: models that are not here are fetched."""
-    found = list(_data(row, places))
-    found += [] if server and not row.explained else [_model(row.model, places, download)]
-    if row.prompts:
-        of_maps = row.settings.get("map-model")
-        found += [_model(str(of_maps), places, download)] if of_maps else []
-    return [*found, *_judge(row, places, judge)]
+    of_maps = row.settings.get("map-model")
+    itself = row.explained or (row.settings.get("map") == "lvlm" and not of_maps)
+    models = [row.model] if itself or not server else []
+    models += [str(of_maps)] if row.prompts and of_maps else []
+    return [*_data(row, places), *(_model(name, places, download) for name in models), *_judge(row, places, judge)]
 
 
 def _data(row: Row, places: Places) -> Iterator[Need]:

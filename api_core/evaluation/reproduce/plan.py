@@ -26,7 +26,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from types import UnionType
 from typing import Any
 
 from ...errors import InvalidInput, shortened
@@ -35,14 +34,28 @@ from ..runner.controls import Change
 
 PLANS = Path(__file__).parent / "plans"
 
-_PLAN = {"title": str, "notes": list, "sources": dict, "settings": dict, "arms": dict, "models": dict, "sets": list}
-_PLAN |= {"seeds": list}
-_ARM = {"settings": dict, "explain": dict, "after": str}
-_SET = {"set": str, "split": str, "wording": str, "rule": str, "models": list, "arms": list, "settings": dict}
-_SET |= {"arm settings": dict, "seeds": list, "verdicts": int, "figures": list, "published": dict, "source": str}
-
-_VALUE = {"value": int | float, "sd": int | float, "source": str}
-_CALLED = {str: "text", list: "list", dict: "object in braces", int: "whole number", int | float: "number"}
+Kind = tuple[type, ...]
+_TEXT, _LIST, _OBJECT, _WHOLE, _NUMBER = (str,), (list,), (dict,), (int,), (int, float)
+_CALLED: Mapping[Kind, str] = {
+    _TEXT: "text",
+    _LIST: "list",
+    _OBJECT: "object in braces",
+    _WHOLE: "whole number",
+    _NUMBER: "number",
+}
+_PLAN: Mapping[str, Kind] = {
+    "title": _TEXT,
+    **dict.fromkeys(("notes", "sets", "seeds"), _LIST),
+    **dict.fromkeys(("sources", "settings", "arms", "models"), _OBJECT),
+}
+_ARM: Mapping[str, Kind] = {"settings": _OBJECT, "explain": _OBJECT, "after": _TEXT}
+_SET: Mapping[str, Kind] = {
+    **dict.fromkeys(("set", "split", "wording", "rule", "source"), _TEXT),
+    **dict.fromkeys(("models", "arms", "seeds", "figures"), _LIST),
+    **dict.fromkeys(("settings", "arm settings", "published"), _OBJECT),
+    "verdicts": _WHOLE,
+}
+_VALUE: Mapping[str, Kind] = {"value": _NUMBER, "sd": _NUMBER, "source": _TEXT}
 
 
 @dataclass(frozen=True)
@@ -208,7 +221,7 @@ def _figures(
         )
 
 
-def _require(where: str, found: object, kinds: Mapping[str, type | UnionType], needed: Sequence[str]) -> None:
+def _require(where: str, found: object, kinds: Mapping[str, Kind], needed: Sequence[str]) -> None:
     if not isinstance(found, dict):
         raise InvalidInput(f"{where} is no object in braces: {shortened(found)}.")
     for name, value in found.items():

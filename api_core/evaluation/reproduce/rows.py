@@ -79,8 +79,15 @@ def read_set(places: Places, row: Row, on_progress: Progress = ignore_progress) 
         if partial or len(cases) == _published(row):
             return cases
     folder = places.data / data_set.name
-    how = {"split": row.split, "wording": row.wording, "partial": partial}
-    write_cases(data_set, folder, path.parent, on_progress=on_progress, **how)
+    write_cases(
+        data_set,
+        folder,
+        path.parent,
+        split=row.split,
+        wording=row.wording,
+        partial=partial,
+        on_progress=on_progress,
+    )
     return read_cases(path)
 
 

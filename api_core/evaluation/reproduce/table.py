@@ -176,9 +176,9 @@ def _sum(rows: Sequence[ScoreRow]) -> ScoreRow:
     if len(rows) == 1:
         return rows[0]
     draws = np.sum([row.draws for row in rows], axis=0)
-    counts = (sum(getattr(row, name) for row in rows) for name in ("n", "failed", "unparsed"))
+    n, failed, unparsed = (sum(getattr(row, name) for row in rows) for name in ("n", "failed", "unparsed"))
     value = sum(row.value for row in rows)
-    return ScoreRow("", rows[0].rule, value, half_interval(draws), *counts, rows[0].digits, draws)
+    return ScoreRow("", rows[0].rule, value, half_interval(draws), n, failed, unparsed, rows[0].digits, draws)
 
 
 def _mean(rows: Sequence[ScoreRow], name: str) -> ScoreRow:

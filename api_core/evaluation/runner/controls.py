@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Change = Literal["", "moved", "uniform"]
+from ...choices import Control
+
+Change = Control | Literal[""]
 
 
 def changed(mask: Tensor, change: Change, case: str, seed: int) -> Tensor:
