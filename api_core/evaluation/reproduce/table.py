@@ -17,7 +17,7 @@ from ..official.data_set import Answers, Resources
 from ..official.judge import read_verdicts
 from ..official.registry import DATA_SETS, find_data_set
 from ..official.results import results_of
-from ..official.score_table import ScoreRow, ScoreTable, difference, half_interval, shown
+from ..official.score_table import ScoreRow, ScoreTable, difference, shown
 from ..runner.results_file import Record
 from ..tables import Table
 from .explained import RULE, explained_table
@@ -175,19 +175,27 @@ def _row(table: ScoreTable, name: str) -> ScoreRow:
 def _sum(rows: Sequence[ScoreRow]) -> ScoreRow:
     if len(rows) == 1:
         return rows[0]
-    draws = np.sum([row.draws for row in rows], axis=0)
     n, failed, unparsed = (sum(getattr(row, name) for row in rows) for name in ("n", "failed", "unparsed"))
     value = sum(row.value for row in rows)
-    return ScoreRow("", rows[0].rule, value, half_interval(draws), n, failed, unparsed, rows[0].digits, draws)
+
+    def draw() -> np.ndarray:
+        summed: np.ndarray = np.sum([row.draws for row in rows], axis=0)
+        return summed
+
+    return ScoreRow("", rows[0].rule, value, n, failed, unparsed, rows[0].digits, draw)
 
 
 def _mean(rows: Sequence[ScoreRow], name: str) -> ScoreRow:
     """Over seeds: the mean of the figure and of each of its draws, so that what is drawn is the questions."""
-    draws = np.mean([row.draws for row in rows], axis=0)
     value = float(np.mean([row.value for row in rows]))
     n = max(row.n for row in rows)
     failed, unparsed = (sum(getattr(row, name) for row in rows) for name in ("failed", "unparsed"))
-    return ScoreRow(name, rows[0].rule, value, half_interval(draws), n, failed, unparsed, rows[0].digits, draws)
+
+    def draw() -> np.ndarray:
+        mean: np.ndarray = np.mean([row.draws for row in rows], axis=0)
+        return mean
+
+    return ScoreRow(name, rows[0].rule, value, n, failed, unparsed, rows[0].digits, draw)
 
 
 def to_table(plan: Plan, lines: Sequence[Line], notes: Sequence[str]) -> Table:
