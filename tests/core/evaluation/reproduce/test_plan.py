@@ -61,7 +61,7 @@ def test_plans_that_come_with_it_name_what_there_is(name: str, tmp_path: Path) -
 def test_published_values_are_those_of_the_publications() -> None:
     def of(plan: str, row: str) -> dict[str, float | None]:
         (found,) = chosen(read_plan(plan).rows, [row])
-        return {figure.name: figure.published for figure in found.figures}
+        return {figure.name: figure.published for figure in reversed(found.figures)}
 
     assert of("tutorial", "mm-vet/llava-1.5-13b/clip") == {"total": 33.9}
     assert of("paper-main", "textvqa/llava-1.5-13b/llava") == {"accuracy": 48.79}
@@ -103,12 +103,12 @@ def test_a_mistake_in_a_plan_is_one_line(
 
 
 def test_what_is_no_plan_and_no_row_is_named_with_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="no plan 'nothing'. Choose one of avisc, igos, paper-main, tutorial"):
+    with pytest.raises(InvalidInput, match=r"no plan 'nothing'\. Choose one of avisc, igos, paper-main, tutorial"):
         read_plan("nothing")
     rows = read_plan("paper-main").rows
     assert [row.arm for row in chosen(rows, ["mme"])] == ["plain", "step-by-step", "clip", "llava"]
     assert {row.cases for row in chosen(rows, ["*/clip"])} >= {"vizwiz", "textvqa", "mmmu"}
-    with pytest.raises(InvalidInput, match="no row 'mm'. It has vizwiz/llava"):
+    with pytest.raises(InvalidInput, match=r"no row 'mm'\. It has vizwiz/llava"):
         chosen(rows, ["mm"])
 
 
@@ -150,7 +150,7 @@ def test_a_server_answers_in_the_place_of_the_models(
         assert reproduce(plan, data, out, *options) == 0
     assert {line["n"] for line in lines_of(out, "small")} == {3}
     found = journals(out)["textvqa/tiny-lvlm/clip.jsonl"]
-    assert found[0]["settings"]["model"] == "scripted-lvlm"
+    assert found[0]["settings"]["model"].startswith("scripted-lvlm")
     assert "model tiny-lvlm" not in capsys.readouterr().out
     two = small_plan(tmp_path, models={"tiny-lvlm": {}, "llava-1.5-7b": {}})
     assert main(["reproduce", str(two), "--data", str(data), "--out", str(out), "--server", "stand-in"]) == 2
