@@ -76,6 +76,9 @@ LVLM_METHODS = {
 CALIBRATION_SCENES = 60
 """Drawn scenes on which a model's heads and layer are chosen."""
 
+QUERIES = ("first-line", "whole")
+"""What of a text that came with a picture says what to look for: benchmarks put how to answer on lines of their own."""
+
 SAVED_AS = ("png", "jpg")
 """As what the prompted pictures of many cases are written."""
 

@@ -6,6 +6,7 @@ The library's picture is a float32 CPU tensor [H, W, C], C = 3 or 4, values 0..1
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from .errors import InvalidInput, quoted
+from .errors import InvalidInput, quoted, reason
 from .results import require_finite
 
 PNG: dict[str, Any] = {"format": "PNG", "compress_type": 3}
@@ -67,23 +68,52 @@ def open_image(source: str | Path, load: bool = True) -> Iterator[Image.Image]:
         raise InvalidInput(f"{_shown(source)} is an address, not a file. Download the picture first and pass its path.")
     path = Path(source).expanduser()
     try:
-        if "\0" in str(path):
-            raise InvalidInput(f"{_shown(path)} is no path of a file. Check it.")
-        if path.exists() and not path.is_file():
-            raise InvalidInput(f"{_shown(path)} is a folder or a device. Pass the path of one picture.")
-        with Image.open(path) as image:
-            if load:
-                image.load()
-            yield image
+        with _explained(_shown(path)):
+            if "\0" in str(path):
+                raise InvalidInput(f"{_shown(path)} is no path of a file. Check it.")
+            if path.exists() and not path.is_file():
+                raise InvalidInput(f"{_shown(path)} is a folder or a device. Pass the path of one picture.")
+            with Image.open(path) as image:
+                if load:
+                    image.load()
+                yield image
     except FileNotFoundError as error:
         where = f"(relative to {str(Path.cwd())!r})"
         raise InvalidInput(f"There is no picture at {_shown(path)}. Check the path {where}.") from error
+
+
+def read_picture(data: bytes, formats: tuple[str, ...], most_pixels: int) -> Tensor:
+    """The picture in a file's bytes, as `to_picture` makes it. formats: Pillow's names of those that are read.
+
+    InvalidInput for anything else, for damaged bytes, and, before they are decoded, for more than `most_pixels`.
+    """
+    try:
+        with _explained("The picture"), Image.open(BytesIO(data), formats=formats) as image:
+            if image.width * image.height > most_pixels:
+                raise InvalidInput(
+                    f"A picture has {image.width} x {image.height} pixels, where at most {most_pixels} can be read. "
+                    "Make it smaller."
+                )
+            return _from_pil(image, "The picture")
+    except InvalidInput:
+        raise
+    except Exception as error:  # what readers of metadata raise of damaged bytes is of many kinds
+        raise InvalidInput(f"The picture cannot be read: {reason(error)}. It may be damaged.") from error
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """What Pillow raises of a file, said for people."""
+    try:
+        yield
     except UnidentifiedImageError as error:
-        raise InvalidInput(f"{_shown(path)} is not a picture that Pillow can read. Save it as PNG or JPEG.") from error
+        raise InvalidInput(f"{what} is not a picture that Pillow can read. Save it as PNG or JPEG.") from error
     except Image.DecompressionBombError as error:
-        raise InvalidInput(f"{_shown(path)} is too large to open safely ({error}). Make it smaller first.") from error
+        raise InvalidInput(f"{what} is too large to open safely ({error}). Make it smaller first.") from error
+    except FileNotFoundError:
+        raise
     except (OSError, SyntaxError, EOFError) as error:
-        raise InvalidInput(f"{_shown(path)} cannot be read: {error}. The file may be cut short or damaged.") from error
+        raise InvalidInput(f"{what} cannot be read: {error}. The file may be cut short or damaged.") from error
 
 
 def require_loaded(image: Image.Image, what: str = "The picture") -> None:

@@ -174,6 +174,11 @@ def _make_ordinary(module: nn.Module) -> None:
                 slots[name] = replaced[id(tensor)]
 
 
+def stop_when_asked() -> None:
+    """Raise ComfyUI's own exception where the user pressed Stop."""
+    comfy.model_management.throw_exception_if_processing_interrupted()
+
+
 class NodeProgress:
     """A progress callback that moves the bar of the node with that id and stops the work when the user pressed Stop;
     `show` puts a picture of the work so far on the node."""
@@ -183,12 +188,12 @@ class NodeProgress:
         self._shown_at = -PREVIEW_SECONDS
 
     def __call__(self, done: int, total: int) -> None:
-        comfy.model_management.throw_exception_if_processing_interrupted()
+        stop_when_asked()
         self._bar.update_absolute(done, max(total, 1))
 
     def show(self, draw: Callable[[], Tensor]) -> None:
         """Show the picture [H, W, 3] that `draw` makes; it is not asked for one when the last was shown just now."""
-        comfy.model_management.throw_exception_if_processing_interrupted()
+        stop_when_asked()
         if time.monotonic() - self._shown_at < PREVIEW_SECONDS:
             return
         with comfort("the picture so far"):
@@ -229,7 +234,7 @@ def live_text(node_id: str | None, count: int) -> Callable[[int, str], None]:
 
     def show(case: int, text: str) -> None:
         nonlocal shown_at
-        comfy.model_management.throw_exception_if_processing_interrupted()
+        stop_when_asked()
         texts[case] = text
         if server is None or node_id is None or time.monotonic() - shown_at < LIVE_SECONDS:
             return

@@ -55,6 +55,7 @@ RANKS = {
     "scenes": 1,
     "doctor": 5,
     "evaluation": 5,
+    "serving": 5,
     "command_line": 5.5,  # runs what evaluation holds
     "__main__": 6,
     "__init__": 6,  # the lazy public surface
@@ -192,14 +193,21 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert not import_circles(), listed([" and ".join(circle) for circle in import_circles()])
 
 
-def test_only_some_commands_need_what_the_node_pack_leaves_out() -> None:
-    """`evaluation` is for researchers: it is not in what ComfyUI's users install, so nothing else may import it."""
-    named = ("run", "merge", "benchmark", "data", "judge", "score", "export", "reproduce", "row_options")
-    may = {LIBRARY / "command_line" / f"{name}.py" for name in named}
-    outside = [path for path in library_files() if "evaluation" not in path.relative_to(LIBRARY).parts]
-    users = {path for path in outside for target, _ in targets(path) if target.split(".")[0] == "evaluation"}
+@pytest.mark.parametrize(
+    ("left_out", "commands"),
+    [
+        ("evaluation", {"run", "merge", "benchmark", "data", "judge", "score", "export", "reproduce", "row_options"}),
+        ("serving", {"serve"}),
+    ],
+    ids=["evaluation", "serving"],
+)
+def test_only_some_commands_need_what_the_node_pack_leaves_out(left_out: str, commands: set[str]) -> None:
+    """It is for researchers: it is not in what ComfyUI's users install, so nothing else may import it."""
+    may = {LIBRARY / "command_line" / f"{command}.py" for command in commands}
+    outside = [path for path in library_files() if left_out not in path.relative_to(LIBRARY).parts]
+    users = {path for path in outside for target, _ in targets(path) if target.split(".")[0] == left_out}
     assert users == may
-    in_nodes = [p.name for p in NODES.rglob("*.py") if re.search(r"\bapi_core\.evaluation\b", p.read_text("utf-8"))]
+    in_nodes = [p.name for p in NODES.rglob("*.py") if re.search(rf"\bapi_core\.{left_out}\b", p.read_text("utf-8"))]
     assert not in_nodes
 
 

@@ -65,7 +65,7 @@ ON_THE_DOUBLE = """
 import asyncio, importlib, pkgutil, sys, tempfile
 from pathlib import Path
 import comfy_double
-NEEDS_EVALUATION = "run", "merge", "benchmark", "data", "judge", "score", "export"
+NEEDS_MORE = "run", "merge", "benchmark", "data", "judge", "score", "export", "serve"
 comfy_double.install(Path(tempfile.mkdtemp()))
 import pack, torch
 from pack.nodes import create_extension
@@ -83,7 +83,7 @@ assert heatmap.pictures[0].size == (64, 96)
 import pack.api_core
 lost = []
 for module in pkgutil.walk_packages(pack.api_core.__path__, "pack.api_core.", onerror=lost.append):
-    if not module.name.endswith(("__main__", *(f"command_line.{name}" for name in NEEDS_EVALUATION))):
+    if not module.name.endswith(("__main__", *(f"command_line.{name}" for name in NEEDS_MORE))):
         importlib.import_module(module.name)
 assert not lost, lost
 print(len(nodes), any(name.startswith("pack.api_core.evaluation") for name in sys.modules))
@@ -103,6 +103,7 @@ def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
             shutil.copyfile(ROOT / name, target)
     assert (pack / "api_core" / "scenes").is_dir()
     assert not (pack / "api_core" / "evaluation").exists()
+    assert not (pack / "api_core" / "serving").exists()
     shutil.copyfile(ROOT / "tests" / "comfy_double.py", tmp_path / "comfy_double.py")
 
     def python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -112,11 +113,19 @@ def test_the_pack_without_what_only_researchers_use(tmp_path: Path) -> None:
 
     done = python(ON_THE_DOUBLE)
     assert done.stdout.split() == [str(len(node_ids())), "False"], done.stderr
-    needy = "run cases.jsonl --out results.jsonl", "benchmark answers", "data list", "score r.jsonl --cases c.jsonl"
+    needy = (
+        "run cases.jsonl --out results.jsonl",
+        "benchmark answers",
+        "data list",
+        "score r.jsonl --cases c.jsonl",
+        "serve",
+    )
     for command in (line.split() for line in needy):
         asked = python(COMMAND, *command)
         assert asked.returncode == 2
-        assert asked.stderr.startswith(f"error: `{command[0]}` needs api_core/evaluation")
+        assert asked.stderr.startswith(
+            f"error: `{command[0]}` needs api_core/{'serving' if command[0] == 'serve' else 'evaluation'}"
+        )
         assert asked.stderr.count("\n") == 1
         assert PROJECT["urls"]["Repository"] in asked.stderr
     assert python(COMMAND, "models").returncode == 0

@@ -12,7 +12,9 @@ from torch import Tensor
 from ..broadcast import broadcast_together
 from ..errors import InvalidInput, UnsupportedModel
 from ..models.conversation.case import Case, Prepared, Reply, WordTokens
+from ..models.conversation.reply import opens_thinking, split_thinking
 from ..models.server.model import ServerModel
+from ..models.server.read_stream import ServerReply
 from ..models.threads import in_threads_of_its_size
 from ..models.vision_language import VisionLanguageModel
 from ..pictures import flatten_alpha
@@ -24,6 +26,9 @@ from .decoding import Decoding, OnToken
 from .decodings import DECODINGS
 from .greedy_and_sample import Greedy
 from .templates import Template, find_template
+
+OnParts = Callable[[int, str, str], None]
+"""Gets the index of a case, and the thinking and the answer that there are so far."""
 
 GREEDY = Greedy()
 AT_ONCE = 8
@@ -43,6 +48,9 @@ class Answer:
     each picture of the prompt, None where the model's image tokens have no place in them. confidence: the product of
     the probabilities of the answer's tokens, its end included where it is known, the thinking not; None where nobody
     told them. untold: why a server that was asked for it did not, as the end of a sentence about the model.
+
+    spelled: of a local model, as in Reply. prompt_tokens, answer_tokens: how many the model read and wrote; None where
+    a server did not count them.
     """
 
     text: str
@@ -58,9 +66,11 @@ class Answer:
     blind_tokens: Heatmap | None = field(default=None, compare=False, repr=False)
     confidence: float | None = field(default=None, compare=False)
     untold: str = field(default="", compare=False)
+    spelled: tuple[tuple[str, float], ...] = field(default=(), compare=False, repr=False)
+    prompt_tokens: int | None = field(default=None, compare=False)
+    answer_tokens: int | None = field(default=None, compare=False)
 
 
-@in_threads_of_its_size
 def ask(
     model: VisionLanguageModel | ServerModel,
     pictures: Tensor | Sequence[Tensor],
@@ -96,28 +106,59 @@ def ask(
     tokens there are and the most there can be, at least at every token; raising from it stops within a token and, on a
     server, closes the connections. on_notice: lines on a server's retries, which are logged without it.
     """
+    filled = find_template(template)
+    cases = _cases(filled, system_prompt, pictures, questions, previous_answers, hints, more_pictures)
+    return answer_cases(
+        model,
+        cases if seeds is None else _seeded(cases, seeds),
+        max_new_tokens=max_new_tokens,
+        decoding=decoding,
+        thinking=thinking,
+        batch_size=batch_size,
+        confidence=confidence,
+        on_token=on_token,
+        on_progress=on_progress,
+        on_notice=on_notice,
+    )
+
+
+@in_threads_of_its_size
+def answer_cases(
+    model: VisionLanguageModel | ServerModel,
+    cases: Sequence[Case],
+    *,
+    max_new_tokens: int = 512,
+    decoding: Decoding = GREEDY,
+    thinking: bool = False,
+    batch_size: int = AT_ONCE,
+    confidence: bool = False,
+    on_token: OnToken | None = None,
+    on_parts: OnParts | None = None,
+    on_progress: Progress = ignore_progress,
+    on_notice: Callable[[str], None] | None = None,
+) -> list[Answer]:
+    """What `ask` does, for cases as they are, which may be whole conversations.
+
+    on_parts: as on_token, with the thinking and the answer apart; a server is then also asked to count its tokens.
+    """
     if type(decoding) not in DECODINGS:
         known = ", ".join(kind.__name__ for kind in DECODINGS)
         raise InvalidInput(f"{type(decoding).__name__} is no way of decoding. Use one of {known}.")
     require_number(max_new_tokens, "max_new_tokens", 1, whole=True)
     require_number(batch_size, "batch_size", 1, whole=True)
-    filled = find_template(template)
-    cases = _cases(filled, system_prompt, pictures, questions, previous_answers, hints, more_pictures)
-    cases = cases if seeds is None else _seeded(cases, seeds)
     if isinstance(model, ServerModel):
         told = model.generate(
             cases,
             max_new_tokens=max_new_tokens,
-            settings=_for_server(decoding),
+            settings=settings_for_server(decoding),
             confidence=confidence,
+            usage=on_parts is not None,
             on_token=on_token,
+            on_parts=on_parts,
             on_progress=on_progress,
             on_notice=on_notice,
         )
-        return [
-            _answer(case, done.reply, decoding, model=model.name, notes=done.notes, untold=done.untold)
-            for case, done in zip(cases, told, strict=True)
-        ]
+        return [_answer_of_server(model.name, case, done, decoding) for case, done in zip(cases, told, strict=True)]
     answers: list[Answer] = []
     decoding = decoding.resolved_for(model.name)
     for start in range(0, len(cases), batch_size):
@@ -126,14 +167,15 @@ def ask(
             model.generate,
             prepared,
             max_new_tokens=max_new_tokens,
-            on_token=_shifted(on_token, start),
+            on_token=_told(prepared, start, on_token, on_parts),
             on_progress=_part(on_progress, start, len(prepared), len(cases)),
         )
         decoded = decoding.decode(model, prepared, generate)
         for case, row, done in zip(prepared.cases, prepared.rows, decoded, strict=True):
             seen = None if done.blind is None else blind_map(row, case, done.blind, model.name)
             about = {"model": model.name, "notes": notes, "blind": done.blind, "blind_tokens": seen}
-            answers.append(_answer(case, done.reply, decoding, **about))
+            counts = {"prompt_tokens": row.length - row.padding, "answer_tokens": len(done.reply.token_ids)}
+            answers.append(_answer(case, done.reply, decoding, **about, **counts))
     return answers
 
 
@@ -198,7 +240,14 @@ def _answer(case: Case, reply: Reply, decoding: Decoding, **known: Any) -> Answe
     return Answer(**vars(reply), question_as_sent=case.question, decoding=decoding, **known)
 
 
-def _for_server(decoding: Decoding) -> Mapping[str, float]:
+def _answer_of_server(name: str, case: Case, done: ServerReply, decoding: Decoding) -> Answer:
+    read, written = done.usage or (None, None)
+    about = {"model": name, "notes": done.notes, "untold": done.untold}
+    return _answer(case, done.reply, decoding, **about, prompt_tokens=read, answer_tokens=written)
+
+
+def settings_for_server(decoding: Decoding) -> Mapping[str, float]:
+    """What a server is told of a decoding; InvalidInput for one that needs the model itself."""
     settings = decoding.for_server()
     if settings is None:
         raise InvalidInput(
@@ -208,11 +257,20 @@ def _for_server(decoding: Decoding) -> Mapping[str, float]:
     return settings
 
 
-def _shifted(on_token: OnToken | None, start: int) -> OnToken | None:
-    if on_token is None:
+def _told(prepared: Prepared, start: int, on_token: OnToken | None, on_parts: OnParts | None) -> OnToken | None:
+    """What is called with the rows of a batch whose first is the case `start`."""
+    if on_token is None and on_parts is None:
         return None
-    call = on_token
-    return lambda row, text: call(start + row, text)
+    thinks = [opens_thinking(prompt) for prompt in prepared.prompts]
+
+    def tell(row: int, text: str) -> None:
+        if on_token is not None:
+            on_token(start + row, text)
+        if on_parts is not None:
+            thinking, (first, last) = split_thinking(text, thinks[row])
+            on_parts(start + row, thinking, text[first:last])
+
+    return tell
 
 
 def _part(on_progress: Progress, start: int, own: int, count: int) -> Progress:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
 
 from ..errors import InvalidInput
 
@@ -59,10 +59,26 @@ def difference(answers: Sequence[str]) -> Difference:
     return Difference(tuple(_pieces(*one) for one in zip(answers, words, changed, strict=True)))
 
 
+class _Matcher(SequenceMatcher[str]):
+    """Counts its steps, of which answers that repeat few words over and over take the cube of their length."""
+
+    left = 50_000_000
+
+    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
+        """As the base's, while there are steps left."""
+        self.left -= sum(len(self.b2j.get(word, ())) for word in self.a[alo:ahi])
+        if self.left < 0:
+            raise InvalidInput(
+                f"Answers of {len(self.a):,} and {len(self.b):,} words that say the same words again and again cannot "
+                "be compared in reasonable time. Ask for shorter answers."
+            )
+        return super().find_longest_match(alo, ahi, blo, bhi)
+
+
 def _unmatched(first: Sequence[str], second: Sequence[str]) -> tuple[set[int], set[int]]:
     """The places in each list that the other has no counterpart for."""
     here, there = set(range(len(first))), set(range(len(second)))
-    for at, beside, count in SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks():
+    for at, beside, count in _Matcher(None, first, second, autojunk=False).get_matching_blocks():
         here.difference_update(range(at, at + count))
         there.difference_update(range(beside, beside + count))
     return here, there

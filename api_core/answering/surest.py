@@ -119,7 +119,7 @@ def ask_surest(
             if on_token is not None:
                 on_token(cases[case], text)
 
-        found = ask(
+        return ask(
             model,
             seen,
             _of(lists["questions"], cases),
@@ -132,25 +132,46 @@ def ask_surest(
             on_progress=report,
             **asking,
         )
-        for answer in found:
-            confidence_of(answer)
-        return found
 
-    told = [[answer] for answer in answered(0, plain, range(len(plain)))]
     pictures_told = [[picture] for picture in plain]
-    unsure = [case for case in range(len(plain)) if confidence_of(told[case][0]) < skip_above]
-    for at, name in enumerate(names, 1):
-        if unsure:
-            seen = listed_pictures(made[name](unsure), name) if name in made else _of(lists[name], unsure)
-            for case, picture, answer in zip(unsure, seen, answered(at, seen, unsure), strict=True):
-                pictures_told[case].append(picture)
-                told[case].append(answer)
+
+    def asked(at: int, cases: Sequence[int]) -> list[Answer]:
+        if not at:
+            return answered(at, plain, cases)
+        name = names[at - 1]
+        seen = listed_pictures(made[name](cases), name) if name in made else _of(lists[name], cases)
+        for case, picture in zip(cases, seen, strict=True):
+            pictures_told[case].append(picture)
+        return answered(at, seen, cases)
+
+    told = surest_of(asked, len(plain), len(names), skip_above)
     on_progress(asks, asks)
-    surest = []
-    for answers, seen in zip(told, pictures_told, strict=True):
-        which = _surest(answers)
-        surest.append(SurestAnswer(answers[which], which, seen[which], tuple(answers)))
-    return surest
+    return [
+        SurestAnswer(answers[which], which, seen[which], answers)
+        for (which, answers), seen in zip(told, pictures_told, strict=True)
+    ]
+
+
+def surest_of(
+    asked: Callable[[int, Sequence[int]], Sequence[Answer]], count: int, ways: int, skip_above: float
+) -> list[tuple[int, tuple[Answer, ...]]]:
+    """For each of `count` cases, which of its answers is the surest, and all of them, the plain one first.
+
+    asked: gets the number of a way of prompting, 0 for the plain picture, and those of some cases; gives their answers.
+    """
+
+    def sure(at: int, cases: Sequence[int]) -> list[Answer]:
+        answers = list(asked(at, cases))
+        for answer in answers:
+            confidence_of(answer)
+        return answers
+
+    told = [[answer] for answer in sure(0, range(count))]
+    unsure = [case for case in range(count) if confidence_of(told[case][0]) < skip_above]
+    for at in range(1, ways + 1 if unsure else 1):
+        for case, answer in zip(unsure, sure(at, unsure), strict=True):
+            told[case].append(answer)
+    return [(_surest(answers), tuple(answers)) for answers in told]
 
 
 def _surest(answers: Sequence[Answer]) -> int:

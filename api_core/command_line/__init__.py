@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from ..errors import AttentionPromptingError, MissingPackage
-from .ask_options import add_ask_options, add_servers_options
+from .ask_options import add_ask_options, add_serve_options, add_servers_options
 from .data_options import add_data_options, add_export_options, add_judge_options, add_score_options
 from .explain_options import add_explain_options
 from .flags import OptionHelp
@@ -38,11 +38,15 @@ COMMANDS = {
     "reproduce": (add_reproduce_options, "make a published table again: what is missing, rows that go on, the table"),
     "benchmark": (add_benchmark_options, "measure maps, answers and prompting on drawn scenes"),
     "calibrate": (add_calibrate_options, "find and keep the heads and the layer of an LVLM that see best"),
+    "serve": (add_serve_options, "serve a model to any chat client or benchmark, with prompted pictures"),
     "servers": (add_servers_options, "add, list, remove and test servers that answer"),
     "models": (add_models_options, "list the models known by name, what each weighs, and whether it is here"),
     "doctor": (add_doctor_options, "say what this machine is and whether the pack works on it, to paste into an issue"),
 }
 """Command -> what gives its parser the options, and what it does."""
+
+
+_LEFT_OUT = ("evaluation", "serving")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,10 +84,11 @@ def _command(name: str) -> ModuleType:
     try:
         return importlib.import_module(f".{name}", __name__)
     except ModuleNotFoundError as error:
-        if error.name != f"{__name__.rpartition('.')[0]}.evaluation":
+        missing = (error.name or "").rpartition(".")[2]
+        if missing not in _LEFT_OUT or error.name != f"{__name__.rpartition('.')[0]}.{missing}":
             raise
         raise MissingPackage(
-            f"`{name}` needs api_core/evaluation, which ComfyUI's copy of this pack leaves out: clone {REPOSITORY}, "
+            f"`{name}` needs api_core/{missing}, which ComfyUI's copy of this pack leaves out: clone {REPOSITORY}, "
             'run `pip install ".[standalone]"` in the clone, and call the command there.'
         ) from error
 

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     style = chosen_style(options)
     filled = find_template(options.template)
     filled.fill(options.question, previous_answer=options.previous_answer, hint=options.hint)
-    _require_consistent(options)
+    require_prompting(options, ["least-presence"] if options.least_presence else [])
     sources = [picture for source in options.pictures for picture in find_pictures(source)]
     model = load_answering_model(options, options.model, options.folder)
     if model is None:
@@ -66,7 +66,11 @@ def run(options: argparse.Namespace) -> int:
     return failed
 
 
-def _require_consistent(options: argparse.Namespace) -> None:
+def require_prompting(options: argparse.Namespace, further: Sequence[str]) -> None:
+    """InvalidInput for options on the prompted picture that do not go together, or without a model that prompts it.
+
+    further: what was given that needs one, beside the overlay's options.
+    """
     if options.prompted_by:
         if options.least_presence and names_lvlm(options.prompted_by):
             raise InvalidInput(f"--least-presence is for a CLIP; --prompted-by {options.prompted_by} is an LVLM.")
@@ -80,7 +84,7 @@ def _require_consistent(options: argparse.Namespace) -> None:
         raise InvalidInput("--with-original shows the original beside the prompted picture; add --prompted-by MODEL.")
     if options.keep == SURER:
         raise InvalidInput(f"--keep {SURER} compares the plain picture with a prompted one; add --prompted-by MODEL.")
-    for flag in [*given_overlay_flags(options), *(["least-presence"] if options.least_presence else [])]:
+    for flag in [*given_overlay_flags(options), *further]:
         raise InvalidInput(f"--{flag} says how a picture is prompted; add --prompted-by MODEL.")
 
 

@@ -1,15 +1,23 @@
-"""The options of the commands that ask: `ask` and `servers`."""
+"""The options of the commands that ask, `ask` and `serve`, and of `servers`."""
 
 import argparse
 from pathlib import Path
 
 from ..answering import TEMPLATES
+from ..choices import QUERIES
 from ..masks import MaskSettings
 from ..models.catalog import EMBEDDED_LVLM, PRESETS
 from ..settings import settings_of
 from .decoding_options import add_decoding_options
 from .flags import OptionHelp, add_flag, number
-from .options import add_keep_options, add_loading_options, add_overlay_options, add_system_prompt
+from .options import (
+    add_heatmap_options,
+    add_keep_options,
+    add_loading_options,
+    add_mask_options,
+    add_overlay_options,
+    add_system_prompt,
+)
 
 AT_ONCE_HELP = "questions under way together on the server (default: 4); vLLM and SGLang like 32 and more"
 
@@ -27,18 +35,12 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument("--model", default=EMBEDDED_LVLM, help="a name from the `models` command, or a folder")
     add_loading_options(model, pixels="that the model sees, 0: its own")
-    model.add_argument("--server", metavar="PROFILE", help="ask this server instead; `servers list` names them")
-    model.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it; not needed for one")
-    model.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
-    add_folder_option(model)
+    _add_server_choice(model, "ask this server instead")
 
     put = parser.add_argument_group("how it is asked")
-    put.add_argument("--prompted-by", metavar="MODEL", help="show the picture prompted by this model: CLIP or LVLM")
+    _add_prompted_by(put)
     (least_presence,) = settings_of(MaskSettings, ["least_presence"])
     add_flag(put, least_presence, least_presence.default)
-    put.add_argument("--with-original", action="store_true", help="show the original picture before the prompted one")
-    named = ", ".join(TEMPLATES)
-    put.add_argument("--template", default="plain", help=f"{named}; or your own text with {{question}} in it")
     put.add_argument("--hint", default="", metavar="WORDS", help="what to look at, for templates with {hint}")
     put.add_argument("--previous-answer", default="", metavar="TEXT", help="for templates with {previous_answer}")
     add_system_prompt(put)
@@ -47,9 +49,64 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     answer = parser.add_argument_group("answer")
     answer.add_argument("--max-new-tokens", type=number(1, kind=int), default=256, help="the longest answer")
     add_decoding_options(answer)
-    answer.add_argument("--think", action="store_true", help="let a local model that can choose think first")
+    _add_think(answer)
     answer.add_argument("--show-thinking", action="store_true", help="also show what the model thought")
     add_keep_options(answer, "prompted", "the answer to the picture as it is shown")
+
+
+def add_serve_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Serve a model at an OpenAI-compatible address, /v1/chat/completions, which prompts the picture of a request, "
+        "then answers, or asks another server. Pictures come as data addresses; nothing is fetched. What a request "
+        "says, such as its temperature, goes before the options here."
+    )
+    parser.usage = "%(prog)s [MODEL] [options]"
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=f"that answers (default: {EMBEDDED_LVLM})")
+    listen = parser.add_argument_group("address")
+    listen.add_argument("--host", default="127.0.0.1", help="to listen at; others than this machine's need a key")
+    listen.add_argument("--port", type=number(0, 65535, kind=int), default=8765, help="0: any that is free")
+    listen.add_argument("--key-variable", metavar="VARIABLE", help="the environment variable with the clients' key")
+    listen.add_argument(
+        "--batch-size", type=number(1, kind=int), default=8, help="requests a local model answers at once"
+    )
+
+    model = parser.add_argument_group("model")
+    add_loading_options(model, "of the models' weights", pixels="that the model sees, 0: its own")
+    _add_server_choice(model, "let the model of this server answer")
+
+    put = parser.add_argument_group("how it is asked")
+    _add_prompted_by(put)
+    put.add_argument(
+        "--query", choices=QUERIES, default=QUERIES[0], help="what of the last user's text the picture is prompted with"
+    )
+    add_system_prompt(put)
+
+    add_heatmap_options(parser)
+    add_mask_options(parser)
+    add_overlay_options(parser)
+    answer = parser.add_argument_group("answer")
+    answer.add_argument("--max-new-tokens", type=number(1, kind=int), default=256, help="where a request does not say")
+    add_decoding_options(answer)
+    _add_think(answer)
+    add_keep_options(answer, "prompted", "the answer to the picture as it is shown")
+
+
+def _add_server_choice(model: argparse._ArgumentGroup, says: str) -> None:
+    model.add_argument("--server", metavar="PROFILE", help=f"{says}; `servers list` names them")
+    model.add_argument("--server-model", default="", metavar="NAME", help="as the server calls it; not needed for one")
+    model.add_argument("--at-once", type=number(1, kind=int), metavar="N", help=AT_ONCE_HELP)
+    add_folder_option(model)
+
+
+def _add_prompted_by(put: argparse._ArgumentGroup) -> None:
+    put.add_argument("--prompted-by", metavar="MODEL", help="show the picture prompted by this model: CLIP or LVLM")
+    put.add_argument("--with-original", action="store_true", help="show the original picture before the prompted one")
+    named = ", ".join(TEMPLATES)
+    put.add_argument("--template", default="plain", help=f"{named}; or your own text with {{question}} in it")
+
+
+def _add_think(answer: argparse._ArgumentGroup) -> None:
+    answer.add_argument("--think", action="store_true", help="let a local model that can choose think first")
 
 
 def add_servers_options(parser: argparse.ArgumentParser) -> None:

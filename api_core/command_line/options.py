@@ -94,25 +94,7 @@ def add_prompt_options(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--model", default=EMBEDDED_CLIP, help="a name from the `models` command, or a folder")
     add_loading_options(model)
 
-    heatmap = parser.add_argument_group("heatmap")
-    heatmap.add_argument(
-        "--method",
-        choices=(*CLIP_METHODS, *LVLM_METHODS),
-        help=f"how relevance is found, by a CLIP: {', '.join(CLIP_METHODS)}; by an LVLM: {', '.join(LVLM_METHODS)} "
-        "(default: the model's)",
-    )
-    heatmap.add_argument(
-        "--layer",
-        "--layers",
-        dest="layers",
-        type=whole_numbers,
-        metavar="N",
-        help="layer that is read, negative from the end; of an LVLM also several: 12,14 (default: the model's)",
-    )
-    heatmap.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
-    heatmap.add_argument("--fit", choices=FITS, help="how a picture that is not square is shown (default: the model's)")
-    heatmap.add_argument("--neutral", metavar="TEXT", help="subtract the map of this text, such as 'a photo'")
-
+    add_heatmap_options(parser)
     answer = parser.add_argument_group("of an LVLM, whose attention is read while it answers the query")
     answer.add_argument("--answer", metavar="TEXT", help="read how it would give this answer (default: its own)")
     answer.add_argument(
@@ -152,6 +134,28 @@ def chosen_clip(options: argparse.Namespace) -> dict[str, Any] | None:
     if options.reading == "upstream":
         raise InvalidInput("The upstream reading knows no clips. Leave --clip or --reading out.")
     return said
+
+
+def add_heatmap_options(parser: argparse.ArgumentParser) -> None:
+    """How a map is made."""
+    heatmap = parser.add_argument_group("heatmap")
+    heatmap.add_argument(
+        "--method",
+        choices=(*CLIP_METHODS, *LVLM_METHODS),
+        help=f"how relevance is found, by a CLIP: {', '.join(CLIP_METHODS)}; by an LVLM: {', '.join(LVLM_METHODS)} "
+        "(default: the model's)",
+    )
+    heatmap.add_argument(
+        "--layer",
+        "--layers",
+        dest="layers",
+        type=whole_numbers,
+        metavar="N",
+        help="layer that is read, negative from the end; of an LVLM also several: 12,14 (default: the model's)",
+    )
+    heatmap.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
+    heatmap.add_argument("--fit", choices=FITS, help="how a picture that is not square is shown (default: the model's)")
+    heatmap.add_argument("--neutral", metavar="TEXT", help="subtract the map of this text, such as 'a photo'")
 
 
 def add_file_options(parser: argparse.ArgumentParser, further: Mapping[str, str]) -> None:
@@ -229,6 +233,13 @@ def given_overlay_flags(options: argparse.Namespace) -> list[str]:
     own = {flag_of(setting) for settings in _STYLE_SETTINGS.values() for setting in settings}
     usual: dict[str, object] = {"style": STYLES[0].name, "strength": 1.0}
     return [flag for flag in [*usual, *sorted(own)] if given(options, flag) != usual.get(flag)]
+
+
+def given_prompting_flags(options: argparse.Namespace) -> list[str]:
+    """The same of the options for a map and its mask."""
+    usual = {flag_of(setting): setting.default for setting in in_help_order(MASK_SETTINGS)}
+    usual |= {"method": None, "layers": None, "reading": READINGS[0], "fit": None, "neutral": None}
+    return [flag for flag, value in usual.items() if given(options, flag) != value]
 
 
 def add_keep_options(group: argparse._ArgumentGroup, usual: str, says: str) -> None:

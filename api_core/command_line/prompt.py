@@ -54,15 +54,16 @@ def run(options: argparse.Namespace) -> int:
         return do_each(jobs, work, bar, "pictures prompted", options.debug)
 
 
-def refuse_options(options: argparse.Namespace, lvlm: bool) -> None:
+def refuse_options(options: argparse.Namespace, lvlm: bool, flag_of_model: str = "--model") -> None:
     """Raise InvalidInput for an option that the kind of model does not know."""
+    named = f"{flag_of_model} {options.model}"
     other, own = ("a CLIP", "an LVLM") if lvlm else ("an LVLM", "a CLIP")
     for flag in OF_CLIP if lvlm else OF_LVLM:
         if given(options, flag):
-            raise InvalidInput(f"--{flag} is for {other}; --model {options.model} is {own}.")
+            raise InvalidInput(f"--{flag} is for {other}; {named} is {own}.")
     methods = LVLM_METHODS if lvlm else CLIP_METHODS
     if options.method not in (None, *methods):
-        raise InvalidInput(f"--model {options.model} has no method {options.method!r}. It has {', '.join(methods)}.")
+        raise InvalidInput(f"{named} has no method {options.method!r}. It has {', '.join(methods)}.")
 
 
 def load_model(options: argparse.Namespace, lvlm: bool) -> ClipModel | LvlmModel:

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..attribution import clip_heatmap, lvlm_heatmap
-from ..choices import VICUNA_SYSTEM_PROMPT, Reading
+from ..choices import Reading
 from ..masks import tune
 from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
@@ -133,7 +133,7 @@ def llava_api(
     )
     pictures = [_to_rgb(picture) for picture in opened]
     if system_prompt is None:
-        system_prompt = VICUNA_SYSTEM_PROMPT if reading == "upstream" and _asks_as_vicuna(model) else ""
+        system_prompt = _unsaid_system_prompt(model) if reading == "upstream" else ""
     heatmap = lvlm_heatmap(
         model,
         pictures,
@@ -151,11 +151,8 @@ def llava_api(
     return _draw(pictures, heatmap, enhance_coe, kernel_size, interpolate_method_name, style)
 
 
-def _asks_as_vicuna(model: LvlmModel) -> bool:
-    """Whether it was made of Vicuna, as its template shows, which here says nothing first."""
-    prompt = model.writer.write(Case((torch.zeros(1, 1, 3),), "?"))
-    asks = "USER:" in prompt and prompt.endswith("ASSISTANT:")
-    return asks and VICUNA_SYSTEM_PROMPT not in prompt
+def _unsaid_system_prompt(model: LvlmModel) -> str:
+    return model.family.unsaid_system_prompt(model.writer.write(Case((torch.zeros(1, 1, 3),), "?")))
 
 
 def _listed(images: AnyImage | Sequence[AnyImage]) -> list[AnyImage]:

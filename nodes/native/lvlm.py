@@ -24,6 +24,7 @@ from ...api_core.models.conversation.token_text import locate_words
 from ...api_core.models.lvlm.attention.intercept import Read
 from ...api_core.models.lvlm.generate.batching import Around, OnToken
 from ...api_core.models.lvlm.generate.sampling import Sampling
+from ...api_core.models.lvlm.inputs.context import fitting_answer, require_context
 from ...api_core.models.lvlm.inputs.processor import downscale_to
 from ...api_core.models.vision_language import Enter, Need, require, resolve_layers
 from ...api_core.progress import Progress, ignore_progress
@@ -143,6 +144,8 @@ class NativeLvlm:
         return NativePrepared({}, rows, tuple(cases), prompts, thinking, tokens)
 
     def _prepared(self, case: Case, with_places: bool, thinking: bool) -> tuple[str, PromptRow, Row]:
+        if case.turns:
+            raise UnsupportedModel(f"{self.name} is asked one question at a time, not in a conversation.")
         clean = replace(
             case,
             question=self._texts.escape(case.question.strip()),
@@ -163,6 +166,7 @@ class NativeLvlm:
                 ids += [PICTURE] * places[number].count
             else:
                 ids.append(entry[0])
+        require_context(self.name, self._encoder.config, [clean], [ids], (PICTURE,))
         start = prompt.rfind(clean.question)
         question = (start, start + len(clean.question))
         words = locate_words(self._texts, ids, prompt, question, self._texts.skipped)
@@ -258,7 +262,8 @@ class NativeLvlm:
         prompt = self._chat.write(Case((), "What is in the picture?"), False)
         before, after = (self._texts.encode(one) for one in (prompt, prompt + self._texts.escape(clean(text.strip()))))
         end = self._texts.special.get(self._chat.end)
-        return (*after[len(before) :], *(() if end is None else (end,)))
+        tokens = (*after[len(before) :], *(() if end is None else (end,)))
+        return fitting_answer(self.name, self._encoder.config, text, tokens)
 
     @contextmanager
     def reading(self, layers: Sequence[int], read: Read, enter: Enter | None = None) -> Iterator[None]:

@@ -97,7 +97,8 @@ class Passes:
 
     @contextmanager
     def _of_length(self, length: int) -> Iterator[None]:
-        """Raise UnsupportedModel where a pass begins with another number of tokens: all places would be wrong."""
+        """Raise UnsupportedModel where a pass begins with another number of tokens: all places would be wrong. Stop
+        ends a pass between two layers."""
         begun = False
 
         def check(_: Any, args: Any, kwargs: dict[str, Any]) -> None:
@@ -110,11 +111,14 @@ class Passes:
                 )
             begun = True
 
-        hook = self._encoder.layers[0].register_forward_pre_hook(check, with_kwargs=True)
+        layers = self._encoder.layers
+        hooks = [layers[0].register_forward_pre_hook(check, with_kwargs=True)]
+        hooks += [layer.register_forward_pre_hook(lambda *_: host.stop_when_asked()) for layer in layers]
         try:
             yield
         finally:
-            hook.remove()
+            for hook in hooks:
+                hook.remove()
 
 
 class Picked:

@@ -14,6 +14,7 @@ from pack.tools import locales
 
 TRANSLATED = [code for code in locales.LANGUAGES if code != locales.SOURCE]
 FULL_STOPS = (".", "。")
+OF_COMFYUI = "Load CLIP Vision"  # its node, named by ComfyUI's own translations, begins as a title of these nodes does
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,7 @@ class TestTranslation:
         titles = {short(source[node]): short(given[node]) for node in source}
         translated = locales.flat(given)
         for place, text in locales.flat(source).items():
-            for title in (title for title in titles if title in text):
+            for title in (title for title in titles if title in text.replace(OF_COMFYUI, "")):
                 assert titles[title] in translated[place], f"{'.'.join(place)} does not name {titles[title]!r}"
 
     def test_values_are_called_as_the_list_shows_them(self, classes: dict[str, Any], code: str) -> None:

@@ -65,7 +65,7 @@ def whole_label(reply: Reply, hints: Sequence[str]) -> Label:
 def whole_rows(reply: Reply, hints: Sequence[str], reading: Reading) -> list[int]:
     """The rows, by index of the token they predict, whose mean is the map of the whole."""
     if hints:
-        chosen = [word for hint in hints for word in find_words(reply.words, hint)]
+        chosen = [word for hint in dict.fromkeys(hints) for word in find_words(reply.words, hint)]
     else:
         chosen = [] if reading == "upstream" else list(reply.words)
     rows = sorted({row for word in chosen for row in range(word.first, word.last)})

@@ -62,7 +62,13 @@ def parse_reply(
     first = next((at for at, (_, last) in enumerate(decoder.spans) if last > start), len(tokens)) if thinking else 0
     likely = math.exp(sum(log_probabilities[first:])) if start < end else 0.0
     confidence = likely if log_probabilities else None
-    return Reply(text[start:end], thinking, tokens, found, bool(tokens) and tokens[-1] in ends, confidence)
+    spelled = tuple(zip(_pieces(text, decoder.spans), log_probabilities, strict=True)) if log_probabilities else ()
+    return Reply(text[start:end], thinking, tokens, found, bool(tokens) and tokens[-1] in ends, confidence, spelled)
+
+
+def _pieces(text: str, spans: Sequence[Span]) -> list[str]:
+    """What each token wrote; the tokens of one letter share its place, and the first gets it."""
+    return ["" if at and spans[at - 1] == span else text[span[0] : span[1]] for at, span in enumerate(spans)]
 
 
 def split_thinking(text: str, inside: bool = False) -> tuple[str, Span]:

@@ -22,7 +22,7 @@ from ..conversation.case import Case
 from .background_loop import time_limit
 from .failures import Failure, explain, garbled
 from .openai_client import Server
-from .read_stream import ServerReply, read_answer
+from .read_stream import OnText, ServerReply, read_answer
 
 T = TypeVar("T")
 
@@ -48,11 +48,11 @@ async def answer_all(
     cases: Sequence[Case],
     settings: Mapping[str, Any],
     notice: Callable[[str], None],
-    on_text: Callable[[int, str, int], None],
+    on_text: Callable[[int, str, int, tuple[str, str]], None],
 ) -> list[ServerReply]:
     """A reply to each case, at most `limits.at_once` under way together. The first failure ends them all.
 
-    on_text: takes a case's index, its text so far and of how many tokens (about) that is.
+    on_text: takes a case's index, and what OnText does.
     """
     async with server.open() as client:
         session = Session(server, client, notice)
@@ -88,7 +88,7 @@ class Session:
     client: Any
     notice: Callable[[str], None]
 
-    async def answer(self, request: dict[str, Any], on_text: Callable[[str, int], None]) -> ServerReply:
+    async def answer(self, request: dict[str, Any], on_text: OnText) -> ServerReply:
         """The reply to a request, from which the settings that the server does not take are removed."""
         notes: list[str] = []
         with_confidence, refused = "logprobs" in request, ""
@@ -162,10 +162,22 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def chat_messages(case: Case) -> list[dict[str, Any]]:
-    """A case as the chat endpoint takes it: the system prompt, then the pictures in order and the question."""
-    pictures = [{"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in case.pictures]
-    system = [{"role": "system", "content": case.system_prompt}] if case.system_prompt.strip() else []
-    return [*system, {"role": "user", "content": [*pictures, {"type": "text", "text": case.question}]}]
+    """A case as the chat endpoint takes it: the system prompt, then the turns, of one the pictures and the question."""
+    pictures = iter(case.pictures)
+    messages: list[dict[str, Any]] = (
+        [{"role": "system", "content": case.system_prompt}] if case.system_prompt.strip() else []
+    )
+    for turn in case.conversation:
+        content: Any = [
+            {"type": "image_url", "image_url": {"url": data_url(next(pictures))}}
+            if part is None
+            else {"type": "text", "text": part}
+            for part in turn.parts
+        ]
+        if turn.role == "assistant":  # what a model said is a text everywhere
+            content = "\n".join(part["text"] for part in content)
+        messages.append({"role": turn.role, "content": content})
+    return messages
 
 
 def data_url(picture: Tensor) -> str:
@@ -188,6 +200,9 @@ def _without(request: dict[str, Any], parameter: str) -> str | None:
     if parameter == "max_tokens" and parameter in request:
         request["max_completion_tokens"] = request.pop(parameter)
         return "the limit of tokens was sent as max_completion_tokens"
+    if parameter == "stream_options" and parameter in request:
+        del request[parameter]
+        return "the server does not count tokens while it streams"
     for holder in (request, request.get("extra_body", {})):
         if parameter in ("temperature", "top_p", "top_k", "seed") and parameter in holder:
             del holder[parameter]

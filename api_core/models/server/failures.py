@@ -18,7 +18,7 @@ from .secret import Secret, redact
 
 _QUOTED = 240  # letters of a server's own words in a message
 _NOT_TAKEN = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
-_SETTING = re.compile(r"\b(max_tokens|temperature|top_p|top_k|seed)\b")
+_SETTING = re.compile(r"\b(max_tokens|temperature|top_p|top_k|seed|stream_options)\b")
 _LOG_PROBABILITIES = re.compile(r"log[ _-]?prob", re.IGNORECASE)
 _IS_NOT_TAKEN = re.compile(r"unexpected|unknown|unrecogni[sz]ed|unsupported|not (supported|permitted|allowed)", re.I)
 _UNKNOWN_MODEL = re.compile(r"\bmodel\b.*(not found|not exist|unknown|no such|not available)", re.IGNORECASE)

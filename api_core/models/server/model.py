@@ -59,7 +59,9 @@ class ServerModel:
         max_new_tokens: int,
         settings: Mapping[str, float] = {},
         confidence: bool = False,
+        usage: bool = False,
         on_token: Callable[[int, str], None] | None = None,
+        on_parts: Callable[[int, str, str], None] | None = None,
         on_progress: Progress = ignore_progress,
         on_notice: Callable[[str], None] | None = None,
     ) -> list[ServerReply]:
@@ -67,10 +69,10 @@ class ServerModel:
 
         settings: of SETTINGS, as the server shall pick its tokens. confidence: also ask for the log-probabilities of
         the answers' tokens; a server that refuses is asked without, and `untold` of its replies says why. Such answers
-        come in one piece, because engines leave tokens out of what they stream. on_token: called with the case's index
-        and its text so far, the thinking included; after a lost connection an answer begins anew. on_progress: called
-        with the tokens so far and the most there can be, and while nothing comes; raising from it closes the
-        connections.
+        come in one piece, because engines leave tokens out of what they stream. usage: also ask how many tokens there
+        are. on_token: called with the case's index and its text so far, the thinking included; after a lost connection
+        an answer begins anew. on_parts: the same with the thinking and the answer apart. on_progress: called with the
+        tokens so far and the most there can be, and while nothing comes; raising from it closes the connections.
         on_notice: lines about retries; without it they are logged.
         """
         require_number(max_new_tokens, "max_new_tokens", 1, whole=True)
@@ -87,15 +89,19 @@ class ServerModel:
         if confidence:
             request["logprobs"] = True
             further["stream"] = False
+        elif usage:
+            request["stream_options"] = {"include_usage": True}
         if further:
             request["extra_body"] = further
         done = [0] * len(cases)
         total = len(cases) * max_new_tokens
 
-        def on_text(row: int, text: str, pieces: int) -> None:
+        def on_text(row: int, text: str, pieces: int, parted: tuple[str, str]) -> None:
             done[row] = min(max(done[row], pieces), max_new_tokens)
             if on_token:
                 on_token(row, text)
+            if on_parts:
+                on_parts(row, *parted)
             on_progress(sum(done), total)
 
         replies = run(

@@ -28,7 +28,12 @@ _UNCOUNTED = 16_384  # pieces of thinking, which not every server counts
 _LETTERS = 16  # of a piece, on the whole
 _SHORT = 8_000  # letters of a text that is shown at every piece
 _GROWN = 1.02
+_COUNTED = ("prompt", "completion")
 _FILTERED = "the server's content filter ended the answer"
+
+
+OnText = Callable[[str, int, tuple[str, str]], None]
+"""Takes the text so far, of how many tokens (about) that is, and the thinking and the answer in it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class ServerReply:
     """A reply, whose tokens only the server knows, and notes on how it came about.
 
     untold: why the reply has no confidence although it was asked for, as the end of a sentence about the server. model:
-    which model answered, as the server calls it. as_sent: the answer with the blanks at its ends.
+    which model answered, as the server calls it. as_sent: the answer with the blanks at its ends. usage: the tokens of
+    the prompt and of the reply, where the server counts them.
     """
 
     reply: Reply
@@ -44,6 +50,7 @@ class ServerReply:
     untold: str = ""
     model: str = ""
     as_sent: str = ""
+    usage: tuple[int, int] | None = None
 
 
 class _Wrong(Exception):
@@ -68,11 +75,16 @@ class StreamedAnswer:
     notes: list[str] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
     untold: str = ""
+    usage: tuple[int, int] | None = None
 
     def take(self, chunk: Any) -> bool:
         """Add a chunk of the stream; whether it brought anything. Raises _Wrong for what is none."""
         choices = _entry(chunk, "choices", list) or []
         self.model = _text(chunk, "model") or self.model
+        used = chunk.get("usage")
+        read, written = (used.get(f"{what}_tokens") if isinstance(used, dict) else None for what in _COUNTED)
+        if isinstance(read, int) and isinstance(written, int):
+            self.usage = (read, written)
         if not choices:
             return False
         choice = choices[0]
@@ -105,18 +117,28 @@ class StreamedAnswer:
         parts = ("".join(self.reasoning), "".join(self.content))
         return clean(redact("\n\n".join(part for part in parts if part), self.secret))
 
-    def reply(self, with_confidence: bool = False) -> ServerReply:
-        """The whole answer, without the key in case the server repeats it. with_confidence: it was asked for."""
-        written = "".join(self.content)
-        content = clean(redact(written, self.secret))
+    @property
+    def parted(self) -> tuple[str, str]:
+        """The thinking and the answer, without the key in case the server repeats it."""
+        thinking, text, _ = self._parted()
+        return thinking, text
+
+    def _parted(self) -> tuple[str, str, str]:
+        """The same, and the answer with the blanks at its ends."""
+        content = clean(redact("".join(self.content), self.secret))
         inline, (start, end) = split_thinking(content)
         reasoning = clean(redact("".join(self.reasoning), self.secret)).strip()
         thinking = "\n\n".join(part for part in (reasoning, inline) if part)
+        return thinking, content[start:end], content[start:end] if inline else content
+
+    def reply(self, with_confidence: bool = False) -> ServerReply:
+        """The whole answer. with_confidence: it was asked for."""
+        thinking, text, as_sent = self._parted()
         complete = self.finish not in _CUT_SHORT
-        sure, untold = self._confidence(written, bool(thinking)) if with_confidence else (None, "")
-        reply = Reply(content[start:end], thinking, (), (), complete, sure)
-        as_sent = reply.text if inline else content
-        return ServerReply(reply, tuple(self.notes), untold, redact(self.model, self.secret), as_sent)
+        sure, untold = self._confidence("".join(self.content), bool(thinking)) if with_confidence else (None, "")
+        reply = Reply(text, thinking, (), (), complete, sure)
+        model = redact(self.model, self.secret)
+        return ServerReply(reply, tuple(self.notes), untold, model, as_sent, self.usage)
 
     def _confidence(self, written: str, thought: bool) -> tuple[float | None, str]:
         """The answer's confidence, or why it is not known."""
@@ -133,7 +155,7 @@ class _Shown:
     """Tells of an answer as it grows: every piece of a short one, of a long one now and then, so that a text that comes
     in many pieces is not put together anew for each."""
 
-    def __init__(self, answer: StreamedAnswer, on_text: Callable[[str, int], None]) -> None:
+    def __init__(self, answer: StreamedAnswer, on_text: OnText) -> None:
         self._answer, self._on_text = answer, on_text
         self._letters = 0
 
@@ -141,16 +163,13 @@ class _Shown:
         letters = self._answer.letters
         if last or letters < _SHORT or letters > self._letters * _GROWN:
             self._letters = letters
-            self._on_text(self._answer.so_far, self._answer.pieces)
+            self._on_text(self._answer.so_far, self._answer.pieces, self._answer.parted)
 
 
-async def read_answer(
-    client: Any, request: Mapping[str, Any], server: Server, on_text: Callable[[str, int], None]
-) -> StreamedAnswer:
+async def read_answer(client: Any, request: Mapping[str, Any], server: Server, on_text: OnText) -> StreamedAnswer:
     """One attempt: send the request and read its stream to the end; Failure, or CancelledError when stopped.
 
-    What goes on beyond all that was asked for is cut off. on_text: takes the text so far and of how many tokens (about)
-    that is.
+    What goes on beyond all that was asked for is cut off.
     """
     answer, limits = StreamedAnswer(server.secret), server.limits
     most = request.get("max_tokens") or request.get("max_completion_tokens") or 0

@@ -1,5 +1,7 @@
 """Which words of answers are marked, and that the pieces are the answers again."""
 
+import time
+
 import pytest
 from pack.api_core.answering import Piece, difference
 from pack.api_core.errors import InvalidInput
@@ -54,3 +56,10 @@ def test_one_answer_has_nothing_to_be_compared_with() -> None:
 def test_vowels_that_are_marks_count() -> None:
     assert marked("यह का है।", "यह की है") == [["का"], ["की"]]
     assert marked("re\u0301sume\u0301", "resume") == [["re\u0301sume\u0301"], ["resume"]]
+
+
+def test_answers_that_repeat_two_words_without_end_are_refused_in_time() -> None:
+    began = time.process_time()
+    with pytest.raises(InvalidInput, match="2,400 and 2,400 words"):
+        difference(["a b " * 1200, "b a a " * 800])
+    assert time.process_time() - began < 10

@@ -16,7 +16,7 @@ from pack.api_core.attribution import lvlm_heatmap
 from pack.api_core.models.lvlm.load import load_lvlm
 from pack.api_core.models.lvlm.model import LvlmModel
 from pack.api_core.prompting import llava_api, release
-from pack.api_core.prompting.published import _asks_as_vicuna
+from pack.api_core.prompting.published import _unsaid_system_prompt
 from PIL import Image
 
 Models = Callable[[str], Any]
@@ -149,5 +149,5 @@ def test_what_llava_api_sends_is_the_official_prompt_and_pixels(
 
 
 def test_only_llava_1_5_is_told_what_vicuna_was(lvlm: Models) -> None:
-    told = {name: _asks_as_vicuna(lvlm(name)) for name in ("llava-1.5", "llava-next", "qwen2.5-vl", "pixtral")}
-    assert told == {"llava-1.5": True, "llava-next": False, "qwen2.5-vl": False, "pixtral": False}
+    told = {name: _unsaid_system_prompt(lvlm(name)) for name in ("llava-1.5", "llava-next", "qwen2.5-vl", "pixtral")}
+    assert told == {"llava-1.5": VICUNA_SYSTEM_PROMPT, "llava-next": "", "qwen2.5-vl": "", "pixtral": ""}

@@ -5,12 +5,13 @@ from typing import Any
 from .adapter import Family
 from .any_resolution import AnyResolutionFamily, ShrunkAnyResolutionFamily
 from .instructblip import InstructBlipFamily
+from .llava import LlavaFamily
 from .paligemma import PaliGemmaFamily
 
 __all__ = ["FAMILIES", "Family", "family_of"]
 
 FAMILIES: tuple[Family, ...] = (
-    Family("LLaVA-1.5", ("llava",)),
+    LlavaFamily("LLaVA-1.5", ("llava",)),
     AnyResolutionFamily("LLaVA-NeXT", ("llava_next",)),
     ShrunkAnyResolutionFamily("LLaVA-OneVision", ("llava_onevision",)),
     Family("Qwen2-VL", ("qwen2_vl",)),

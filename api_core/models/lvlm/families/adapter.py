@@ -23,6 +23,7 @@ _POOLING = ("qformer", "perceiver", "resampler", "query_token", "num_queries", "
 _PER_TOKEN = ("token_type_ids",)
 # What belongs to the prompt alone: positions are found again, and labels would only cost a loss.
 _NOT_OF_AN_ANSWER = ("position_ids", "cache_position", "labels")
+_PICTURE = {"type": "image"}
 _MOST_LAYOUTS = 256
 _SMALLEST = 16
 _layouts: weakref.WeakKeyDictionary[Any, OrderedDict[tuple[Any, ...], PictureLayout]] = weakref.WeakKeyDictionary()
@@ -44,11 +45,12 @@ class Family:
 
     def messages(self, case: Case) -> list[dict[str, Any]]:
         """The case as a conversation for the processor's chat template: the pictures, then the question."""
-        content = [{"type": "image"} for _ in case.pictures]
-        user = {"role": "user", "content": [*content, {"type": "text", "text": case.question}]}
-        if not case.system_prompt:
-            return [user]
-        return [{"role": "system", "content": [{"type": "text", "text": case.system_prompt}]}, user]
+        turns = [
+            {"role": turn.role, "content": [_PICTURE if part is None else _text(part) for part in turn.parts]}
+            for turn in case.conversation
+        ]
+        system = [{"role": "system", "content": [_text(case.system_prompt)]}] if case.system_prompt else []
+        return [*system, *turns]
 
     def plain_prompt(self, processor: Any, case: Case) -> str:
         """The text where the model has no chat template: pictures, system prompt and question, a line each."""
@@ -59,6 +61,11 @@ class Family:
                 "say which token stands for a picture. Put the model's chat_template.jinja into its folder."
             )
         return "\n".join(part for part in (mark * len(case.pictures), case.system_prompt, case.question) if part)
+
+    def unsaid_system_prompt(self, prompt: str) -> str:
+        """What a model of this family was told first in training and its published code says, and `prompt`, as its
+        chat template writes it for a question alone, does not; "" for nothing."""
+        return ""
 
     def image_token(self, config: Any) -> int:
         """The id that stands for every image token in the input ids."""
@@ -272,3 +279,7 @@ def _pooling_parts(config: Any) -> list[str]:
     parts = [config] + [getattr(config, name, None) for name in ("vision_config", "text_config")]
     settings = [setting for part in parts if part is not None for setting in vars(part).items()]
     return sorted({name for name, value in settings if value and any(word in name for word in _POOLING)})
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _SHORTEST_MARK = 3
 _STAND_IN = "\u2021question\u2021"
+_AS_PUBLISHED = "Get the model's chat_template.jinja (or tokenizer_config.json) again, as published."
 
 
 def special_strings(processor: Any) -> tuple[str, ...]:
@@ -26,7 +27,7 @@ def special_strings(processor: Any) -> tuple[str, ...]:
     for name in dir(type(processor)) + list(vars(processor)):
         if name.endswith("_token"):
             value = getattr(processor, name, None)
-            found.add(str(value) if value is not None else "")
+            found.add("" if value is None or callable(value) else str(value))
     marks = (mark for mark in found if len(mark) >= _SHORTEST_MARK and not mark[0].isalnum() and not mark.isspace())
     return tuple(sorted(marks, key=lambda mark: (-len(mark), mark)))
 
@@ -65,8 +66,7 @@ class PromptWriter:
     def clean(self, case: Case) -> Case:
         """The case with its texts made harmless, and blanks around question and system prompt left out."""
         return replace(
-            case,
-            question=escape_special_tokens(case.question.strip(), self.specials),
+            case.rewritten(lambda text: escape_special_tokens(text.strip(), self.specials)),
             system_prompt=escape_special_tokens(case.system_prompt.strip(), self.specials),
             opening=escape_special_tokens(case.opening, self.specials),
         )
@@ -78,21 +78,28 @@ class PromptWriter:
         gets it before the question.
         """
         if not self.template:
+            if case.turns:
+                raise UnsupportedModel(
+                    f"{self.name} has no chat template, so it reads pictures and then one question. Ask without "
+                    "earlier turns and with the pictures first, or use a model that chats."
+                )
             return self.family.plain_prompt(self.processor, case) + case.opening
+        shown = [case.system_prompt, *(part for turn in case.conversation for part in turn.parts if part is not None)]
         for attempt in _attempts(case, self.family):
             text = self._render(attempt, thinking)
-            if text is not None and case.question in text and case.system_prompt in text:
+            if text is not None and all(part in text for part in shown):
                 return text + case.opening
         raise UnsupportedModel(
-            f"The chat template of {self.name} does not show the question it is given. Get the model's "
-            "chat_template.jinja (or tokenizer_config.json) again, as published."
+            f"The chat template of {self.name} does not show "
+            f"{'all turns of the conversation' if case.turns else 'the question'} it is given. "
+            + ("Ask without the earlier ones." if case.turns else _AS_PUBLISHED)
         )
 
     def find_question(self, case: Case, prompt: str, thinking: bool = False) -> tuple[int, int]:
         """The characters of the question in the prompt of a clean case: [start, end)."""
         start = prompt.find(case.question)
         if prompt.count(case.question) > 1:  # a short one may stand in the template's own words
-            start = self.write(replace(case, question=_STAND_IN), thinking).index(_STAND_IN)
+            start = self.write(case.asking(_STAND_IN), thinking).index(_STAND_IN)
         return start, start + len(case.question)
 
     def write_answered(self, case: Case, answer: str) -> str | None:
@@ -131,9 +138,16 @@ def _attempts(case: Case, family: Family) -> list[list[dict[str, Any]]]:
     if case.system_prompt:
         without = family.messages(replace(case, system_prompt=""))
         attempts.append([{"role": "system", "content": case.system_prompt}, *without])
-        folded = replace(case, system_prompt="", question=f"{case.system_prompt}\n\n{case.question}")
-        attempts.append(family.messages(folded))
+        attempts.append(family.messages(case.with_system_folded()))
+    if case.turns:
+        attempts += [[_answered_as_string(message) for message in attempt] for attempt in attempts]
     return attempts
+
+
+def _answered_as_string(message: dict[str, Any]) -> dict[str, Any]:
+    if message["role"] != "assistant":
+        return message
+    return {**message, "content": "\n".join(part["text"] for part in message["content"])}
 
 
 def _template(processor: Any) -> str:
