@@ -1,7 +1,9 @@
 """Plans: what a file may say, what is refused in one line, which rows are named, and how rows are put to `run`."""
 
+import argparse
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from pack.api_core.evaluation.reproduce.rows import Places, some_of, with_contro
 from pack.api_core.models.catalog import find_clip_model, find_lvlm_model
 from pack.api_core.models.server import Profile
 from pack.api_core.models.server.profiles import save_profile
+from pack.tests import zoo
 from pack.tests.core.evaluation.reproduce.test_reproduce import journals, lines_of, reproduce, small_plan
 from pack.tests.servers.process import running
 
@@ -32,9 +35,7 @@ def written(folder: Path, **more: Any) -> str:
     return str(path)
 
 
-def given(*options: str) -> Any:
-    import argparse
-
+def given(*options: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     add_reproduce_options(parser)
     return parser.parse_args(["plan", "--data", "d", "--out", "o", *options])
@@ -136,6 +137,19 @@ def test_workers_are_those_of_run(tmp_path: Path) -> None:
     assert (options.workers, options.gpus_per_worker, options.ray) == (3, 0.5, None)
     assert run_plan(options, [tmp_path]).folders == (tmp_path,)
     assert Places(Path("d"), Path("o")).journal(row, 0) == Path("o/pope/tiny-lvlm/plain.jsonl")
+
+
+def test_a_model_lies_in_the_folder_of_models_under_its_own_name(data: Path, tmp_path: Path) -> None:
+    models, out = tmp_path / "models", tmp_path / "out"
+    shutil.copytree(zoo.folder("llava-1.5", tmp_path / "zoo"), models / "llava-1.5-7b-hf")
+    plan = small_plan(tmp_path, models={"llava-1.5-7b": {"map": "lvlm", "layers": "1"}})
+    only = ("--only", "textvqa/llava-1.5-7b/clip")
+    assert reproduce(plan, data, out, "--partial", "--models", str(models), *only) == 0
+    (line,) = lines_of(out, "small")
+    assert (line["n"], line["difference"]) == (3, None)  # the plain row was not asked
+    settings = journals(out)["textvqa/llava-1.5-7b/clip.jsonl"][0]["settings"]
+    assert settings["model"].startswith("llava-1.5-7b ")
+    assert settings["mask"]["contrast"] == 10  # the catalog's, which goes by the name
 
 
 def test_a_server_answers_in_the_place_of_the_models(
