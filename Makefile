@@ -10,8 +10,10 @@ PYTEST_ARGS ?= --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 DEMO_PICTURE := assets/scene.png
 DEMO_QUERY := where is the red star?
 
+FUZZ := tests/fuzz tests/e2e/test_mutated_workflows_in_comfyui.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo check test soak ruff lint format web types bench pack clean
+.PHONY: help demo check test soak fuzz ruff lint format web types bench pack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -31,6 +33,10 @@ test: ## every test; with a ComfyUI (COMFYUI_PATH, ~/comfy/ComfyUI, or installed
 soak: ## the long runs that repeat what a shorter test proves: memory, in ComfyUI
 	$(PYTHON) tools/setup/environment.py test
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python -m pytest -m soak
+
+fuzz: ## N examples (1000) of each kind, always new ones: calls of the library, prompts of nodes, mutated workflows
+	$(PYTHON) tools/setup/environment.py test
+	ATTENTION_PROMPTING_FUZZ=$(or $(N),1000) COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python -m pytest --timeout 0 $(FUZZ)
 
 ruff:
 	$(PYTHON) tools/setup/environment.py dev

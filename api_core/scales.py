@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
-from .errors import InvalidInput
+from .errors import InvalidInput, require_one_of
 from .results import PictureMap, View, require_finite
 
 Part = TypeVar("Part")
@@ -79,13 +79,10 @@ def rank(views: Sequence[View]) -> tuple[View, ...]:
 
 def rescale(views: Sequence[View], scale: str, signed: bool = False) -> tuple[View, ...]:
     """Bring the views of one picture to `scale`: "z-score", "rank" or "min-max"."""
+    require_one_of(scale, SCALES, "scale")
     if scale == "z-score":
         return z_score(views, signed)
-    if scale == "rank":
-        return rank(views)
-    if scale == "min-max":
-        return min_max(views)
-    raise InvalidInput(f"There is no scale {scale!r}. Choose one of {', '.join(SCALES)}.")
+    return rank(views) if scale == "rank" else min_max(views)
 
 
 def affine(views: Sequence[View], center: Tensor, spread: Tensor) -> tuple[View, ...]:

@@ -7,8 +7,24 @@ from comfy_api.latest import io
 
 from ..api_core.scenes import DrawnScene, SceneOptions, draw_scene, make_scene
 from ..api_core.scenes.crossing import crossing
+from ..api_core.settings import Setting, require_seed
 from . import host, sockets, widgets
 from .entrance import checked
+
+SIZES = (
+    Setting("width", 768, 64, 4096, "Width of the picture in pixels.", step=8),
+    Setting("height", 512, 64, 4096, "Height of the picture in pixels.", step=8),
+    Setting("objects", 5, 1, 9, "How many shapes are drawn."),
+)
+FRAMES = Setting(
+    "frames",
+    1,
+    1,
+    600,
+    "1: a picture. More: a clip of so many frames, through which one shape moves from left to right.",
+    optional=True,
+    advanced=True,
+)
 
 
 class DemoScene(io.ComfyNode):
@@ -24,18 +40,9 @@ class DemoScene(io.ComfyNode):
             ),
             search_aliases=["attention prompting", "test picture", "example image", "shapes"],
             inputs=[
-                widgets.number("width", 768, (64, 4096), "Width of the picture in pixels.", step=8),
-                widgets.number("height", 512, (64, 4096), "Height of the picture in pixels.", step=8),
-                widgets.number("objects", 5, (1, 9), "How many shapes are drawn."),
+                *map(widgets.to_input, SIZES),
                 widgets.seed("The number of the scene: the same number draws the same scene."),
-                widgets.number(
-                    "frames",
-                    1,
-                    (1, 600),
-                    "1: a picture. More: a clip of so many frames, through which one shape moves from left to right.",
-                    optional=True,
-                    advanced=True,
-                ),
+                widgets.to_input(FRAMES),
             ],
             outputs=[
                 sockets.output(io.Image, "image", "The drawn picture, or the frames of the clip."),
@@ -51,6 +58,9 @@ class DemoScene(io.ComfyNode):
     @classmethod
     @checked
     def execute(cls, width: int, height: int, objects: int, seed: int, frames: int = 1) -> io.NodeOutput:
+        for setting, value in zip((*SIZES, FRAMES), (width, height, objects, frames), strict=True):
+            setting.check(value, "Demo Scene")
+        require_seed(seed)
         options = SceneOptions(
             objects=(objects, objects), aspects=(width / height,), square_share=0, overlap=0, clutter=0, spoil=0
         )

@@ -32,8 +32,7 @@ logger = logging.getLogger(__name__)
 NO_DOWNLOADS = "ATTENTION_PROMPTING_NO_DOWNLOADS"
 """Environment variable: set to anything but 0, nothing is ever downloaded, whatever a workflow asks for."""
 
-WARNING_EVENT = "attention_prompting.warning"
-"""The message that `web/modules/warnings.mjs` listens to."""
+WARNING_EVENT = "attention_prompting.warning"  # what `web/modules/warnings.mjs` listens to
 
 MODEL_FOLDERS = ("clip_vision", "text_encoders", "clip", "LLM", "VLM")  # "clip" is the old name of text_encoders
 SETTINGS_NAME = "attention_prompting"
