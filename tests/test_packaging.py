@@ -65,7 +65,7 @@ ON_THE_DOUBLE = """
 import asyncio, importlib, pkgutil, sys, tempfile
 from pathlib import Path
 import comfy_double
-NEEDS_MORE = "run", "merge", "benchmark", "data", "judge", "score", "export", "serve"
+NEEDS_MORE = "run", "merge", "benchmark", "data", "judge", "score", "export", "serve", "reproduce", "row_options"
 comfy_double.install(Path(tempfile.mkdtemp()))
 import pack, torch
 from pack.nodes import create_extension
