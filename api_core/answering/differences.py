@@ -62,6 +62,9 @@ def difference(answers: Sequence[str]) -> Difference:
 class _Matcher(SequenceMatcher[str]):
     """Counts its steps, of which answers that repeat few words over and over take the cube of their length."""
 
+    a: Sequence[str]
+    b: Sequence[str]
+    b2j: dict[str, list[int]]
     left = 50_000_000
 
     def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:

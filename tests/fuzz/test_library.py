@@ -181,7 +181,7 @@ def test_what_needs_no_model(known: Any) -> None:
 
 @pytest.mark.slow
 def test_what_runs_a_model(known: Any) -> None:
-    run_examples(calls(HEAVY, known), 60, call)
+    run_examples(calls(HEAVY, known), 40, call)
 
 
 def test_every_public_function_is_tried() -> None:

@@ -82,4 +82,23 @@ def mutated(draw: Any, prompts: Mapping[str, Prompt]) -> tuple[str, Prompt]:
             node["class_type"] = draw(st.sampled_from(sorted(schemas())))
         elif change == "remove a node" and len(prompt) > 2:
             del prompt[draw(st.sampled_from(sorted(prompt)))]
-    return name, prompt
+    return name, _without_false_wires(prompt, prompts[name])
+
+
+def _without_false_wires(prompt: Prompt, before: Prompt) -> Prompt:
+    """Without wires from outputs that no node has: of these ComfyUI's own worker dies, before any node is asked."""
+    used = {tuple(value) for node in before.values() for value in node["inputs"].values() if _is_wire(value)}
+
+    def exists(value: Any) -> bool:
+        if not _is_wire(value) or value[0] not in prompt:
+            return True
+        own = schemas().get(prompt[value[0]]["class_type"])
+        return tuple(value) in used if own is None else value[1] < len(own["outputs"])
+
+    for node in prompt.values():
+        node["inputs"] = {name: value for name, value in node["inputs"].items() if exists(value)}
+    return prompt
+
+
+def _is_wire(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
