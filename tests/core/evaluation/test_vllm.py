@@ -45,7 +45,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         deadline = time.monotonic() + START_SECONDS
         while not _answers(f"http://127.0.0.1:{port}/v1/models"):
             said = log.read_text(encoding="utf-8", errors="replace")[-3000:]
-            assert process.poll() is None and time.monotonic() < deadline, f"vLLM did not start:\n{said}"
+            going = process.poll() is None and time.monotonic() < deadline
+            assert going, f"vLLM did not start:\n{said}"
             time.sleep(1)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
