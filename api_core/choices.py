@@ -22,6 +22,10 @@ VICUNA_SYSTEM_PROMPT = (
 """How the conversations begin that Vicuna, and what was made of it, was trained on; the chat templates of conversions
 for transformers leave it to the caller."""
 
+Control = Literal["moved", "uniform"]
+CONTROLS: tuple[Control, ...] = ("moved", "uniform")
+"""What can be drawn in a mask's place to see whether its map matters: the mask elsewhere, or its mean everywhere."""
+
 SYSTEM_PROMPTS = {"vicuna": VICUNA_SYSTEM_PROMPT}
 """System prompts that have a name."""
 

@@ -65,8 +65,8 @@ KINDS = {
     sockets.Clip.io_type: Kind("a model of Load CLIP (Attention Prompting)", _is_a(sockets.LoadedClip)),
     sockets.Lvlm.io_type: Kind("a model of Load LVLM", _is_a(sockets.LoadedLvlm)),
     sockets.Server.io_type: Kind("a server of Connect LVLM Server", _is_a(ServerModel)),
-    sockets.CoreClip.io_type: Kind("a CLIP of ComfyUI's", _has("patcher", "tokenizer", "cond_stage_model")),
-    sockets.CoreClipVision.io_type: Kind("a CLIP Vision", _has("patcher", "model")),
+    sockets.CoreClip.io_type: Kind("a CLIP of ComfyUI's own", _has("patcher", "tokenizer", "cond_stage_model")),
+    sockets.CoreClipVision.io_type: Kind("a CLIP Vision", _has("patcher", "model", "encode_image")),
     sockets.Heatmap.io_type: Kind("a heatmap", _is_a(Heatmap)),
     sockets.Mapping.io_type: Kind("a mapping of Overlay Attention", _is_moved),
 }

@@ -195,7 +195,10 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 @pytest.mark.parametrize(
     ("left_out", "commands"),
-    [("evaluation", {"run", "merge", "benchmark", "data", "judge", "score", "export"}), ("serving", {"serve"})],
+    [
+        ("evaluation", {"run", "merge", "benchmark", "data", "judge", "score", "export", "reproduce", "row_options"}),
+        ("serving", {"serve"}),
+    ],
     ids=["evaluation", "serving"],
 )
 def test_only_some_commands_need_what_the_node_pack_leaves_out(left_out: str, commands: set[str]) -> None:

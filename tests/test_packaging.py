@@ -65,7 +65,7 @@ ON_THE_DOUBLE = """
 import asyncio, importlib, pkgutil, sys, tempfile
 from pathlib import Path
 import comfy_double
-NEEDS_MORE = "run", "merge", "benchmark", "data", "judge", "score", "export", "serve"
+NEEDS_MORE = "run", "merge", "benchmark", "data", "judge", "score", "export", "serve", "reproduce", "row_options"
 comfy_double.install(Path(tempfile.mkdtemp()))
 import pack, torch
 from pack.nodes import create_extension
@@ -220,13 +220,14 @@ def test_requirements_are_lower_bounds_only() -> None:
     extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
     for line in [*PROJECT["dependencies"], *extras]:
         if not line.startswith("attention-prompting["):
-            assert re.fullmatch(r"[A-Za-z0-9_.-]+>=[0-9.]+", line), line
+            assert re.fullmatch(r"[A-Za-z0-9_.-]+(\[[a-z]+\])?>=[0-9.]+", line), line
 
 
 def test_what_the_library_imports_is_declared() -> None:
     """By the library itself, or by what only some of its commands need."""
     extras = PROJECT["optional-dependencies"]
-    lines = [*PROJECT["dependencies"], *(line for name in ("standalone", "data", "amber") for line in extras[name])]
+    needed = ("standalone", "data", "amber", "scale")
+    lines = [*PROJECT["dependencies"], *(line for name in needed for line in extras[name])]
     declared = {requirement_name(line) for line in lines}
     packages = {"PIL": "pillow", "open_clip": "open-clip-torch", "huggingface_hub": "huggingface-hub"}
     imported = set()

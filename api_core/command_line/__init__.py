@@ -18,6 +18,7 @@ from .data_options import add_data_options, add_export_options, add_judge_option
 from .explain_options import add_explain_options
 from .flags import OptionHelp
 from .options import add_calibrate_options, add_doctor_options, add_models_options, add_prompt_options
+from .reproduce_options import add_reproduce_options
 from .run_options import add_benchmark_options, add_merge_options, add_run_options
 from .terminal import complain, one_line
 
@@ -34,6 +35,7 @@ COMMANDS = {
     "judge": (add_judge_options, "have a model on a server judge the answers to a published data set"),
     "score": (add_score_options, "score the answers to a published data set by its official rules"),
     "export": (add_export_options, "write answers to a published data set as its official program takes them"),
+    "reproduce": (add_reproduce_options, "make a published table again: what is missing, rows that go on, the table"),
     "benchmark": (add_benchmark_options, "measure maps, answers and prompting on drawn scenes"),
     "calibrate": (add_calibrate_options, "find and keep the heads and the layer of an LVLM that see best"),
     "serve": (add_serve_options, "serve a model to any chat client or benchmark, with prompted pictures"),

@@ -2,13 +2,18 @@
 
 import argparse
 import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ..errors import InvalidInput, shortened
+from ..evaluation.cases import QuestionCase
+from ..evaluation.official.data_set import Answers
 from ..evaluation.official.judge import judge, judge_tasks
 from ..evaluation.official.registry import DATA_SETS, data_set_of
 from ..evaluation.official.results import arms_of, results_of
-from ..evaluation.official.rules.judge_prompts import digest_of
+from ..evaluation.official.rules.judge_prompts import Judging, digest_of
 from ..evaluation.readers.jsonl import read_cases
+from ..evaluation.runner.run_cases import RunResult
 from ..models.server import ServerModel, connect
 from .terminal import ProgressBar, complain, say, tally
 
@@ -30,26 +35,42 @@ def run(options: argparse.Namespace) -> int:
                 f"{options.results} has no answers {shortened(options.shown)!r}. Choose one of {', '.join(arms)}."
             )
         arms = {options.shown: arms[options.shown]}
-    model = _judge(options)
-    texts = judging.read_texts(options.official)
-    if digest_of(texts) != judging.published:
-        complain(
-            f"warning: the prompts in {options.official} ({digest_of(texts)}) are not those that published scores were "
-            f"made with ({judging.published})"
-        )
-    tasks = judge_tasks(judging, texts, cases, arms, options.runs)
-    with ProgressBar("judging", shown=len(tasks) > 1) as bar:
-        done = judge(judging, texts, model, tasks, options.out, overwrite=options.overwrite, on_progress=bar)
-    for record in [record for record in done.records if "error" in record][:5]:
-        complain(f"failed: {record['id']}: {record['error']}")
+    model = judge_named(options)
+    done = judge_arms(judging, options.official, model, cases, arms, options.out, options.runs, options.overwrite)
     if done.skipped:
         say(f"{done.skipped} were judged before")
-    say(tally(len(tasks), done.failed, "verdicts"))
+    say(tally(len(done.records), done.failed, "verdicts"))
     say(os.fspath(options.out))
     return done.failed
 
 
-def _judge(options: argparse.Namespace) -> ServerModel:
+def judge_arms(
+    judging: Judging,
+    official: Path,
+    model: ServerModel,
+    cases: Sequence[QuestionCase],
+    arms: Mapping[str, Answers],
+    out: Path,
+    runs: int,
+    overwrite: bool,
+) -> RunResult:
+    """Judge what `out` holds no verdict on, with the prompts in a checkout of the official repository."""
+    texts = judging.read_texts(official)
+    if digest_of(texts) != judging.published:
+        complain(
+            f"warning: the prompts in {official} ({digest_of(texts)}) are not those that published scores were made "
+            f"with ({judging.published})"
+        )
+    tasks = judge_tasks(judging, texts, cases, arms, runs)
+    with ProgressBar("judging", shown=len(tasks) > 1) as bar:
+        done = judge(judging, texts, model, tasks, out, overwrite=overwrite, on_progress=bar)
+    for record in [record for record in done.records if "error" in record][:5]:
+        complain(f"failed: {record['id']}: {record['error']}")
+    return done
+
+
+def judge_named(options: argparse.Namespace) -> ServerModel:
+    """The judge that --judge names."""
     profile, colon, name = options.judge.partition(":")
     if not colon or not name.strip():
         raise InvalidInput(

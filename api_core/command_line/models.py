@@ -2,10 +2,8 @@
 
 import argparse
 
-from ..errors import AttentionPromptingError
-from ..models.catalog import CLIP_MODELS, ClipEntry
-from ..models.clip import open_clip_source, transformers_source
-from ..models.files.local import HubFiles, find_in_cache
+from ..models.catalog import CLIP_MODELS
+from ..models.whereabouts import whereabouts
 from .terminal import say
 
 
@@ -22,15 +20,3 @@ def run(options: argparse.Namespace) -> int:
 
 def size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def whereabouts(entry: ClipEntry) -> str:
-    """Whether a model is embedded, lies whole in the hub's cache, lies there damaged, or is still to be downloaded."""
-    if entry.repo is None:
-        return "embedded"
-    source = open_clip_source if entry.source == "open_clip" else transformers_source
-    files = HubFiles.of(entry, source.PATTERNS)
-    try:
-        return "on this machine" if find_in_cache(files, source.is_complete) else "to download"
-    except AttentionPromptingError:
-        return "incomplete"

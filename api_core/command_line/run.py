@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..answering import find_template
 from ..attribution import list_lvlm_methods, list_methods
+from ..choices import RESIZES
 from ..errors import InvalidInput
 from ..evaluation.cases import QuestionCase
 from ..evaluation.readers.jsonl import read_cases
@@ -13,7 +14,7 @@ from ..evaluation.runner.file_lock import FileLock, require_free
 from ..evaluation.runner.prompt_and_ask import ARMS
 from ..evaluation.runner.ready_pictures import ReadyPictures
 from ..evaluation.runner.run_cases import RunResult, run_cases, select_range, select_shard
-from ..evaluation.runner.run_plan import RunPlan
+from ..evaluation.runner.run_plan import LoadedModels, RunPlan
 from ..evaluation.runner.saving import Saving
 from ..masks import MASK_SETTINGS
 from ..whole_file import written_to
@@ -24,12 +25,12 @@ from .options import SURER, chosen_mask, chosen_style, given_overlay_flags, sure
 from .run_options import MAPS, NO_MODEL
 from .terminal import ProgressBar, complain, say, tally
 
-_OF_MAPS = ("map_model", "method", "layers", "fit", "save_masks", "save_pictures", "save_as")
+_OF_MAPS = ("map_model", "method", "layers", "fit", "control", "save_masks", "save_pictures", "save_as")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do every case that the file of results does not hold yet; returns how many failed."""
-    plan = _plan(options)
+    plan = run_plan(options)
     cases = read_cases(options.cases)
     if options.range:
         cases = select_range(cases, options.range)
@@ -45,16 +46,22 @@ def run(options: argparse.Namespace) -> int:
             options.out.touch()
         say(f"no case is in part {options.shard}")
         return 0
-    if options.workers:
-        done = _run_scaled(options, cases, plan)
-    else:
-        with downloading() as bar:
-            work, settings = plan.build(bar)
-        how = {"batch_size": plan.cases_at_once, "lanes": plan.lanes, "overwrite": options.overwrite}
-        with ProgressBar("asking", shown=len(cases) > 1) as bar:
-            done = run_cases(cases, work, options.out, settings=settings, on_progress=bar, **how)
+    done = ask_cases(options, cases, plan)
     _summarise(done, options.out)
     return done.failed
+
+
+def ask_cases(
+    options: argparse.Namespace, cases: Sequence[QuestionCase], plan: RunPlan, loaded: LoadedModels | None = None
+) -> RunResult:
+    """Do the plan with every case that the file of results does not hold yet. loaded: models of the plans before."""
+    if options.workers:
+        return _run_scaled(options, cases, plan)
+    with downloading() as bar:
+        work, settings = plan.build(bar, loaded)
+    how = {"batch_size": plan.cases_at_once, "lanes": plan.lanes, "overwrite": options.overwrite}
+    with ProgressBar("asking", shown=len(cases) > 1) as bar:
+        return run_cases(cases, work, options.out, settings=settings, on_progress=bar, **how)
 
 
 def _run_scaled(options: argparse.Namespace, cases: Sequence[QuestionCase], plan: RunPlan) -> RunResult:
@@ -65,8 +72,8 @@ def _run_scaled(options: argparse.Namespace, cases: Sequence[QuestionCase], plan
         return run_scaled(cases, plan, workers, options.out, overwrite=options.overwrite, on_progress=bar)
 
 
-def _plan(options: argparse.Namespace) -> RunPlan:
-    """What is to be done, as far as it can be told to be right before a model is loaded."""
+def run_plan(options: argparse.Namespace, folders: Sequence[Path] = ()) -> RunPlan:
+    """What is to be done, as far as it can be told to be right before a model is loaded. folders: of models."""
     style = chosen_style(options)
     decoding = chosen_decoding(options)
     skip_above = surer_above(options, decoding)
@@ -88,13 +95,16 @@ def _plan(options: argparse.Namespace) -> RunPlan:
         skip_above=skip_above,
         ready=ReadyPictures(options.prompted_from) if options.prompted_from else None,
         saving=saving,
+        resize=options.resize or RESIZES[0],
+        folders=tuple(folders),
         **{name: getattr(options, name) for name in _AS_GIVEN},
     )
 
 
 _AS_GIVEN = (
     *("server_model", "at_once", "template", "system_prompt", "max_new_tokens", "seed", "batch_size"),
-    *("map_model", "method", "layers", "reading", "fit", "precision", "device", "max_pixels", "allow_download"),
+    *("map_model", "method", "layers", "reading", "fit", "control"),
+    *("precision", "device", "max_pixels", "allow_download"),
 )
 
 
@@ -111,8 +121,10 @@ def _require_consistent(options: argparse.Namespace) -> None:
     without_maps = options.map == NO_MODEL
     if without_maps and options.no_plain:
         raise InvalidInput("--map none with --no-plain leaves nothing to ask. Leave one of them out.")
-    if without_maps and (options.map_model or options.save_masks or options.save_pictures):
-        raise InvalidInput("--map none makes no maps: leave --map-model, --save-masks and --save-pictures out.")
+    if without_maps and (options.map_model or options.control or options.save_masks or options.save_pictures):
+        raise InvalidInput(
+            "--map none makes no maps: leave --map-model, --control, --save-masks and --save-pictures out."
+        )
     nobody_answers = options.lvlm == NO_MODEL and not options.server
     if options.keep == SURER and (without_maps or options.no_plain or nobody_answers):
         raise InvalidInput(

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..choices import CLIP_METHODS, FITS, READINGS, SAVED_AS
+from ..choices import CLIP_METHODS, CONTROLS, FITS, READINGS, SAVED_AS
 from ..models.catalog import EMBEDDED_CLIP, EMBEDDED_LVLM
 from .ask_options import AT_ONCE_HELP
 from .decoding_options import add_decoding_options
@@ -61,6 +61,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     maps.add_argument("--reading", choices=READINGS, default=READINGS[0], help="upstream: as the paper's code")
     maps.add_argument("--fit", choices=FITS, help="CLIP: how a picture that is not square is shown")
     maps.add_argument(
+        "--control",
+        choices=CONTROLS,
+        default="",
+        help="instead of each mask: the same one moved by lot, or its mean everywhere; a map has to beat both",
+    )
+    maps.add_argument(
         "--prompted-from",
         type=Path,
         metavar="FOLDER",
@@ -68,6 +74,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
 
     machine = _add_machine_options(parser)
+    add_worker_options(machine)
+    add_mask_options(parser)
+    add_overlay_options(parser)
+
+
+def add_worker_options(machine: argparse._ArgumentGroup) -> None:
+    """Many processes, which Ray starts."""
     machine.add_argument(
         "--workers",
         type=number(1, kind=int),
@@ -80,8 +93,6 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     machine.add_argument(
         "--ray", metavar="ADDRESS", help="workers on this Ray cluster; auto: the one this machine is in (default: none)"
     )
-    add_mask_options(parser)
-    add_overlay_options(parser)
 
 
 def add_merge_options(parser: argparse.ArgumentParser) -> None:

@@ -24,8 +24,7 @@ from pack.tests.promised import inputs, schemas
 
 Given = dict[str, Any]
 WRONG = [None, "x", 5, 0.5, True, math.nan, -math.inf, b"x", ["x"], {"x": 1}, (1,), object(), torch.zeros(2)]
-OWN = ("ATTNPROMPT_CLIP", "ATTNPROMPT_LVLM", "ATTNPROMPT_HEATMAP", "ATTNPROMPT_SERVER")
-SOCKETS = ("IMAGE", "MASK", "CLIP", "CLIP_VISION", *OWN)
+SOCKETS = ("IMAGE", "MASK", "CLIP", "ATTNPROMPT_CLIP", "ATTNPROMPT_LVLM", "ATTNPROMPT_HEATMAP", "ATTNPROMPT_SERVER")
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def working(run: Run, clip: Any, lvlm: Any, heatmap: Any, image: torch.Tensor) -
             "prompted": {"prompted0": image[:1]},
         },
         "AttnPromptPairCLIP": {
-            "clip_vision": SimpleNamespace(patcher=None, model=None),
+            "clip_vision": SimpleNamespace(patcher=None, model=None, encode_image=None),
             "clip": SimpleNamespace(patcher=None, tokenizer=None, cond_stage_model=None),
         },
         "AttnPromptMapBack": {"mapping": [{"x": 0, "y": 0, "width": 9, "height": 9}], "points": "[]"},

@@ -1,70 +1,88 @@
 """`run` with workers beside today's loop, on prompted pictures, embedded models. CPU; needs the extra `scale`.
 
-    python tools/benchmarks/run_throughput.py --cases 200
+    OMP_NUM_THREADS=1 python tools/benchmarks/run_throughput.py --cases 200
 
-Each way does the same cases twice, a few and all; seconds a case are of the difference, so that starting (processes,
-models, Ray) is left out. The ways take turns, and every process has one thread of torch. Where other work shares the
-machine the ratio says little: look at the load that is printed beside it.
+Milliseconds a case from the first batch that is done to the last, so that starting (processes, models, Ray) is left
+out. The ways take turns, and every process has one thread of torch. Where other work shares the machine the ratios say
+little: look at the load that is printed beside them.
 """
 
 import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-WAYS = {"loop": (), "1 worker": ("--workers", "1"), "2 workers": ("--workers", "2")}
+sys.path.insert(0, str(ROOT))
+
+from api_core.answering import Greedy  # noqa: E402
+from api_core.evaluation.cases import QuestionCase  # noqa: E402
+from api_core.evaluation.runner.run_cases import run_cases  # noqa: E402
+from api_core.evaluation.runner.run_plan import RunPlan  # noqa: E402
+from api_core.masks import MaskSettings  # noqa: E402
+from api_core.models.catalog import EMBEDDED_LVLM  # noqa: E402
+from api_core.overlay import FadeStyle  # noqa: E402
+
+WAYS = {"loop": 0, "1 worker": 1, "2 workers": 2}
 BARS = {"2 workers over 1": 1.6, "1 worker over the loop": 0.9}
 
 
-def draw(folder: Path, count: int, width: int, height: int) -> None:
-    """Cases about pictures of grain on slow colours."""
+def draw(folder: Path, count: int, width: int, height: int) -> list[QuestionCase]:
+    """Cases about pictures of colours that change slowly."""
     rng = np.random.default_rng(0)
-    lines = []
+    cases = []
     for number in range(count):
         coarse = Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8))
-        coarse.resize((width, height), Image.Resampling.BICUBIC).save(folder / f"{number}.jpg", quality=92)
-        lines.append(
-            json.dumps({"id": f"{number}", "picture": f"{number}.jpg", "question": "What colour is the star?"})
-        )
-    (folder / "cases.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        path = folder / f"{number}.jpg"
+        coarse.resize((width, height), Image.Resampling.BICUBIC).save(path, quality=92)
+        cases.append(QuestionCase(f"{number}", path, "What colour is the star?"))
+    return cases
 
 
-def seconds(folder: Path, count: int, options: tuple[str, ...]) -> float:
-    """Of the whole command."""
-    command = [sys.executable, "-m", "api_core", "run", "cases.jsonl", "--range", f"0:{count}", "--out", "R.jsonl"]
-    command += ["--overwrite", "--device", "cpu", "--max-new-tokens", "8", *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    started = time.perf_counter()
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+def ms_a_case(cases: Sequence[QuestionCase], plan: RunPlan, workers: int) -> float:
+    """From the first batch that is done to the last."""
+    times: list[tuple[int, float]] = []
+
+    def on_progress(done: int, total: int) -> None:
+        if done and (not times or done > times[-1][0]):
+            times.append((done, time.perf_counter()))
+
+    if workers:
+        from api_core.evaluation.runner.scale import Workers, run_scaled
+
+        run_scaled(cases, plan, Workers(workers), None, on_progress=on_progress)
+    else:
+        work, settings = plan.build()
+        run_cases(cases, work, None, settings=settings, batch_size=plan.cases_at_once, on_progress=on_progress)
+    (first, begun), (last, ended) = times[0], times[-1]
+    return 1000 * (ended - begun) / (last - first)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=200)
-    parser.add_argument("--few", type=int, default=16, help="the cases of the run that is taken off")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("W", "H"))
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     spent: dict[str, list[float]] = {way: [] for way in WAYS}
     load = []
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        draw(folder, arguments.cases, *arguments.size)
+    with tempfile.TemporaryDirectory() as folder:
+        cases = draw(Path(folder), arguments.cases, *arguments.size)
+        shared = {"lvlm": EMBEDDED_LVLM, "device": "cpu", "max_new_tokens": 8}
+        plan = RunPlan(Greedy(), MaskSettings(), FadeStyle(), **shared)
         for turn in range(arguments.turns):
-            order = list(WAYS)[turn % 3 :] + list(WAYS)[: turn % 3]
-            for way in order:
-                few, everything = (seconds(folder, n, WAYS[way]) for n in (arguments.few, arguments.cases))
-                spent[way].append((everything - few) / (arguments.cases - arguments.few))
+            for way in [*list(WAYS)[turn % 3 :], *list(WAYS)[: turn % 3]]:
+                spent[way].append(ms_a_case(cases, plan, WAYS[way]))
             load.append(os.getloadavg()[0])
     ratios = {
         "2 workers over 1": [one / two for one, two in zip(spent["1 worker"], spent["2 workers"], strict=True)],
@@ -72,7 +90,7 @@ def main() -> int:
     }
     result = {
         "cases": arguments.cases,
-        "ms a case": {way: round(1000 * statistics.median(values), 1) for way, values in spent.items()},
+        "ms a case": {way: round(statistics.median(values), 1) for way, values in spent.items()},
         **{name: round(statistics.median(values), 3) for name, values in ratios.items()},
         "by turn": {name: [round(value, 2) for value in values] for name, values in ratios.items()},
         "cores": os.cpu_count(),

@@ -1,19 +1,16 @@
 """Ways to show a picture to a model that answers: plain, prompted by a map, and the controls a map has to beat.
 
-The controls of a map have its very values: "moved", the mask shifted by lot around the picture's edges and mirrored, so
-that as much fades as before, but elsewhere; and "uniform", its mean everywhere, so that as much fades on the whole. The
-"oracle" is the box of what was asked for, as soft as a map of the same smoothing: what a perfect map would do.
+The controls of a map are those of `runner.controls`. The "oracle" is the box of what was asked for, as soft as a map of
+the same smoothing: what a perfect map would do.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,11 +24,11 @@ from ...progress import Progress
 from ...regions import best_window
 from ...results import Heatmap
 from ..cases import QuestionCase, pictures_of
+from ..runner.controls import Change, changed
 from ..runner.map_sources import MapSource
 from ..runner.prompt_and_ask import Answerer
 from ..scorers.answers import is_right
 
-Change = Literal["", "moved", "uniform"]
 ORACLE = "oracle"
 
 # Of a map, along the shorter side: what the width of a hard mask's edge is counted in.
@@ -168,11 +165,7 @@ class _Masks:
             return tile(picture, arm.tile)
         if not arm.source:
             return picture
-        mask = self._mask(arm.source, arm.look, index)
-        if arm.change == "moved":
-            mask = shifted(mask, np.random.default_rng([self.seed, zlib.crc32(self.cases[index].id.encode())]))
-        elif arm.change == "uniform":
-            mask = torch.full_like(mask, float(mask.mean()))
+        mask = changed(self._mask(arm.source, arm.look, index), arm.change, self.cases[index].id, self.seed)
         if isinstance(arm, CloseUpArm):
             region, _ = best_window(mask, arm.side)
             return picture[region.y : region.y + region.height, region.x : region.x + region.width]
@@ -209,14 +202,6 @@ def _haloed(mask: Tensor, smoothing: float) -> Tensor:
     """A hard mask [H, W] with an edge as wide as `smoothing` cells, its bright part lit in full."""
     edge = smoothing * min(mask.shape) / _CELLS
     return box_mean(grow(mask, round(edge / 2), "square"), max(1.0, edge))
-
-
-def shifted(mask: Tensor, rng: np.random.Generator) -> Tensor:
-    """The mask [H, W] shifted by any distance, what leaves at one edge coming in at the other, and mirrored or not."""
-    height, width = mask.shape
-    shift = int(rng.integers(height)), int(rng.integers(width))
-    flips = [axis for axis in (0, 1) if rng.random() < 0.5]
-    return torch.roll(mask.flip(flips), shift, (0, 1))
 
 
 def oracle_mask(case: QuestionCase, picture: Tensor, smoothing: float) -> Tensor:

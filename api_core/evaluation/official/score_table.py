@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,19 +34,28 @@ class Metric:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """value ± half its 95 % interval (NaN: unknown), of n answered cases. failed: cases without an answer, which are
-    left out. unparsed: answers that the rule could not read. draws: the figure when the groups are drawn anew [DRAWS].
+    """A figure of n answered cases. failed: cases without an answer, which are left out. unparsed: answers that the
+    rule could not read. draw: makes `draws`, which take a while and are made for those who ask.
     """
 
     name: str
     rule: str
     value: float
-    half: float
     n: int
     failed: int
     unparsed: int
     digits: int = 1
-    draws: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+    draw: Callable[[], np.ndarray] = field(default=lambda: np.zeros(0), repr=False, compare=False)
+
+    @cached_property
+    def draws(self) -> np.ndarray:
+        """The figure when the groups are drawn anew [DRAWS]."""
+        return self.draw()
+
+    @cached_property
+    def half(self) -> float:
+        """Half the 95 % interval of the figure; NaN: unknown."""
+        return half_interval(self.draws)
 
     def to_json(self) -> dict[str, Any]:
         names = ("name", "rule", "value", "half", "n", "failed", "unparsed")
@@ -85,7 +95,7 @@ def score_table(
     itself. The draws are the same for every rule and every arm of the same cases, so that differences pair up.
     """
     there = np.asarray(answered, bool)
-    weights = _drawn_anew([str(case.meta.get("group", case.id)) for case in cases])
+    weights = _drawn_anew(tuple(str(case.meta.get("group", case.id)) for case in cases))
     return ScoreTable(tuple(_row(rule, metric, there, weights) for metric in metrics), tuple(notes))
 
 
@@ -94,10 +104,13 @@ def _row(rule: str, metric: Metric, there: np.ndarray, weights: np.ndarray) -> S
     counted = (about & there).astype(float)
     n = int(counted.sum())
     value = float(metric.of(counted)) if n else math.nan
-    draws = np.array([metric.of(counted * one) for one in weights]) if n else np.full(len(weights), math.nan)
     unparsed = 0 if metric.unparsed is None else int((metric.unparsed & about & there).sum())
     failed = int((about & ~there).sum())
-    return ScoreRow(metric.name, rule, value, half_interval(draws), n, failed, unparsed, metric.digits, draws)
+
+    def draw() -> np.ndarray:
+        return np.array([metric.of(counted * one) for one in weights]) if n else np.full(len(weights), math.nan)
+
+    return ScoreRow(metric.name, rule, value, n, failed, unparsed, metric.digits, draw)
 
 
 def half_interval(draws: np.ndarray) -> float:
@@ -131,7 +144,8 @@ def ratio(part: float, whole: float) -> float:
     return float(part) / float(whole) if whole else math.nan
 
 
-def _drawn_anew(groups: Sequence[str]) -> np.ndarray:
+@lru_cache(maxsize=2)
+def _drawn_anew(groups: tuple[str, ...]) -> np.ndarray:
     """How often each case counts when as many groups are drawn as there are: [DRAWS, cases]; no draw for one group."""
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 2:

@@ -20,6 +20,7 @@ from ...models.weight_digests import weight_digests
 from ...overlay import FadeStyle, Style
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap
+from .controls import Change
 
 
 class MapSource(Protocol):
@@ -60,8 +61,8 @@ class ClipMaps:
 class LvlmMaps:
     """Maps of an LVLM, by `lvlm_heatmap`, of the answer it gives by itself; None stands for the model's own choice.
 
-    heads: of the method `few heads`, (layer, head) each; () for each question's own. batch_size: cases at once, which
-    changes nothing in the maps.
+    system_prompt: what the model is told first. heads: of the method `few heads`, (layer, head) each; () for each
+    question's own. batch_size: cases at once, which changes nothing in the maps.
     """
 
     model: LvlmModel
@@ -71,13 +72,16 @@ class LvlmMaps:
     max_new_tokens: int = 20
     batch_size: int | None = None
     heads: tuple[Head, ...] | None = None
+    system_prompt: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
         read = find_lvlm_method(self.method).what_is_read(self.model, self.layers, self.heads)
         own = {"map_model": identity(self.model), "layers": list(read.layers)}
         choices = {**_choices(self), **own, "heads": [list(head) for head in read.heads]}
-        for without_meaning in ("batch_size", *(() if read.heads else ("heads",))):
+        idle = [] if read.heads else ["heads"]
+        idle += [] if self.system_prompt else ["system_prompt"]  # as before there was one
+        for without_meaning in ("batch_size", *idle):
             del choices[without_meaning]
         return choices
 
@@ -113,9 +117,14 @@ def identity(model: ClipModel | LvlmModel | ServerModel) -> str:
 
 @dataclass(frozen=True)
 class Prompting:
-    """How a picture is prompted: the map, its mask, and how the mask is drawn."""
+    """How a picture is prompted: the map, its mask, how the mask is drawn, and which control stands in its place.
+
+    seed: of the control's chance.
+    """
 
     maps: MapSource
     mask: MaskSettings = field(default_factory=MaskSettings)
     style: Style = field(default_factory=FadeStyle)
     strength: float = 1.0
+    control: Change = ""
+    seed: int = 0

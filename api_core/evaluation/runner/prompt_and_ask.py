@@ -24,6 +24,7 @@ from ...writing import Writing
 from ..cases import QuestionCase, pictures_of
 from ..scorers.answers import is_right
 from ..scorers.localisation import score_map
+from .controls import changed
 from .map_sources import Prompting
 from .ready_pictures import ReadyPictures
 from .saving import Saving
@@ -175,6 +176,7 @@ class AskCases:
         for picture, found, case, outcome in zip(pictures, heatmap.pictures, cases, outcomes, strict=True):
             tuned = tune(Heatmap((found,)), prompting.mask)
             (mask,) = tuned.masks
+            mask = changed(mask, prompting.control, case.id, prompting.seed)
             drawn = draw_style(picture, mask, prompting.style, prompting.strength)
             warnings = [*found.warnings, *tuned.warnings]
             outcome |= {"warnings": warnings} if warnings else {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -11,16 +12,18 @@ from torch import Tensor
 from ...answering import Answer, Decoding, SurestAnswer, ask, ask_surest
 from ...answering.surest import Way, require_confidence
 from ...attribution import list_methods
-from ...choices import Reading
+from ...choices import RESIZES, Reading
 from ...errors import InvalidInput
 from ...masks import MASK_SETTINGS, MaskSettings
 from ...models.catalog import EMBEDDED_CLIP, mask_defaults
+from ...models.clip import ClipModel
 from ...models.clip.load import load_clip
 from ...models.lvlm.load import load_lvlm
 from ...models.lvlm.model import LvlmModel
 from ...models.server import ServerModel, connect
 from ...overlay import Style
 from ...progress import Progress, ignore_progress
+from .controls import Change
 from .map_sources import ClipMaps, LvlmMaps, Prompting, identity
 from .prompt_and_ask import Answerer, AskCases, Further, Surest
 from .ready_pictures import ReadyPictures
@@ -37,8 +40,9 @@ class RunPlan:
     lvlm: what answers, None for nobody; server: or the profile of a server, and server_model, its model. at_once:
     questions under way together on a server, None for the usual. maps: `clip`, `lvlm` or None; map_model: None for
     tiny-clip, or for the model that answers. layers, method, reading, fit: as the map's function takes them. ready: a
-    folder of prompted pictures instead of maps. skip_above: keep the surer answer, asking no more above it. device,
-    precision, max_pixels, allow_download: of loading. seed: of the chance in the answers, with each case's id.
+    folder of prompted pictures instead of maps. control: what is drawn in the place of each mask. skip_above: keep the
+    surer answer, asking no more above it. device, precision, max_pixels, resize, allow_download, folders: of loading.
+    seed: of the chance in the answers and in a control, with each case's id.
     """
 
     decoding: Decoding
@@ -63,11 +67,14 @@ class RunPlan:
     reading: Reading = "precise"
     fit: str | None = None
     ready: ReadyPictures | None = None
+    control: Change = ""
     saving: Saving | None = None
     precision: str = "auto"
     device: str = "auto"
     max_pixels: int = 0
+    resize: str = RESIZES[0]
     allow_download: bool = False
+    folders: tuple[Path, ...] = ()
 
     @property
     def lanes(self) -> int:
@@ -79,10 +86,16 @@ class RunPlan:
         """How many cases a batch has."""
         return self.at_once // self.lanes if self.server and self.at_once else self.batch_size
 
-    def build(self, on_progress: Progress = ignore_progress) -> tuple[AskCases, dict[str, Any]]:
-        """Load the models: the work, and the settings that decide its results. on_progress: of what is downloaded."""
-        model = self._answering(on_progress)
-        maps = self._map_source(model, on_progress)
+    def build(
+        self, on_progress: Progress = ignore_progress, loaded: LoadedModels | None = None
+    ) -> tuple[AskCases, dict[str, Any]]:
+        """Load the models: the work, and the settings that decide its results. on_progress: of what is downloaded.
+
+        loaded: the models of plans that were built before, which are taken where they are the same.
+        """
+        loaded = loaded or LoadedModels()
+        model = self._answering(loaded, on_progress)
+        maps = self._map_source(model, loaded, on_progress)
         surer = model is not None and self.skip_above is not None
         if isinstance(model, ServerModel) and surer:
             require_confidence(model)
@@ -90,7 +103,9 @@ class RunPlan:
         how = {"decoding": self.decoding, "batch_size": self.batch_size, **asked}
         work = AskCases(
             None if model is None or surer else answerer(model, **how),
-            self.ready if maps is None else Prompting(maps, self.mask, self.style, self.strength),
+            self.ready
+            if maps is None
+            else Prompting(maps, self.mask, self.style, self.strength, self.control, self.seed),
             plain=self.plain,
             saving=self.saving,
             surest=surest(model, skip_above=self.skip_above, **how) if model is not None and surer else None,
@@ -105,39 +120,64 @@ class RunPlan:
         settings |= {"keep": "surer", "skip_above": self.skip_above} if self.skip_above is not None else {}
         settings |= {"seeds": "of the seed and each id"} if work.seed is not None else {}
         settings |= {"save_as": self.saving.kind} if self.saving and self.saving.kind != "png" else {}
+        settings |= {"resize": self.resize} if self.resize != RESIZES[0] else {}
         return work, settings
 
-    def _answering(self, on_progress: Progress) -> LvlmModel | ServerModel | None:
+    def _answering(self, loaded: LoadedModels, on_progress: Progress) -> LvlmModel | ServerModel | None:
         if self.server:
             return connect(self.server, self.server_model, at_once=self.at_once and self.cases_at_once)
-        return None if self.lvlm is None else self._lvlm(self.lvlm, on_progress)
+        return None if self.lvlm is None else self._lvlm(self.lvlm, loaded, on_progress)
 
-    def _lvlm(self, name: str, on_progress: Progress) -> LvlmModel:
-        return load_lvlm(name, max_pixels=self.max_pixels, on_progress=on_progress, **self._loading)
+    def _lvlm(self, name: str, loaded: LoadedModels, on_progress: Progress) -> LvlmModel:
+        how = {**self._loading, "max_pixels": self.max_pixels, "resize": self.resize}
+        model: LvlmModel = loaded.get(load_lvlm, name, how, on_progress)
+        return model
 
     @property
     def _loading(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("precision", "device", "allow_download")}
+        return {name: getattr(self, name) for name in ("precision", "device", "allow_download", "folders")}
 
-    def _map_source(self, model: LvlmModel | ServerModel | None, on_progress: Progress) -> ClipMaps | LvlmMaps | None:
+    def _map_source(
+        self, model: LvlmModel | ServerModel | None, loaded: LoadedModels, on_progress: Progress
+    ) -> ClipMaps | LvlmMaps | None:
         if self.maps is None or self.ready is not None:
             return None
         if self.maps == "clip":
             layer = self.layers[0] if self.layers else None
-            clip = load_clip(self.map_model or EMBEDDED_CLIP, on_progress=on_progress, **self._loading)
+            clip: ClipModel = loaded.get(load_clip, self.map_model or EMBEDDED_CLIP, self._loading, on_progress)
             clip.resolve_layer(layer)
             return ClipMaps(clip, self.method or list_methods()[0], layer, self.reading, self.fit)
-        chosen = self._lvlm(self.map_model, on_progress) if self.map_model else model
+        chosen = self._lvlm(self.map_model, loaded, on_progress) if self.map_model else model
         if not isinstance(chosen, LvlmModel):
             raise InvalidInput("--map lvlm needs a model on this machine: name it with --map-model, or say --map clip.")
         chosen.resolve_layers(self.layers)
-        return LvlmMaps(chosen, self.method, self.layers, self.reading)
+        # The paper's program opens the prompt that it reads maps of as it opens those that it asks.
+        told = self.system_prompt if self.reading == "upstream" else ""
+        return LvlmMaps(chosen, self.method, self.layers, self.reading, system_prompt=told)
 
     def _of_maps(self, maps: ClipMaps | LvlmMaps) -> dict[str, Any]:
         made = self.mask.with_defaults(mask_defaults(maps.model.name))
         mask = {setting.name: getattr(made, setting.name) for setting in MASK_SETTINGS if setting.flag is not None}
         shown = {"style": repr(self.style), "mask": mask, "strength": self.strength}
-        return {"map": self.maps, **maps.settings, **shown}
+        control = {"control": self.control, "seed": self.seed} if self.control else {}
+        return {"map": self.maps, **maps.settings, **shown, **control}
+
+
+class LoadedModels:
+    """The CLIP and the LVLM that were loaded last: plans of one model that are built in turn load it once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Callable[..., Any], tuple[tuple[str, dict[str, Any]], Any]] = {}
+
+    def get(self, load: Callable[..., Any], name: str, how: dict[str, Any], on_progress: Progress) -> Any:
+        """What `load` gives for these arguments; another model that it gave before is let go first."""
+        kept, model = self._kept.get(load, (None, None))
+        if kept != (name, how):
+            self._kept.pop(load, None)
+            model = None
+            model = load(name, on_progress=on_progress, **how)
+            self._kept[load] = ((name, how), model)
+        return model
 
 
 def answerer(model: LvlmModel | ServerModel, **how: Any) -> Answerer:

@@ -262,6 +262,7 @@ def _everywhere(plan: RunPlan) -> RunPlan:
         map_model=whole(plan.map_model),
         saving=saving and replace(saving, folder=saving.folder.absolute()),
         ready=ready and replace(ready, folder=ready.folder.absolute()),
+        folders=tuple(folder.absolute() for folder in plan.folders),
     )
 
 

@@ -57,7 +57,7 @@ def load_clip(
 def _load_entry(entry: ClipEntry, allow_download: bool, folders: Sequence[Path], on_progress: Progress) -> ClipModel:
     if entry.repo is None:
         return _open_clip_folder(embedded_folder(entry.name, open_clip_source.is_complete), entry.name, entry)
-    file = _single_file(entry, folders)
+    file = single_file(entry, folders)
     if file is not None:
         return _open_clip_file(file, entry.name, entry)
     source: ModuleType
@@ -76,7 +76,7 @@ def _load_entry(entry: ClipEntry, allow_download: bool, folders: Sequence[Path],
     return load(folder, entry.name, entry)
 
 
-def _single_file(entry: ClipEntry, folders: Sequence[Path]) -> Path | None:
+def single_file(entry: ClipEntry, folders: Sequence[Path]) -> Path | None:
     """The weights of a catalog entry as one file in a model folder, called as the entry is."""
     if entry.source != "open_clip":
         return None

@@ -198,13 +198,13 @@ def test_what_makes_no_sense_is_refused(lvlm: Models) -> None:
     model = lvlm("llava-1.5")
     shown = [picture(40, 60)] * 2
     for options, message in (
-        ({"method": "decomposition"}, "no method 'decomposition' for an LVLM. Choose one of attention"),
+        ({"method": "decomposition"}, "no LVLM method 'decomposition'. Choose one of attention"),
         ({"reading": "downstream"}, "no reading 'downstream'"),
         ({"layers": [4]}, "no layer 4"),
         ({"answers": ["a", "b", "c"]}, "3 answers for 2 pictures"),
         ({"more_pictures": [shown * 2]}, "4 further pictures for 2 pictures"),
         ({"hint_words": [["a"], ["b"], ["c"]]}, "3 lists of hint words for 2 pictures"),
-        ({"max_new_tokens": 0}, "at least 1"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be 1 or more"),
     ):
         with pytest.raises(InvalidInput, match=message):
             lvlm_heatmap(model, shown, QUESTION, **options)

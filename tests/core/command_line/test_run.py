@@ -111,6 +111,32 @@ def test_what_is_not_there_is_asked_of_the_plain_picture(cases: Path, clip: str,
         assert (line["prompted"] == line["plain"]) or not absent
 
 
+def test_controls_have_the_values_of_the_masks_elsewhere_or_everywhere(
+    cases: Path, clip: str, lvlm: str, tmp_path: Path
+) -> None:
+    masks = {}
+    for control in ("", "moved", "uniform"):
+        out = tmp_path / f"of {control}.jsonl"
+        options = ("--control", control) if control else ()
+        assert run(cases, out, clip, "none", "--save-masks", *options) == 0
+        found = lines(out)
+        assert found[0]["settings"].get("control", "") == control
+        masks[control] = [np.asarray(Image.open(out.with_suffix(".files") / line["files"]["mask"])) for line in found]
+    for own, moved, uniform in zip(*masks.values(), strict=True):
+        assert not np.array_equal(own, moved)
+        assert np.array_equal(np.sort(own, None), np.sort(moved, None))
+        assert np.ptp(uniform) == 0
+        assert abs(float(uniform[0, 0]) - own.mean()) <= 1
+
+
+def test_pictures_are_resized_as_is_said_and_the_results_say_so(cases: Path, lvlm: str, tmp_path: Path) -> None:
+    asked = ("--map", "none", "--lvlm", lvlm, "--device", "cpu", "--max-new-tokens", "3")
+    for resize, told in (((), None), (("--resize", "pil"), "pil")):
+        out = tmp_path / f"{told}.jsonl"
+        assert main(["run", str(cases), "--out", str(out), *asked, *resize]) == 0
+        assert lines(out)[0]["settings"].get("resize") == told
+
+
 def test_other_settings_need_another_file(
     cases: Path, clip: str, lvlm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

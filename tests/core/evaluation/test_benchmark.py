@@ -13,7 +13,7 @@ import torch
 from pack.api_core.answering import Answer, Greedy
 from pack.api_core.errors import Cancelled, InvalidInput
 from pack.api_core.evaluation.benchmark.answers import answers, style_arms
-from pack.api_core.evaluation.benchmark.arms import ORACLE, Arm, AskArms, Look, oracle_mask, shifted, with_controls
+from pack.api_core.evaluation.benchmark.arms import ORACLE, Arm, AskArms, Look, oracle_mask, with_controls
 from pack.api_core.evaluation.benchmark.localisation import LocaliseCases, localisation
 from pack.api_core.evaluation.benchmark.prompting import GRID, choose, prompting
 from pack.api_core.evaluation.benchmark.splits import (
@@ -26,6 +26,7 @@ from pack.api_core.evaluation.benchmark.splits import (
     named_cases,
 )
 from pack.api_core.evaluation.cases import QuestionCase, SceneReference
+from pack.api_core.evaluation.runner.controls import shifted
 from pack.api_core.evaluation.scorers.answers import is_right
 from pack.api_core.evaluation.tables import Table, percent, picture_numbers
 from pack.api_core.models.clip.load import load_clip

@@ -94,7 +94,10 @@ def _on_lines(
         return _of_patches(x, known, size[1], side), _of_patches(y, known, size[0], side)
     black, white, across, down = levels
     rows, columns = x.shape[1:]
-    box = raster_box(probed_view(black, white, across, down, size), size, (0, rows, 0, columns))
+    try:
+        box = raster_box(probed_view(black, white, across, down, size), size, (0, rows, 0, columns))
+    except UnsupportedModel:  # bent, as by the edges of a picture that was shrunk to a few pixels: as measured
+        return x, y
     right = box.left + (torch.arange(columns) + 0.5) / columns * box.width
     below = box.top + (torch.arange(rows) + 0.5) / rows * box.height
     return (
