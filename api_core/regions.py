@@ -197,6 +197,7 @@ def crop(picture: Tensor, box: Region | BoundingBox) -> Tensor:
     """The part of pictures [..., H, W, C] inside `box`, a copy."""
     if picture.ndim < 3:
         raise InvalidInput(f"A picture must be [..., H, W, C] to be cut from, not {list(picture.shape)}.")
+    require_finite(picture, "The picture")
     y, x = _slices(box, (picture.shape[-3], picture.shape[-2]))
     return picture[..., y, x, :].clone()
 
