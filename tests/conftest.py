@@ -28,6 +28,7 @@ if "pack" not in sys.modules:
 
 from pack.tests import zoo  # noqa: E402  (there is a `pack` now)
 from pack.tests.e2e.server import OUTCOME  # noqa: E402
+from pack.tests.on_host import classes, models, nodes, run  # noqa: E402, F401 - one host for all
 
 IN_COMFYUI = ROOT / "tests" / "e2e"
 OTHER_FAMILIES = {*zoo.FAMILIES, *zoo.FURTHER} - {*zoo.QUICK}

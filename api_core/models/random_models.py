@@ -1,5 +1,6 @@
 """Random models of the sizes that people use, for what needs no trained weights: cost, memory, equality."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,7 +71,12 @@ def random_clip(name: str, device: str | torch.device = "cpu", dtype: torch.dtyp
     import open_clip
 
     torch.manual_seed(0)
-    module = open_clip.create_model(name, pretrained=None, load_weights=False).to(device, dtype)
+    level = logging.root.level
+    logging.root.setLevel(logging.ERROR)  # it warns of random weights, which are meant here
+    try:
+        module = open_clip.create_model(name, pretrained=None, load_weights=False).to(device, dtype)
+    finally:
+        logging.root.setLevel(level)
     size = module.visual.image_size
     side = size if isinstance(size, int) else size[0]
     tokenizer = open_clip.get_tokenizer(name)

@@ -9,24 +9,15 @@ from hypothesis import strategies as st
 from pack.api_core import overlay
 from pack.tests.fuzz.examples import run_examples
 from pack.tests.fuzz.prompts import boxes, prompts
-from pack.tests.nodes.conftest import (  # noqa: F401 - fixtures
-    HEATMAP,
-    LVLM,
-    TINY,
-    TINY_LVLM,
-    classes,
-    models,
-    nodes,
-    run,
-    wants_lists,
-)
+from pack.tests.nodes.conftest import HEATMAP, LVLM
+from pack.tests.on_host import TINY, TINY_LVLM, wants_lists
 from pack.tests.promised import schemas
 
 HEAVY = ("AttnPromptAsk", "AttnPromptSurerAnswer", "AttnPromptLVLMHeatmap", "AttnPromptExplain")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nothing_is_fetched(nodes: Any) -> Iterator[None]:  # noqa: F811
+def nothing_is_fetched(nodes: Any) -> Iterator[None]:
     import os
 
     os.environ["ATTENTION_PROMPTING_NO_DOWNLOADS"] = "1"
@@ -35,7 +26,7 @@ def nothing_is_fetched(nodes: Any) -> Iterator[None]:  # noqa: F811
 
 
 @pytest.fixture
-def sockets(run: Any, nodes: Any) -> dict[str, st.SearchStrategy[Any]]:  # noqa: F811
+def sockets(run: Any, nodes: Any) -> dict[str, st.SearchStrategy[Any]]:
     from pack.api_core.models.server import Limits, Profile, ServerModel
 
     (clip,) = run("AttnPromptLoadCLIP", model=TINY, precision="fp32", allow_download=False).args
@@ -59,7 +50,7 @@ def sockets(run: Any, nodes: Any) -> dict[str, st.SearchStrategy[Any]]:  # noqa:
     }
 
 
-def fuzz(run: Any, classes: Any, sockets: Any, names: list[str], few: int) -> None:  # noqa: F811
+def fuzz(run: Any, classes: Any, sockets: Any, names: list[str], few: int) -> None:
     drawn = st.sampled_from(names).flatmap(
         lambda node: st.tuples(st.just(node), prompts(node, sockets, wants_lists(classes[node])))
     )
@@ -71,10 +62,10 @@ def fuzz(run: Any, classes: Any, sockets: Any, names: list[str], few: int) -> No
     run_examples(drawn, few, attempt)
 
 
-def test_nodes_that_ask_no_model(run: Any, classes: Any, sockets: Any) -> None:  # noqa: F811
+def test_nodes_that_ask_no_model(run: Any, classes: Any, sockets: Any) -> None:
     fuzz(run, classes, sockets, [name for name in schemas() if name not in HEAVY], 250)
 
 
 @pytest.mark.slow
-def test_nodes_that_ask_one(run: Any, classes: Any, sockets: Any) -> None:  # noqa: F811
+def test_nodes_that_ask_one(run: Any, classes: Any, sockets: Any) -> None:
     fuzz(run, classes, sockets, list(HEAVY), 60)

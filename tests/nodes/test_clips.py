@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import InvalidInput
-from pack.tests.nodes.conftest import HEATMAP, LVLM_HEATMAP, MASK, Run
+from pack.tests.nodes.conftest import HEATMAP, LVLM_HEATMAP, MASK
+from pack.tests.on_host import Run
 
 SCENE = {"width": 96, "height": 64, "objects": 3, "seed": 5}
 

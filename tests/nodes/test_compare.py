@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pack.api_core.errors import InvalidInput
-from pack.tests.nodes.conftest import Run
+from pack.tests.on_host import Run
 
 NODE = "AttnPromptCompareAnswers"
 

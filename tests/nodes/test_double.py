@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pack.tests import comfy_double
 from pack.tests.e2e.server import why_not
-from pack.tests.nodes.conftest import HOST_VARIABLE, ON_REAL_HOST
+from pack.tests.on_host import HOST_VARIABLE, ON_REAL_HOST
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]

@@ -7,19 +7,8 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import InvalidInput
-from pack.tests.nodes.conftest import (
-    ASK,
-    EXPLAIN,
-    HEATMAP,
-    LVLM,
-    LVLM_HEATMAP,
-    MASK,
-    REGIONS,
-    TINY,
-    TINY_LVLM,
-    Run,
-    wants_lists,
-)
+from pack.tests.nodes.conftest import ASK, EXPLAIN, HEATMAP, LVLM, LVLM_HEATMAP, MASK, REGIONS
+from pack.tests.on_host import TINY, TINY_LVLM, Run, wants_lists
 from pack.tests.promised import inputs, schemas
 
 Given = dict[str, Any]

@@ -12,7 +12,8 @@ import pytest
 import torch
 from pack.api_core.errors import DownloadFailed, InvalidInput, ModelNotFound
 from pack.api_core.models.catalog import TRANSFORMERS_CLASSES
-from pack.tests.nodes.conftest import HEATMAP, MASK, REGIONS, TINY, Run
+from pack.tests.nodes.conftest import HEATMAP, MASK, REGIONS
+from pack.tests.on_host import TINY, Run
 from pack.tests.promised import some_choices
 
 Image = torch.Tensor

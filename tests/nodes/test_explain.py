@@ -11,7 +11,8 @@ import pytest
 import torch
 from pack.api_core.errors import InvalidInput
 from pack.api_core.explanation.methods import DEFAULT_METHOD, METHODS
-from pack.tests.nodes.conftest import ASK, EXPLAIN, LVLM, MASK, TINY_LVLM, Run
+from pack.tests.nodes.conftest import ASK, EXPLAIN, LVLM, MASK
+from pack.tests.on_host import TINY_LVLM, Run
 
 Image = torch.Tensor
 QUESTION = "what color is the star?"

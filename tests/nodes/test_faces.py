@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from pack.api_core.results import Box, Heatmap, Label, PictureMap, View
-from pack.tests.nodes.conftest import HEATMAP, LVLM_HEATMAP, Run
+from pack.tests.nodes.conftest import HEATMAP, LVLM_HEATMAP
+from pack.tests.on_host import Run
 from PIL import Image
 
 

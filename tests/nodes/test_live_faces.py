@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from pack.tests.nodes.conftest import MASK, Run
+from pack.tests.nodes.conftest import MASK
 from pack.tests.nodes.test_faces import file_of, read
+from pack.tests.on_host import Run
 from pack.tests.promised import inputs
 
 

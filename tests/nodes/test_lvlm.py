@@ -11,7 +11,8 @@ import pytest
 import torch
 from pack.api_core.attribution import LVLM_METHODS
 from pack.api_core.errors import InvalidInput, ModelNotFound
-from pack.tests.nodes.conftest import ASK, LVLM, LVLM_HEATMAP, MASK, TINY_LVLM, Run
+from pack.tests.nodes.conftest import ASK, LVLM, LVLM_HEATMAP, MASK
+from pack.tests.on_host import TINY_LVLM, Run
 
 Image = torch.Tensor
 QUESTION = "what color is the star?"

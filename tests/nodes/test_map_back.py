@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 from pack.api_core.errors import InvalidInput
-from pack.tests.nodes.conftest import REGIONS, Run
+from pack.tests.nodes.conftest import REGIONS
+from pack.tests.on_host import Run
 
 NODE = "AttnPromptMapBack"
 MAGNIFY = {"style": "magnify", "zoom": 3.0, "keep": 0.2, "profile": "peak", "in_place": True}

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from pack.tests.nodes.conftest import Run
+from pack.tests.on_host import Run
 
 
 class FakeServer:

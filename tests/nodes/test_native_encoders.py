@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 from pack.tests import encoder_rows, tiny_encoders
-from pack.tests.nodes.conftest import ASK, ON_REAL_HOST
+from pack.tests.nodes.conftest import ASK
+from pack.tests.on_host import ON_REAL_HOST
 
 pytestmark = [
     pytest.mark.both_hosts,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from pack.tests import tiny_encoders
-from pack.tests.nodes.conftest import ASK, EXPLAIN, LVLM_HEATMAP, ON_REAL_HOST
+from pack.tests.nodes.conftest import ASK, EXPLAIN, LVLM_HEATMAP
 from pack.tests.nodes.test_native_encoders import (
     QUESTION,
     a_case,
@@ -18,6 +18,7 @@ from pack.tests.nodes.test_native_encoders import (
     rows_of,
     wrapped,
 )
+from pack.tests.on_host import ON_REAL_HOST
 
 pytestmark = [
     pytest.mark.both_hosts,

@@ -7,8 +7,9 @@ import pytest
 import torch
 from pack.api_core.attribution import lvlm_heatmap
 from pack.tests import tiny_encoders
-from pack.tests.nodes.conftest import ASK, EXPLAIN, LVLM_HEATMAP, ON_REAL_HOST
+from pack.tests.nodes.conftest import ASK, EXPLAIN, LVLM_HEATMAP
 from pack.tests.nodes.test_native_encoders import QUESTION, a_case, a_picture, wrapped
+from pack.tests.on_host import ON_REAL_HOST
 
 pytestmark = [
     pytest.mark.both_hosts,

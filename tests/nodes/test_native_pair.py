@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 from pack.tests import tiny_pairs
-from pack.tests.nodes.conftest import HEATMAP, ON_REAL_HOST
+from pack.tests.nodes.conftest import HEATMAP
+from pack.tests.on_host import ON_REAL_HOST
 
 pytestmark = [
     pytest.mark.both_hosts,

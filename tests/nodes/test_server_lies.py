@@ -12,7 +12,8 @@ import torch
 from pack.api_core.command_line import main
 from pack.api_core.errors import AttentionPromptingError
 from pack.tests.core.models.server_faults.asking import HASTY
-from pack.tests.nodes.conftest import ASK, Run
+from pack.tests.nodes.conftest import ASK
+from pack.tests.on_host import Run
 from pack.tests.servers.lies import LIES, Lie
 from pack.tests.servers.process import ServerProcess, running
 

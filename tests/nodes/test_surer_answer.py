@@ -11,7 +11,7 @@ from pack.api_core import to_picture
 from pack.api_core.errors import InvalidInput
 from pack.api_core.models.server import Profile, connect
 from pack.api_core.overlay import MagnifyStyle, apply
-from pack.tests.nodes.conftest import Run
+from pack.tests.on_host import Run
 from pack.tests.servers.process import ServerProcess, running
 from torch import Tensor
 
