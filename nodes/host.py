@@ -216,7 +216,7 @@ def warn(node_id: str | None, warnings: Sequence[str]) -> None:
     The page takes the text away when the run ends; `web/modules/warnings.mjs` repeats it as a message that stays.
     """
     for warning in warnings:
-        logger.warning(warning)
+        logger.warning(clean(warning))
     server = _server()
     if warnings and server is not None and node_id is not None:
         text = for_page("\n".join(warnings))

@@ -60,7 +60,7 @@ LIES = [
     streamed("half a JSON", NOT_CHAT, '{"choices": [{"delta"'),
     streamed("bytes that are no text", NOT_CHAT, "\xff\xfe\x00"),
     streamed("content is a number", "without a word", piece(5)),
-    streamed("nothing but comments", "said nothing", body=": still here\n" * 9000, times=0),
+    streamed("nothing but comments", "said nothing|more than 32 MB", body=": still here\n" * 9000, times=0),
     streamed("no choice ever", "without a word", *[{"choices": []}] * 200, times=0),
     streamed("an error in the stream", "It says: out of memory", {"error": {"message": "out of memory"}}),
     streamed("an error that is a deep nest", "broke off", '{"error": ' + '{"error": ' * 300 + "1" + "}" * 301),
