@@ -132,7 +132,7 @@ def _fits(value: Any, least: Number, most: Number, whole: bool) -> bool:
     if isinstance(value, bool) or not isinstance(value, Real):
         return False
     number: Any = value
-    if number != number or not abs(number) <= _LARGEST[whole]:
+    if number != number or not abs(number) <= _LARGEST[whole or isinstance(value, Integral)]:
         return False
     return bool(least <= number <= most) and not (whole and number % 1)
 

@@ -58,3 +58,8 @@ def test_reading_the_tables_imports_no_torch() -> None:
         "answering.DECODINGS, masks.MASK_SETTINGS, overlay.STYLES; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-I", "-c", code], check=False).returncode == 0
+
+
+def test_a_whole_number_that_no_tensor_takes_is_refused_where_fractions_are_welcome():
+    with pytest.raises(InvalidInput, match="contrast must be"):
+        MaskSettings(contrast=1 << 70)
