@@ -3,6 +3,7 @@
 The library's picture is a float32 CPU tensor [H, W, C], C = 3 or 4, values 0..1, the fourth channel the alpha.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def open_image(source: str | Path, load: bool = True) -> Iterator[Image.Image]:
     path = Path(source).expanduser()
     try:
         with _explained(_shown(path)):
-            if "\0" in str(path):
+            if not _may_be_a_path(path):
                 raise InvalidInput(f"{_shown(path)} is no path of a file. Check it.")
             if path.exists() and not path.is_file():
                 raise InvalidInput(f"{_shown(path)} is a folder or a device. Pass the path of one picture.")
@@ -80,6 +81,14 @@ def open_image(source: str | Path, load: bool = True) -> Iterator[Image.Image]:
     except FileNotFoundError as error:
         where = f"(relative to {str(Path.cwd())!r})"
         raise InvalidInput(f"There is no picture at {_shown(path)}. Check the path {where}.") from error
+
+
+def _may_be_a_path(path: Path) -> bool:
+    """Whether a file can be called so: no NUL, no half character, no name beyond what file systems take."""
+    try:
+        return "\0" not in str(path) and all(len(os.fsencode(part)) <= 255 for part in path.parts)
+    except UnicodeEncodeError:
+        return False
 
 
 def read_picture(data: bytes, formats: tuple[str, ...], most_pixels: int) -> Tensor:

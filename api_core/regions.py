@@ -221,6 +221,7 @@ def paste(picture: Tensor, patch: Tensor, box: Region | BoundingBox, mask: Tenso
             f"A patch {list(patch.shape)} cannot be pasted into a picture {list(picture.shape)}: "
             "both must be [H, W, C] with the same channels."
         )
+    require_finite(picture, "The picture")
     require_finite(patch, "The patch")
     y, x = _slices(box, (picture.shape[0], picture.shape[1]))
     size = (y.stop - y.start, x.stop - x.start)

@@ -111,3 +111,11 @@ def test_masks_of_every_layout_become_one():
     assert as_masks(mask[0]).shape == (1, 3, 4)
     with pytest.raises(InvalidInput, match=r"\[2, 3, 4, 5\]"):
         as_masks(torch.zeros(2, 3, 4, 5))
+
+
+@pytest.mark.parametrize("name", ["half \ud83d", "x" * 5000, "a\0b"])
+def test_what_no_file_can_be_called_is_refused_in_a_line(name: str):
+    with pytest.raises(InvalidInput, match="no path of a file") as error:
+        to_picture(name)
+    assert len(str(error.value)) < 300
+    str(error.value).encode()
