@@ -217,7 +217,7 @@ def test_what_cannot_be_read(folder: Path, tmp_path: Path) -> None:
             clip_api(tmp_path, "red", folder, reading=reading)
         with pytest.raises(InvalidInput, match="is an address"):
             clip_api("https://example.org/a.png", "red", folder, reading=reading)
-        with pytest.raises(InvalidInput, match="cannot be read"):
+        with pytest.raises(InvalidInput, match="no path of a file"):
             clip_api("x" * 5000, "red", folder, reading=reading)
         with pytest.raises(InvalidInput, match="no pixels"):
             clip_api(Image.new("RGB", (0, 4)), "red", folder, reading=reading)
