@@ -156,7 +156,7 @@ def _read(file: Path) -> dict[str, Profile]:
     except (ValueError, KeyError, TypeError, AttributeError):
         problem = "are damaged: this is not what the program wrote"
     if problem:  # raised outside `except`: a cause could quote the file, and there may be keys in it
-        raise InvalidInput(f"The server profiles at {file} {problem}. Mend the file, or delete it and add them again.")
+        raise InvalidInput(f"The server profiles at {shortened(file, 200)} {problem}. Mend the file, or delete it and add them again.")
     if any(profile.stored_key for profile in profiles.values()):
         _close_to_others(file)
     return profiles
