@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidInput, ModelNotFound, ServerFailed, quoted
+from ...errors import InvalidInput, ModelNotFound, ServerFailed, quoted, shortened
 from ...settings import require_number
 from ...user_folder import default_folder
 from ...whole_file import whole_file
@@ -156,7 +156,8 @@ def _read(file: Path) -> dict[str, Profile]:
     except (ValueError, KeyError, TypeError, AttributeError):
         problem = "are damaged: this is not what the program wrote"
     if problem:  # raised outside `except`: a cause could quote the file, and there may be keys in it
-        raise InvalidInput(f"The server profiles at {shortened(file, 200)} {problem}. Mend the file, or delete it and add them again.")
+        place = shortened(file, 200)
+        raise InvalidInput(f"The server profiles at {place} {problem}. Mend the file, or delete it and add them again.")
     if any(profile.stored_key for profile in profiles.values()):
         _close_to_others(file)
     return profiles
