@@ -1,6 +1,18 @@
 """The shipped workflows that look into encoders which ComfyUI itself loaded."""
 
-from shared_nodes import NOTE_COLUMN, PHOTO, QUESTION, QWEN, QWEN_IMAGE, question, shown, text, tune
+from shared_nodes import (
+    NOTE_COLUMN,
+    PHOTO,
+    QUESTION,
+    QWEN,
+    QWEN_IMAGE,
+    question,
+    shown,
+    text,
+    tune,
+    words_links,
+    words_shown,
+)
 from workflow_spec import Link, Node, Story, note
 
 EXAMPLE = {"image": "example.png"}
@@ -17,21 +29,6 @@ def _picture() -> Node:
 
 def _heatmap_links() -> tuple[Link, ...]:
     return ((*ENCODER, "heatmap", "lvlm"), (*PHOTO, "heatmap", "image"), (*QUESTION, "heatmap", "question"))
-
-
-def _words(key: str, words: str, title: str, y: int) -> tuple[Node, ...]:
-    return (
-        tune(f"{key} mask", (920, y), values={"words": words}),
-        Node(f"{key} view", "AttnPromptView", (1320, y), (520, 440), title=title),
-    )
-
-
-def _words_links(key: str) -> tuple[Link, ...]:
-    return (
-        ("heatmap", "heatmap", f"{key} mask", "heatmap"),
-        (f"{key} mask", "mask", f"{key} view", "map"),
-        (*PHOTO, f"{key} view", "image"),
-    )
 
 
 GENERATE_TEXT = Story(
@@ -125,8 +122,8 @@ READ_BY_THE_ENCODER = Story(
         _load_encoder(QWEN_IMAGE, "qwen_image"),
         Node("heatmap", "AttnPromptLVLMHeatmap", (440, 0), (400, 440)),
         Node("whole view", "AttnPromptView", (1320, -520), (520, 440), title="Where the whole prompt looks"),
-        *_words("first", "dress", FIRST, 0),
-        *_words("second", "background", SECOND, 660),
+        *words_shown("first", "dress", FIRST, 0),
+        *words_shown("second", "background", SECOND, 660),
         note(
             "what",
             (NOTE_COLUMN, 0),
@@ -162,8 +159,8 @@ Needs the file that *Load CLIP* names, in `models/text_encoders`.
         *_heatmap_links(),
         ("heatmap", "heatmap", "whole view", "map"),
         (*PHOTO, "whole view", "image"),
-        *_words_links("first"),
-        *_words_links("second"),
+        *words_links("first", PHOTO),
+        *words_links("second", PHOTO),
     ),
     thumbnail=None,
     models={"CLIPLoader": [QWEN_IMAGE]},

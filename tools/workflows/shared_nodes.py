@@ -104,3 +104,19 @@ def overlay_links(heatmap: str, mask: str, overlay: str, picture: tuple[str, str
         (*picture, overlay, "image"),
         (mask, "mask", overlay, "mask"),
     )
+
+
+def words_shown(key: str, words: str, title: str, y: int) -> tuple[Node, ...]:
+    """The map of some words of a heatmap, in a row of its own."""
+    return (
+        tune(f"{key} mask", (920, y), values={"words": words}),
+        Node(f"{key} view", "AttnPromptView", (1320, y), (520, 440), title=title),
+    )
+
+
+def words_links(key: str, picture: tuple[str, str]) -> tuple[Link, ...]:
+    return (
+        ("heatmap", "heatmap", f"{key} mask", "heatmap"),
+        (f"{key} mask", "mask", f"{key} view", "map"),
+        (*picture, f"{key} view", "image"),
+    )

@@ -1,8 +1,8 @@
 """The shipped workflow that shows where each word of an answer came from."""
 
 from PIL import Image
-from shared_nodes import LVLM, NOTE_COLUMN, PICTURE, demo_scene, load_lvlm, scene_text, text, tune
-from workflow_spec import Link, Node, Pictures, Story, note, row
+from shared_nodes import LVLM, NOTE_COLUMN, PICTURE, demo_scene, load_lvlm, scene_text, text, words_links, words_shown
+from workflow_spec import Node, Pictures, Story, note, row
 
 FIRST, SECOND = "Where 'pink triangle' came from", "Where 'red square' came from"
 DEMO_HEIGHT = 512  # of Demo Scene's picture; what a view has above it is the caption
@@ -12,21 +12,6 @@ def word_by_word(pictures: Pictures) -> Image.Image:
     """The maps of two words, side by side; a view shows the picture on its left and the map on its right."""
     views = [pictures[title][0] for title in (FIRST, SECOND)]
     return row([view.crop((view.width // 2, view.height - DEMO_HEIGHT, view.width, view.height)) for view in views])
-
-
-def _words(key: str, words: str, title: str, y: int) -> tuple[Node, ...]:
-    return (
-        tune(f"{key} mask", (920, y), values={"words": words}),
-        Node(f"{key} view", "AttnPromptView", (1320, y), (520, 440), title=title),
-    )
-
-
-def _words_links(key: str) -> tuple[Link, ...]:
-    return (
-        ("heatmap", "heatmap", f"{key} mask", "heatmap"),
-        (f"{key} mask", "mask", f"{key} view", "map"),
-        (*PICTURE, f"{key} view", "image"),
-    )
 
 
 WORD_BY_WORD = Story(
@@ -45,8 +30,8 @@ WORD_BY_WORD = Story(
         ),
         text("answer", (440, 940), "The answer that is explained", (400, 140)),
         Node("whole view", "AttnPromptView", (1320, -520), (520, 440), title="Where the whole answer came from"),
-        *_words("first", "pink, triangle", FIRST, 0),
-        *_words("second", "red, square", SECOND, 660),
+        *words_shown("first", "pink, triangle", FIRST, 0),
+        *words_shown("second", "red, square", SECOND, 660),
         note(
             "what",
             (NOTE_COLUMN, 0),
@@ -84,8 +69,8 @@ Press **Run**. Nothing is downloaded: *tiny-lvlm* ships with the pack and knows 
         ("heatmap", "answer", "answer", "source"),
         ("heatmap", "heatmap", "whole view", "map"),
         (*PICTURE, "whole view", "image"),
-        *_words_links("first"),
-        *_words_links("second"),
+        *words_links("first", PICTURE),
+        *words_links("second", PICTURE),
     ),
     thumbnail=word_by_word,
 )
