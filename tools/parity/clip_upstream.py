@@ -12,7 +12,6 @@ million may be off by more than a level (a resizing filter's overshoot makes two
 """
 
 import argparse
-import importlib.util
 import json
 import statistics
 import subprocess
@@ -23,19 +22,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pack_loading import load_pack
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURE = ROOT / "tests" / "core" / "fixtures" / "official_clip"
 MAP_BAR = 1e-4
 BEYOND_ONE_LEVEL_BAR = 1e-6
-
-
-def load_pack() -> None:
-    """The repository as the package `pack`, as the tests load it."""
-    spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pack"] = module
-    spec.loader.exec_module(module)
 
 
 load_pack()

@@ -26,17 +26,10 @@ from unittest import mock
 
 import numpy as np
 import torch
+from pack_loading import load_pack
 from torch.overrides import TorchFunctionMode
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def load_pack() -> None:
-    """The repository as the package `pack`, as the tests load it."""
-    spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pack"] = module
-    spec.loader.exec_module(module)
 
 
 load_pack()

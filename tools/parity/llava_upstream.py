@@ -11,7 +11,6 @@ pictures, in grey levels; it ends with 1 where a bar is missed. --keep rewrites 
 """
 
 import argparse
-import importlib.util
 import json
 import subprocess
 import sys
@@ -20,17 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pack_loading import load_pack
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURE = ROOT / "tests" / "core" / "fixtures" / "official_llava.npz"
-
-
-def load_pack() -> None:
-    """The repository as the package `pack`, as the tests load it."""
-    spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pack"] = module
-    spec.loader.exec_module(module)
 
 
 load_pack()
