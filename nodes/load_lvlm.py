@@ -9,6 +9,7 @@ from ..api_core.choices import ATTENTIONS
 from ..api_core.errors import InvalidInput, quoted
 from ..api_core.models.catalog import EMBEDDED_LVLM, find_lvlm_model, list_lvlm_models
 from ..api_core.models.lvlm.load import OWN_PRECISION, load_lvlm
+from ..api_core.models.lvlm.model import LvlmModel
 from . import host, sockets, widgets
 from .entrance import checked
 from .model_choices import ModelChoices, download_input, precision_input, read_configuration, require_precision
@@ -22,6 +23,14 @@ def _holds_lvlm(folder: Path) -> bool:
     return writes and "vision_config" in configuration
 
 
+def _load(model: str, **settings: Any) -> LvlmModel:
+    """A model that Stop ends between any two layers, whatever a pass is for: of a long text one alone takes a while."""
+    loaded = load_lvlm(model, **settings)
+    for layer in loaded.decoder_layers:
+        layer.register_forward_pre_hook(lambda *_: host.stop_when_asked())
+    return loaded
+
+
 CHOICES: ModelChoices[sockets.LoadedLvlm] = ModelChoices(
     node="Load LVLM",
     home="models/LLM",
@@ -29,7 +38,7 @@ CHOICES: ModelChoices[sockets.LoadedLvlm] = ModelChoices(
     catalog=list_lvlm_models,
     find=find_lvlm_model,
     is_model=_holds_lvlm,
-    load=load_lvlm,
+    load=_load,
     socket=sockets.LoadedLvlm,
 )
 

@@ -24,7 +24,7 @@ from ...api_core.models.conversation.token_text import locate_words
 from ...api_core.models.lvlm.attention.intercept import Read
 from ...api_core.models.lvlm.generate.batching import Around, OnToken
 from ...api_core.models.lvlm.generate.sampling import Sampling
-from ...api_core.models.lvlm.inputs.context import fitting_answer, require_context
+from ...api_core.models.lvlm.inputs.context import context_of, fitting_answer, require_context
 from ...api_core.models.lvlm.inputs.processor import downscale_to
 from ...api_core.models.vision_language import Enter, Need, require, resolve_layers
 from ...api_core.progress import Progress, ignore_progress
@@ -39,6 +39,9 @@ from .texts import PICTURE, Texts
 MAX_PIXELS = 1 << 20
 """Of a picture, as ComfyUI's own nodes for editing show it."""
 DEFAULT_NEW_TOKENS = 256
+MOST_TEXT = 4096
+"""Tokens beside those of pictures. ComfyUI's loop holds a number for every two tokens, on the CPU one for every head as
+well: 50,000 would be 10 GB and more, which ends the whole program."""
 _BYTES_OF_NUMBER = 4
 _SMALLEST_CELL = 28 * 28  # pixels of an image token
 
@@ -107,6 +110,11 @@ class NativeLvlm:
         )
 
     @property
+    def _context(self) -> int:
+        """The tokens of text that it is given at most."""
+        return min(context_of(self._encoder.config) or MOST_TEXT, MOST_TEXT)
+
+    @property
     def ends(self) -> frozenset[int]:
         """The tokens that end an answer."""
         own = {self._texts.special[mark] for mark in (self._chat.end,) if mark in self._texts.special}
@@ -166,7 +174,7 @@ class NativeLvlm:
                 ids += [PICTURE] * places[number].count
             else:
                 ids.append(entry[0])
-        require_context(self.name, self._encoder.config, [clean], [ids], (PICTURE,))
+        require_context(self.name, self._context + ids.count(PICTURE), [clean], [ids], (PICTURE,))
         start = prompt.rfind(clean.question)
         question = (start, start + len(clean.question))
         words = locate_words(self._texts, ids, prompt, question, self._texts.skipped)
@@ -263,7 +271,7 @@ class NativeLvlm:
         before, after = (self._texts.encode(one) for one in (prompt, prompt + self._texts.escape(clean(text.strip()))))
         end = self._texts.special.get(self._chat.end)
         tokens = (*after[len(before) :], *(() if end is None else (end,)))
-        return fitting_answer(self.name, self._encoder.config, text, tokens)
+        return fitting_answer(self.name, self._context, text, tokens)
 
     @contextmanager
     def reading(self, layers: Sequence[int], read: Read, enter: Enter | None = None) -> Iterator[None]:

@@ -125,11 +125,11 @@ def clip_heatmap(
     pictures = frames.taken(pictures)
     each_query = [_labelled(query, words) for query in frames.taken(queries)]
     layer = chosen.resolve_layer(model, layer)
-    features = _encode_texts(model, each_query, neutral_text, reading)
-    lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in each_query}}
     shown, notes = _resolve_fit(model, fit, reading)
-    others = OtherThings.known_to(model)
     total = sum(count_views(picture, shown, model.side) for picture in pictures)
+    features = _encode_texts(model, each_query, neutral_text, reading, lambda *_: on_progress(0, total * model.depth))
+    lengths = {query: _warn_of_length(model, query, reading) for query in {query.texts[0] for query in each_query}}
+    others = OtherThings.known_to(model)
     keep = total <= MOST_PICTURES
     maps: list[PictureMap] = []
     done = 0
@@ -232,13 +232,17 @@ def _resolve_fit(model: ClipModel, fit: str | None, reading: Reading) -> tuple[s
 
 
 def _encode_texts(
-    model: ClipModel, each_query: Sequence[Query], neutral_text: str | None, reading: Reading
+    model: ClipModel,
+    each_query: Sequence[Query],
+    neutral_text: str | None,
+    reading: Reading,
+    on_progress: Progress,
 ) -> dict[str, Tensor]:
     """Each different text once: text -> unit-norm feature [e]."""
     texts = dict.fromkeys(text for query in each_query for text in query.texts)
     if neutral_text is not None:
         texts[neutral_text] = None
-    features = model.encode_texts(list(texts), cut=reading == "upstream")
+    features = model.encode_texts(list(texts), cut=reading == "upstream", on_progress=on_progress)
     return dict(zip(texts, features, strict=True))
 
 

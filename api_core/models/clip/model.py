@@ -131,17 +131,27 @@ class ClipModel(HoldsWeights):
         on_progress(count * depth, count * depth)
         return encodings
 
-    def encode_texts(self, texts: Sequence[str], *, cut: bool = False) -> Tensor:
+    def encode_texts(
+        self, texts: Sequence[str], *, cut: bool = False, on_progress: Progress = ignore_progress
+    ) -> Tensor:
         """[T, e], unit norm, float32 on the CPU.
 
         A text that does not fit is encoded in pieces (see `split_text`) whose features are averaged; cut: its end is
-        dropped instead, as the official code does.
+        dropped instead, as the official code does. on_progress: called with the texts that were taken apart and those
+        there are, often while a long one is, and then while they are encoded.
         """
-        pieces = [[self.reader.clean(text)] if cut else self.reader.split(text) for text in texts]
+
+        def apart(done: int) -> Progress:
+            return lambda *_: on_progress(done, len(texts))
+
+        pieces = [
+            [self.reader.clean(text)] if cut else self.reader.split(text, apart(done))
+            for done, text in enumerate(texts)
+        ]
         if not pieces:
             raise InvalidInput("There is no text to encode. Write what to look for in the picture.")
         with frozen(), without_autocast(self.device.type):
-            features = self._features([piece for group in pieces for piece in group])
+            features = self._features([piece for group in pieces for piece in group], apart(len(texts)))
             parts = features.split([len(group) for group in pieces])
             return torch.stack([part[0] if len(part) == 1 else merge(part) for part in parts])
 
@@ -160,12 +170,13 @@ class ClipModel(HoldsWeights):
         """The pieces that a text is encoded in; one when it fits."""
         return self.reader.split(text)
 
-    def _features(self, texts: Sequence[str]) -> Tensor:
+    def _features(self, texts: Sequence[str], on_progress: Progress) -> Tensor:
         """[T, e] of texts that are clean; what does not fit is cut. The latest are remembered."""
         dtype = self.dtype
         found = {text: self._texts[text, dtype] for text in texts if (text, dtype) in self._texts}
         missing = sorted(set(texts) - found.keys(), key=lambda text: (len(text), text))
         for start in range(0, len(missing), TEXT_BATCH):
+            on_progress(start, len(missing))
             batch = missing[start : start + TEXT_BATCH]
             found.update(zip(batch, self._encode_ids(self.reader.ids(batch)), strict=True))
         for text, feature in found.items():

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from ...errors import InvalidInput, shortened
+from ...progress import Progress, ignore_progress
 from ...texts import clean
 
 LONGEST_TEXT = 20_000  # characters; four thousand words
+_REMEMBERED = 64
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+")
 _SPACE = re.compile(r"\s+")
 
@@ -42,6 +44,7 @@ class TextTokenizer:
         literals = sorted((special for special in specials if len(special) > 1), key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, literals)), re.IGNORECASE) if literals else None
         self._padding: Tensor | None = None
+        self._pieces: dict[str, list[str]] = {}
 
     @classmethod
     def of(cls, tokenizer: Any, context_length: int) -> "TextTokenizer":
@@ -85,11 +88,15 @@ class TextTokenizer:
         longer = self.tokenize([text], self.context_length + 8)
         return torch.equal(self.ids([text]), longer[:, : self.context_length])
 
-    def split(self, text: str) -> list[str]:
+    def split(self, text: str, on_progress: Progress = ignore_progress) -> list[str]:
         """The text in pieces that each fit, at ends of sentences where there are any, else between words.
 
         Only as much of what is left is tokenised as may fit, so that the work grows with the text and not its square.
+        on_progress: called with the letters that are done and those there are. The latest of several pieces are
+        remembered.
         """
+        if text in self._pieces:
+            return self._pieces[text]
         cleaned = self.clean(text)
         if len(cleaned) > LONGEST_TEXT:
             raise InvalidInput(
@@ -99,10 +106,15 @@ class TextTokenizer:
         pieces: list[str] = []
         start = 0
         while start < len(cleaned):
+            on_progress(start, len(cleaned))
             rest = cleaned[start : self._beyond(cleaned, start)]
             end = len(rest) if start + len(rest) == len(cleaned) and self.fits(rest) else self._first_piece(rest)
             pieces.append(rest[:end].rstrip())
             start += end
+        if len(pieces) > 1:
+            self._pieces[text] = pieces
+            if len(self._pieces) > _REMEMBERED:
+                del self._pieces[next(iter(self._pieces))]
         return pieces
 
     def _beyond(self, text: str, start: int) -> int:

@@ -29,7 +29,7 @@ from .generate.answer_tokens import AnswerEncoder
 from .generate.batching import Around, OnToken, generate_replies
 from .generate.sampling import Sampling
 from .inputs.chat_prompt import PromptWriter, require_pictures, special_ids
-from .inputs.context import fitting_answer, require_context
+from .inputs.context import context_of, fitting_answer, require_context
 from .inputs.processor import cap_processor_pixels, downscale_to, left_pad, to_pil_rgb
 from .inputs.token_views import rescale_layout
 
@@ -142,7 +142,9 @@ class LvlmModel(HoldsWeights):
         prompts = [self.writer.write(case, thinking) for case in clean]
         pictures = [[self._limited(picture) for picture in case.pictures] for case in cases]
         inputs = self._process(prompts, pictures)
-        require_context(self.name, self.config, clean, inputs["input_ids"].tolist(), self.special)
+        # A text may be all unknown letters, and a short row of a batch nearly all padding: no pictures.
+        parts_of_pictures = self.special - {self.tokenizer.unk_token_id, self.tokenizer.pad_token_id}
+        require_context(self.name, context_of(self.config), clean, inputs["input_ids"].tolist(), parts_of_pictures)
         rows = tuple(
             self._row(index, inputs, case, prompt, self.writer.find_question(case, prompt, thinking), seen, with_places)
             for index, (case, prompt, seen) in enumerate(zip(clean, prompts, pictures, strict=True))
@@ -231,7 +233,7 @@ class LvlmModel(HoldsWeights):
 
     def encode_answer(self, text: str) -> tuple[int, ...]:
         """The tokens of an answer as the model would have written it after its prompt, with its end token."""
-        return fitting_answer(self.name, self.config, text, self._answers.encode(text))
+        return fitting_answer(self.name, context_of(self.config), text, self._answers.encode(text))
 
     def estimate_memory(self, prepared: Prepared | int, max_new_tokens: int = DEFAULT_NEW_TOKENS) -> int:
         """About the bytes that answering takes beside the weights. prepared: the cases, or a picture's pixels."""

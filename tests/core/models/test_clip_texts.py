@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pack.api_core.errors import InvalidInput
+from pack.api_core.errors import Cancelled, InvalidInput
 from pack.api_core.models.clip import ClipModel, PictureSpec, build_clip
 from pack.api_core.models.clip import model as clip_model
 from pack.tests.tiny import tiny_clip_module, tiny_tokenizer
@@ -170,3 +170,20 @@ def test_a_long_text_is_tokenised_in_parts_and_one_beyond_the_limit_is_refused(m
     ) as told:
         model.split_text("red star " * 2666 + "red st")
     assert len(str(told.value)) < 400
+
+
+def test_a_long_text_is_stopped_between_its_pieces_and_split_once(model: ClipModel) -> None:
+    reader = model.reader
+    text = "the red star is near the blue square, " * 200
+    seen: list[tuple[int, int]] = []
+    pieces = reader.split(text, lambda *step: seen.append(step))
+    assert len(pieces) == len(seen) > 50
+    assert seen == sorted(seen)
+    again = reader.split(text, lambda *_: pytest.fail("split once more"))
+    assert again == pieces
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        reader.split(text + "!", stop)

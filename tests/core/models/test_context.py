@@ -39,5 +39,15 @@ def test_fifty_thousand_letters_are_refused_at_once(lvlm: Any, call: Any, says: 
     assert time.process_time() - began < 2
 
 
+def test_unknown_letters_and_padding_are_no_pictures(lvlm: Any) -> None:
+    """Both are tokens that are no text, as those of pictures are."""
+    began = time.process_time()
+    with pytest.raises(InvalidInput, match="2,048"):
+        ask(lvlm, PICTURES, "猫在红色的星星左边吗 " * 4000, max_new_tokens=4)
+    with pytest.raises(InvalidInput, match="2,048"):
+        ask(lvlm, PICTURES * 2, [LONG[:20_000], "what?"], max_new_tokens=4)
+    assert time.process_time() - began < 2
+
+
 def test_what_fits_is_read(lvlm: Any) -> None:
     assert ask(lvlm, PICTURES, LONG[:4000], max_new_tokens=1)[0].question_as_sent

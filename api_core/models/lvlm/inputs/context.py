@@ -11,13 +11,16 @@ _TEMPLATE = 256
 
 
 def require_context(
-    name: str, config: Any, cases: Sequence[Case], ids: Sequence[Sequence[int]], pictures: Container[int]
+    name: str, context: int, cases: Sequence[Case], ids: Sequence[Sequence[int]], pictures: Container[int]
 ) -> None:
-    """Raise InvalidInput for prompts that their texts make too long for a model. ids: theirs, of which `pictures` stand
-    for parts of pictures. Some models' pictures alone are more than their configuration says; those are not refused."""
-    context = _context_of(config)
+    """Raise InvalidInput for prompts that their texts make too long for a model.
+
+    context: see `context_of`. ids: theirs, of which `pictures` stand for parts of pictures, or are none. Some models'
+    pictures alone are more than their configuration says: there only a text that is so by itself is refused.
+    """
     tokens, placed = len(ids[0]), max(sum(token in pictures for token in row) for row in ids)
-    if not context or tokens <= context or placed + _TEMPLATE > context:
+    room = context - placed if placed + _TEMPLATE <= context else context
+    if not context or tokens - placed <= room:
         return
     longest = max((text for case in cases for text in (case.question, case.system_prompt, case.opening)), key=len)
     raise InvalidInput(
@@ -26,9 +29,8 @@ def require_context(
     )
 
 
-def fitting_answer(name: str, config: Any, text: str, tokens: Sequence[int]) -> tuple[int, ...]:
+def fitting_answer(name: str, context: int, text: str, tokens: Sequence[int]) -> tuple[int, ...]:
     """The tokens of an answer; InvalidInput where no prompt has room for them."""
-    context = _context_of(config)
     if context and len(tokens) >= context:
         raise InvalidInput(
             f"The answer {quoted(text)} is {len(tokens):,} tokens long, and {name} reads at most {context:,} together "
@@ -37,7 +39,7 @@ def fitting_answer(name: str, config: Any, text: str, tokens: Sequence[int]) -> 
     return tuple(tokens)
 
 
-def _context_of(config: Any) -> int:
+def context_of(config: Any) -> int:
     """The tokens that a model of this configuration was made for; 0 where it does not say."""
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     return int(getattr(text, "max_position_embeddings", 0) or 0)
