@@ -7,6 +7,7 @@ where the system's word does not reach, another process watches for that before 
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -120,16 +121,27 @@ class FileLock:
         unsure = not new and not (system_locks and owner and owner.get("host") == self._own["host"])
         if unsure:
             self._watch(owner)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(self._own).encode() + b"\n")
-        os.fsync(descriptor)
+        self._sign_in(descriptor)
         if unsure:
             time.sleep(_SETTLE)
             owner = _read(self._path)
             if owner is None or owner.get("token") != self._own["token"]:
                 raise self._refusal(owner)
         return True
+
+    def _sign_in(self, descriptor: int) -> None:
+        """Write down whose the lock is; where a full disk has no room for that, no nameless lock stays behind."""
+        said = json.dumps(self._own).encode() + b"\n"
+        try:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.ftruncate(descriptor, 0)
+            if os.write(descriptor, said) < len(said):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        except OSError:
+            with suppress(OSError):
+                self._path.unlink()
+            raise
 
     def _lock(self, descriptor: int) -> bool:
         """Have the system lock it: False where it cannot. BlockingIOError where it is another's."""

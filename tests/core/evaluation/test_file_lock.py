@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pack.api_core.errors import InvalidInput
+from pack.api_core.errors import CannotWrite, InvalidInput
 from pack.api_core.evaluation.runner import file_lock
 from pack.api_core.evaluation.runner.file_lock import FileLock, lock_of, require_free
 
@@ -70,7 +70,7 @@ def left_behind(target: Path, **said: Any) -> None:
 
 def test_another_process_is_refused_in_one_line_that_names_the_first(tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
-    first = start(out, seconds=0.2)
+    first = start(out, seconds=0.2, count=4000)  # longer than a busy machine takes to start another
     wait_for(out, first)
     before = out.read_bytes()
     second = start(out)
@@ -212,3 +212,12 @@ def test_kills_at_any_moment_lose_double_and_tear_nothing(tmp_path: Path, caplog
     assert sorted(line["id"] for line in lines) == sorted(f"case {n}" for n in range(400))
     assert all(line["answer"] == line["id"] * 200 for line in lines)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.jsonl"]
+
+
+def test_a_disk_without_room_for_a_name_keeps_no_nameless_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "results.jsonl"
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, content[:20]))
+    with pytest.raises(CannotWrite, match="the disk is full"), FileLock(out):
+        pass
+    assert list(tmp_path.iterdir()) == []
