@@ -5,6 +5,7 @@ missing file or model); 130 interrupted. Files are written whole or not at all.
 """
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -95,7 +96,9 @@ def _command(name: str) -> ModuleType:
 
 def run() -> None:
     """The entry point of the `attention-prompting` script."""
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # else Python looks through all of torch for garbage before it ends, for a second
+    sys.exit(code)
 
 
 def _program() -> str:

@@ -1,5 +1,7 @@
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,18 @@ def test_a_file_that_could_not_be_finished_leaves_nothing_and_keeps_the_old_one(
         half(path)
     assert target.read_bytes() == b"x"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_killed_processes_left_of_a_file_goes_when_it_is_written(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, of_another = tmp_path / f".cat.png.{ended.pid}.part", tmp_path / f".dog.png.{ended.pid}.part"
+    of_the_living = tmp_path / f".cat.png.{os.getppid()}.part"
+    for path in (left, of_another, of_the_living):
+        path.write_bytes(b"half")
+    with whole_file(tmp_path / "cat.png") as path:
+        path.write_bytes(b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"cat.png", of_another.name, of_the_living.name}
 
 
 @pytest.mark.parametrize(
