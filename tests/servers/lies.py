@@ -79,6 +79,9 @@ LIES = [
     whole("a bomb", "compressed its answer", BOMB, more="Content-Encoding: gzip\r\n"),
     whole("a body without end", "more than 32 MB", " " * 100_000, times=0),
     whole("fewer bytes than promised", "lost", '{"choices"', more="Content-Length: 500\r\n"),
+    Lie(
+        "a halt in the middle", {"kind": "stall", "after": 3, "seconds": 30, "text": "a red star it is"}, "said: 'a red"
+    ),
     Lie("no HTTP", {"kind": "wire", "head": "hello\r\n\r\n"}, "lost"),
     Lie("a head without end", {"kind": "wire", "head": "HTTP/1.1 200 OK\r\n" + "X-Y: z\r\n" * 200_000}, "lost"),
     Lie("a web page", {"kind": "wire", "head": HEAD.format(kind="text/html", more=""), "body": PAGE}, "web page"),

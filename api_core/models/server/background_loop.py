@@ -51,7 +51,7 @@ def run(work: Callable[[Tell], Coroutine[Any, Any, T]], on_idle: Callable[[], No
         try:
             ended.set_result(asyncio.run(watched()))
         except Failure as failure:
-            ended.set_exception(ServerFailed(str(failure), failure.kind))
+            ended.set_exception(ServerFailed(failure.whole, failure.kind))
         except AttentionPromptingError as error:
             ended.set_exception(error)
         except BaseException as error:  # noqa: BLE001 - also the cancellation

@@ -120,12 +120,12 @@ class Session:
             if not failure.transient:
                 raise failure
             if number > limits.retries:
-                raise Failure(f"{failure} That was attempt {number}." if number > 1 else str(failure), failure.kind)
+                raise failure.final(f"That was attempt {number}." if number > 1 else "")
             wait = failure.wait
             if wait is None:
                 wait = limits.first_wait * 2 ** (number - 1) * random.uniform(0.8, 1.2)
             if wait > limits.longest_wait:
-                raise Failure(f"{failure} It asks to be left alone for {wait:.0f} s.", failure.kind)
+                raise failure.final(f"It asks to be left alone for {wait:.0f} s.")
             number += 1
             self.notice(f"{failure} Trying again in {wait:.1f} s ({number} of {limits.retries + 1}).")
             await asyncio.sleep(wait)
@@ -151,7 +151,7 @@ class Session:
         if failure.kind != "model":
             return failure
         try:
-            return Failure(f"{failure} {_listed(await self.models())}", failure.kind)
+            return failure.final(_listed(await self.models()))
         except Failure:
             return failure
 

@@ -17,6 +17,7 @@ from .openai_client import Server
 from .secret import Secret, redact
 
 _QUOTED = 240  # letters of a server's own words in a message
+_SO_FAR = 600  # letters of an answer that somebody has waited for
 _NOT_TAKEN = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
 _SETTING = re.compile(r"\b(max_tokens|temperature|top_p|top_k|seed|stream_options)\b")
 _LOG_PROBABILITIES = re.compile(r"log[ _-]?prob", re.IGNORECASE)
@@ -47,7 +48,8 @@ _UNREACHABLE = {
 class Failure(Exception):
     """A failed attempt; it never leaves this package. kind: as ServerFailed's; transient: trying again may help.
 
-    wait: seconds the server asks for. parameter: the setting of the request that the server does not take.
+    wait: seconds the server asks for. parameter: the setting of the request that the server does not take. so_far: what
+    had come of the answer, without the key.
     """
 
     def __init__(
@@ -55,6 +57,18 @@ class Failure(Exception):
     ) -> None:
         super().__init__(message)
         self.kind, self.transient, self.wait, self.parameter = kind, transient, wait, parameter
+        self.so_far = ""
+
+    def final(self, more: str = "") -> Failure:
+        """The same, and more to say of it, where it is not tried again."""
+        failure = Failure(f"{self} {more}" if more else str(self), self.kind)
+        failure.so_far = self.so_far
+        return failure
+
+    @property
+    def whole(self) -> str:
+        """What to tell whoever waited: the reason, and what had come."""
+        return f"{self} It had said: {quoted(self.so_far, _SO_FAR)}" if self.so_far else str(self)
 
 
 def explain(error: Exception, server: Server, model: str = "") -> Failure:

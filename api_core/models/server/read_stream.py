@@ -167,11 +167,24 @@ class _Shown:
 
 
 async def read_answer(client: Any, request: Mapping[str, Any], server: Server, on_text: OnText) -> StreamedAnswer:
-    """One attempt: send the request and read its stream to the end; Failure, or CancelledError when stopped.
+    """One attempt: send the request and read its stream to the end; Failure, which holds what had come until then, or
+    CancelledError when stopped.
 
     What goes on beyond all that was asked for is cut off.
     """
-    answer, limits = StreamedAnswer(server.secret), server.limits
+    answer = StreamedAnswer(server.secret)
+    try:
+        await _read_into(answer, client, request, server, on_text)
+    except Failure as failure:
+        failure.so_far = answer.so_far.strip()
+        raise
+    return answer
+
+
+async def _read_into(
+    answer: StreamedAnswer, client: Any, request: Mapping[str, Any], server: Server, on_text: OnText
+) -> None:
+    limits = server.limits
     most = request.get("max_tokens") or request.get("max_completion_tokens") or 0
     patience = limits.first_token + (most * _SLOWEST if "logprobs" in request else 0)
     late = f"said nothing within {patience:g} s of being asked. {_HOW}"
@@ -184,7 +197,7 @@ async def read_answer(client: Any, request: Mapping[str, Any], server: Server, o
                 if "text/event-stream" not in response.headers.get("content-type", ""):
                     _take_whole(answer, await response.http_response.aread(), server)
                     show(last=True)
-                    return answer
+                    return
                 ends = monotonic() + limits.total(most)
                 received = 0
                 async for event in events(response.http_response.aiter_bytes()):
@@ -211,7 +224,6 @@ async def read_answer(client: Any, request: Mapping[str, Any], server: Server, o
     if not answer.finish:
         raise Failure(f"{server.where} broke off in the middle of its answer.", "lost", transient=True)
     show(last=True)
-    return answer
 
 
 def _beyond(answer: StreamedAnswer, received: int, most: int, late: bool, limits: Limits) -> str:

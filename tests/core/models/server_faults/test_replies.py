@@ -61,6 +61,23 @@ def test_what_cannot_be_helped_is_a_clear_error(
 
 
 @pytest.mark.parametrize(
+    "fault",
+    [{"kind": "stall", "seconds": 5}, {"kind": "cut"}, {"kind": "ends early"}, {"kind": "error"}],
+    ids=lambda fault: fault["kind"],
+)
+def test_what_came_of_an_answer_is_told_with_the_reason(server: ServerProcess, fault: dict[str, Any]) -> None:
+    server.misbehave(*[{**fault, "after": 3, "text": f"a {KEY} star there"}] * 4)
+    error = str(refused(model_of(server)))
+    assert "\n" not in error
+    assert "It had said: 'a [key] star" in error
+    assert KEY not in error
+    if fault["kind"] != "stall":
+        assert "That was attempt 3. It had said" in error
+    server.misbehave({**fault, "after": 4000, "text": "word " * 5000}, *[{"kind": "drop"}] * 3)
+    assert len(str(refused(model_of(server), max_new_tokens=5000))) < 1000
+
+
+@pytest.mark.parametrize(
     ("fault", "kind"),
     [
         ({**STATUS, "status": 500}, "trouble"),
