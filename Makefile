@@ -30,7 +30,7 @@ test: ## every test; with a ComfyUI (COMFYUI_PATH, ~/comfy/ComfyUI, or installed
 	$(PYTHON) tools/setup/web.py install
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-soak: ## the long runs that repeat what a shorter test proves: memory, in ComfyUI
+soak: ## the long runs that repeat what a shorter test proves: memory, in ComfyUI; kills, full disks and Ctrl-C
 	$(PYTHON) tools/setup/environment.py test
 	COMFYUI_PATH="$$(cat .venv/comfyui-path)" $(BIN)/python -m pytest -m soak
 

@@ -1,6 +1,6 @@
 """Commands that are killed, or whose disk is full, at any moment: nothing of their files is lost, doubled or torn.
 
-A few attacks on each here; `make soak` makes twenty of each kind on each command.
+A few attacks on some here; `make soak` makes twenty of each kind on each command.
 """
 
 import random
@@ -16,8 +16,14 @@ from pack.tests.attacks.forking import FILLER
 pytestmark = pytest.mark.slow
 JOURNALS = ("run", "judge", "reproduce", "benchmark")
 """They go on where they were; what is in their files never becomes less."""
-times = pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.soak)])
-command = pytest.mark.parametrize("name", COMMANDS)
+FEW, MANY = 2, 20
+attacked = pytest.mark.parametrize(
+    ("name", "times"),
+    [
+        *[(name, FEW) for name in ("run", "merge", "prompt")],
+        *[pytest.param(name, MANY, marks=pytest.mark.soak) for name in COMMANDS],
+    ],
+)
 _known: dict[str, tuple[float, dict[str, Any]]] = {}
 
 
@@ -78,8 +84,7 @@ def goes_on_to_the_end(attacker: Attacker, made: Made, name: str, out: Path, sho
     assert hidden(shown) == []
 
 
-@times
-@command
+@attacked
 def test_kills(attacker: Attacker, made: Made, name: str, times: int, tmp_path: Path) -> None:
     whole, out = undisturbed(attacker, made, name, tmp_path), tmp_path / "out"
     for ended in attacks(attacker, made, name, "KILL", times, out, out, whole):
@@ -87,8 +92,7 @@ def test_kills(attacker: Attacker, made: Made, name: str, times: int, tmp_path: 
     goes_on_to_the_end(attacker, made, name, out, out, whole[1])
 
 
-@times
-@command
+@attacked
 def test_full_disks(
     attacker: Attacker, small_disk: Attacker, made: Made, name: str, times: int, tmp_path: Path
 ) -> None:
