@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from .shown_text import cut
 from .waiting_line import Finished, Job, Written
 
 PLAIN, PROMPTED = "plain", "prompted"
+_NAMED_QUESTION = re.compile(r"^\s*Question:\s*(\S.*)", re.MULTILINE)
 
 Prompter = Callable[[Tensor, str, Progress], PromptedPicture]
 """Gets a picture [H, W, 3] and what to look for."""
@@ -115,7 +117,10 @@ class Serving:
     def query_of(self, conversation: Conversation) -> str:
         """What the picture is prompted with."""
         asked = conversation.asked.strip()
-        return asked.splitlines()[0].strip() if self.query == QUERIES[0] else asked
+        if self.query == "whole":
+            return asked
+        named = _NAMED_QUESTION.search(asked) if self.query == "question" else None
+        return named[1].strip() if named else asked.splitlines()[0].strip()
 
     def _require_room(self, conversation: Conversation) -> None:
         """Refused for more text than a model of this machine can read."""
