@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from ..api_core.pictures import flatten_alpha, to_pil
 from ..api_core.results import Heatmap, PictureMap
-from . import host
+from . import host, page
 
 KEY = "attention_prompting"
 MAGIC = b"APM1"
@@ -48,7 +48,7 @@ def ui_entry(
     """
     files: dict[str, Any] = {}
     done = False
-    with host.comfort("this node's result"):
+    with page.comfort("this node's result"):
         if heatmap is not None and heatmap.pictures:
             files["heatmap"] = _write_temp(_heatmap_pieces(heatmap), "bin")
         if masks:
