@@ -14,14 +14,10 @@ from pack.tests.core.evaluation.official.judging import (
     judge,
     llava_checkout,
     mm_vet_checkout,
-    profiles,
     says,
-    server,
     verdicts_in,
 )
 from pack.tests.servers.process import ServerProcess
-
-__all__ = ["profiles", "server"]
 
 
 @pytest.fixture
