@@ -25,8 +25,8 @@ from ..prompting import PromptedPicture
 from .read_messages import MOST_LETTERS, Conversation
 from .read_request import ChatRequest
 from .refusal import UNSUPPORTED, Refused
+from .request_queue import Finished, Job, Written
 from .shown_text import cut
-from .waiting_line import Finished, Job, Written
 
 PLAIN, PROMPTED = "plain", "prompted"
 
@@ -35,7 +35,7 @@ Prompter = Callable[[Tensor, str, Progress], PromptedPicture]
 
 
 @dataclass(frozen=True)
-class Alike:
+class BatchKey:
     """What is the same of requests that are answered together. compared: the surer of two answers is kept."""
 
     decoding: Decoding
@@ -91,7 +91,7 @@ class Serving:
         return 1 if isinstance(self.model, ServerModel) else self.at_once
 
     def job(self, request: ChatRequest) -> Job:
-        """A request for the line. Refused for what this model cannot be asked."""
+        """A request for the queue. Refused for what this model cannot be asked."""
         if request.model != self.name:
             raise Refused(
                 f"There is no model {request.model[:60]!r} here. There is {self.name!r}.",
@@ -110,7 +110,7 @@ class Serving:
                 raise Refused(str(error), "temperature") from None
         self._require_room(request.conversation)
         limit = request.max_new_tokens or self.max_new_tokens
-        return Job(request, Alike(decoding, limit, self._is_compared(request)))
+        return Job(request, BatchKey(decoding, limit, self._is_compared(request)))
 
     def query_of(self, conversation: Conversation) -> str:
         """What the picture is prompted with."""
@@ -172,9 +172,9 @@ class _Batch:
         self._work = work
         self._serving = work.serving
         self._jobs = jobs
-        alike = jobs[0].key
-        assert isinstance(alike, Alike)
-        self._decoding, self._limit, self._compared = alike.decoding, alike.max_new_tokens, alike.compared
+        key = jobs[0].key
+        assert isinstance(key, BatchKey)
+        self._decoding, self._limit, self._compared = key.decoding, key.max_new_tokens, key.compared
         self._about: list[dict[str, Any]] = [{"picture": None} for _ in jobs]
         self._steps = 0
 

@@ -7,7 +7,6 @@ import pytest
 from pack.api_core.command_line import main
 from pack.api_core.errors import InvalidInput
 from pack.api_core.evaluation.official.rules.judge_prompts import LlavaBenchJudging, MmVetJudging, digest_of
-from pack.tests.core.evaluation.official.circle import ask, draw, read, refusal
 from pack.tests.core.evaluation.official.judging import (
     KEY,
     VARIABLE,
@@ -17,6 +16,7 @@ from pack.tests.core.evaluation.official.judging import (
     says,
     verdicts_in,
 )
+from pack.tests.core.evaluation.official.round_trip import ask, draw, read, refusal
 from pack.tests.servers.process import ServerProcess
 
 

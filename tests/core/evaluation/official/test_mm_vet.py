@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pack.tests.core.evaluation.official.circle import (
+from pack.tests.core.evaluation.official.judging import judge, mm_vet_checkout, says, verdicts_in
+from pack.tests.core.evaluation.official.round_trip import (
     answers_of,
     ask,
     draw,
@@ -16,7 +17,6 @@ from pack.tests.core.evaluation.official.circle import (
     score,
     write_parquet,
 )
-from pack.tests.core.evaluation.official.judging import judge, mm_vet_checkout, says, verdicts_in
 from pack.tests.servers.process import ServerProcess
 
 ENTRIES: dict[str, dict[str, Any]] = {
