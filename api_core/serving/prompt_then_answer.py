@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..answering import Answer, Decoding, Greedy, Template, find_template
 from ..answering.asking import answer_cases, settings_for_server
-from ..answering.keeping import require_comparable
+from ..answering.keeping import ARMS, PLAIN, PROMPTED, require_comparable
 from ..answering.surest import surest_of
 from ..choices import QUERIES
 from ..errors import Cancelled, InvalidInput
@@ -27,8 +27,6 @@ from .read_request import ChatRequest
 from .refusal import UNSUPPORTED, Refused
 from .request_queue import Finished, Job, Written
 from .shown_text import cut
-
-PLAIN, PROMPTED = "plain", "prompted"
 
 Prompter = Callable[[Tensor, str, Progress], PromptedPicture]
 """Gets a picture [H, W, 3] and what to look for."""
@@ -187,7 +185,7 @@ class _Batch:
             told = [(0, (answer,)) for answer in self._asked(1, everyone)]
         for number, (which, answers) in enumerate(told):
             if self._compared:
-                self._about[number]["picture"] = (PLAIN, PROMPTED)[which]
+                self._about[number]["picture"] = ARMS[which]
                 self._about[number]["asked"] = [
                     {"answer": answer.text, "confidence": answer.confidence} for answer in answers
                 ]
@@ -195,7 +193,7 @@ class _Batch:
 
     def _asked(self, at: int, numbers: Sequence[int]) -> list[Answer]:
         """The answers to the plain pictures (0) or to the prompted ones (1) of some jobs."""
-        cases = [self._case(number, at == PROMPT) for number in numbers]
+        cases = [self._case(number, ARMS[at] == PROMPTED) for number in numbers]
         self._steps = 0
 
         def on_parts(row: int, thinking: str, text: str) -> None:
@@ -265,7 +263,3 @@ class _Batch:
         tokens = None if read is None or written is None else (read, written)
         spelled = answer.spelled if job.request.logprobs else ()
         job.tell(Finished(answer.thinking, text, answer.complete or stopped, tokens, about, spelled))
-
-
-PROMPT = 1
-"""The number of the one way of prompting; 0 is the plain picture."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...answering.keeping import ARMS
 from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
-from ..runner.prompt_and_ask import ARMS, case_fields
+from ..runner.prompt_and_ask import case_fields
 from .files import objects_of
 
 

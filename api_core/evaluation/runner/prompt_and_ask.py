@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ...answering import Answer, SurestAnswer
+from ...answering.keeping import ARMS
 from ...answering.surest import Way
 from ...errors import InvalidInput
 from ...masks import tune
@@ -62,7 +63,6 @@ class Surest(Protocol):
     ) -> Sequence[SurestAnswer]: ...
 
 
-ARMS = ("plain", "prompted")
 _ONE_AT_A_TIME = threading.Lock()
 """Batches may be asked about side by side, but a model reads the maps of one after the other."""
 
