@@ -30,6 +30,10 @@ PICTURE_SIDE = 1024
 MASK_SIDE = 512
 JPEG_QUALITY = 88
 KEPT_BYTES = 1 << 30  # of all files together; what was used longest ago goes first
+KEPT_SHARE = 0.9  # of them stays when some must go, so that the folder is not read anew for every file after that
+
+_held: dict[Path, int] = {}  # bytes of the files in a folder, as far as known: counted once, then added up
+_counting = threading.Lock()
 
 
 def ui_entry(
@@ -185,17 +189,31 @@ def _write_temp(pieces: Iterable[bytes], ending: str) -> dict[str, str]:
     finally:
         unfinished.unlink(missing_ok=True)
     if fresh:
-        evict_oldest(folder, KEPT_BYTES)
+        _keep_bounded(folder, target.stat().st_size)
     return {"filename": name, "subfolder": KEY, "type": "temp"}
 
 
-def evict_oldest(folder: Path, most_bytes: int) -> None:
-    """Delete the files of a folder that were used longest ago, until no more than `most_bytes` are left."""
+def _keep_bounded(folder: Path, added: int) -> None:
+    """Count a new file, and let old ones go when the folder holds too much. A folder of thousands of files is slow to
+    read: this happens once, and then only when the sum passes KEPT_BYTES."""
+    with _counting:
+        known = _held.get(folder)
+        if known is None or known + added > KEPT_BYTES:
+            _held[folder] = evict_oldest(folder, KEPT_BYTES, KEPT_SHARE)
+        else:
+            _held[folder] = known + added
+
+
+def evict_oldest(folder: Path, most_bytes: int, share: float = 1.0) -> int:
+    """Where the files of a folder hold more than `most_bytes`, delete those used longest ago until they hold no more
+    than that share of it; returns the bytes that are left."""
     with os.scandir(folder) as found:
         files = [(file.stat().st_mtime, file.stat().st_size, file.path) for file in found if file.is_file()]
-    spare = sum(size for _, size, _ in files) - most_bytes
-    for _, size, path in sorted(files) if spare > 0 else ():
-        Path(path).unlink(missing_ok=True)
-        spare -= size
-        if spare <= 0:
+    held = sum(size for _, size, _ in files)
+    kept = share * most_bytes if held > most_bytes else most_bytes
+    for _, size, path in sorted(files):
+        if held <= kept:
             break
+        Path(path).unlink(missing_ok=True)
+        held -= size
+    return held

@@ -165,6 +165,24 @@ def test_files_used_longest_ago_evict_oldest(faces: Any, tmp_path: Path) -> None
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_the_folder_of_faces_stays_bounded_and_is_seldom_read(
+    faces: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a folder of thousands of files for each new one made long sessions slower and slower."""
+    monkeypatch.setattr(importlib.import_module("pack.nodes.host"), "temporary_folder", lambda: tmp_path)
+    monkeypatch.setattr(faces, "KEPT_BYTES", 100_000)
+    read_folders: list[Any] = []
+    scandir = os.scandir
+    monkeypatch.setattr(faces.os, "scandir", lambda folder: read_folders.append(folder) or scandir(folder))
+    for number in range(200):
+        (left,) = faces.ui_entry(masks=[torch.full((20, 25), number / 200)])[faces.KEY]
+        files = list((tmp_path / faces.KEY).iterdir())
+        assert left["masks"]["filename"] in {file.name for file in files}
+        assert sum(file.stat().st_size for file in files) <= 100_000
+    assert len(files) > 30
+    assert len(read_folders) < 60
+
+
 def test_results_do_not_need_a_face(
     run: Run, clip: Any, image: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

@@ -6,6 +6,7 @@
     python tools/benchmarks/host_memory.py runs --kind lvlm    # and its attention read
     python tools/benchmarks/host_memory.py runs --kind explain --runs 100    # and its answers explained
     python tools/benchmarks/host_memory.py soak --runs 2000    # all of it in turn, and the surer of two answers
+    python tools/benchmarks/host_memory.py soak --runs 2000 --history cleared    # the same without ComfyUI's history
 
 Needs a ComfyUI at COMFYUI_PATH or ~/comfy/ComfyUI and its packages in this Python. Prints one line of JSON.
 """
@@ -177,8 +178,12 @@ def keeping_the_surer(prompts: ModuleType, model: str, query: str) -> dict[str, 
     }
 
 
-def measure_soak(folder: Path, runs: int, options: tuple[str, ...]) -> dict[str, Any]:
-    """Everything in turn: what two thirds of the runs leave in memory and on disk, and how long each third takes."""
+def measure_soak(folder: Path, runs: int, *, keep_history: bool, options: tuple[str, ...]) -> dict[str, Any]:
+    """Everything in turn: what two thirds of the runs leave in memory and on disk, and how long each third takes.
+
+    keep_history: ComfyUI remembers the last 10,000 prompts with their results' names, which is most of what grows;
+    without, its page's *clear* is pressed after each turn, and what still grows is a leak.
+    """
     servers, prompts, *_ = load_tests()
     clip, _ = make_models(folder, "clip", large=False)
     lvlm, _ = make_models(folder, "lvlm", large=False)
@@ -197,8 +202,10 @@ def measure_soak(folder: Path, runs: int, options: tuple[str, ...]) -> dict[str,
             require_success(server.run(work))
             seconds.append(time.monotonic() - begun)
             if number % 6 == 5:
+                if not keep_history:
+                    server.post("/history", {"clear": True})
                 resident.append(server.get("/probe/memory")["resident"])
-                on_disk.append(sum(file.stat().st_size for file in (folder / "temp").rglob("*") if file.is_file()))
+                on_disk.append([file_bytes(folder / "temp" / "attention_prompting"), file_bytes(folder / "temp")])
     third = len(resident) // 3
     kept = np.asarray(resident[third:], dtype=np.float64)
     slope, _ = np.polyfit(6 * np.arange(len(kept)), kept, 1)
@@ -207,9 +214,13 @@ def measure_soak(folder: Path, runs: int, options: tuple[str, ...]) -> dict[str,
         "fitted": 6 * len(kept),
         "bytes_per_run": round(float(slope)),
         "resident_last": resident[-1],
-        "temp_bytes_after_thirds": [on_disk[third], on_disk[2 * third], on_disk[-1]],
+        "faces_and_all_temp_bytes_after_thirds": [on_disk[third], on_disk[2 * third], on_disk[-1]],
         "median_seconds_of_thirds": [round(float(np.median(part)), 3) for part in np.array_split(seconds, 3)],
     }
+
+
+def file_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def main() -> None:
@@ -222,6 +233,7 @@ def main() -> None:
     parser.add_argument(
         "--cache", choices=["classic", "default"], default="classic", help="default keeps older runs' results in memory"
     )
+    parser.add_argument("--history", choices=["kept", "cleared"], default="kept", help="of ComfyUI, in a soak")
     given = parser.parse_args()
     options = ("--cache-classic",) if given.cache == "classic" else ()
     with tempfile.TemporaryDirectory() as temporary:
@@ -229,7 +241,7 @@ def main() -> None:
         if given.what == "free":
             report = measure_free(folder, given.kind, options)
         elif given.what == "soak":
-            report = measure_soak(folder, given.runs, options)
+            report = measure_soak(folder, given.runs, keep_history=given.history == "kept", options=options)
         else:
             report = measure_runs(folder, given.kind, given.runs, given.settle, options)
     sys.stdout.write(json.dumps(report) + "\n")
