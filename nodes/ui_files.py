@@ -54,9 +54,9 @@ def ui_entry(
     done = False
     with page.comfort("this node's result"):
         if heatmap is not None and heatmap.pictures:
-            files["heatmap"] = _write_temp(_heatmap_pieces(heatmap), "bin")
+            files["heatmap"] = _write_temp(heatmap_file(heatmap), "bin")
         if masks:
-            files["masks"] = _write_temp(_mask_pieces(masks), "bin")
+            files["masks"] = _write_temp(mask_file(masks), "bin")
         if pictures:
             files["pictures"] = [_write_temp([_jpeg(picture)], "jpg") for picture in pictures[:MOST_PICTURES]]
         done = True
@@ -70,22 +70,14 @@ def ui_entry(
     return {KEY: [{**files, **extra}]} if files else {}
 
 
-def heatmap_bytes(heatmap: Heatmap) -> bytes:
+def heatmap_file(heatmap: Heatmap) -> Iterator[bytes]:
     """The heatmap file of a heatmap: its first MOST_PICTURES pictures, each with its model's own mask settings."""
-    return b"".join(_heatmap_pieces(heatmap))
-
-
-def _heatmap_pieces(heatmap: Heatmap) -> Iterator[bytes]:
     payload = _Payload()
     return payload.file({"pictures": [_describe(picture, payload) for picture in heatmap.pictures[:MOST_PICTURES]]})
 
 
-def mask_bytes(masks: Sequence[Tensor]) -> bytes:
+def mask_file(masks: Sequence[Tensor]) -> Iterator[bytes]:
     """The same for masks [H, W], made smaller where a side is longer than MASK_SIDE."""
-    return b"".join(_mask_pieces(masks))
-
-
-def _mask_pieces(masks: Sequence[Tensor]) -> Iterator[bytes]:
     payload = _Payload()
     described = []
     for mask in masks[:MOST_PICTURES]:
