@@ -5,6 +5,7 @@
     python tools/benchmarks/host_memory.py free --kind lvlm    # the same with a random LLaVA of 1.1 GB: asked,
     python tools/benchmarks/host_memory.py runs --kind lvlm    # and its attention read
     python tools/benchmarks/host_memory.py runs --kind explain --runs 100    # and its answers explained
+    python tools/benchmarks/host_memory.py runs --kind core    # as many nodes of ComfyUI alone: what the host keeps
     python tools/benchmarks/host_memory.py soak --runs 2000    # all of it in turn, and the surer of two answers
     python tools/benchmarks/host_memory.py soak --runs 2000 --history cleared    # the same without ComfyUI's history
 
@@ -18,6 +19,7 @@ import json
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -65,6 +67,8 @@ def free(server: Any, seconds: float = 30.0) -> dict[str, Any]:
 
 def graph(prompts: ModuleType, kind: str, model: str, query: str) -> dict[str, Any]:
     """A whole job whose pictures are only shown, and a node that remembers the model."""
+    if kind == "core":
+        return without_us(prompts, query)
     if kind == "explain":
         return explaining(prompts, model, query)
     if kind == "lvlm":
@@ -88,6 +92,17 @@ def graph(prompts: ModuleType, kind: str, model: str, query: str) -> dict[str, A
         "view": prompts.view("overlay", "mask"),
         "remember": prompts.node("ProbeRemember", model=["clip", 0]),
     }
+
+
+def without_us(prompts: ModuleType, query: str) -> dict[str, Any]:
+    """As many of ComfyUI's own nodes as there are in a job of ours, each picture a new one: what the host keeps."""
+    made = {
+        "empty": prompts.node("EmptyImage", width=96, height=64, batch_size=1, color=zlib.crc32(query.encode()) >> 8)
+    }
+    for number, before in enumerate(("empty", "0", "1")):
+        made[str(number)] = prompts.node("ImageInvert", image=[before, 0])
+        made[f"{number} shown"] = prompts.node("PreviewImage", images=[str(number), 0])
+    return made | {"text": prompts.node("PreviewAny", source=["empty", 0]), "remember": {}}
 
 
 def explaining(prompts: ModuleType, model: str, query: str) -> dict[str, Any]:
@@ -226,7 +241,7 @@ def file_bytes(folder: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["free", "runs", "soak"])
-    parser.add_argument("--kind", choices=["clip", "lvlm", "explain"], default="clip")
+    parser.add_argument("--kind", choices=["clip", "lvlm", "explain", "core"], default="clip")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--settle", type=int, default=50, help="runs at the start that are not fitted")
     parser.add_argument("--folder", type=Path, help="where the server keeps its files (default: a temporary folder)")
