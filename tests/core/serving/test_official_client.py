@@ -15,7 +15,7 @@ from pack.api_core.progress import ignore_progress
 from pack.api_core.prompting import prompt_picture
 from pack.api_core.serving.endpoint import Endpoint
 from pack.api_core.serving.prompt_then_answer import Prompter, Serving
-from pack.api_core.serving.read_messages import Conversation, Said
+from pack.api_core.serving.read_messages import Conversation, Message
 from pack.tests.core.serving.conftest import QUESTION, chat, send, served, user
 from pack.tests.servers.process import running
 from torch import Tensor
@@ -101,7 +101,7 @@ def test_query_whole_and_the_original_beside(
 )
 def test_query_question_is_what_follows_the_word(prompter: Prompter, tiny: LvlmModel, text: str, query: str) -> None:
     serving = Serving(tiny, "tiny-lvlm", prompter, query="question")
-    assert serving.query_of(Conversation("", (Said("user", (text,)),))) == query
+    assert serving.query_of(Conversation("", (Message("user", (text,)),))) == query
 
 
 def test_only_the_first_picture_of_the_last_turn_is_prompted(
