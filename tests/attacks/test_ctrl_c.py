@@ -21,7 +21,7 @@ from pack.tests.servers.process import ServerProcess, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")]
 SOON = 2.0
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 SAID = "interrupted; what was finished is complete, nothing is half-written"
 MANY = 400
 TRIES = 3

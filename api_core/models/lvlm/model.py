@@ -142,9 +142,8 @@ class LvlmModel(HoldsWeights):
         prompts = [self.writer.write(case, thinking) for case in clean]
         pictures = [[self._limited(picture) for picture in case.pictures] for case in cases]
         inputs = self._process(prompts, pictures)
-        # A text may be all unknown letters, and a short row of a batch nearly all padding: no pictures.
-        parts_of_pictures = self.special - {self.tokenizer.unk_token_id, self.tokenizer.pad_token_id}
-        require_context(self.name, context_of(self.config), clean, inputs["input_ids"].tolist(), parts_of_pictures)
+        filling = {self.tokenizer.unk_token_id, self.tokenizer.pad_token_id}  # unknown letters, and before a short row
+        require_context(self.name, context_of(self.config), clean, inputs["input_ids"].tolist(), self.special - filling)
         rows = tuple(
             self._row(index, inputs, case, prompt, self.writer.find_question(case, prompt, thinking), seen, with_places)
             for index, (case, prompt, seen) in enumerate(zip(clean, prompts, pictures, strict=True))
