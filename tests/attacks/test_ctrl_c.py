@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from pack.api_core.evaluation.readers.jsonl import read_cases
-from pack.api_core.evaluation.runner.prompt_and_ask import about
+from pack.api_core.evaluation.runner.prompt_and_ask import case_fields
 from pack.tests.attacks.conftest import ROOT, Made, contents, done
 from pack.tests.servers.process import ServerProcess, running
 
@@ -61,7 +61,7 @@ def long(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Long]
     done(["data", "read", "mm-vet", data / "mm-vet", "--out", top, "--partial"])
     answered = json.loads(made.results.read_text().splitlines()[0])
     cases = read_cases(top / "cases.jsonl")
-    lines = [json.dumps({**answered, **about(case), "id": case.id, "case": case.fingerprint}) for case in cases]
+    lines = [json.dumps({**answered, **case_fields(case), "id": case.id, "case": case.fingerprint}) for case in cases]
     results = top / "results.jsonl"
     results.write_text("\n".join(lines) + "\n")
     with running() as stalled:
