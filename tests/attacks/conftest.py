@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from pack.api_core.command_line import main
-from pack.tests.core.evaluation.official.round_trip import draw
 from pack.tests.core.evaluation.official.judging import mm_vet_checkout, says
+from pack.tests.core.evaluation.official.round_trip import draw
 from pack.tests.servers.process import running
 from PIL import Image
 
