@@ -332,8 +332,8 @@ def test_one_connection_takes_several_requests_and_refusals(plain: Endpoint, sce
 def test_a_body_that_nobody_reads_is_no_request(plain: Endpoint) -> None:
     host, port = urlsplit(plain.address).netloc.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        request = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
-        connection.sendall(request)
+        body = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        connection.sendall(body[:-2] + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         connection.shutdown(socket.SHUT_WR)
         said = b"".join(iter(lambda: connection.recv(4096), b""))
     assert said.startswith(b"HTTP/1.1 200 ")
