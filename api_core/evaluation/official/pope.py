@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
-from .data_set import Answers, DataSet, Resources, Source
+from .data_set import Answers, DataSet, Resources, Source, require_whole
 from .files import field_of, first_below, objects_of, write_lines
 from .parquet import parquet_files, rows_of
 from .pictures import picture_file, write_picture
@@ -132,12 +132,17 @@ def _mean(figures: Sequence[Figure]) -> Figure:
 
 
 def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
-    """A folder with a file of lines for each part, in the order of its questions."""
-    for part in dict.fromkeys(case.kind for case in cases):
+    """A folder with a file of lines for each part, in the order of its questions, by which alone LLaVA's program takes
+    them together with the labels: InvalidInput where an answer is missing to a part that has some."""
+    parts: dict[str, list[int]] = {}
+    for number, case in enumerate(cases):
+        parts.setdefault(case.kind, []).append(number)
+    require_whole(cases, parts.values(), answers)
+    for part, numbers in parts.items():
         lines = [
             {"question_id": case.meta["question_id"], "question": case.query, "answer": said, "text": said}
-            for case in cases
-            if case.kind == part and (said := answers.get(case.id)) is not None
+            for case in map(cases.__getitem__, numbers)
+            if (said := answers.get(case.id)) is not None
         ]
         write_lines(out / f"{part}.jsonl", lines)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from pack.api_core.command_line import main
+from pack.api_core.errors import InvalidInput
+from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.evaluation.official.registry import DATA_SETS
 from pack.tests.core.evaluation.official.round_trip import refusal
 
@@ -77,6 +79,22 @@ def test_an_export_says_what_it_lacks(
     lines = (tmp_path / "mme" / "existence.txt").read_text().splitlines()
     assert lines[1] == "0.jpg\tIs it?\tno\tno"
     assert "has no answers 'kept'. Choose one of plain, prompted" in refusal(capsys, *command, "--shown", "kept")
+
+
+@pytest.mark.parametrize("name", ["mme", "mmvp", "pope"])
+def test_an_export_that_would_shift_lines_is_refused(name: str, tmp_path: Path) -> None:
+    """Official programs take lines together by their order: every two of a picture or a pair, or all of a part."""
+    meta = {"question_id": 1, "number": 1, "options": ["x", "y"], "original": "A", "group": "one"}
+    cases = [
+        QuestionCase(f"{name}/test/{number}", Path("1.jpg"), "Is it?", answers=("yes",), kind="existence", meta=meta)
+        for number in range(2)
+    ]
+    export = DATA_SETS[name].export
+    whole = {case.id: "yes" for case in cases}
+    export(cases, whole, tmp_path / "whole")
+    with pytest.raises(InvalidInput, match=f"{name}/test/0' has no answer, and the official program goes by"):
+        export(cases, {cases[1].id: "yes"}, tmp_path / "cut")
+    assert not (tmp_path / "cut").exists()
 
 
 def test_mistakes_are_named_in_one_line(
