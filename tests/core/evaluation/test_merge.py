@@ -11,7 +11,9 @@ from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.evaluation.runner.file_lock import FileLock
 from pack.api_core.evaluation.runner.merge import merge_results
 from pack.api_core.evaluation.runner.run_cases import run_cases, select_shard
+from pack.api_core.evaluation.runner.saving import file_stem
 from pack.api_core.progress import Progress
+from pack.api_core.whole_file import whole_file
 
 CASES = [QuestionCase(f"set/{n}", Path(f"{n}.png"), f"What is {n}?") for n in range(60)]
 
@@ -128,5 +130,15 @@ def test_pictures_come_along(tmp_path: Path) -> None:
             "2.png": b"set/2",
         }
     (tmp_path / "R.1.files" / "2.png").unlink()
-    with pytest.raises(InvalidInput, match=r"2\.png, which is not there"):
-        merge_results([one], tmp_path / "other" / "R.jsonl")
+    for again in (tmp_path / "other" / "R.jsonl", out):  # which has one of that name already
+        with pytest.raises(InvalidInput, match=r"2\.png, which is not there"):
+            merge_results([one], again, overwrite=True)
+
+
+def test_a_long_name_leaves_room_for_what_comes_around_it(tmp_path: Path) -> None:
+    for letter in ("a", "\u732b", "\U0001f431a"):
+        name = file_stem(letter * 80)
+        with whole_file(tmp_path / f"{name}.mask.png") as aside:
+            aside.write_bytes(b"")
+        assert name == file_stem(letter * 80)
+    assert file_stem("\u732b" * 80) != file_stem("\u732b" * 79)
