@@ -78,8 +78,11 @@ class RunPlan:
 
     @property
     def lanes(self) -> int:
-        """How many batches are under way together."""
-        return min(LANES, self.at_once) if self.server and self.at_once else 1
+        """How many batches are under way together: so many that even parts of `at_once` leave the least of it over."""
+        if not (self.server and self.at_once):
+            return 1
+        few = range(min(LANES, self.at_once) // 2 or 1, min(LANES, self.at_once) + 1)
+        return max(few, key=lambda lanes: (self.at_once // lanes * lanes, lanes))
 
     @property
     def cases_at_once(self) -> int:

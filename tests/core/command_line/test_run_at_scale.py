@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pack.api_core.answering import Greedy
 from pack.api_core.command_line import main
+from pack.api_core.evaluation.runner.run_plan import LANES, RunPlan
+from pack.api_core.masks import MaskSettings
 from pack.api_core.models.server import Profile
 from pack.api_core.models.server.profiles import save_profile
+from pack.api_core.overlay import FadeStyle
 from pack.tests.servers.process import running
 from PIL import Image
 
@@ -136,6 +140,14 @@ def test_maps_and_answers_can_be_two_jobs(
     assert "1 of 9 cases have no picture in" in said
     assert "failed: set/4: " in said
     assert sum("error" in line for line in map(json.loads, (tmp_path / "less.jsonl").open(encoding="utf-8"))) == 1
+
+
+def test_batches_side_by_side_ask_nearly_as_many_questions_as_may_be() -> None:
+    for count in range(1, 130):
+        plan = RunPlan(Greedy(), MaskSettings(), FadeStyle(), server="any", at_once=count)
+        asked = plan.lanes * plan.cases_at_once
+        assert 1 <= plan.lanes <= LANES
+        assert count >= asked > 0.85 * count
 
 
 def test_a_part_without_cases_leaves_an_empty_file_for_merge(
