@@ -198,6 +198,10 @@ def _rows(where: str, plan: Mapping[str, Any], one: Mapping[str, Any]) -> Iterat
             settings |= one.get("arm settings", {}).get(name, {})
             before = {one: arms[one] for one in list(arms)[: list(arms).index(name)]}
             _require_known(f"{where}, before the arm {name!r}", "arm", [arm["after"]] if "after" in arm else [], before)
+            if "after" in arm and not settings.get("template"):
+                raise InvalidInput(
+                    f"{where}: the arm {name!r} has no template to put the answers of {arm['after']!r} in."
+                )
             yield Row(
                 data_set=one["set"],
                 split=one.get("split", ""),

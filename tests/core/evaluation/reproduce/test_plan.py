@@ -94,6 +94,7 @@ def test_published_values_are_those_of_the_publications() -> None:
             {"arms": {**ARMS, "more": {"settings": {}, "after": "more"}}},
             "before the arm 'more': there is no arm 'more'",
         ),
+        ({"arms": {**ARMS, "more": {"settings": {}, "after": "clip"}}}, "'more' has no template to put the answers"),
         ({"models": {"tiny-lvlm": 5}}, "an entry of models is no object in braces: 5"),
         ({"seeds": []}, "has no seed"),
         ({"settings": {"sharpness": 2}}, "The settings of pope/tiny-lvlm/plain: unrecognized arguments"),
@@ -116,7 +117,11 @@ WHOLE = {
     "notes": ["n"],
     "sources": {"s": "x"},
     "settings": {"map": "none"},
-    "arms": {"a": {"settings": {"map": "none"}}, "b": {"explain": {}, "after": "a"}},
+    "arms": {
+        "a": {"settings": {"map": "none"}},
+        "b": {"settings": {"template": "step-by-step"}, "after": "a"},
+        "c": {"explain": {}},
+    },
     "models": {"m": {}},
     "seeds": [0],
     "sets": [
@@ -125,7 +130,7 @@ WHOLE = {
             "split": "coco",
             "source": "s",
             "models": ["m"],
-            "arms": ["a", "b"],
+            "arms": ["a", "b", "c"],
             "seeds": [0],
             "figures": ["f"],
             "settings": {},
@@ -150,7 +155,7 @@ def changed(found: Any, wrong: Any) -> Iterator[Any]:
 def test_wrong_kinds_anywhere_in_a_plan_are_named_or_harmless(wrong: Any, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(WHOLE), encoding="utf-8")
-    assert len(read_plan(str(path)).rows) == 2
+    assert len(read_plan(str(path)).rows) == 3
     for plan in changed(WHOLE, wrong):
         path.write_text(json.dumps(plan), encoding="utf-8")
         with contextlib.suppress(InvalidInput):
