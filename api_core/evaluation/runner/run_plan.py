@@ -81,8 +81,9 @@ class RunPlan:
         """How many batches are under way together: so many that even parts of `at_once` leave the least of it over."""
         if not (self.server and self.at_once):
             return 1
-        few = range(min(LANES, self.at_once) // 2 or 1, min(LANES, self.at_once) + 1)
-        return max(few, key=lambda lanes: (self.at_once // lanes * lanes, lanes))
+        count = self.at_once
+        most = min(LANES, count)
+        return max(range(most // 2 or 1, most + 1), key=lambda lanes: (count // lanes * lanes, lanes))
 
     @property
     def cases_at_once(self) -> int:

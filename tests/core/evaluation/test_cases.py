@@ -81,6 +81,7 @@ def test_marks_line_ends_and_blank_lines_do_not_matter(tmp_path: Path, mark: byt
     ("line", "said"),
     [
         ("{'id': 1}", "no JSON at column 2"),
+        ('{"id": 1' + "0" * 5000 + "}", "a number of too many digits"),
         ("[1, 2]", "object in braces"),
         ({"picture": "p.png", "question": "x"}, "'id' is missing"),
         ({"id": "b", "question": "x"}, "a picture or a scene"),
