@@ -294,7 +294,6 @@ def _share(ray: Any, workers: Workers, plan: WorkPlan) -> dict[str, float]:
 
 def _require_ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data

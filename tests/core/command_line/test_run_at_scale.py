@@ -182,7 +182,7 @@ def test_a_part_without_cases_leaves_an_empty_file_for_merge(
     assert "no case is in part 1/9999" in capsys.readouterr().out
     assert out.read_bytes() == b""
     assert main(["merge", str(out), "--out", str(tmp_path / "R.jsonl"), "--cases", str(cases)]) == 1
-    assert "9 cases have no result" in capsys.readouterr().err
+    assert "9 of 9 cases have no result" in capsys.readouterr().err
 
 
 def test_one_machine_needs_nothing_new() -> None:
