@@ -65,8 +65,8 @@ class Cluster:
         return self
 
     def __exit__(self, *about: object) -> None:
-        with _quietly():
-            self._opened.close()
+        with _quietly(), self._opened:
+            self._make_room()  # where Ray was there before, it goes on
 
     def run(
         self,
