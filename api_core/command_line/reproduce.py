@@ -12,10 +12,10 @@ from ..errors import AttentionPromptingError, Cancelled, CannotWrite, InvalidInp
 from ..evaluation.cases import QuestionCase
 from ..evaluation.official.registry import DATA_SETS, find_data_set
 from ..evaluation.reproduce.explained import ExplainPlan
-from ..evaluation.reproduce.missing import Cost, Need, cost_of, needs_of, together
-from ..evaluation.reproduce.plan import Plan, Row, chosen, read_plan
+from ..evaluation.reproduce.missing import Cost, Need, cost_of, needs_of, unique_needs
+from ..evaluation.reproduce.plan import Plan, Row, read_plan, select_rows
 from ..evaluation.reproduce.rows import Places, Sets, answer_key, answers_in, with_controls
-from ..evaluation.reproduce.table import Line, Scored, lacking, line_of, scored, to_table
+from ..evaluation.reproduce.table import Line, Scored, empty_lines, line_of, scored, to_table
 from ..evaluation.runner.run_cases import RunResult
 from ..evaluation.runner.work_plan import LoadedModels
 from ..explanation.explain import find_method
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> int:
     """Do what of the plan can be done, and print its table; returns how many rows and cases it lacks."""
     plan = read_plan(options.plan)
-    rows = chosen(plan.rows, options.only)
+    rows = select_rows(plan.rows, options.only)
     rows = with_controls(rows) if options.controls else rows
     if options.server and len({row.model for row in rows}) > 1:
         models = ", ".join(dict.fromkeys(row.model for row in rows))
@@ -90,7 +90,7 @@ def _tell_needs(plan: Plan, rows: Sequence[Row], places: Places, options: argpar
             cost, done = cost + own, done + there
             possible += Cost() if lacks else own
     say(f"{plan.title}: {len(rows)} rows, {len(missing)} of which cannot be done now")
-    for need in together(every):
+    for need in unique_needs(every):
         say(f"{'there  ' if need.there else 'MISSING'}  {need.kind} {need.name}: {one_line(need.says)}")
     say(f"to do: {cost.title or 'nothing'}" + (f"; of these now: {possible.title or 'nothing'}" if missing else ""))
     if done:
@@ -203,7 +203,7 @@ def _lines(rows: Sequence[Row], work: _Work, missing: dict[str, str]) -> list[Li
         for row in rows:
             found = find(row)
             if isinstance(found, str):
-                lines += lacking(row, found)
+                lines += empty_lines(row, found)
                 continue
             base = None if row.arm == row.base and not row.control else find(work.sets.row_like(row, row.base))
             for figure in row.figures:

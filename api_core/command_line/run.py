@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..answering import find_template
+from ..answering.keeping import ARMS
 from ..attribution import list_lvlm_methods, list_methods
 from ..choices import RESIZES
 from ..errors import InvalidInput
 from ..evaluation.cases import QuestionCase
 from ..evaluation.readers.jsonl import read_cases
 from ..evaluation.runner.file_lock import FileLock, require_free
-from ..evaluation.runner.prompt_and_ask import ARMS
 from ..evaluation.runner.ready_pictures import ReadyPictures
 from ..evaluation.runner.run_cases import RunResult, run_cases, select_range, select_shard
 from ..evaluation.runner.run_plan import RunPlan

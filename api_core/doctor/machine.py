@@ -50,7 +50,7 @@ class Fact:
         return f"{self.topic}: {self.text}"
 
 
-def look(folders: Mapping[str, Sequence[Path]] = {}, profiles: Path | None = None) -> list[Fact]:
+def machine_facts(folders: Mapping[str, Sequence[Path]] = {}, profiles: Path | None = None) -> list[Fact]:
     """Everything about this machine that can matter to how the pack works here.
 
     folders: where a host looks for models, by kind. profiles: the folder of the servers' profiles, None for the
@@ -156,12 +156,12 @@ def _models(folders: Mapping[str, Sequence[Path]]) -> Iterator[Fact]:
         cache = cache_folder("owner/name").parent
         place = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
         yield Fact("Hub cache", f"{cache}, {_gigabytes(shutil.disk_usage(place).free)} free there")
-        yield Fact("Models here", ", ".join(_here([path for paths in folders.values() for path in paths])))
+        yield Fact("Models here", ", ".join(_models_here([path for paths in folders.values() for path in paths])))
     except (ImportError, OSError) as error:
         yield Fact("Models", f"cannot be looked for: {reason(error, 200)}")
 
 
-def _here(folders: Sequence[Path]) -> Iterator[str]:
+def _models_here(folders: Sequence[Path]) -> Iterator[str]:
     """The models of the catalogs that lie on this machine."""
     from ..models.catalog import CLIP_MODELS, LVLM_MODELS, ClipEntry, LvlmEntry
     from ..models.clip import open_clip_source, transformers_source

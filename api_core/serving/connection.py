@@ -21,8 +21,8 @@ from ..models.server.secret import Secret
 from .prompt_then_answer import Serving
 from .read_request import read_request
 from .refusal import Refused, refusal_of
+from .request_queue import Finished, Job, RequestQueue, Written
 from .shown_text import GrowingText
-from .waiting_line import Finished, Job, WaitingLine, Written
 from .write_reply import Reply, listed_model
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -39,7 +39,7 @@ class Service:
     expected. started: when, in seconds since 1970."""
 
     serving: Serving
-    line: WaitingLine
+    requests: RequestQueue
     key: Secret | None
     on_trouble: Callable[[str], None]
     started: int = field(default_factory=lambda: int(time.time()))
@@ -125,7 +125,7 @@ class Connection(BaseHTTPRequestHandler):
     def _chat(self, path: str) -> None:
         request = read_request(self._body())
         job = self._service.serving.job(request)
-        self._service.line.add(job)
+        self._service.requests.add(job)
         try:
             reply = Reply(self._service.serving.name)
             if request.stream:

@@ -15,7 +15,7 @@ from ..errors import InvalidInput
 from ..models.server.secret import Secret
 from .connection import Connection, Service
 from .prompt_then_answer import PromptThenAnswer, Serving
-from .waiting_line import WaitingLine
+from .request_queue import RequestQueue
 
 _MOST_CONNECTIONS = 512
 
@@ -57,8 +57,8 @@ class Endpoint(ThreadingHTTPServer):
         except (OSError, OverflowError) as error:
             raise InvalidInput(f"Cannot listen at {host} port {port}: {error}. Choose another --port.") from error
         work = PromptThenAnswer(serving)
-        line = WaitingLine(work, threads=serving.threads, at_once=serving.batch, on_trouble=on_trouble)
-        self.service = Service(serving, line, key, on_trouble)
+        requests = RequestQueue(work, threads=serving.threads, at_once=serving.batch, on_trouble=on_trouble)
+        self.service = Service(serving, requests, key, on_trouble)
 
     @property
     def address(self) -> str:
@@ -69,7 +69,7 @@ class Endpoint(ThreadingHTTPServer):
         """Stop listening, and what is under way."""
         super().server_close()
         if hasattr(self, "service"):  # not where it could not listen
-            self.service.line.close()
+            self.service.requests.close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own; not where there are too many connections."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...answering.keeping import ARMS
 from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
-from ..runner.prompt_and_ask import ARMS, about
+from ..runner.prompt_and_ask import case_fields
 from .files import objects_of
 
 
@@ -27,7 +28,7 @@ def results_of(path: Path, cases: Sequence[QuestionCase]) -> list[dict[str, Any]
             raise InvalidInput(
                 f"{path} has a result of {record['id']!r}, which is none of the cases. Name its own cases."
             )
-        told = json.loads(json.dumps(about(known[record["id"]])))
+        told = json.loads(json.dumps(case_fields(known[record["id"]])))
         if "error" not in record and any(record.get(name) != value for name, value in told.items()):
             raise InvalidInput(
                 f"{path} has a result of {record['id']!r}, but what is asked there has changed since. Name the cases "

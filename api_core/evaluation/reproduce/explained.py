@@ -18,7 +18,7 @@ from ...settings import Number
 from ..cases import QuestionCase
 from ..official.score_table import Metric, ScoreTable, ratio, score_table
 from ..runner.map_sources import identity
-from ..runner.prompt_and_ask import about
+from ..runner.prompt_and_ask import case_fields
 from ..runner.results_file import Record
 from ..runner.work_plan import LoadedModels, whole_path
 
@@ -77,7 +77,7 @@ class ExplainAnswers:
             seed=self.seed,
             on_progress=on_progress,
         )
-        told: dict[str, Any] = {**about(case), "answer": found.reply.text}
+        told: dict[str, Any] = {**case_fields(case), "answer": found.reply.text}
         if found.why_not:
             return {**told, LEFT_OUT: found.why_not}
         faithful = found.faithful[self.baseline]

@@ -157,7 +157,7 @@ def read_plan(named: str) -> Plan:
     return Plan(path.stem, title, tuple(found.get("notes", ())), tuple(rows))
 
 
-def chosen(rows: Sequence[Row], only: Sequence[str]) -> list[Row]:
+def select_rows(rows: Sequence[Row], only: Sequence[str]) -> list[Row]:
     """The rows that are named: by a whole name, its first parts, or a pattern with * in it; all where none is."""
     for one in only:
         if not any(_is_named(row, one) for row in rows):

@@ -157,7 +157,7 @@ def _difference(found: Scored, base: Scored | None, figure: Figure) -> tuple[flo
         return None
 
 
-def lacking(row: Row, why: str) -> list[Line]:
+def empty_lines(row: Row, why: str) -> list[Line]:
     """The lines of a row of which there is nothing."""
     known = row.data_set in DATA_SETS
     rules = [RULE if row.explained else rule_of(row, one) if known else one.rule for one in row.figures]

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def facts(**given: Any) -> dict[str, str]:
-    return {fact.topic: fact.text for fact in machine.look(**given)}
+    return {fact.topic: fact.text for fact in machine.machine_facts(**given)}
 
 
 def test_it_says_what_an_issue_needs(tmp_path: Path):

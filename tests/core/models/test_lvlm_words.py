@@ -1,3 +1,5 @@
+"""The words of questions and answers, and the tokens that spell them."""
+
 import random
 
 import pytest

@@ -52,8 +52,8 @@ def asked(endpoint: Endpoint, body: bytes) -> socket.socket:
 
 
 def busy(endpoint: Endpoint) -> int:
-    line = endpoint.service.line
-    return len(line._under_way) + len(line._waiting)
+    requests = endpoint.service.requests
+    return len(requests._under_way) + len(requests._waiting)
 
 
 def wait_for(what: Callable[[], bool], seconds: float) -> bool:

@@ -147,7 +147,6 @@ class _NltkAndSpacy:
         self.name = f"{versions}, {SPACY_MODEL} {language.meta['version']}"
         self._nltk = nltk
         self._lemmatiser = lemmatiser
-        self._language = language
         self._read = cache(language)
         self._similarity = cache(lambda word, other: float(self._read(word).similarity(self._read(other))))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pack.api_core.command_line import main
 from pack.api_core.evaluation.official.registry import DATA_SETS
-from pack.tests.core.evaluation.official.circle import refusal
+from pack.tests.core.evaluation.official.round_trip import refusal
 
 
 def line(number: int, **arms: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ Event = Written | Finished | Refused
 
 @dataclass(eq=False)
 class Job:
-    """A request in the line. events: what has become of it, in order; the last is Finished or Refused. key: the same of
+    """A queued request. events: what has become of it, in order; the last is Finished or Refused. key: the same of
     jobs that can be answered together. ended: nothing more is wanted, as it is answered or its client went away."""
 
     request: ChatRequest
@@ -59,7 +59,7 @@ class Job:
             self.events.put(event)
 
 
-class WaitingLine:
+class RequestQueue:
     """Answers jobs in threads of its own.
 
     answer: answers some jobs of one key, and tells them. threads: how many such are under way. at_once: jobs that one
@@ -114,7 +114,7 @@ class WaitingLine:
                 self._under_way.difference_update(jobs)
 
     def _next(self) -> list[Job]:
-        """The job that has waited longest, and others of its key; none when the line is closed."""
+        """The job that has waited longest, and others of its key; none when the queue is closed."""
         with self._changed:
             while True:
                 self._waiting = [job for job in self._waiting if not job.ended.is_set()]
