@@ -47,7 +47,10 @@ def start(plan: Path, data: Path, out: Path, *options: str) -> "subprocess.Popen
 
 
 def finished(process: "subprocess.Popen[str]") -> str:
-    said, errors = process.communicate(timeout=800)
+    try:
+        said, errors = process.communicate(timeout=800)
+    finally:
+        process.kill()  # where it hangs
     assert process.returncode == 0, errors
     return said
 
@@ -99,7 +102,9 @@ def wait(process: "subprocess.Popen[str]", until: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 500
     while not until():
         assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
+        if time.monotonic() > deadline:
+            process.kill()
+            pytest.fail("nothing came")
         time.sleep(0.02)
 
 
