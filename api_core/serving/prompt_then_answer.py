@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ from .read_request import ChatRequest
 from .refusal import UNSUPPORTED, Refused
 from .request_queue import Finished, Job, Written
 from .shown_text import cut
+
+_NAMED_QUESTION = re.compile(r"^\s*Question:\s*(\S.*)", re.MULTILINE)
 
 Prompter = Callable[[Tensor, str, Progress], PromptedPicture]
 """Gets a picture [H, W, 3] and what to look for."""
@@ -113,7 +116,10 @@ class Serving:
     def query_of(self, conversation: Conversation) -> str:
         """What the picture is prompted with."""
         asked = conversation.asked.strip()
-        return asked.splitlines()[0].strip() if self.query == QUERIES[0] else asked
+        if self.query == "whole":
+            return asked
+        named = _NAMED_QUESTION.search(asked) if self.query == "question" else None
+        return named[1].strip() if named else asked.splitlines()[0].strip()
 
     def _require_room(self, conversation: Conversation) -> None:
         """Refused for more text than a model of this machine can read."""
