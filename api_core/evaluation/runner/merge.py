@@ -100,7 +100,7 @@ def _in_order(
 ) -> dict[str, tuple[Record, Path]]:
     known = {case.id: case for case in cases}
     for name, (record, part) in found.items():
-        if name not in known or record["case"] != known[name].fingerprint:
+        if name not in known or not known[name].has_fingerprint(record["case"]):
             raise InvalidInput(
                 f"{part} has a result of {shortened(name)!r}, which is none of the cases as they are now."
             )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,29 @@ def test_parts_make_the_file_that_one_run_writes(tmp_path: Path) -> None:
     again = run_cases(CASES, echo, tmp_path / "R.jsonl", settings={"model": "m"})  # and it can be gone on from
     assert again.skipped == len(CASES)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_parts_of_machines_that_have_the_pictures_elsewhere_are_of_one_run(tmp_path: Path) -> None:
+    machines = []
+    for name in ("one", "two", "three"):
+        folder = tmp_path / name
+        folder.mkdir()
+        cases = [replace(case, picture=folder / str(case.picture)) for case in CASES]
+        for case in cases if name != "three" else ():
+            case.picture.write_bytes(case.id.encode())
+        machines.append(cases)
+    first = part(tmp_path, 1, select_shard(machines[0], "1/2"))
+    second = part(tmp_path, 2, select_shard(machines[1], "2/2"))
+    both = part(tmp_path, 3, machines[0][:5])
+    for cases in machines:  # the third has no pictures at all
+        found = merge_results([first, second, both], tmp_path / "R.jsonl", cases=cases, overwrite=True)
+        assert [record["id"] for record in found.records] == [case.id for case in CASES]
+        assert run_cases(cases, echo, tmp_path / "R.jsonl", settings={}).skipped == len(CASES)
+    machines[1][7].picture.write_bytes(b"another picture")
+    with pytest.raises(InvalidInput, match="none of the cases as they are now"):
+        merge_results([first, second], tmp_path / "R.jsonl", cases=machines[1], overwrite=True)
+    with pytest.raises(InvalidInput, match="that case or its picture has changed since"):
+        run_cases(machines[1], echo, tmp_path / "R.jsonl", settings={})
 
 
 def test_a_case_in_two_parts_must_have_one_result(tmp_path: Path) -> None:
