@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
@@ -85,7 +85,8 @@ class QuestionCase:
         """
         asked, with_pictures, shown = recorded.partition(".")
         if not with_pictures:
-            return recorded == _short_digest(self._content(without=("id",)))
+            here = [self._content(without=("id",)), self._content(without=("id",), as_typed=True)]
+            return recorded in map(_short_digest, here)
         own, _, shown_now = self.fingerprint.partition(".")
         return asked == own and (shown == shown_now or not shown or not shown_now)
 
@@ -93,8 +94,8 @@ class QuestionCase:
     def _files(self) -> list[Path]:
         return [path for path in (self.picture, *self.more_pictures) if isinstance(path, Path)]
 
-    def _content(self, without: Sequence[str]) -> dict[str, Any]:
-        return {name: value for name, value in self.to_json().items() if name not in without}
+    def _content(self, without: Sequence[str], as_typed: bool = False) -> dict[str, Any]:
+        return {name: value for name, value in self._line(str if as_typed else _written).items() if name not in without}
 
     def _shown(self) -> str:
         try:
@@ -105,16 +106,23 @@ class QuestionCase:
         return _short_digest(digests) if len(digests) == len(self._files) else ""
 
     def to_json(self) -> dict[str, Any]:
-        """The case as a line of a file holds it; the picture's path as it is."""
-        scene = self.picture if isinstance(self.picture, SceneReference) else None
+        """The case as a line of a file holds it; the picture's path with slashes that every system reads."""
+        return self._line(_written)
+
+    def _line(self, spelled: Callable[[Path], str]) -> dict[str, Any]:
+        shown = self.picture
         line: dict[str, Any] = {"id": self.id}
-        line |= {"scene": scene.to_json()} if scene else {"picture": str(self.picture)}
+        line |= {"scene": shown.to_json()} if isinstance(shown, SceneReference) else {"picture": spelled(shown)}
         line["question"] = self.question
         for name in ("answers", "boxes", "other_boxes", "kind", "query", "meta"):
             value = getattr(self, name)
             line |= {name: value} if value else {}
-        line |= {"more_pictures": [str(path) for path in self.more_pictures]} if self.more_pictures else {}
+        line |= {"more_pictures": [spelled(path) for path in self.more_pictures]} if self.more_pictures else {}
         return line | ({} if self.scorer == "auto" else {"scorer": self.scorer})
+
+
+def _written(path: Path) -> str:
+    return path.as_posix()
 
 
 def _short_digest(content: object) -> str:
