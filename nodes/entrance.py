@@ -5,7 +5,7 @@ ComfyUI's page sends nothing else. A prompt that is made by hand, or a wire that
 
 import functools
 import inspect
-import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -45,7 +45,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def _is_moved(value: Any) -> bool:

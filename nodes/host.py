@@ -188,7 +188,7 @@ def is_connected(hidden: Any, output: int) -> bool:
     """
     graph = hidden.dynprompt
     nodes = [] if graph is None else [graph.get_node(name) for name in graph.all_node_ids()]
-    return any([hidden.unique_id, output] == value for node in nodes for value in node["inputs"].values())
+    return any([hidden.unique_id, output] == value for node in nodes for value in node.get("inputs", {}).values())
 
 
 def sent(hidden: Any, name: str) -> Any:

@@ -11,6 +11,7 @@ import math
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,10 @@ def _write_temp(pieces: Iterable[bytes], ending: str) -> dict[str, str]:
         name = f"{digest.hexdigest()}.{ending}"
         target = folder / name
         fresh = not target.exists()
-        unfinished.replace(target)
+        if fresh:
+            unfinished.replace(target)
+        else:  # it may be on its way to a page, and then Windows lets nobody replace it
+            os.utime(target)
     finally:
         unfinished.unlink(missing_ok=True)
     if fresh:
@@ -199,13 +203,19 @@ def _keep_bounded(folder: Path, added: int) -> None:
 def evict_oldest(folder: Path, most_bytes: int, share: float = 1.0) -> int:
     """Where the files of a folder hold more than `most_bytes`, delete those used longest ago until they hold no more
     than that share of it; returns the bytes that are left."""
+    files = []
     with os.scandir(folder) as found:
-        files = [(file.stat().st_mtime, file.stat().st_size, file.path) for file in found if file.is_file()]
+        for file in found:
+            with suppress(FileNotFoundError):  # another process tidies up too
+                about = file.stat()
+                if file.is_file():
+                    files.append((about.st_mtime, about.st_size, file.path))
     held = sum(size for _, size, _ in files)
     kept = share * most_bytes if held > most_bytes else most_bytes
     for _, size, path in sorted(files):
         if held <= kept:
             break
-        Path(path).unlink(missing_ok=True)
-        held -= size
+        with suppress(PermissionError):  # on Windows, what a page is being sent
+            Path(path).unlink(missing_ok=True)
+            held -= size
     return held

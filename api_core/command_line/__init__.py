@@ -7,6 +7,7 @@ missing file or model); 130 interrupted. Files are written whole or not at all.
 import argparse
 import gc
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -96,6 +97,9 @@ def _command(name: str) -> ModuleType:
 
 def run() -> None:
     """The entry point of the `attention-prompting` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that its encoding lacks, as on Windows, ends no work
+            stream.reconfigure(errors="backslashreplace")
     code = main()
     gc.freeze()  # else Python looks through all of torch for garbage before it ends, for a second
     sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import sys
 import threading
@@ -28,6 +29,7 @@ class Endpoint(ThreadingHTTPServer):
     cannot listen. on_trouble: gets the traceback of what nobody expected.
     """
 
+    allow_reuse_address = os.name == "posix"  # on Windows this would let two servers listen at one port
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
@@ -76,7 +78,11 @@ class Endpoint(ThreadingHTTPServer):
         if not self._places.acquire(blocking=False):
             self.shutdown_request(request)
             return
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # there is no thread for it
+            self._places.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """One connection."""

@@ -249,7 +249,7 @@ class _Batch:
             job.tell(Written(thinking, text))
             return
         tokens = self._counted(case, self._steps + 1)
-        job.tell(Finished(thinking, text, True, tokens, self._about[number]))
+        job.tell(Finished(thinking, text, True, tokens, dict(self._about[number])))
 
     def _counted(self, case: Case, written: int) -> tuple[int, int] | None:
         """The tokens of a prompt whose answer is not waited for, and of the answer."""

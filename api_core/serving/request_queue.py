@@ -6,6 +6,7 @@ import queue
 import threading
 import traceback
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,13 +137,13 @@ class RequestQueue:
                     if not job.ended.is_set():
                         self._do([job])
                 return
-            if isinstance(error, AttentionPromptingError):
-                refused = refusal_of(error)
-            else:
-                self._on_trouble(traceback.format_exc())
-                refused = Refused("Answering failed unexpectedly; the server's own window says where.", status=500)
+            known = isinstance(error, AttentionPromptingError)
+            why = "Answering failed unexpectedly; the server's own window says where."
             for job in jobs:
-                job.tell(refused)
+                job.tell(refusal_of(error) if isinstance(error, AttentionPromptingError) else Refused(why, status=500))
+            if not known:
+                with suppress(OSError, ValueError):  # a window that is shut must not end this thread
+                    self._on_trouble(traceback.format_exc())
 
 
 _STOPPING = Refused("The server is stopping.", status=503, code="stopping")

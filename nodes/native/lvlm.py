@@ -43,6 +43,7 @@ MOST_TEXT = 4096
 """Tokens beside those of pictures. ComfyUI's loop holds a number for every two tokens, on the CPU one for every head as
 well: 50,000 would be 10 GB and more, which ends the whole program."""
 _BYTES_OF_NUMBER = 4
+_SIGN = "\0"
 _SMALLEST_CELL = 28 * 28  # pixels of an image token
 
 _LIMITS: dict[Need, str] = {
@@ -175,7 +176,9 @@ class NativeLvlm:
             else:
                 ids.append(entry[0])
         require_context(self.name, self._context + ids.count(PICTURE), [clean], [ids], (PICTURE,))
-        start = prompt.rfind(clean.question)
+        # Its words may be the chat's own, such as "assistant": so a sign that nothing else holds tells its place.
+        marked = replace(clean, question=_SIGN, system_prompt=clean.system_prompt.replace(_SIGN, " "))
+        start = self._write(marked, thinking).index(_SIGN)
         question = (start, start + len(clean.question))
         words = locate_words(self._texts, ids, prompt, question, self._texts.skipped)
         return (

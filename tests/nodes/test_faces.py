@@ -165,6 +165,30 @@ def test_files_used_longest_ago_evict_oldest(faces: Any, tmp_path: Path) -> None
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_file_that_is_there_is_not_replaced(faces: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a page is just being sent it, Windows would refuse."""
+    monkeypatch.setattr(importlib.import_module("pack.nodes.host"), "temporary_folder", lambda: tmp_path)
+    (first,) = faces.ui_entry(masks=[torch.zeros(4, 4)])[faces.KEY]
+    path = tmp_path / faces.KEY / first["masks"]["filename"]
+    os.utime(path, (1000, 1000))
+    monkeypatch.setattr(Path, "replace", _refuse)
+    (again,) = faces.ui_entry(masks=[torch.zeros(4, 4)])[faces.KEY]
+    assert again == first
+    assert path.stat().st_mtime > 1000
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_what_cannot_be_deleted_now_stays(faces: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).write_bytes(bytes(100))
+    monkeypatch.setattr(Path, "unlink", _refuse)
+    assert faces.evict_oldest(tmp_path, 50) == 200
+
+
+def _refuse(*_: Any, **__: Any) -> None:
+    raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+
+
 def test_the_folder_of_faces_stays_bounded_and_is_seldom_read(
     faces: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

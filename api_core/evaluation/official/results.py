@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ...answering.keeping import ARMS
-from ...errors import InvalidInput, shortened
+from ...errors import InvalidInput
 from ..cases import QuestionCase
 from ..runner.prompt_and_ask import case_fields
-from .files import objects_of
+from ..runner.results_file import read_results
 
 
 def results_of(path: Path, cases: Sequence[QuestionCase]) -> list[dict[str, Any]]:
@@ -20,10 +20,8 @@ def results_of(path: Path, cases: Sequence[QuestionCase]) -> list[dict[str, Any]
     Where the pictures are does not matter: answers may be scored on another machine.
     """
     known = {case.id: case for case in cases}
-    records = objects_of(path)
+    records = list(read_results(path, with_failed=True).values())
     for record in records:
-        if not {"id", "case", "settings"} <= set(record):
-            raise InvalidInput(f"{path} holds a line that is no result of a case: {shortened(json.dumps(record))}")
         if record["id"] not in known:
             raise InvalidInput(
                 f"{path} has a result of {record['id']!r}, which is none of the cases. Name its own cases."

@@ -11,7 +11,7 @@ from ...choices import CONTROLS
 from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
-from ..official.data_set import CASES_FILE, Answers, DataSet, write_cases
+from ..official.data_set import CASES_FILE, Answers, DataSet, groups_of, write_cases
 from ..official.registry import find_data_set
 from ..official.results import arms_of, results_of
 from ..readers.jsonl import read_cases
@@ -100,10 +100,7 @@ def sample_of(cases: Sequence[QuestionCase], count: int | None) -> list[Question
     """About so many cases, from all over the list: whole groups (pictures, pairs), two at least. All where None."""
     if count is None or len(cases) <= count:
         return list(cases)
-    groups: dict[str, list[int]] = {}
-    for number, case in enumerate(cases):
-        groups.setdefault(str(case.meta.get("group", case.id)), []).append(number)
-    several = list(groups.values())
+    several = list(groups_of(cases).values())
     wanted = max(2, min(len(several), round(count * len(several) / len(cases))))
     taken = {number for n in range(wanted) for number in several[n * len(several) // wanted]}
     return [case for number, case in enumerate(cases) if number in taken]

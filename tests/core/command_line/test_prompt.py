@@ -330,3 +330,11 @@ def test_an_option_of_the_other_kind_of_model_is_refused(
     assert prompt(picture, tmp_path / "out", lvlm if kind == "lvlm" else clip, *options) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_letter_that_a_pipe_cannot_take_ends_nothing() -> None:
+    code = r"from api_core import command_line as c; c.main = lambda: print('\u2264 1 \udce9.png \u00e9'); c.run()"
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, env=environment, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.decode("cp1252").strip() == r"\u2264 1 \udce9.png " + "\u00e9"

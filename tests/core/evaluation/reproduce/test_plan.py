@@ -1,9 +1,11 @@
 """Plans: what a file may say, what is refused in one line, which rows are named, and how rows are put to `run`."""
 
 import argparse
+import contextlib
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,13 @@ def test_published_values_are_those_of_the_publications() -> None:
         ({"sets": [{"set": "pope", "published": {"tiny-lvlm": {"plain": {"a": "1"}}}}]}, "value is no number"),
         ({"sets": [{"set": "pope", "published": {"tiny-lvlm": {"plain": {"a": 1}}}, "source": "x"}]}, "no source 'x'"),
         ({"arms": {**ARMS, "more": {"settings": {}, "after": "first"}}}, "there is no arm 'first'"),
+        (
+            {"arms": {**ARMS, "more": {"settings": {}, "after": "more"}}},
+            "before the arm 'more': there is no arm 'more'",
+        ),
+        ({"arms": {**ARMS, "more": {"settings": {}, "after": "clip"}}}, "'more' has no template to put the answers"),
+        ({"models": {"tiny-lvlm": 5}}, "an entry of models is no object in braces: 5"),
+        ({"seeds": []}, "has no seed"),
         ({"settings": {"sharpness": 2}}, "The settings of pope/tiny-lvlm/plain: unrecognized arguments"),
         ({"settings": {"temperature": "hot"}}, "must be a number"),
         ({"settings": {"out": "elsewhere"}}, "'out' is for `reproduce` itself to say"),
@@ -101,6 +110,56 @@ def test_a_mistake_in_a_plan_is_one_line(
     told = capsys.readouterr().err
     assert said in told
     assert told.count("\n") == 1
+
+
+WHOLE = {
+    "title": "t",
+    "notes": ["n"],
+    "sources": {"s": "x"},
+    "settings": {"map": "none"},
+    "arms": {
+        "a": {"settings": {"map": "none"}},
+        "b": {"settings": {"template": "step-by-step"}, "after": "a"},
+        "c": {"explain": {}},
+    },
+    "models": {"m": {}},
+    "seeds": [0],
+    "sets": [
+        {
+            "set": "pope",
+            "split": "coco",
+            "source": "s",
+            "models": ["m"],
+            "arms": ["a", "b", "c"],
+            "seeds": [0],
+            "figures": ["f"],
+            "settings": {},
+            "arm settings": {"a": {"x": 1}},
+            "verdicts": 1,
+            "published": {"m": {"a": {"accuracy": 1, "F1": {"value": 2, "sd": 1}}}},
+        }
+    ],
+}
+
+
+def changed(found: Any, wrong: Any) -> Iterator[Any]:
+    """A structure with each of its parts exchanged in turn."""
+    for key in list(found) if isinstance(found, dict) else range(len(found)) if isinstance(found, list) else ():
+        for other in (wrong, *changed(found[key], wrong)):
+            copy = dict(found) if isinstance(found, dict) else list(found)
+            copy[key] = other
+            yield copy
+
+
+@pytest.mark.parametrize("wrong", [None, 5, -1, True, "x", [], {}, [[]], [{}], [5], {"x": 5}, {"x": []}], ids=str)
+def test_wrong_kinds_anywhere_in_a_plan_are_named_or_harmless(wrong: Any, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(WHOLE), encoding="utf-8")
+    assert len(read_plan(str(path)).rows) == 3
+    for plan in changed(WHOLE, wrong):
+        path.write_text(json.dumps(plan), encoding="utf-8")
+        with contextlib.suppress(InvalidInput):
+            read_plan(str(path))
 
 
 def test_what_is_no_plan_and_no_row_is_named_with_what_there_is(tmp_path: Path) -> None:
