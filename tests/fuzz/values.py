@@ -1,6 +1,7 @@
 """Values of every type that a public function takes: what works, what may work, and what is odd."""
 
 import collections.abc
+import dataclasses
 import math
 import types
 import typing
@@ -72,6 +73,12 @@ SHAPES = (
     (0, 12, 3),
     (1, 1, 1, 1, 1),
 )
+
+
+def weighted(*some: tuple[int, Strategy]) -> Strategy:
+    """One of several, each so often; `one_of` takes what it is given twice once."""
+    choices = [strategy for weight, strategy in some for _ in range(weight)]
+    return st.sampled_from(range(len(choices))).flatmap(choices.__getitem__)
 
 
 def texts() -> Strategy:
@@ -176,16 +183,33 @@ def of_type(hint: Any, known: Mapping[Any, Strategy]) -> Strategy:
     raise NotImplementedError(f"no values are known for {hint}")
 
 
-def finite(found: Any, depth: int = 4) -> bool:
+def finite(found: Any) -> bool:
     """Whether every number in a result is one."""
     if isinstance(found, torch.Tensor):
         return not found.is_floating_point() or bool(torch.isfinite(found).all())
     if isinstance(found, float):
         return math.isfinite(found)
-    if not depth or isinstance(found, str | bytes | torch.nn.Module):
+    if isinstance(found, str | bytes):
         return True
     if isinstance(found, Mapping):
-        return all(finite(one, depth - 1) for one in found.values())
+        return all(finite(one) for one in found.values())
     if isinstance(found, Sequence | set):
-        return all(finite(one, depth - 1) for one in found)
-    return all(finite(one, depth - 1) for one in getattr(found, "__dict__", {}).values())
+        return all(finite(one) for one in found)
+    if dataclasses.is_dataclass(found) and not hasattr(found, "module"):
+        return all(finite(getattr(found, field.name)) for field in dataclasses.fields(found))
+    return True
+
+
+def brief(value: Any) -> Any:
+    """A value as a report shows it: of tensors and models what they are."""
+    if isinstance(value, torch.Tensor):
+        bounds = f" {value.min():.3g} to {value.max():.3g}" if value.numel() and not value.is_complex() else ""
+        return f"<{str(value.dtype).removeprefix('torch.')} {list(value.shape)}{bounds}>"
+    if isinstance(value, Mapping):
+        return {name: brief(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [brief(one) for one in value]
+    if isinstance(value, Heatmap):
+        return f"<Heatmap of {[(one.size, one.method) for one in value.pictures]}>"
+    model = getattr(value, "model", value)
+    return f"<{model.name}, {model.dtype}>" if hasattr(model, "module") else value

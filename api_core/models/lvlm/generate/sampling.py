@@ -10,6 +10,9 @@ from torch import Tensor
 
 from ....errors import InvalidInput
 
+COLDEST = 1e-6
+"""A lower temperature draws no otherwise, and would make scores infinite."""
+
 
 class Pick(Protocol):
     """Takes scores [rows, vocabulary], float32, and gives each row's next token: long [rows]."""
@@ -59,7 +62,7 @@ class Sampler:
         bounds = chances.cumsum(dim=-1)
         drawn = torch.cat([torch.rand(1, generator=generator) for generator in self._generators]).to(scores.device)
         chosen = (bounds <= drawn[:, None] * bounds[:, -1:]).sum(dim=-1, keepdim=True)
-        last = (chances > 0).sum(dim=-1, keepdim=True) - 1  # rounding must not draw what was cut off
+        last = (chances > 0).sum(dim=-1, keepdim=True).clamp(min=1) - 1  # rounding must not draw what was cut off
         return tokens.gather(1, torch.minimum(chosen, last))[:, 0]
 
 
@@ -68,7 +71,7 @@ def truncated_probabilities(scores: Tensor, sampling: Sampling) -> tuple[Tensor,
 
     What was cut off has chance 0. The token that crosses top_p is kept, so that there is always one.
     """
-    ordered, tokens = (scores.float() / sampling.temperature).sort(dim=-1, descending=True, stable=True)
+    ordered, tokens = (scores.float() / max(sampling.temperature, COLDEST)).sort(dim=-1, descending=True, stable=True)
     chances = ordered.softmax(dim=-1)
     if sampling.top_k:
         chances[:, sampling.top_k :] = 0
