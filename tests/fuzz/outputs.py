@@ -13,11 +13,12 @@ from pack.api_core.results import Heatmap
 from pack.tests.promised import schemas
 
 
-def _is_batch(value: Any, dimensions: int) -> bool:
-    """Floats from 0 to 1 in so many dimensions, none of them empty."""
+def _is_batch(value: Any, dimensions: int, within: bool = True) -> bool:
+    """Floats in so many dimensions, none of them empty. within: from 0 to 1."""
     if not isinstance(value, torch.Tensor) or value.dtype != torch.float32 or value.ndim != dimensions:
         return False
-    return 0 not in value.shape and not value.requires_grad and 0 <= float(value.min()) <= float(value.max()) <= 1
+    right = 0 not in value.shape and not value.requires_grad
+    return right and (not within or 0 <= float(value.min()) <= float(value.max()) <= 1)
 
 
 def _is_text(value: Any) -> bool:
@@ -31,7 +32,7 @@ def _is_boxes(value: Any) -> bool:
 
 
 TYPES: dict[str, Callable[[Any], bool]] = {
-    "IMAGE": lambda value: _is_batch(value, 4),
+    "IMAGE": lambda value: _is_batch(value, 4, within=False),  # a picture beyond 0 to 1 comes out as it came in
     "MASK": lambda value: _is_batch(value, 3),
     "STRING": _is_text,
     "INT": lambda value: type(value) is int,

@@ -31,7 +31,6 @@ USUAL = {
     "previous_answer": ("",),
     "instead_of": ("", "blue"),
     "answer": ("", "red", "it is a red star"),
-    "points": ("[]", '[{"x": 3, "y": 4}]'),
     "template": ("plain", "step by step", "masked hint", *PREVIOUS),
     "names": ("", "plain, prompted"),
     "system_prompt": ("", "Be brief."),

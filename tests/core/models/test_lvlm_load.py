@@ -346,3 +346,10 @@ def test_without_transformers_the_error_names_the_line(folder: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingPackage, match="pip install transformers"):
         load_lvlm(folder, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["attention", "resize"])
+def test_an_unknown_choice_is_told_shortly(name: str) -> None:
+    with pytest.raises(InvalidInput, match=f"There is no {name} 'xxx.*…'. Choose .*auto") as told:
+        load_lvlm("tiny-lvlm", **{name: "x" * 5000})
+    assert len(str(told.value)) < 200
