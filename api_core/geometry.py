@@ -11,7 +11,7 @@ from .choices import FITS
 from .errors import InvalidInput, quoted
 from .resample import interpolation_name, resample
 from .results import Box, View
-from .settings import require_number
+from .settings import is_number, require_number
 
 # Neighbouring crops share at least a quarter of their width, so that an object cut by one lies whole in the next.
 _CROP_STEP = 0.75
@@ -143,7 +143,7 @@ def compose(views: Sequence[View], size: tuple[int, int], interpolation: str = "
 
 def _require_box(box: Box) -> None:
     edges = (box.left, box.top, box.right, box.bottom)
-    if not all(math.isfinite(edge) for edge in edges) or box.width <= 0 or box.height <= 0:
+    if not all(map(is_number, edges)) or box.width <= 0 or box.height <= 0:
         raise InvalidInput(f"A box needs a width and a height above zero, not {box}.")
 
 

@@ -37,6 +37,12 @@ class Region:
     mass: float
     pixels: int
 
+    def __post_init__(self) -> None:
+        at = dict(zip(("the peak's x", "the peak's y"), self.peak, strict=True))
+        numbers = {name: value for name, value in vars(self).items() if name not in ("label", "peak")}
+        for name, value in {**numbers, **at}.items():
+            require_number(value, f"A region: {name}")
+
     def as_bounding_box(self) -> dict[str, int | float | str]:
         """The box as ComfyUI's BOUNDING_BOX dictionary."""
         box = {"x": self.x, "y": self.y, "width": self.width, "height": self.height}

@@ -173,7 +173,9 @@ def unusual(name: str, given: Input, sockets: Mapping[str, Strategy]) -> Strateg
         some.append((8, texts()))
     if {"INT", "FLOAT"} & {*kinds} and name not in FEW:
         bounds = [given["min"], given["max"]]
-        some.append((4, st.sampled_from([*bounds, *bounds, given["min"] - 1, given["max"] + 1, -(2**63), 2**64, 1e30])))
+        some.append(
+            (4, st.sampled_from([*bounds, *bounds, given["min"] - 1, given["max"] + 1, -(2**63), 2**64, 1e30, 10**400]))
+        )
     if "BOUNDING_BOX" in kinds:
         some.append((8, boxes()))
     if "template" in given:
@@ -201,7 +203,7 @@ def _is_there(value: Any) -> bool:
 
 def boxes() -> Strategy:
     """Boxes as they travel on a socket of ComfyUI's."""
-    number = st.integers(0, 12) | st.sampled_from([-3, 10**9, 0.5, math.nan, "x"])
+    number = st.integers(0, 12) | st.sampled_from([-3, 10**9, 10**400, 0.5, math.nan, "x"])
     box = st.fixed_dictionaries(dict.fromkeys(("x", "y", "width", "height"), number))
     good = st.just({"x": 1, "y": 1, "width": 6, "height": 5, "label": "a", "score": 1.0})
     several = st.lists(good | box, max_size=3)

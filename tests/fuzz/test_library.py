@@ -154,13 +154,10 @@ GOOD: dict[str, Sequence[Any]] = {
     "attention": choices.ATTENTIONS[:2],
     "resize": choices.RESIZES,
     "rounding": overlay.ROUNDINGS,
-    "decoding": [kind() for kind in DECODINGS],
-    "style": [kind() for kind in overlay.STYLES],
     "color": [(0.0, 0.0, 0.0), (0.2, 1.0, 0.5)],
     "seeds": [None, [0], [3, 2**32]],
     "turns": [()],
-    "settings": [None],
-    "tune.settings": [None, MaskSettings(grow=2)],
+    "explain.settings": [None],
     "folder": [None, Path("no/such/folder")],
     "folders": [(), [Path("no/such/folder")]],
     "every": [1, 2, 16],
@@ -184,6 +181,8 @@ GOOD: dict[str, Sequence[Any]] = {
 }
 """What an argument mostly is, by its name, or by that of the function before it: so that what comes behind the checks
 is reached. Of others it is the default, or a number from 0 to 1 or 3."""
+VARIED = ("style", "decoding", "tune.settings")
+"""Whose values are varied ones already."""
 COUNTED: dict[str, Sequence[Any]] = {
     "max_new_tokens": [1, 3],
     "steps": [1, 2],
@@ -240,7 +239,7 @@ def good(function: Callable[..., Any], parameter: inspect.Parameter, values: st.
     for key in (f"{function.__name__}.{name}", name):
         if known := {**GOOD, **COUNTED}.get(key):
             return st.sampled_from(known)
-    if default is parameter.empty:
+    if default is parameter.empty or name in VARIED or f"{function.__name__}.{name}" in VARIED:
         return values
     inside = {bool: st.booleans(), int: st.integers(0, 3), float: st.floats(0, 1)}.get(type(default), st.just(default))
     return st.just(default) | inside

@@ -1,6 +1,5 @@
 """Picking the next token of every row from its scores."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,7 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ....errors import InvalidInput
+from ....errors import InvalidInput, quoted
+from ....settings import is_number
 
 COLDEST = 1e-6
 """A lower temperature draws no otherwise, and would make scores infinite."""
@@ -33,8 +33,10 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise InvalidInput(f"The temperature must be above 0, not {self.temperature}. For 0 decode greedily.")
+        if not (is_number(self.temperature) and self.temperature > 0):
+            raise InvalidInput(
+                f"The temperature must be above 0, not {quoted(self.temperature)}. For 0 decode greedily."
+            )
         if not 0 < self.top_p <= 1:
             raise InvalidInput(f"top_p must be above 0 and at most 1, not {self.top_p}.")
         if self.top_k < 0:
