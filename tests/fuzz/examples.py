@@ -50,6 +50,12 @@ class Tally:
             self.reasons.setdefault(parts[0], Counter())[shortened(refused, 70)] += 1
         self.slowest = max(self.slowest, (seconds, parts[0]))
 
+    def share(self) -> float:
+        """Of all that was tried what gave a result: of what is refused at the door nothing behind it is tested."""
+        things = [part for part in {*self.done, *self.refused} if "." not in part]
+        done, refused = (sum(counts[one] for one in things) for counts in (self.done, self.refused))
+        return done / (done + refused)
+
     def lines(self) -> list[str]:
         """A line for each thing, with those of its inputs that gave a result, or were refused, least often."""
         both = {*self.done, *self.refused}

@@ -302,12 +302,12 @@ def calls(functions: tuple[Callable[..., Any], ...], known: Any) -> st.SearchStr
 
 
 def test_what_needs_no_model(known: Any) -> None:
-    run_examples(calls(LIGHT, known), 200, call, parts)
+    assert run_examples(calls(LIGHT, known), 150, call, parts).share() > 0.5
 
 
 @pytest.mark.slow
 def test_what_runs_a_model(known: Any) -> None:
-    run_examples(calls(HEAVY, known), 15, call, parts)
+    assert run_examples(calls(HEAVY, known), 15, call, parts).share() > 0.25
 
 
 def test_every_public_function_is_tried() -> None:
