@@ -77,7 +77,7 @@ def find_regions(
     values = masks[0].numpy()
     size = (values.shape[0], values.shape[1])
     regions = []
-    for part in _components(values, (values >= threshold) & (values > 0), max_regions):
+    for part in _components(values, (values >= threshold) & (values > 0), int(max_regions)):
         share_x, share_y = (part.width, part.height) if padding_unit == "fraction" else (1, 1)
         x, y, width, height = _fitted(part, size, padding * share_x, padding * share_y, aspect, multiple)
         value = part.mass / part.pixels if score == "mean" else part.peak_value

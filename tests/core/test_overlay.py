@@ -199,3 +199,9 @@ def test_a_blur_wider_than_any_picture_is_its_mean_and_costs_nothing(radius: flo
 def test_a_blur_narrower_than_any_pixel_is_none(radius: float) -> None:
     picture = torch.rand(9, 12, 3, generator=torch.Generator().manual_seed(0))
     assert torch.equal(apply(picture, torch.zeros(9, 12), BlurStyle(radius)), picture)
+
+
+def test_a_whole_width_may_be_a_float():
+    mask = torch.rand(9, 12, generator=torch.Generator().manual_seed(0))
+    picture = torch.zeros(9, 12, 3)
+    assert torch.equal(apply(picture, mask, OutlineStyle(width=4.0)), apply(picture, mask, OutlineStyle(width=4)))

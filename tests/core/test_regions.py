@@ -129,3 +129,8 @@ def test_a_region_of_what_is_no_number_is_refused(change: dict[str, Any]) -> Non
     (found,) = find_regions(torch.rand(9, 12), threshold=0.0, max_regions=1)
     with pytest.raises(InvalidInput, match=r"A region: .* must be a number, not"):
         replace(found, **change)
+
+
+def test_a_whole_count_may_be_a_float():
+    mask = picture_of_two()
+    assert find_regions(mask, max_regions=1.0) == find_regions(mask, max_regions=1)
