@@ -76,8 +76,12 @@ LVLM_METHODS = {
 CALIBRATION_SCENES = 60
 """Drawn scenes on which a model's heads and layer are chosen."""
 
-QUERIES = ("first-line", "whole")
-"""What of a text that came with a picture says what to look for: benchmarks put how to answer on lines of their own."""
+QUERIES = ("first-line", "whole", "question")
+"""What of a text that came with a picture says what to look for: benchmarks put how to answer on lines of their own.
+
+question: what follows the first "Question:" that begins a line, to the end of its line, as some put a hint before it;
+the first line where there is none.
+"""
 
 SAVED_AS = ("png", "jpg")
 """As what the prompted pictures of many cases are written."""

@@ -134,11 +134,13 @@ def compose(views: Sequence[View], size: tuple[int, int], interpolation: str = "
         if y.stop == y.start or x.stop == x.start:
             continue
         weight = weight_y[y].unsqueeze(1) * weight_x[x]
-        weights[y, x] += weight
-        total[:, y, x] += place(view.values, inner, (y.stop - y.start, x.stop - x.start), interpolation).mul_(weight)
+        weights[y, x].add_(weight)
+        drawn = place(view.values, inner, (y.stop - y.start, x.stop - x.start), interpolation)
+        total[:, y, x].add_(drawn.mul_(weight))
+    if bool(weights.amin() > 0):  # nearly always: no weight is below zero
+        return total.div_(weights)
     uncovered = weights == 0
-    total.div_(weights.masked_fill_(uncovered, 1))
-    return _go_on(total, uncovered, trimmed, interpolation) if bool(uncovered.any()) else total
+    return _go_on(total.div_(weights.masked_fill_(uncovered, 1)), uncovered, trimmed, interpolation)
 
 
 def require_box(box: Box) -> None:

@@ -84,7 +84,9 @@ def _along(values: Tensor, along: Axis, name: str) -> Tensor:
     indices, weights = indices.to(values.device), weights.to(values.device, torch.float32)
     if weights.shape[1] * _CELLS_PER_TAP < cells:
         if count < cells and axis % values.ndim:
-            return _by_rows(values, axis, indices, weights)
+            first = int(indices.min())  # of a crop the rest is not looked at
+            seen = values.narrow(axis, first, int(indices.max()) + 1 - first)
+            return _by_rows(seen, axis, indices - first, weights)
         return _tap_by_tap(values, axis, indices, weights)
     matrix = torch.zeros(count, cells, device=values.device).scatter_add_(1, indices, weights)
     with without_autocast(values.device.type):

@@ -10,7 +10,7 @@ from ..api_core.answering import DECODINGS, TEMPLATES, Answer, Decoding, ask
 from ..api_core.answering.decodings import CONTRASTIVE, SEEN
 from ..api_core.models.server import ServerModel
 from ..api_core.results import Heatmap
-from . import comfy_types, host, lvlm_models, sockets, widgets
+from . import comfy_types, host, lvlm_models, page, sockets, widgets
 from .entrance import checked
 
 NO_BLIND_TOKENS = (
@@ -186,11 +186,11 @@ class Ask(io.ComfyNode):
             max_new_tokens=limit,
             decoding=way,
             confidence=confidence,
-            on_token=host.live_text(cls.hidden.unique_id, len(cases)),
-            on_progress=host.NodeProgress(cls.hidden.unique_id),
-            on_notice=lambda line: host.warn(cls.hidden.unique_id, [line]),
+            on_token=page.live_text(cls.hidden.unique_id, len(cases)),
+            on_progress=page.NodeProgress(cls.hidden.unique_id),
+            on_notice=lambda line: page.warn(cls.hidden.unique_id, [line]),
         )
-        host.warn(cls.hidden.unique_id, [*lvlm_models.doubts(ready), *to_warnings(answers, limit)])
+        page.warn(cls.hidden.unique_id, [*lvlm_models.doubts(ready), *to_warnings(answers, limit)])
         return io.NodeOutput(
             [answer.text for answer in answers],
             [answer.thinking for answer in answers],

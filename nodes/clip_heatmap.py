@@ -8,7 +8,7 @@ from ..api_core.choices import CLIP_METHODS, FITS, Reading
 from ..api_core.models.clip import run_tower
 from ..api_core.presence_score import presence
 from ..api_core.settings import EVERY
-from . import comfy_types, host, sockets, ui_files, widgets
+from . import comfy_types, host, page, sockets, ui_files, widgets
 from .entrance import checked
 
 
@@ -100,10 +100,10 @@ class CLIPHeatmap(io.ComfyNode):
             reading=reading,
             fit=None if fit == "auto" else fit,
             neutral_text=neutral_text.strip() or None,
-            on_progress=host.NodeProgress(cls.hidden.unique_id),
+            on_progress=page.NodeProgress(cls.hidden.unique_id),
             every=every,
         )
-        host.warn(cls.hidden.unique_id, heatmap.warnings)
+        page.warn(cls.hidden.unique_id, heatmap.warnings)
         return io.NodeOutput(heatmap, presence(heatmap), ui=ui_files.ui_entry(heatmap=heatmap, pictures=pictures))
 
 

@@ -6,7 +6,7 @@ from ..api_core.combine import COMBINE_MODES, combine
 from ..api_core.errors import InvalidInput
 from ..api_core.results import Heatmap
 from ..api_core.scales import SCALES
-from . import host, sockets, widgets
+from . import page, sockets, widgets
 from .entrance import checked
 
 MAX_HEATMAPS = 10
@@ -56,5 +56,5 @@ class CombineHeatmaps(io.ComfyNode):
         if not sources:
             raise InvalidInput("Combine Heatmaps has nothing to combine. Connect at least two heatmaps.")
         combined = combine(sources, mode=mode, scale=scale)
-        host.warn(cls.hidden.unique_id, combined.warnings)
+        page.warn(cls.hidden.unique_id, combined.warnings)
         return io.NodeOutput(combined)

@@ -8,7 +8,7 @@ from ..api_core.answering import difference
 from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.settings import read_words
-from . import comfy_types, host, sockets, ui_files, widgets
+from . import comfy_types, page, sockets, ui_files, widgets
 from .entrance import checked
 
 MOST_ANSWERS = 6
@@ -55,7 +55,7 @@ class CompareAnswers(io.ComfyNode):
         texts = [case.text(called) for case in found]
         comparison = [[[[p.text, p.differs] for p in pieces] for pieces in case.answers] for case in found]
         ui = {
-            "text": [host.for_page(text) for text in texts],
+            "text": [page.for_page(text) for text in texts],
             ui_files.KEY: [{"comparison": {"names": called, "cases": comparison}}],
         }
         return io.NodeOutput(texts, ui=ui)

@@ -26,9 +26,9 @@ _CONNECT = "Connect an output of that type."
 
 @dataclass(frozen=True)
 class Kind:
-    """What travels on wires of one type. wanted: how people call it. fits: whether a value is such a thing."""
+    """What travels on wires of one type. called: how people call it. fits: whether a value is such a thing."""
 
-    wanted: str
+    called: str
     fits: Callable[[Any], bool]
 
 
@@ -85,21 +85,21 @@ def checked(execute: Execute) -> Execute:
     def checked_execute(cls: Any, **given: Any) -> Any:
         if not known:
             known.append(cls.define_schema())
-        door = _Door(known[0].display_name.split(" (")[0], bool(known[0].is_input_list), needed)
-        return execute(cls, **door.let_in(known[0].inputs, given, lambda name: host.sent(cls.hidden, name)))
+        check = _InputCheck(known[0].display_name.split(" (")[0], bool(known[0].is_input_list), needed)
+        return execute(cls, **check.all_of(known[0].inputs, given, lambda name: host.sent(cls.hidden, name)))
 
     return cast(Execute, checked_execute)
 
 
 @dataclass(frozen=True)
-class _Door:
+class _InputCheck:
     """node: its name. lists: whether it takes everything as a list. needed: what has no default."""
 
     node: str
     lists: bool
     needed: Set[str]
 
-    def let_in(
+    def all_of(
         self, inputs: Sequence[io.Input], given: Mapping[str, Any], sent: Callable[[str], Any]
     ) -> dict[str, Any]:
         """What is given, checked. sent: what the prompt itself says for an input, None where it says nothing."""
@@ -108,11 +108,11 @@ class _Door:
         for one in inputs:
             value = given.get(one.id)
             if getattr(one, "template", None) is not None:
-                value = self._grown(one, value)
+                value = self._autogrow(one, value)
             elif hasattr(one, "options") and hasattr(one.options[0], "key"):
-                value = self._chosen(one, value, sent(one.id))
+                value = self._dynamic_combo(one, value, sent(one.id))
             elif not self._is_missing(value):
-                value = self._kind(one.id, one, value)
+                value = self._value(one.id, one, value)
             if not self._is_missing(value):
                 found[one.id] = value
             elif one.id in self.needed:
@@ -128,7 +128,7 @@ class _Door:
                 known = ", ".join(within + one for one in names) or "none"
                 raise InvalidInput(f"{self.node} has no input {quoted(f'{within}{name}')}. It has: {known}.")
 
-    def _grown(self, one: io.Input, value: Any) -> dict[str, Any] | None:
+    def _autogrow(self, one: io.Input, value: Any) -> dict[str, Any] | None:
         """Sockets that appear as they are used."""
         if self._is_missing(value):
             return None
@@ -137,11 +137,11 @@ class _Door:
         template = one.template
         self._require_known(value, [f"{template.prefix}{number}" for number in range(template.max)], f"{one.id}.")
         return {
-            name: None if self._is_missing(inner) else self._kind(f"{one.id}.{name}", template.input, inner)
+            name: None if self._is_missing(inner) else self._value(f"{one.id}.{name}", template.input, inner)
             for name, inner in value.items()
         }
 
-    def _chosen(self, one: io.Input, value: Any, sent: Any) -> dict[str, Any] | None:
+    def _dynamic_combo(self, one: io.Input, value: Any, sent: Any) -> dict[str, Any] | None:
         """A choice and its own settings. ComfyUI leaves all of it away where it does not know the choice."""
         options = {option.key: option.inputs for option in one.options}
         said = dict(value) if isinstance(value, Mapping) else {one.id: value}
@@ -155,24 +155,24 @@ class _Door:
             raise InvalidInput(f"{self.node} {what}. Choose one of: {', '.join(options)}.")
         self._require_known(said, [inner.id for inner in options[name]], f"{one.id}.")
         checked = {
-            inner.id: self._kind(f"{one.id}.{inner.id}", inner, said[inner.id])
+            inner.id: self._value(f"{one.id}.{inner.id}", inner, said[inner.id])
             for inner in options[name]
             if not self._is_missing(said.get(inner.id))
         }
         return {one.id: [name] if self.lists else name, **checked}
 
-    def _kind(self, name: str, one: io.Input, value: Any) -> Any:
+    def _value(self, name: str, one: io.Input, value: Any) -> Any:
         """The value as it goes on, or the error; of a node that takes lists, of each entry."""
         if not self.lists:
-            return self._one(name, one, value)
+            return self._entry(name, one, value)
         if not isinstance(value, list | tuple) or not value:
             raise InvalidInput(f"{self.node}: {name} got an empty list. Connect an output that gives something.")
-        return [self._one(name, one, entry) for entry in value]
+        return [self._entry(name, one, entry) for entry in value]
 
-    def _one(self, name: str, one: io.Input, value: Any) -> Any:
+    def _entry(self, name: str, one: io.Input, value: Any) -> Any:
         types = one.get_io_type().split(",")
         if not any(KINDS[kind].fits(value) for kind in types):
-            wanted = " or ".join(KINDS[kind].wanted for kind in types)
+            wanted = " or ".join(KINDS[kind].called for kind in types)
             raise InvalidInput(f"{self.node}: {name} takes {wanted}, not {quoted(value)}. {_advice(types)}".strip())
         if isinstance(value, str):
             return clean(value)

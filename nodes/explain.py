@@ -18,7 +18,7 @@ from ..api_core.explanation.result import Explanation, full_report
 from ..api_core.models.lvlm.inputs.processor import downscale_to
 from ..api_core.results import Heatmap
 from ..api_core.settings import Setting, read_words
-from . import comfy_types, host, lvlm_models, sockets, ui_files, widgets
+from . import comfy_types, host, lvlm_models, page, sockets, ui_files, widgets
 from .entrance import checked
 
 PREVIEW_PIXELS = 512 * 512
@@ -45,7 +45,7 @@ def to_warnings(found: Sequence[Explanation], limit: int) -> list[str]:
     return [*lvlm_models.cut_off([explanation.reply.complete for explanation in found], limit), *said]
 
 
-def preview(progress: host.NodeProgress, pictures: Sequence[Tensor]) -> Callable[[int, Tensor], None]:
+def preview(progress: page.NodeProgress, pictures: Sequence[Tensor]) -> Callable[[int, Tensor], None]:
     """A callback that shows a case's picture on the node with its map so far over it."""
 
     def show(case: int, importance: Tensor) -> None:
@@ -157,7 +157,7 @@ class Explain(io.ComfyNode):
             image, more_images, question=question, answer=answer, words=words, instead_of=instead_of
         )
         limit = comfy_types.single_value(max_new_tokens, "max_new_tokens")
-        progress = host.NodeProgress(cls.hidden.unique_id)
+        progress = page.NodeProgress(cls.hidden.unique_id)
         said = comfy_types.single_values(method)
         name, settings = widgets.to_choice("method", CHOICES, said)
         ready = lvlm_models.on_device_with_gradients(comfy_types.single_value(lvlm, "lvlm"), cases, limit)
@@ -178,7 +178,7 @@ class Explain(io.ComfyNode):
             on_progress=progress,
             on_preview=preview(progress, cases.pictures),
         )
-        host.warn(cls.hidden.unique_id, [*lvlm_models.doubts(ready), *to_warnings(found, limit)])
+        page.warn(cls.hidden.unique_id, [*lvlm_models.doubts(ready), *to_warnings(found, limit)])
         heatmap = Heatmap(tuple(explanation.map for explanation in found))
         answers = [explanation.reply.text for explanation in found]
         return io.NodeOutput(

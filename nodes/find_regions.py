@@ -10,7 +10,7 @@ from ..api_core.broadcast import broadcast
 from ..api_core.errors import InvalidInput
 from ..api_core.pictures import as_masks
 from ..api_core.regions import Region, best_window, bounding_boxes, crop, crop_mask, find_regions, points
-from . import comfy_types, host, sockets, widgets
+from . import comfy_types, host, page, sockets, widgets
 from .entrance import checked
 
 NOTHING_FOUND = "Find Regions found nothing that reaches the threshold of {}. Lower it, or look at the mask."
@@ -103,7 +103,7 @@ class FindRegions(io.ComfyNode):
         found: list[tuple[Region, ...]]
         if window:
             windows = [best_window(one, window) for one in masks]
-            host.warn(cls.hidden.unique_id, [*dict.fromkeys(warning for _, warning in windows if warning)])
+            page.warn(cls.hidden.unique_id, [*dict.fromkeys(warning for _, warning in windows if warning)])
             found = [(region,) for region, _ in windows]
         else:
             found = [find_regions(one, threshold=threshold, max_regions=max_regions, padding=padding) for one in masks]

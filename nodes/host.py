@@ -1,14 +1,12 @@
-"""The only file that touches ComfyUI's own modules: memory, progress, Stop, folders, messages on a node."""
+"""The only file that touches ComfyUI's own modules: memory, Stop, the server, the prompt that runs, folders."""
 
 import contextlib
 import ctypes
-import logging
 import os
 import sys
 import threading
-import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -21,26 +19,15 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor, nn
 
 from ..api_core.autograd import frozen
-from ..api_core.errors import reason
 from ..api_core.models.files.download import forbid_downloads
-from ..api_core.pictures import to_pil
-from ..api_core.texts import clean, without_links
 from .sockets import Loaded, PairedClip
-
-logger = logging.getLogger(__name__)
 
 NO_DOWNLOADS = "ATTENTION_PROMPTING_NO_DOWNLOADS"
 """Environment variable: set to anything but 0, nothing is ever downloaded, whatever a workflow asks for."""
 
-WARNING_EVENT = "attention_prompting.warning"  # what `web/modules/warnings.mjs` listens to
-
 MODEL_FOLDERS = ("clip_vision", "text_encoders", "clip", "LLM", "VLM")  # "clip" is the old name of text_encoders
 SETTINGS_NAME = "attention_prompting"
 TRIM_SECONDS = 1.0
-LIVE_SECONDS = 0.15  # between two texts on a node that grows
-LIVE_LETTERS = 1500
-PREVIEW_SECONDS = 0.5  # between two pictures on a node that works
-PREVIEW_SIDE = 512
 OWN_FOLDERS = ("LLM", "VLM")  # ComfyUI has no such kinds of its own; several packs share the names
 
 
@@ -178,87 +165,20 @@ def stop_when_asked() -> None:
     comfy.model_management.throw_exception_if_processing_interrupted()
 
 
-class NodeProgress:
-    """A progress callback that moves the bar of the node with that id and stops the work when the user pressed Stop;
-    `show` puts a picture of the work so far on the node."""
-
-    def __init__(self, node_id: str | None) -> None:
-        self._bar = comfy.utils.ProgressBar(1, node_id=node_id)
-        self._shown_at = -PREVIEW_SECONDS
-
-    def __call__(self, done: int, total: int) -> None:
-        stop_when_asked()
-        self._bar.update_absolute(done, max(total, 1))
-
-    def show(self, draw: Callable[[], Tensor]) -> None:
-        """Show the picture [H, W, 3] that `draw` makes; it is not asked for one when the last was shown just now."""
-        stop_when_asked()
-        if time.monotonic() - self._shown_at < PREVIEW_SECONDS:
-            return
-        with comfort("the picture so far"):
-            shown = ("JPEG", to_pil(draw()), PREVIEW_SIDE)
-            self._bar.update_absolute(self._bar.current, self._bar.total, shown)
-        self._shown_at = time.monotonic()
+def progress_bar(node_id: str | None) -> Any:
+    """The bar of the node with that id, which can also carry a picture."""
+    return comfy.utils.ProgressBar(1, node_id=node_id)
 
 
-@contextlib.contextmanager
-def comfort(what: str) -> Iterator[None]:
-    """Where a page is shown something that the node's results do not need: it may fail, which only the log says."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - whatever it is
-        logger.warning("The page cannot show %s: %s", what, reason(error))
-
-
-def warn(node_id: str | None, warnings: Sequence[str]) -> None:
-    """Log what a reader of a result should know, and show it on the node in both of ComfyUI's renderers.
-
-    The page takes the text away when the run ends; `web/modules/warnings.mjs` repeats it as a message that stays.
-    """
-    for warning in warnings:
-        logger.warning(clean(warning))
-    server = _server()
-    if warnings and server is not None and node_id is not None:
-        text = for_page("\n".join(warnings))
-        with comfort("a warning"):
-            server.send_progress_text(text, node_id)
-            server.send_sync(WARNING_EVENT, {"node": node_id, "text": text}, getattr(server, "client_id", None))
-
-
-def live_text(node_id: str | None, count: int) -> Callable[[int, str], None]:
-    """A callback that shows the texts of `count` cases on the node while they grow, and stops when the user did."""
-    server = _server()
-    texts: dict[int, str] = {}
-    shown_at = 0.0
-
-    def show(case: int, text: str) -> None:
-        nonlocal shown_at
-        stop_when_asked()
-        texts[case] = text
-        if server is None or node_id is None or time.monotonic() - shown_at < LIVE_SECONDS:
-            return
-        shown_at = time.monotonic()
-        lines = [f"{case + 1}: {text}" if count > 1 else text for case, text in sorted(texts.items())]
-        with comfort("the text so far"):
-            server.send_progress_text(for_page("\n".join(lines)[-LIVE_LETTERS:]), node_id)
-
-    return show
-
-
-def for_page(text: str) -> str:
-    """A text as the page may get it: what no socket takes, and what it would make a link of, is made harmless."""
-    return without_links(clean(text))
-
-
-def _server() -> Any:
+def server() -> Any:
     """The running ComfyUI's server, or None. Looked up, not imported: where there is one it is there already."""
     return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
 
 
 def serve(path: str, answer: Callable[[Any], Any]) -> None:
     """Have ComfyUI's server answer `path`."""
-    if (server := _server()) is not None:
-        server.routes.get(path)(answer)
+    if (running_server := server()) is not None:
+        running_server.routes.get(path)(answer)
 
 
 def is_connected(hidden: Any, output: int) -> bool:
@@ -268,7 +188,7 @@ def is_connected(hidden: Any, output: int) -> bool:
     """
     graph = hidden.dynprompt
     nodes = [] if graph is None else [graph.get_node(name) for name in graph.all_node_ids()]
-    return any([hidden.unique_id, output] == value for node in nodes for value in node["inputs"].values())
+    return any([hidden.unique_id, output] == value for node in nodes for value in node.get("inputs", {}).values())
 
 
 def sent(hidden: Any, name: str) -> Any:

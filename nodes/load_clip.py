@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ..api_core.models.catalog import EMBEDDED_CLIP, TRANSFORMERS_CLASSES, find_clip_model, list_clip_models
 from ..api_core.models.clip.load import load_clip
-from . import host, sockets
+from . import host, page, sockets
 from .entrance import checked
 from .model_choices import ModelChoices, download_input, precision_input, read_configuration, require_precision
 
@@ -60,5 +60,5 @@ class LoadCLIP(io.ComfyNode):
     def execute(cls, model: str, precision: str, allow_download: bool) -> io.NodeOutput:
         require_precision(precision)
         settings = {"precision": host.auto_precision() if precision == "auto" else precision}
-        on_progress = host.NodeProgress(cls.hidden.unique_id)
+        on_progress = page.NodeProgress(cls.hidden.unique_id)
         return io.NodeOutput(CHOICES.get_or_load(model, settings, allow_download, on_progress))

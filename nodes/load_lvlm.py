@@ -9,7 +9,7 @@ from ..api_core.choices import ATTENTIONS
 from ..api_core.errors import InvalidInput, quoted
 from ..api_core.models.catalog import EMBEDDED_LVLM, find_lvlm_model, list_lvlm_models
 from ..api_core.models.lvlm.load import OWN_PRECISION, load_lvlm
-from . import host, sockets, widgets
+from . import host, page, sockets, widgets
 from .entrance import checked
 from .model_choices import ModelChoices, download_input, precision_input, read_configuration, require_precision
 
@@ -84,5 +84,5 @@ class LoadLVLM(io.ComfyNode):
         if precision == "auto":  # by where the model will run, which is not where it is loaded
             precision = "fp32" if host.load_device().type == "cpu" else OWN_PRECISION
         settings = {"precision": precision, "attention": attention, "max_pixels": max_pixels}
-        on_progress = host.NodeProgress(cls.hidden.unique_id)
+        on_progress = page.NodeProgress(cls.hidden.unique_id)
         return io.NodeOutput(CHOICES.get_or_load(model, settings, allow_download, on_progress))

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..api_core.attribution import lvlm_heatmap
 from ..api_core.choices import LVLM_METHODS, Reading
 from ..api_core.settings import EVERY, read_words
-from . import comfy_types, host, lvlm_models, sockets, ui_files, widgets
+from . import comfy_types, host, lvlm_models, page, sockets, ui_files, widgets
 from .entrance import checked
 
 AUTO = "auto"
@@ -113,10 +113,10 @@ class LVLMHeatmap(io.ComfyNode):
             reading=comfy_types.single_value(reading, "reading"),
             max_new_tokens=limit,
             more_pictures=cases.further,
-            on_progress=host.NodeProgress(cls.hidden.unique_id),
+            on_progress=page.NodeProgress(cls.hidden.unique_id),
             every=comfy_types.single_value(every, "every"),
         )
-        host.warn(cls.hidden.unique_id, [*lvlm_models.doubts(ready), *found.heatmap.warnings])
+        page.warn(cls.hidden.unique_id, [*lvlm_models.doubts(ready), *found.heatmap.warnings])
         answers = [reply.text for reply in found.replies]
         return io.NodeOutput(
             found.heatmap,

@@ -25,7 +25,7 @@ class Overlay(io.ComfyNode):
             category=sockets.CATEGORY,
             description=(
                 "Draws a mask over a picture: what is irrelevant fades, blurs or loses its colour, or what is relevant "
-                "is coloured or outlined. Fading to black is the prompt of the paper."
+                "is coloured, outlined or magnified. Fading to black is the prompt of the paper."
             ),
             search_aliases=[
                 "attention prompting",
@@ -37,7 +37,7 @@ class Overlay(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="The pictures to draw on. Alpha is kept."),
                 io.Mask.Input(
-                    "mask", tooltip="White stays as it is. As many masks as pictures, or one of either for all."
+                    "mask", tooltip="White is what is relevant. As many masks as pictures, or one of either for all."
                 ),
                 widgets.number(
                     "strength",

@@ -4,7 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from . import host, sockets
+from . import page, sockets
 from .entrance import checked
 from .native.clip_pair import pair
 
@@ -39,5 +39,5 @@ class PairCLIP(io.ComfyNode):
     @classmethod
     @checked
     def execute(cls, clip_vision: Any, clip: Any) -> io.NodeOutput:
-        model = pair(clip_vision, clip, host.NodeProgress(cls.hidden.unique_id))
+        model = pair(clip_vision, clip, page.NodeProgress(cls.hidden.unique_id))
         return io.NodeOutput(sockets.PairedClip(clip_vision.patcher, model, clip.patcher))

@@ -15,8 +15,9 @@ async def answer(_: web.Request) -> web.Response:
 
 def make() -> str:
     """What this machine is, without keys and names, and a check of the embedded models where ComfyUI runs models."""
-    from ..api_core.doctor.checks import check_embedded
-    from ..api_core.doctor.machine import look
+    from ..api_core.doctor.checks import check_embedded, guarded
+    from ..api_core.doctor.machine import machine_facts
 
-    facts = look(host.model_folders(), host.settings_folder())
-    return "\n".join([*map(str, facts), "", *map(str, check_embedded(str(host.load_device())))]) + "\n"
+    facts = machine_facts(host.model_folders(), host.settings_folder())
+    checks = guarded("Embedded models", lambda: check_embedded(str(host.load_device())))
+    return "\n".join([*map(str, facts), "", *map(str, checks)]) + "\n"

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..api_core.answering.keeping import SKIP_ABOVE_SETTING
 from ..api_core.answering.surest import ask_surest
 from ..api_core.models.server import ServerModel
-from . import comfy_types, host, lvlm_models, sockets, widgets
+from . import comfy_types, host, lvlm_models, page, sockets, widgets
 from .ask import OFFERED, to_warnings
 from .entrance import checked
 
@@ -87,11 +87,11 @@ class SurerAnswer(io.ComfyNode):
             skip_above=comfy_types.single_value(skip_above, "skip_above"),
             template=comfy_types.single_value(template, "template"),
             max_new_tokens=limit,
-            on_token=host.live_text(cls.hidden.unique_id, len(cases)),
-            on_progress=host.NodeProgress(cls.hidden.unique_id),
-            on_notice=lambda line: host.warn(cls.hidden.unique_id, [line]),
+            on_token=page.live_text(cls.hidden.unique_id, len(cases)),
+            on_progress=page.NodeProgress(cls.hidden.unique_id),
+            on_notice=lambda line: page.warn(cls.hidden.unique_id, [line]),
         )
-        host.warn(
+        page.warn(
             cls.hidden.unique_id, [*lvlm_models.doubts(ready), *to_warnings([one.answer for one in found], limit)]
         )
         return io.NodeOutput(

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..api_core.masks import MASK_SETTINGS, MaskSettings, tune
 from ..api_core.results import Heatmap
-from . import comfy_types, host, sockets, ui_files, widgets
+from . import comfy_types, host, page, sockets, ui_files, widgets
 from .entrance import checked
 
 
@@ -42,11 +42,11 @@ class TuneMask(io.ComfyNode):
     def execute(cls, heatmap: Heatmap, **said: Any) -> io.NodeOutput:
         settings = MaskSettings(**widgets.to_values(MASK_SETTINGS, said))
         tuned = tune(heatmap, settings)
-        host.warn(cls.hidden.unique_id, tuned.warnings)
+        page.warn(cls.hidden.unique_id, tuned.warnings)
         batch = comfy_types.to_batch(tuned.masks, "Masks") if tuned.batch is None else tuned.batch
         shown = widgets.default_values(MASK_SETTINGS) | said
         together = settings.is_of_a_clip and len(tuned.masks) > 1
-        texts = {"text": tuple(map(host.for_page, tuned.warnings))} if tuned.warnings else {}
+        texts = {"text": tuple(map(page.for_page, tuned.warnings))} if tuned.warnings else {}
         return io.NodeOutput(
             host.to_intermediate(batch),
             # The page measures one picture by itself: what was measured together it can only show.

@@ -11,6 +11,7 @@ import math
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 
 from ..api_core.pictures import flatten_alpha, to_pil
 from ..api_core.results import Heatmap, PictureMap
-from . import host
+from . import host, page
 
 KEY = "attention_prompting"
 MAGIC = b"APM1"
@@ -30,6 +31,10 @@ PICTURE_SIDE = 1024
 MASK_SIDE = 512
 JPEG_QUALITY = 88
 KEPT_BYTES = 1 << 30  # of all files together; what was used longest ago goes first
+KEPT_SHARE = 0.9  # of them stays when some must go, so that the folder is not read anew for every file after that
+
+_held: dict[Path, int] = {}  # bytes of the files in a folder, as far as known: counted once, then added up
+_counting = threading.Lock()
 
 
 def ui_entry(
@@ -48,11 +53,11 @@ def ui_entry(
     """
     files: dict[str, Any] = {}
     done = False
-    with host.comfort("this node's result"):
+    with page.comfort("this node's result"):
         if heatmap is not None and heatmap.pictures:
-            files["heatmap"] = _write_temp(_heatmap_pieces(heatmap), "bin")
+            files["heatmap"] = _write_temp(heatmap_file(heatmap), "bin")
         if masks:
-            files["masks"] = _write_temp(_mask_pieces(masks), "bin")
+            files["masks"] = _write_temp(mask_file(masks), "bin")
         if pictures:
             files["pictures"] = [_write_temp([_jpeg(picture)], "jpg") for picture in pictures[:MOST_PICTURES]]
         done = True
@@ -66,22 +71,14 @@ def ui_entry(
     return {KEY: [{**files, **extra}]} if files else {}
 
 
-def heatmap_bytes(heatmap: Heatmap) -> bytes:
+def heatmap_file(heatmap: Heatmap) -> Iterator[bytes]:
     """The heatmap file of a heatmap: its first MOST_PICTURES pictures, each with its model's own mask settings."""
-    return b"".join(_heatmap_pieces(heatmap))
-
-
-def _heatmap_pieces(heatmap: Heatmap) -> Iterator[bytes]:
     payload = _Payload()
     return payload.file({"pictures": [_describe(picture, payload) for picture in heatmap.pictures[:MOST_PICTURES]]})
 
 
-def mask_bytes(masks: Sequence[Tensor]) -> bytes:
+def mask_file(masks: Sequence[Tensor]) -> Iterator[bytes]:
     """The same for masks [H, W], made smaller where a side is longer than MASK_SIDE."""
-    return b"".join(_mask_pieces(masks))
-
-
-def _mask_pieces(masks: Sequence[Tensor]) -> Iterator[bytes]:
     payload = _Payload()
     described = []
     for mask in masks[:MOST_PICTURES]:
@@ -181,21 +178,44 @@ def _write_temp(pieces: Iterable[bytes], ending: str) -> dict[str, str]:
         name = f"{digest.hexdigest()}.{ending}"
         target = folder / name
         fresh = not target.exists()
-        unfinished.replace(target)
+        if fresh:
+            unfinished.replace(target)
+        else:  # it may be on its way to a page, and then Windows lets nobody replace it
+            os.utime(target)
     finally:
         unfinished.unlink(missing_ok=True)
     if fresh:
-        evict_oldest(folder, KEPT_BYTES)
+        _keep_bounded(folder, target.stat().st_size)
     return {"filename": name, "subfolder": KEY, "type": "temp"}
 
 
-def evict_oldest(folder: Path, most_bytes: int) -> None:
-    """Delete the files of a folder that were used longest ago, until no more than `most_bytes` are left."""
+def _keep_bounded(folder: Path, added: int) -> None:
+    """Count a new file, and let old ones go when the folder holds too much. A folder of thousands of files is slow to
+    read: this happens once, and then only when the sum passes KEPT_BYTES."""
+    with _counting:
+        known = _held.get(folder)
+        if known is None or known + added > KEPT_BYTES:
+            _held[folder] = evict_oldest(folder, KEPT_BYTES, KEPT_SHARE)
+        else:
+            _held[folder] = known + added
+
+
+def evict_oldest(folder: Path, most_bytes: int, share: float = 1.0) -> int:
+    """Where the files of a folder hold more than `most_bytes`, delete those used longest ago until they hold no more
+    than that share of it; returns the bytes that are left."""
+    files = []
     with os.scandir(folder) as found:
-        files = [(file.stat().st_mtime, file.stat().st_size, file.path) for file in found if file.is_file()]
-    spare = sum(size for _, size, _ in files) - most_bytes
-    for _, size, path in sorted(files) if spare > 0 else ():
-        Path(path).unlink(missing_ok=True)
-        spare -= size
-        if spare <= 0:
+        for file in found:
+            with suppress(FileNotFoundError):  # another process tidies up too
+                about = file.stat()
+                if file.is_file():
+                    files.append((about.st_mtime, about.st_size, file.path))
+    held = sum(size for _, size, _ in files)
+    kept = share * most_bytes if held > most_bytes else most_bytes
+    for _, size, path in sorted(files):
+        if held <= kept:
             break
+        with suppress(PermissionError):  # on Windows, what a page is being sent
+            Path(path).unlink(missing_ok=True)
+            held -= size
+    return held

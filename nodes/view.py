@@ -14,7 +14,7 @@ from ..api_core.panel import side_by_side
 from ..api_core.pictures import as_masks
 from ..api_core.presence_score import presence_of
 from ..api_core.results import Heatmap
-from . import comfy_types, host, sockets, ui_files
+from . import comfy_types, host, page, sockets, ui_files
 from .entrance import checked
 
 TALLEST = 1024
@@ -58,9 +58,9 @@ class View(io.ComfyNode):
             side_by_side([picture, overlay.apply(picture, mask, overlay.HeatStyle())], ("original", caption), TALLEST)
             for picture, mask, caption in zip(pictures, each(masks), each(captions), strict=True)
         ]
-        host.warn(cls.hidden.unique_id, warnings)
+        page.warn(cls.hidden.unique_id, warnings)
         shown = comfy_types.to_batch(panels, "Views")
-        said = {"text": [host.for_page(text) for text in texts]} if texts else {}
+        said = {"text": [page.for_page(text) for text in texts]} if texts else {}
         raw = {"heatmap": map} if isinstance(map, Heatmap) else {"masks": masks}
         return io.NodeOutput(
             host.to_intermediate(shown),
@@ -70,7 +70,7 @@ class View(io.ComfyNode):
 
 def _preview(node: Any, shown: Tensor) -> dict[str, Any]:
     """The pictures on the node, where they can be written."""
-    with host.comfort("this node's pictures"):
+    with page.comfort("this node's pictures"):
         return dict(ui.PreviewImage(shown, cls=node).as_dict())
     return {}
 

@@ -1,14 +1,19 @@
-"""Bring what the nodes say into `locales/`, for ComfyUI's page: python tools/locales.py [LANGUAGE ...] [--check]
+"""Bring what the nodes say into `locales/`, for ComfyUI's page: python tools/locales.py [LANGUAGE ...]
 
 Where a language has no text, the page shows the node's own. So English is a file of those texts alone that the page
 does not find in the nodes: of inputs that appear while a node is used. Every other language is brought into the nodes'
 order: texts that no node has any more are dropped, those of numbered sockets are made of the first one's, and what is
 still to be translated is listed. A contribution may leave that to the next release, which is complete.
 `--check` lists only, and ends with 1 if there is something to do.
+
+`translated_from.txt` holds, for every text of a node and every part of a help page, a digest of the English that its
+translations were made of. One whose English has changed since is listed with it until it is mended and
+`--fresh [NAME ...]` says so: of the languages given, those names or all. A new translation is made of today's English.
 """
 
 import argparse
 import asyncio
+import hashlib
 import importlib
 import json
 import re
@@ -23,6 +28,11 @@ LOCALES = ROOT / "locales"
 SOURCE = "en"
 LANGUAGES = (SOURCE, "zh", "zh-TW", "ja", "ko", "fr", "es", "ru", "pt-BR", "tr")
 FILE = "nodeDefs.json"
+HELP_PAGES = ROOT / "web" / "docs"
+MADE_OF = ROOT / "tools" / "translated_from.txt"
+MADE_OF_HEAD = (
+    "# What is translated, a digest of the English it was made of, and into which languages: tools/locales.py\n"
+)
 SYNTAX = "{}|@$%"  # the page compiles texts as messages of vue-i18n, where these have a meaning
 
 # Texts that are the same as in English: what things are called everywhere, and words that a language shares with it.
@@ -37,6 +47,7 @@ _NUMBERED = re.compile(r"(.*\D)([1-9]\d*)")  # the key of a socket that appears 
 
 Texts = dict[str, Any]
 Place = tuple[str, ...]
+Digests = dict[str, str]
 
 
 def english(schemas: Sequence[Any]) -> Texts:
@@ -139,6 +150,59 @@ def lacking(source: Texts, translated: Mapping[str, Any]) -> list[Place]:
     return [place for place in flat(source) if not given.get(place)]
 
 
+def originals(language: str, source: Texts) -> dict[str, str]:
+    """The English of all that a language has, by name: of `source` "AttnPromptAsk.inputs.seed.tooltip", of the help
+    pages "AttnPromptAsk.md#Inputs"."""
+    given, english = flat(read(language)), flat(source)
+    own = [place for place in english if given.get(place) and _first_socket(place) not in english]
+    found = {".".join(place): english[place] for place in own}
+    for translated in sorted(HELP_PAGES.glob(f"*/{language}.md")):
+        page = HELP_PAGES / f"{translated.parent.name}.md"
+        for part in re.split("^(?=#)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+            heading, _, text = part.partition("\n")
+            name = f"{page.name}#{heading.strip('# ').replace(' ', '-')}"
+            found[name] = found.get(name, "") + text.strip()
+    return found
+
+
+def digest(text: str) -> str:
+    """What tells a text from another one."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def outdated(made_of: Digests, english: Mapping[str, str]) -> list[str]:
+    """What was translated from another English than today's. made_of: digests by name, of one language."""
+    return [name for name, text in english.items() if made_of.get(name) != digest(text)]
+
+
+def renewed(made_of: Digests, english: Mapping[str, str], fresh: Set[str]) -> Digests:
+    """The digests when the translations called `fresh`, and those that have none yet, were made of today's English."""
+    return {
+        name: digest(text) if name in fresh or name not in made_of else made_of[name] for name, text in english.items()
+    }
+
+
+def read_digests(lines: str) -> dict[str, Digests]:
+    """What `MADE_OF` holds, by language."""
+    found: dict[str, Digests] = {language: {} for language in LANGUAGES if language != SOURCE}
+    for line in lines.splitlines():
+        if line.startswith("#"):
+            continue
+        name, made_of, *languages = line.split()
+        for language in languages:
+            found[language][name] = made_of
+    return found
+
+
+def render_digests(digests: Mapping[str, Digests]) -> str:
+    """The same as the file has it: a line for each text, more where its translations were made of different English."""
+    languages: dict[tuple[str, str], list[str]] = {}
+    for language, made_of in digests.items():
+        for entry in made_of.items():
+            languages.setdefault(entry, []).append(language)
+    return MADE_OF_HEAD + "".join(f"{' '.join([*entry, *languages[entry]])}\n" for entry in sorted(languages))
+
+
 def read(language: str) -> Texts:
     """The texts of a language; none where there is no file yet."""
     path = LOCALES / language / FILE
@@ -167,12 +231,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("languages", nargs="*", metavar="LANGUAGE", help=f"of {', '.join(LANGUAGES)}; none: all")
     parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument("--fresh", nargs="*", metavar="NAME", help="these say what the English says now; no name: all")
     options = parser.parse_args()
     unknown = set(options.languages) - set(LANGUAGES)
     if unknown:
         parser.error(f"no language of ComfyUI's page: {', '.join(sorted(unknown))}. Choose of {', '.join(LANGUAGES)}.")
     schemas = schemas_of_the_nodes()
-    to_do = False
+    held = MADE_OF.read_text(encoding="utf-8")
+    digests = read_digests(held)
+    fresh: set[str] = set(options.fresh or ())
+    named, to_do = set(), False
     for language in options.languages or LANGUAGES:
         source = appearing(schemas) if language == SOURCE else english(schemas)
         before = read(language)
@@ -181,21 +249,34 @@ def main() -> int:
         if not options.check and after:
             (LOCALES / language).mkdir(parents=True, exist_ok=True)
             (LOCALES / language / FILE).write_text(render(after), encoding="utf-8")
-        to_do = to_do or bool(missing) or render(before) != render(after)
-        report(language, missing, set(flat(before)) - set(flat(source)), begun=bool(after))
-    return int(options.check and to_do)
+        old: dict[str, str] = {}
+        if language != SOURCE:
+            texts = originals(language, source)
+            named |= set(texts)
+            digests[language] = renewed(digests[language], texts, set(texts) if options.fresh == [] else fresh)
+            old = {name: texts[name] for name in outdated(digests[language], texts)}
+        to_do = to_do or bool(missing or old) or render(before) != render(after)
+        report(language, missing, old, set(flat(before)) - set(flat(source)), begun=bool(after))
+    if fresh - named:
+        parser.error(f"nothing translated is called {', '.join(sorted(fresh - named))}")
+    after_all = render_digests(digests)
+    if not options.check:
+        MADE_OF.write_text(after_all, encoding="utf-8")
+    return int(options.check and (to_do or after_all != held))
 
 
-def report(language: str, missing: Sequence[Place], stale: Set[Place], *, begun: bool) -> None:
-    """Say what there is to do in a language."""
+def report(language: str, missing: Sequence[Place], old: Mapping[str, str], gone: Set[Place], *, begun: bool) -> None:
+    """Say what there is to do in a language. old: the English of what was translated from another."""
     if not begun:
         print(f"{language}: there is no {FILE} yet")
         return
     to_write = [place for place in missing if _first_socket(place) not in missing]
-    print(f"{language}: {len(to_write)} texts lacking, {len(stale)} of no node any more")
-    for mark, places in (("+", to_write), ("-", sorted(stale))):
+    print(f"{language}: {len(to_write)} texts lacking, {len(old)} of an older English, {len(gone)} of no node any more")
+    for mark, places in (("+", to_write), ("-", sorted(gone))):
         for place in places:
             print(f"  {mark} {'.'.join(place)}")
+    for name, text in old.items():
+        print(f"  ~ {name}: {text}")
 
 
 if __name__ == "__main__":

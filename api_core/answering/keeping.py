@@ -7,6 +7,9 @@ from ..settings import Setting, require_number
 from .decoding import Decoding
 from .greedy_and_sample import Greedy
 
+PLAIN, PROMPTED = ARMS = ("plain", "prompted")
+"""What the pictures are called in results, by `SurestAnswer.which`, where there is one way of prompting."""
+
 SKIP_ABOVE = 0.995
 """A plain answer this sure is kept without asking again; chosen on development scenes (docs/results-surest.md)."""
 

@@ -6,6 +6,7 @@ missing file or model); 130 interrupted. Files are written whole or not at all.
 
 import argparse
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -95,6 +96,9 @@ def _command(name: str) -> ModuleType:
 
 def run() -> None:
     """The entry point of the `attention-prompting` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that its encoding lacks, as on Windows, ends no work
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ..answering import Answer, SurestAnswer, ask, ask_surest, find_template
+from ..answering.keeping import ARMS
 from ..errors import AttentionPromptingError, InvalidInput
 from ..masks import MaskSettings
 from ..overlay import Style
@@ -20,8 +21,6 @@ from .files import find_pictures
 from .loading import load_answering_model
 from .options import SURER, chosen_style, given_overlay_flags, surer_above
 from .terminal import ProgressBar, complain, one_line, say
-
-ARMS = ("plain", "prompted")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..doctor.machine import look
+from ..doctor.machine import machine_facts
 from ..errors import InvalidInput, reason
 from ..whole_file import whole_file
 from .terminal import say
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """Write a line per fact and per check; returns how many checks failed."""
     if options.models and not options.full:
         raise InvalidInput("Models are looked at in the acceptance run only: add --full.")
-    facts = look()
+    facts = machine_facts()
     for fact in facts:
         say(str(fact))
     say("")

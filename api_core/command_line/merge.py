@@ -14,7 +14,7 @@ def run(options: argparse.Namespace) -> int:
     if merged.versions > 1:
         complain(f"warning: the results were made with {merged.versions} different sets of packages")
     if merged.missing:
-        complain(f"warning: {merged.missing} cases have no result; run their parts again")
+        complain(f"warning: {merged.missing} of {len(cases or ())} cases have no result; run their parts again")
     say(tally(len(merged.records), merged.failed, "cases merged"))
     say(str(options.out))
     return merged.failed + merged.missing

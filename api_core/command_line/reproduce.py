@@ -5,36 +5,37 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..choices import RESIZES
 from ..errors import AttentionPromptingError, Cancelled, CannotWrite, InvalidInput
 from ..evaluation.cases import QuestionCase
 from ..evaluation.official.registry import DATA_SETS, find_data_set
-from ..evaluation.reproduce.explained import ExplainAnswers
-from ..evaluation.reproduce.missing import Cost, Need, cost_of, needs_of, together
-from ..evaluation.reproduce.plan import Plan, Row, chosen, read_plan
+from ..evaluation.reproduce.explained import ExplainPlan
+from ..evaluation.reproduce.missing import Cost, Need, cost_of, needs_of, unique_needs
+from ..evaluation.reproduce.plan import Plan, Row, read_plan, select_rows
 from ..evaluation.reproduce.rows import Places, Sets, answer_key, answers_in, with_controls
-from ..evaluation.reproduce.table import Line, Scored, lacking, line_of, scored, to_table
-from ..evaluation.runner.run_cases import RunResult, run_cases
-from ..evaluation.runner.run_plan import LoadedModels
+from ..evaluation.reproduce.table import Line, Scored, empty_lines, line_of, scored, to_table
+from ..evaluation.runner.run_cases import RunResult
+from ..evaluation.runner.work_plan import LoadedModels
 from ..explanation.explain import find_method
-from ..models.lvlm.load import load_lvlm
-from ..models.lvlm.model import LvlmModel
 from ..models.server import ServerModel
 from ..progress import Progress
 from ..settings import resolve
 from ..whole_file import whole_file
 from .judge import judge_arms, judge_named
-from .loading import downloading
 from .row_options import row_options
-from .run import ask_cases, run_plan
+from .run import chosen_cluster, do_cases, run_plan
 from .terminal import ProgressBar, complain, one_line, say
+
+if TYPE_CHECKING:
+    from ..evaluation.runner.scale import Cluster
 
 
 def run(options: argparse.Namespace) -> int:
     """Do what of the plan can be done, and print its table; returns how many rows and cases it lacks."""
     plan = read_plan(options.plan)
-    rows = chosen(plan.rows, options.only)
+    rows = select_rows(plan.rows, options.only)
     rows = with_controls(rows) if options.controls else rows
     if options.server and len({row.model for row in rows}) > 1:
         models = ", ".join(dict.fromkeys(row.model for row in rows))
@@ -44,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
     missing = _tell_needs(plan, rows, places, options)
     if options.list:
         return 0
-    with ProgressBar("reading") as bar:
-        work = _Work(options, Sets(places, plan.rows, lambda name: _named(bar, name)), judge)
+    with chosen_cluster(options) as cluster, ProgressBar("reading") as bar:
+        work = _Work(options, Sets(places, plan.rows, lambda name: _named(bar, name)), judge, cluster)
         for row in sorted(rows, key=lambda row: [one.model for one in rows].index(row.model)):
             if row.name not in missing:
                 work.do(row, bar)
@@ -89,7 +90,7 @@ def _tell_needs(plan: Plan, rows: Sequence[Row], places: Places, options: argpar
             cost, done = cost + own, done + there
             possible += Cost() if lacks else own
     say(f"{plan.title}: {len(rows)} rows, {len(missing)} of which cannot be done now")
-    for need in together(every):
+    for need in unique_needs(every):
         say(f"{'there  ' if need.there else 'MISSING'}  {need.kind} {need.name}: {one_line(need.says)}")
     say(f"to do: {cost.title or 'nothing'}" + (f"; of these now: {possible.title or 'nothing'}" if missing else ""))
     if done:
@@ -103,18 +104,36 @@ def _passes(row: Row, places: Places, options: argparse.Namespace) -> int:
     own = row_options(row, row.seeds[0], out, options)
     if not row.explained:
         return run_plan(own, places.models).decoding.passes
-    method = find_method(own.method)
-    resolve(method.name, method.settings, dict(own.settings))
+    explain_plan(own)
     return 1
+
+
+_OF_EXPLAINING = (
+    *("model", "method", "baseline", "steps", "max_new_tokens", "system_prompt", "seed"),
+    *("precision", "device", "max_pixels", "allow_download"),
+)
+
+
+def explain_plan(own: argparse.Namespace, folders: Sequence[Path] = ()) -> ExplainPlan:
+    """What is to be done of a row that explains. folders: of models."""
+    method = find_method(own.method)
+    return ExplainPlan(
+        given=resolve(method.name, method.settings, dict(own.settings)),
+        resize=own.resize or RESIZES[0],
+        folders=tuple(folders),
+        **{name: getattr(own, name) for name in _OF_EXPLAINING},
+    )
 
 
 @dataclass
 class _Work:
-    """Asks and judges row by row. problems: why rows were not finished. failed: cases and verdicts that failed."""
+    """Asks and judges row by row. cluster: of workers for all rows. problems: why rows were not finished. failed: cases
+    and verdicts that failed."""
 
     options: argparse.Namespace
     sets: Sets
     judge: ServerModel | None
+    cluster: "Cluster | None" = None
     loaded: LoadedModels = field(default_factory=LoadedModels)
     problems: dict[str, str] = field(default_factory=dict)
     failed: int = 0
@@ -129,7 +148,7 @@ class _Work:
                     asked = self.sets.asked(row, seed, cases)
                     out = self.sets.places.journal(row, seed)
                     own = row_options(row, seed, out, self.options)
-                    done = self._explain(own, asked) if row.explained else self._ask(own, asked)
+                    done = self._ask(row, own, asked)
                     self.failed += done.failed
                     for record in [record for record in done.records if "error" in record][:3]:
                         complain(f"failed: {record['id']}: {record['error']}")
@@ -140,21 +159,12 @@ class _Work:
             self.problems[row.name] = one_line(error)
             bar.note(f"failed: {row.name}: {one_line(error)}")
 
-    def _ask(self, own: argparse.Namespace, cases: Sequence[QuestionCase]) -> RunResult:
-        return ask_cases(own, cases, run_plan(own, self.sets.places.models), self.loaded)
-
-    def _explain(self, own: argparse.Namespace, cases: Sequence[QuestionCase]) -> RunResult:
-        method = find_method(own.method)
-        given = resolve(method.name, method.settings, dict(own.settings))
-        how = {name: getattr(own, name) for name in ("precision", "device", "max_pixels", "allow_download")}
-        how |= {"resize": own.resize or RESIZES[0], "folders": self.sets.places.models}
-        with downloading() as bar:
-            model: LvlmModel = self.loaded.get(load_lvlm, own.model, how, bar)
-        work = ExplainAnswers(
-            model, own.method, given, own.baseline, own.steps, own.max_new_tokens, own.system_prompt, own.seed
+    def _ask(self, row: Row, own: argparse.Namespace, cases: Sequence[QuestionCase]) -> RunResult:
+        folders = self.sets.places.models
+        plan, doing = (
+            (explain_plan(own, folders), "explaining") if row.explained else (run_plan(own, folders), "asking")
         )
-        with ProgressBar("explaining", shown=len(cases) > 1) as bar:
-            return run_cases(cases, work, own.out, settings=work.settings, overwrite=own.overwrite, on_progress=bar)
+        return do_cases(own, cases, plan, doing, loaded=self.loaded, cluster=self.cluster)
 
     def _judge(self, row: Row, seed: int) -> None:
         judging = find_data_set(row.data_set).judging
@@ -193,7 +203,7 @@ def _lines(rows: Sequence[Row], work: _Work, missing: dict[str, str]) -> list[Li
         for row in rows:
             found = find(row)
             if isinstance(found, str):
-                lines += lacking(row, found)
+                lines += empty_lines(row, found)
                 continue
             base = None if row.arm == row.base and not row.control else find(work.sets.row_like(row, row.base))
             for figure in row.figures:

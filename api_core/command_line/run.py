@@ -2,20 +2,23 @@
 
 import argparse
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..answering import find_template
+from ..answering.keeping import ARMS
 from ..attribution import list_lvlm_methods, list_methods
 from ..choices import RESIZES
 from ..errors import InvalidInput
 from ..evaluation.cases import QuestionCase
 from ..evaluation.readers.jsonl import read_cases
 from ..evaluation.runner.file_lock import FileLock, require_free
-from ..evaluation.runner.prompt_and_ask import ARMS
 from ..evaluation.runner.ready_pictures import ReadyPictures
 from ..evaluation.runner.run_cases import RunResult, run_cases, select_range, select_shard
-from ..evaluation.runner.run_plan import LoadedModels, RunPlan
+from ..evaluation.runner.run_plan import RunPlan
 from ..evaluation.runner.saving import Saving
+from ..evaluation.runner.work_plan import LoadedModels, WorkPlan
 from ..masks import MASK_SETTINGS
 from ..whole_file import written_to
 from .decoding_options import chosen_decoding
@@ -24,6 +27,9 @@ from .loading import downloading, require_server_named
 from .options import SURER, chosen_mask, chosen_style, given_overlay_flags, surer_above
 from .run_options import MAPS, NO_MODEL
 from .terminal import ProgressBar, complain, say, tally
+
+if TYPE_CHECKING:
+    from ..evaluation.runner.scale import Cluster
 
 _OF_MAPS = ("map_model", "method", "layers", "fit", "control", "save_masks", "save_pictures", "save_as")
 
@@ -46,30 +52,43 @@ def run(options: argparse.Namespace) -> int:
             options.out.touch()
         say(f"no case is in part {options.shard}")
         return 0
-    done = ask_cases(options, cases, plan)
+    with chosen_cluster(options) as cluster:
+        done = do_cases(options, cases, plan, cluster=cluster)
     _summarise(done, options.out)
     return done.failed
 
 
-def ask_cases(
-    options: argparse.Namespace, cases: Sequence[QuestionCase], plan: RunPlan, loaded: LoadedModels | None = None
+def do_cases(
+    options: argparse.Namespace,
+    cases: Sequence[QuestionCase],
+    plan: WorkPlan,
+    doing: str = "asking",
+    *,
+    loaded: LoadedModels | None = None,
+    cluster: "Cluster | None" = None,
 ) -> RunResult:
-    """Do the plan with every case that the file of results does not hold yet. loaded: models of the plans before."""
-    if options.workers:
-        return _run_scaled(options, cases, plan)
-    with downloading() as bar:
-        work, settings = plan.build(bar, loaded)
-    how = {"batch_size": plan.cases_at_once, "lanes": plan.lanes, "overwrite": options.overwrite}
-    with ProgressBar("asking", shown=len(cases) > 1) as bar:
-        return run_cases(cases, work, options.out, settings=settings, on_progress=bar, **how)
+    """Do the plan with every case that the file of results does not hold yet. loaded: models of the plans before.
+
+    cluster: of the workers, which is there for more than these cases.
+    """
+    if cluster is None:
+        with downloading() as bar:
+            work, settings = plan.build(bar, loaded)
+    with ProgressBar(doing, shown=len(cases) > 1) as bar:
+        how: dict[str, Any] = {"overwrite": options.overwrite, "on_progress": bar}
+        if cluster is not None:
+            return cluster.run(cases, plan, options.out, **how)
+        how |= {"batch_size": plan.cases_at_once, "lanes": plan.lanes}
+        return run_cases(cases, work, options.out, settings=settings, **how)
 
 
-def _run_scaled(options: argparse.Namespace, cases: Sequence[QuestionCase], plan: RunPlan) -> RunResult:
-    from ..evaluation.runner.scale import Workers, run_scaled
+def chosen_cluster(options: argparse.Namespace) -> "AbstractContextManager[Cluster | None]":
+    """The workers that were asked for, None where this process does it all."""
+    if not options.workers:
+        return nullcontext()
+    from ..evaluation.runner.scale import Cluster, Workers
 
-    workers = Workers(options.workers, options.gpus_per_worker, options.ray)
-    with ProgressBar("asking", shown=len(cases) > 1) as bar:
-        return run_scaled(cases, plan, workers, options.out, overwrite=options.overwrite, on_progress=bar)
+    return Cluster(Workers(options.workers, options.gpus_per_worker, options.ray))
 
 
 def run_plan(options: argparse.Namespace, folders: Sequence[Path] = ()) -> RunPlan:

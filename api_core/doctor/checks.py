@@ -58,6 +58,10 @@ def guarded(what: str, work: Callable[[], Iterator[Row]]) -> Iterator[Row]:
 def check_embedded(device: str = "auto") -> Iterator[Row]:
     """The embedded models on a device: right, and as the processor's own maps in fp32, within BOUNDS."""
     place = resolve_device(device)
+    yield from guarded("Embedded models, cpu fp32", lambda: _against_the_processor(place))
+
+
+def _against_the_processor(place: torch.device) -> Iterator[Row]:
     answer = scene()[-1]
     right = _maps("fp32", "cpu")
     for precision in precisions_of(place):

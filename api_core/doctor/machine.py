@@ -10,7 +10,8 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ PACKAGES = (
 SWITCHES = ("HF_HUB_OFFLINE", "HF_HOME", "ATTENTION_PROMPTING_NO_DOWNLOADS", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 SERVER_SECONDS = 0.5
 PACK = Path(__file__).resolve().parents[2]
+_END_OF_NAME = r"(?=[/\\]|$|[,;)\s])"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Fact:
         return f"{self.topic}: {self.text}"
 
 
-def look(folders: Mapping[str, Sequence[Path]] = {}, profiles: Path | None = None) -> list[Fact]:
+def machine_facts(folders: Mapping[str, Sequence[Path]] = {}, profiles: Path | None = None) -> list[Fact]:
     """Everything about this machine that can matter to how the pack works here.
 
     folders: where a host looks for models, by kind. profiles: the folder of the servers' profiles, None for the
@@ -60,11 +62,11 @@ def look(folders: Mapping[str, Sequence[Path]] = {}, profiles: Path | None = Non
         Fact("Attention Prompting", _own_version()),
         Fact("Python", f"{platform.python_version()} ({platform.python_implementation()}), {platform.platform()}"),
         Fact("Processor", f"{platform.machine()}, {os.cpu_count()} cores; {_main_memory()}"),
-        *_torch(),
+        *_guarded("torch", _torch),
         Fact("Packages", ", ".join(_packages())),
-        Fact("ComfyUI", _comfyui()),
-        *_models(folders),
-        *_servers(profiles),
+        *_guarded("ComfyUI", _comfyui),
+        *_guarded("Models", lambda: _models(folders)),
+        *_guarded("Servers", lambda: _servers(profiles)),
     ]
     switches = [f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ]
     found.append(Fact("Environment", ", ".join(switches) or "nothing set that matters"))
@@ -73,12 +75,23 @@ def look(folders: Mapping[str, Sequence[Path]] = {}, profiles: Path | None = Non
 
 def without_names(text: str) -> str:
     """`text` without this user's name: it is to be shown to others."""
-    text = text.replace(str(Path.home()), "~")
+    with suppress(RuntimeError):  # a user without a home
+        home = Path.home()
+        if home != Path(home.anchor):  # as it is in some containers
+            text = re.sub(re.escape(str(home)) + _END_OF_NAME, "~", text)
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):  # no such thing on this machine
         return text
-    return re.sub(rf"(?<=[/\\]){re.escape(user)}(?=[/\\]|$|[,;)\s])", "USER", text)
+    return re.sub(rf"(?<=[/\\]){re.escape(user)}{_END_OF_NAME}", "USER", text)
+
+
+def _guarded(topic: str, facts: Callable[[], Iterable[Fact]]) -> Iterator[Fact]:
+    """Some facts; what goes wrong on somebody's machine becomes one, since that is what is looked for."""
+    try:
+        yield from facts()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the report says it
+        yield Fact(topic, f"cannot be looked for: {type(error).__name__}: {reason(error, 200)}")
 
 
 def _own_version() -> str:
@@ -135,7 +148,11 @@ def _torch() -> Iterator[Fact]:
         yield Fact("Device", "cpu: torch sees no GPU")
 
 
-def _comfyui() -> str:
+def _comfyui() -> Iterator[Fact]:
+    yield Fact("ComfyUI", _version_of_comfyui())
+
+
+def _version_of_comfyui() -> str:
     running = sys.modules.get("comfyui_version")
     if running is not None:
         return f"{running.__version__}, which runs this"
@@ -150,18 +167,20 @@ def _comfyui() -> str:
 def _models(folders: Mapping[str, Sequence[Path]]) -> Iterator[Fact]:
     for kind, paths in folders.items():
         yield Fact(f"Folders of {kind}", ", ".join(f"{path}{'' if path.is_dir() else ' (absent)'}" for path in paths))
-    try:
-        from ..models.files.local import cache_folder
-
-        cache = cache_folder("owner/name").parent
-        place = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
-        yield Fact("Hub cache", f"{cache}, {_gigabytes(shutil.disk_usage(place).free)} free there")
-        yield Fact("Models here", ", ".join(_here([path for paths in folders.values() for path in paths])))
-    except (ImportError, OSError) as error:
-        yield Fact("Models", f"cannot be looked for: {reason(error, 200)}")
+    yield from _guarded("Hub cache", _hub_cache)
+    yield Fact("Models here", ", ".join(_models_here([path for paths in folders.values() for path in paths])))
 
 
-def _here(folders: Sequence[Path]) -> Iterator[str]:
+def _hub_cache() -> Iterator[Fact]:
+    from ..models.files.local import cache_folder
+
+    cache = cache_folder("owner/name").parent
+    place = next((folder for folder in (cache, *cache.parents) if folder.is_dir()), None)
+    room = "whose disk is not there" if place is None else f"{_gigabytes(shutil.disk_usage(place).free)} free there"
+    yield Fact("Hub cache", f"{cache}, {room}")
+
+
+def _models_here(folders: Sequence[Path]) -> Iterator[str]:
     """The models of the catalogs that lie on this machine."""
     from ..models.catalog import CLIP_MODELS, LVLM_MODELS, ClipEntry, LvlmEntry
     from ..models.clip import open_clip_source, transformers_source
@@ -187,13 +206,9 @@ def _here(folders: Sequence[Path]) -> Iterator[str]:
 
 
 def _servers(profiles: Path | None) -> Iterator[Fact]:
-    try:
-        from ..models.server import list_profiles
+    from ..models.server import list_profiles
 
-        kept = list_profiles(profiles)
-    except (ImportError, OSError, AttentionPromptingError) as error:
-        yield Fact("Servers", f"cannot be looked for: {reason(error, 200)}")
-        return
+    kept = list_profiles(profiles)
     told = [f"{profile.name} {_listens(profile.address)}" for profile in kept if profile.is_local]
     elsewhere = len(kept) - len(told)
     if elsewhere:

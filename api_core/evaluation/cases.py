@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from ..scenes import DrawnScene, SceneOptions, draw_scene, make_scene
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
+
+_PLACES = ("picture", "more_pictures")
+"""Fields of a case's line that say where its files are."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,36 @@ class QuestionCase:
 
     @property
     def fingerprint(self) -> str:
-        """A short digest of everything but the id: whether a case is still the same."""
-        content = {name: value for name, value in self.to_json().items() if name != "id"}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        """A short digest of everything but the id and, behind a full stop, of the pictures' content: whether a case is
+        still the same, wherever its files lie. Of pictures that cannot be read there is nothing behind it."""
+        asked = _short_digest(self._content(without=("id", *_PLACES)))
+        return f"{asked}.{self._shown()}" if self._files else asked
+
+    def has_fingerprint(self, recorded: str) -> bool:
+        """Whether that is the case's fingerprint; pictures that cannot be read, now or then, speak against nothing.
+
+        Those of earlier versions have no full stop, and hold where the pictures were.
+        """
+        asked, with_pictures, shown = recorded.partition(".")
+        if not with_pictures:
+            return recorded == _short_digest(self._content(without=("id",)))
+        own, _, shown_now = self.fingerprint.partition(".")
+        return asked == own and (shown == shown_now or not shown or not shown_now)
+
+    @property
+    def _files(self) -> list[Path]:
+        return [path for path in (self.picture, *self.more_pictures) if isinstance(path, Path)]
+
+    def _content(self, without: Sequence[str]) -> dict[str, Any]:
+        return {name: value for name, value in self.to_json().items() if name not in without}
+
+    def _shown(self) -> str:
+        try:
+            states = [(path, path.stat()) for path in (path.expanduser() for path in self._files) if path.is_file()]
+            digests = [_file_digest(path, state.st_size, state.st_mtime_ns) for path, state in states]
+        except (OSError, ValueError, RuntimeError):  # no right to read it, or a path that no file can have
+            return ""
+        return _short_digest(digests) if len(digests) == len(self._files) else ""
 
     def to_json(self) -> dict[str, Any]:
         """The case as a line of a file holds it; the picture's path as it is."""
@@ -84,6 +115,16 @@ class QuestionCase:
             line |= {name: value} if value else {}
         line |= {"more_pictures": [str(path) for path in self.more_pictures]} if self.more_pictures else {}
         return line | ({} if self.scorer == "auto" else {"scorer": self.scorer})
+
+
+def _short_digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1024)
+def _file_digest(path: Path, size: int, changed: int) -> str:
+    """Of a file of that size, last changed then: several questions are asked about one picture."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def pictures_of(cases: Sequence[QuestionCase]) -> list[Tensor]:

@@ -88,9 +88,13 @@ def _draw(source: Tensor, mask: Tensor, style: Style, strength: float, target: T
     laid = style.layer(source[..., :3], mask)
     rows = max(1, _STRIP_PIXELS // width)
     weights = torch.empty(min(rows * width, _STRIP_PIXELS), 3)
+    colour: Tensor | None = None
+    strip_of_it = weights  # as long as the longest strip
     for first in range(0, height, rows):
         last = min(first + rows, height)
         behind, cover = laid(first, last)
+        if behind.ndim == 1 and behind is not colour:
+            colour, strip_of_it = behind, behind.repeat(len(weights))
         for left in range(0, width, _STRIP_PIXELS):
             piece = slice(left, left + _STRIP_PIXELS)
             below = behind if behind.ndim == 1 else behind[:, piece]
@@ -98,7 +102,8 @@ def _draw(source: Tensor, mask: Tensor, style: Style, strength: float, target: T
             if style.rounding == "truncate":
                 drawn.copy_(_truncated(colors, below, cover[:, piece], strength))
             else:
-                _blend(colors, below, cover[:, piece].mul(strength).neg_().add_(1), weights, drawn)
+                flat = strip_of_it if behind.ndim == 1 else below.expand(*colors.shape).reshape(-1)
+                _blend(colors, flat, cover[:, piece].mul(strength).neg_().add_(1), weights, drawn)
                 if style.rounding == "round":
                     drawn.mul_(255).round_().clamp_(0, 255).div_(255)
 
@@ -106,12 +111,13 @@ def _draw(source: Tensor, mask: Tensor, style: Style, strength: float, target: T
 def _blend(colors: Tensor, behind: Tensor, keep: Tensor, weights: Tensor, drawn: Tensor) -> None:
     """drawn = colors * keep + (1 - keep) * behind; exact where keep is 0 or 1.
 
-    colors, drawn: [r, W, 3]; keep: [r, W]; weights: scratch of r * W rows of three or more. Everything is laid out
-    flat, three equal weights a pixel, which is several times quicker than broadcasting over a last dimension of three.
+    colors, drawn: [r, W, 3]; keep: [r, W]; behind: three levels a pixel, r * W times or more, flat; weights: scratch of
+    r * W rows of three or more. Everything is laid out flat, three equal weights a pixel, which is several times
+    quicker than broadcasting over a last dimension of three.
     """
     rows, width = keep.shape
     flat = weights[: rows * width].copy_(keep.reshape(-1, 1).expand(-1, 3)).view(-1)
-    below = behind.repeat(rows * width) if behind.ndim == 1 else behind.expand(rows, width, 3).reshape(-1)
+    below = behind[: len(flat)]
     if drawn.is_contiguous():
         torch.lerp(below, colors.reshape(-1), flat, out=drawn.view(-1))
     else:

@@ -21,8 +21,8 @@ from ..models.server.secret import Secret
 from .prompt_then_answer import Serving
 from .read_request import read_request
 from .refusal import Refused, refusal_of
+from .request_queue import Finished, Job, RequestQueue, Written
 from .shown_text import GrowingText
-from .waiting_line import Finished, Job, WaitingLine, Written
 from .write_reply import Reply, listed_model
 
 MOST_BYTES = 32 * 1024 * 1024
@@ -39,7 +39,7 @@ class Service:
     expected. started: when, in seconds since 1970."""
 
     serving: Serving
-    line: WaitingLine
+    requests: RequestQueue
     key: Secret | None
     on_trouble: Callable[[str], None]
     started: int = field(default_factory=lambda: int(time.time()))
@@ -78,19 +78,25 @@ class Connection(BaseHTTPRequestHandler):
         return self.server.service  # type: ignore[attr-defined, no-any-return]
 
     def _guarded(self, answer: Callable[[str], None]) -> None:
-        self._is_read = "Content-Length" not in self.headers and "Transfer-Encoding" not in self.headers
+        self._is_read = self.headers.get("Content-Length", "0") == "0" and "Transfer-Encoding" not in self.headers
         self._began = False
         self._looked = time.monotonic()
         try:
-            self._require_allowed()
-            answer(self._route())
+            try:
+                self._require_allowed()
+                answer(self._route())
+            except AttentionPromptingError as error:
+                self._refuse(refusal_of(error))
+            except OSError:
+                raise
+            except Exception:  # noqa: BLE001 - no request may take the server down
+                self._service.on_trouble(traceback.format_exc())
+                why = "The request failed unexpectedly; the server's own window says where."
+                self._refuse(Refused(why, status=500))
+            if not self._is_read:
+                self._discard()
         except OSError:  # the client went away
             self.close_connection = True
-        except AttentionPromptingError as error:
-            self._refuse(refusal_of(error))
-        except Exception:  # noqa: BLE001 - no request may take the server down
-            self._service.on_trouble(traceback.format_exc())
-            self._refuse(Refused("The request failed unexpectedly; the server's own window says where.", status=500))
 
     def _require_allowed(self) -> None:
         key = self._service.key
@@ -125,7 +131,7 @@ class Connection(BaseHTTPRequestHandler):
     def _chat(self, path: str) -> None:
         request = read_request(self._body())
         job = self._service.serving.job(request)
-        self._service.line.add(job)
+        self._service.requests.add(job)
         try:
             reply = Reply(self._service.serving.name)
             if request.stream:
@@ -200,20 +206,16 @@ class Connection(BaseHTTPRequestHandler):
 
     def _refuse(self, refused: Refused) -> None:
         """Send why; in the midst of a stream, as its last event."""
-        try:
-            if self._began:
-                self._event(refused.body)
-                self._end_stream()
-            else:
-                self.close_connection = self.close_connection or not self._is_read
-                self._send(refused.body, refused.status)
-            if not self._is_read:
-                self._discard()
-        except OSError:
-            self.close_connection = True
+        if self._began:
+            self._event(refused.body)
+            self._end_stream()
+        else:
+            self._send(refused.body, refused.status)
 
     def _send(self, content: Any, status: int = 200) -> None:
         data = json.dumps(content).encode()
+        # What is left of a body that nobody reads would be taken for the next request.
+        self.close_connection = self.close_connection or not self._is_read
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -229,7 +231,8 @@ class Connection(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _discard(self) -> None:
-        """Read what a refused client still sends, so that it comes to read the answer; within bounds."""
+        """Read what a client still sends of a body that is not wanted, so that it comes to read the answer; within
+        bounds."""
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(2.0)
         left, until = _DISCARDED, time.monotonic() + _PATIENCE

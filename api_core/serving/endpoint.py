@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import sys
 import threading
@@ -15,7 +16,7 @@ from ..errors import InvalidInput
 from ..models.server.secret import Secret
 from .connection import Connection, Service
 from .prompt_then_answer import PromptThenAnswer, Serving
-from .waiting_line import WaitingLine
+from .request_queue import RequestQueue
 
 _MOST_CONNECTIONS = 512
 
@@ -28,6 +29,7 @@ class Endpoint(ThreadingHTTPServer):
     cannot listen. on_trouble: gets the traceback of what nobody expected.
     """
 
+    allow_reuse_address = os.name == "posix"  # on Windows this would let two servers listen at one port
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
@@ -57,8 +59,8 @@ class Endpoint(ThreadingHTTPServer):
         except (OSError, OverflowError) as error:
             raise InvalidInput(f"Cannot listen at {host} port {port}: {error}. Choose another --port.") from error
         work = PromptThenAnswer(serving)
-        line = WaitingLine(work, threads=serving.threads, at_once=serving.batch, on_trouble=on_trouble)
-        self.service = Service(serving, line, key, on_trouble)
+        requests = RequestQueue(work, threads=serving.threads, at_once=serving.batch, on_trouble=on_trouble)
+        self.service = Service(serving, requests, key, on_trouble)
 
     @property
     def address(self) -> str:
@@ -69,14 +71,18 @@ class Endpoint(ThreadingHTTPServer):
         """Stop listening, and what is under way."""
         super().server_close()
         if hasattr(self, "service"):  # not where it could not listen
-            self.service.line.close()
+            self.service.requests.close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own; not where there are too many connections."""
         if not self._places.acquire(blocking=False):
             self.shutdown_request(request)
             return
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # there is no thread for it
+            self._places.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """One connection."""

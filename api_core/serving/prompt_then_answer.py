@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ..answering import Answer, Decoding, Greedy, Template, find_template
 from ..answering.asking import answer_cases, settings_for_server
-from ..answering.keeping import require_comparable
+from ..answering.keeping import ARMS, PLAIN, PROMPTED, require_comparable
 from ..answering.surest import surest_of
 from ..choices import QUERIES
 from ..errors import Cancelled, InvalidInput, require_one_of
@@ -25,17 +26,17 @@ from ..prompting import PromptedPicture
 from .read_messages import MOST_LETTERS, Conversation
 from .read_request import ChatRequest
 from .refusal import UNSUPPORTED, Refused
+from .request_queue import Finished, Job, Written
 from .shown_text import cut
-from .waiting_line import Finished, Job, Written
 
-PLAIN, PROMPTED = "plain", "prompted"
+_NAMED_QUESTION = re.compile(r"^\s*Question:\s*(\S.*)", re.MULTILINE)
 
 Prompter = Callable[[Tensor, str, Progress], PromptedPicture]
 """Gets a picture [H, W, 3] and what to look for."""
 
 
 @dataclass(frozen=True)
-class Alike:
+class BatchKey:
     """What is the same of requests that are answered together. compared: the surer of two answers is kept."""
 
     decoding: Decoding
@@ -90,7 +91,7 @@ class Serving:
         return 1 if isinstance(self.model, ServerModel) else self.at_once
 
     def job(self, request: ChatRequest) -> Job:
-        """A request for the line. Refused for what this model cannot be asked."""
+        """A request for the queue. Refused for what this model cannot be asked."""
         if request.model != self.name:
             raise Refused(
                 f"There is no model {request.model[:60]!r} here. There is {self.name!r}.",
@@ -109,12 +110,15 @@ class Serving:
                 raise Refused(str(error), "temperature") from None
         self._require_room(request.conversation)
         limit = request.max_new_tokens or self.max_new_tokens
-        return Job(request, Alike(decoding, limit, self._is_compared(request)))
+        return Job(request, BatchKey(decoding, limit, self._is_compared(request)))
 
     def query_of(self, conversation: Conversation) -> str:
         """What the picture is prompted with."""
         asked = conversation.asked.strip()
-        return asked.splitlines()[0].strip() if self.query == QUERIES[0] else asked
+        if self.query == "whole":
+            return asked
+        named = _NAMED_QUESTION.search(asked) if self.query == "question" else None
+        return named[1].strip() if named else asked.splitlines()[0].strip()
 
     def _require_room(self, conversation: Conversation) -> None:
         """Refused for more text than a model of this machine can read."""
@@ -171,9 +175,9 @@ class _Batch:
         self._work = work
         self._serving = work.serving
         self._jobs = jobs
-        alike = jobs[0].key
-        assert isinstance(alike, Alike)
-        self._decoding, self._limit, self._compared = alike.decoding, alike.max_new_tokens, alike.compared
+        key = jobs[0].key
+        assert isinstance(key, BatchKey)
+        self._decoding, self._limit, self._compared = key.decoding, key.max_new_tokens, key.compared
         self._about: list[dict[str, Any]] = [{"picture": None} for _ in jobs]
         self._steps = 0
 
@@ -186,7 +190,7 @@ class _Batch:
             told = [(0, (answer,)) for answer in self._asked(1, everyone)]
         for number, (which, answers) in enumerate(told):
             if self._compared:
-                self._about[number]["picture"] = (PLAIN, PROMPTED)[which]
+                self._about[number]["picture"] = ARMS[which]
                 self._about[number]["asked"] = [
                     {"answer": answer.text, "confidence": answer.confidence} for answer in answers
                 ]
@@ -194,7 +198,7 @@ class _Batch:
 
     def _asked(self, at: int, numbers: Sequence[int]) -> list[Answer]:
         """The answers to the plain pictures (0) or to the prompted ones (1) of some jobs."""
-        cases = [self._case(number, at == PROMPT) for number in numbers]
+        cases = [self._case(number, ARMS[at] == PROMPTED) for number in numbers]
         self._steps = 0
 
         def on_parts(row: int, thinking: str, text: str) -> None:
@@ -244,7 +248,7 @@ class _Batch:
             job.tell(Written(thinking, text))
             return
         tokens = self._counted(case, self._steps + 1)
-        job.tell(Finished(thinking, text, True, tokens, self._about[number]))
+        job.tell(Finished(thinking, text, True, tokens, dict(self._about[number])))
 
     def _counted(self, case: Case, written: int) -> tuple[int, int] | None:
         """The tokens of a prompt whose answer is not waited for, and of the answer."""
@@ -264,7 +268,3 @@ class _Batch:
         tokens = None if read is None or written is None else (read, written)
         spelled = answer.spelled if job.request.logprobs else ()
         job.tell(Finished(answer.thinking, text, answer.complete or stopped, tokens, about, spelled))
-
-
-PROMPT = 1
-"""The number of the one way of prompting; 0 is the plain picture."""

@@ -30,8 +30,8 @@ _DETAILS = ("auto", "low", "high")
 
 
 @dataclass(frozen=True)
-class Said:
-    """One turn: its texts and pictures [H, W, 3], in order."""
+class Message:
+    """One message: its texts and pictures [H, W, 3], in order."""
 
     role: Literal["user", "assistant"]
     parts: tuple[str | Tensor, ...]
@@ -42,7 +42,7 @@ class Conversation:
     """What was said: the system's text, and the turns, of which the last is the user's and holds a text."""
 
     system: str
-    turns: tuple[Said, ...]
+    turns: tuple[Message, ...]
 
     @property
     def asked(self) -> str:
@@ -64,27 +64,27 @@ class Conversation:
         """With other pictures in the place of `picture`."""
         *before, last = self.turns
         at = next(index for index, part in enumerate(last.parts) if isinstance(part, Tensor))
-        changed = Said(last.role, (*last.parts[:at], *shown, *last.parts[at + 1 :]))
+        changed = Message(last.role, (*last.parts[:at], *shown, *last.parts[at + 1 :]))
         return Conversation(self.system, (*before, changed))
 
     def case(self) -> Case:
         """For a model. A turn with one text shows its pictures before it, as all do that are asked here."""
         pictures = [part for turn in self.turns for part in turn.parts if isinstance(part, Tensor)]
-        turns = tuple(_turn(said) for said in self.turns)
+        turns = tuple(_turn(message) for message in self.turns)
         question = [part for part in turns[-1].parts if part is not None][-1]
         plain = len(turns) == 1 and all(part is None for part in turns[0].parts[:-1])
         return Case(tuple(pictures), question, self.system, turns=() if plain else turns)
 
 
-def _turn(said: Said) -> Turn:
+def _turn(message: Message) -> Turn:
     parts: list[str | None] = []
-    for part in said.parts:
+    for part in message.parts:
         if isinstance(part, str) and parts and parts[-1] is not None:
             parts[-1] = f"{parts[-1]}\n{part}"
         else:
             parts.append(part if isinstance(part, str) else None)
     texts = [part for part in parts if part is not None]
-    return Turn(said.role, tuple(sorted(parts, key=lambda part: part is not None) if len(texts) == 1 else parts))
+    return Turn(message.role, tuple(sorted(parts, key=lambda part: part is not None) if len(texts) == 1 else parts))
 
 
 def read_messages(messages: Any) -> Conversation:
@@ -94,7 +94,7 @@ def read_messages(messages: Any) -> Conversation:
     if len(messages) > MOST_MESSAGES:
         raise Refused(f"There are {len(messages)} messages; at most {MOST_MESSAGES} are read.", "messages")
     system: list[str] = []
-    turns: list[Said] = []
+    turns: list[Message] = []
     reader = _Reader()
     for number, message in enumerate(messages):
         where = f"messages[{number}]"
@@ -107,15 +107,15 @@ def read_messages(messages: Any) -> Conversation:
             raise Refused(f"A {role} message must come before the others.", f"{where}.role")
         elif role in _TALKS:
             talks = cast(Literal["user", "assistant"], role)
-            turns.append(Said(talks, tuple(reader.parts(message, where, pictures=role == "user"))))
+            turns.append(Message(talks, tuple(reader.parts(message, where, pictures=role == "user"))))
         else:
             raise Refused(f"There is no role {shortened(role)!r} here: system, user or assistant.", f"{where}.role")
     if not turns or turns[-1].role != "user":
         raise Refused("The last message must be the user's: it asks the question.", "messages")
-    said = Conversation("\n\n".join(system), tuple(turns))
-    if not said.asked.strip():
+    conversation = Conversation("\n\n".join(system), tuple(turns))
+    if not conversation.asked.strip():
         raise Refused("The last message has no text. Say what you want to know.", f"messages[{len(messages) - 1}]")
-    return said
+    return conversation
 
 
 class _Reader:

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from .waiting_line import Finished
+from .request_queue import Finished
 
 OWN = "attention_prompting"
 """The field that is not OpenAI's: which picture the answer is to, and what there is to know about it."""

@@ -40,6 +40,7 @@ MAX_PIXELS = 1 << 20
 """Of a picture, as ComfyUI's own nodes for editing show it."""
 DEFAULT_NEW_TOKENS = 256
 _BYTES_OF_NUMBER = 4
+_SIGN = "\0"
 _SMALLEST_CELL = 28 * 28  # pixels of an image token
 
 _LIMITS: dict[Need, str] = {
@@ -167,7 +168,9 @@ class NativeLvlm:
             else:
                 ids.append(entry[0])
         require_context(self.name, self._encoder.config, [clean], [ids], (PICTURE,))
-        start = prompt.rfind(clean.question)
+        # Its words may be the chat's own, such as "assistant": so a sign that nothing else holds tells its place.
+        marked = replace(clean, question=_SIGN, system_prompt=clean.system_prompt.replace(_SIGN, " "))
+        start = self._write(marked, thinking).index(_SIGN)
         question = (start, start + len(clean.question))
         words = locate_words(self._texts, ids, prompt, question, self._texts.skipped)
         return (

@@ -1,3 +1,5 @@
+"""Pictures prompted as a whole: the functions of the published package, and `prompt_picture`."""
+
 import gc
 import inspect
 import weakref

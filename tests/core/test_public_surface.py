@@ -1,3 +1,5 @@
+"""The names that `api_core` exports: all there, and importing them costs nothing heavy."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -1,5 +1,8 @@
 """The door for texts: half an emoji, a model's own marks, and what a page would make a link of."""
 
+import random
+import re
+import time
 from typing import Any
 
 import pytest
@@ -51,6 +54,22 @@ def test_no_link_is_left_for_the_page(text: str) -> None:
 @pytest.mark.parametrize("text", ["[[1, 2], [3, 4]]", "a [red] star", "[a](https://b)", "[[a]] | [b]"])
 def test_what_is_no_link_stays_as_it_is(text: str) -> None:
     assert without_links(text) == text
+
+
+def test_no_text_keeps_what_the_page_makes_a_link_of() -> None:
+    dice = random.Random(0)
+    for _ in range(20_000):
+        text = "".join(dice.choices("[]|a", k=dice.randrange(14)))
+        shown = without_links(text)
+        assert not re.search(r"\[\[[^|\]]+\|[^\]]+\]\]", shown), text
+        assert shown.replace(" ", "") == text
+
+
+@pytest.mark.parametrize("piece", ["[", "[[a", "[[a|", "[[a|b]"])
+def test_a_long_text_takes_no_time(piece: str) -> None:
+    began = time.process_time()
+    without_links(piece * 50_000)
+    assert time.process_time() - began < 1
 
 
 def test_what_a_message_shows_can_be_written() -> None:

@@ -11,7 +11,7 @@ from pack.tests.e2e.server import ROOT
 pytestmark = pytest.mark.host
 
 QUICK_START = ROOT / "workflows" / "Attention prompt - quick start.json"
-TUNE, OVERLAY, COMPARE = "AttnPromptTuneMask", "AttnPromptOverlay", "AttnPromptCompareAnswers"
+TUNE, OVERLAY = "AttnPromptTuneMask", "AttnPromptOverlay"
 
 # What a node's preview shows: the mean of its levels, whether the badge is there, and what the note says.
 FACE = """(type) => {

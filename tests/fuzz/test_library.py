@@ -27,7 +27,6 @@ from pack.tests import zoo
 from pack.tests.fuzz.examples import run_examples
 from pack.tests.fuzz.values import of_type, pools
 
-Picture = torch.Tensor
 PICTURE = torch.rand(24, 32, 3, generator=torch.Generator().manual_seed(0))
 LIGHT = (
     overlay.apply,

@@ -12,7 +12,7 @@ from pack.tests.on_host import TINY, TINY_LVLM, Run, wants_lists
 from pack.tests.promised import inputs, schemas
 
 Given = dict[str, Any]
-WRONG = [None, "x", 5, 0.5, True, math.nan, -math.inf, b"x", ["x"], {"x": 1}, (1,), object(), torch.zeros(2)]
+WRONG = [None, "x", 5, 0.5, True, math.nan, -math.inf, 10**400, b"x", ["x"], {"x": 1}, (1,), object(), torch.zeros(2)]
 SOCKETS = ("IMAGE", "MASK", "CLIP", "ATTNPROMPT_CLIP", "ATTNPROMPT_LVLM", "ATTNPROMPT_HEATMAP", "ATTNPROMPT_SERVER")
 
 

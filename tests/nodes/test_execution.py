@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -368,3 +369,14 @@ def test_towers_that_need_gradients_work_inside_inference_mode(run: Run, nodes: 
     heatmap, _ = run("AttnPromptCLIPHeatmap", clip=loaded, image=image, query="red square", **HEATMAP).args
     assert len(heatmap) == 3
     assert all(view.values.std() > 0 for parts in heatmap.pictures[0].parts.values() for view in parts)
+
+
+def test_a_node_without_inputs_elsewhere_in_a_prompt_is_no_obstacle(nodes: Any) -> None:
+    """ComfyUI looks only at nodes that lead to an output; a prompt that is made by hand may hold others."""
+    from pack.nodes import host
+
+    prompt = {"1": {"class_type": "Other"}, "2": {"class_type": "Other", "inputs": {"text": ["3", 1]}}}
+    graph = SimpleNamespace(get_node=prompt.__getitem__, all_node_ids=lambda: prompt.keys())
+    hidden = SimpleNamespace(unique_id="3", dynprompt=graph)
+    assert host.is_connected(hidden, 1)
+    assert not host.is_connected(hidden, 2)

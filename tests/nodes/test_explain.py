@@ -24,10 +24,10 @@ QUICK_IGOS = {"method": "igos++", "steps": 4, "blends": 1}
 @pytest.fixture
 def warnings(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the node warned of."""
-    from pack.nodes import host
+    from pack.nodes import page
 
     said: list[str] = []
-    monkeypatch.setattr(host, "warn", lambda node_id, lines: said.extend(lines))
+    monkeypatch.setattr(page, "warn", lambda node_id, lines: said.extend(lines))
     return said
 
 
@@ -35,7 +35,7 @@ def warnings(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def previews(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The pictures that the progress bar was given, all of them."""
     utils = importlib.import_module("comfy.utils")
-    from pack.nodes import host
+    from pack.nodes import page
 
     shown: list[Any] = []
     move = utils.ProgressBar.update_absolute
@@ -46,7 +46,7 @@ def previews(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         move(self, value, total, preview)
 
     monkeypatch.setattr(utils.ProgressBar, "update_absolute", update_absolute)
-    monkeypatch.setattr(host, "PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr(page, "PREVIEW_SECONDS", 0.0)
     return shown
 
 
@@ -125,20 +125,20 @@ def test_the_map_so_far_is_shown_on_the_picture(run: Run, lvlm: Any, image: Imag
 
 
 def test_a_large_picture_is_shown_small(nodes: Any, previews: list[Any]) -> None:
-    from pack.nodes import explain, host
+    from pack.nodes import explain, page
 
-    explain.preview(host.NodeProgress("1"), [torch.rand(1500, 2000, 3)])(0, torch.rand(32, 32))
+    explain.preview(page.NodeProgress("1"), [torch.rand(1500, 2000, 3)])(0, torch.rand(32, 32))
     ((_, shown, _),) = previews
     assert shown.width * shown.height <= 512 * 512
 
 
 @pytest.mark.both_hosts
 def test_pictures_that_come_quickly_are_not_all_drawn(nodes: Any, previews: list[Any]) -> None:
-    from pack.nodes import host
+    from pack.nodes import page
 
-    host.PREVIEW_SECONDS = 60.0
+    page.PREVIEW_SECONDS = 60.0
     drawn: list[int] = []
-    progress = host.NodeProgress("1")
+    progress = page.NodeProgress("1")
     for number in range(20):
         progress.show(lambda number=number: drawn.append(number) or torch.rand(4, 4, 3))
     assert drawn == [0]

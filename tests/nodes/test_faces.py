@@ -47,7 +47,7 @@ def picture_map(words: int = 2) -> PictureMap:
 
 def test_a_heatmap_file_holds_the_heatmap(faces: Any) -> None:
     one, other = picture_map(), picture_map(words=4)
-    header, floats = read(faces.heatmap_bytes(Heatmap((one, other))))
+    header, floats = read(b"".join(faces.heatmap_file(Heatmap((one, other)))))
     for picture, found in zip((one, other), header["pictures"], strict=True):
         assert found["size"] == [8, 10]
         assert [(label["text"], label["role"]) for label in found["labels"]] == [
@@ -73,7 +73,7 @@ def test_a_heatmap_file_holds_the_heatmap(faces: Any) -> None:
 def test_large_heatmaps_keep_the_whole_texts(faces: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = picture_map()
     monkeypatch.setattr(faces, "MOST_FLOATS", 2 * 3 * 7 + 1)  # two pictures with 3 maps of 6 and of 1 cell, hardly more
-    header, floats = read(faces.heatmap_bytes(Heatmap((picture,) * 100)))
+    header, floats = read(b"".join(faces.heatmap_file(Heatmap((picture,) * 100))))
     assert len(header["pictures"]) == faces.MOST_PICTURES
     assert ["words_left_out" in found for found in header["pictures"][:3]] == [False, True, True]
     last = header["pictures"][-1]
@@ -88,14 +88,14 @@ def test_a_batch_of_64_pictures_with_30_words_is_small(faces: Any) -> None:
     view = View(values, Box(0, 0, 336, 336), torch.ones(24, 24, dtype=torch.bool))
     labels = tuple(Label(f"w{i}", "query word") for i in range(31))
     picture = PictureMap((336, 336), labels, {"class_token": (view,), "patch": (view,)}, "decomposition", "x", 22)
-    assert len(faces.heatmap_bytes(Heatmap((picture,) * 64))) < 10_000_000
+    assert sum(map(len, faces.heatmap_file(Heatmap((picture,) * 64)))) < 10_000_000
 
 
 def test_masks_are_made_smaller(faces: Any) -> None:
     small = torch.rand(7, 5)
     large = torch.zeros(2048, 1024)
     large[:, 512:] = 1
-    header, floats = read(faces.mask_bytes([small, large]))
+    header, floats = read(b"".join(faces.mask_file([small, large])))
     assert header["masks"][0] == {"size": [7, 5], "values": 0}
     assert np.array_equal(floats[:35].reshape(7, 5), small.numpy())
     assert header["masks"][1] == {"size": [512, 256], "full": [2048, 1024], "values": 35}
@@ -132,7 +132,7 @@ def test_heatmap_nodes_leave_files(run: Run, clip: Any, lvlm: Any, models: Path)
 
 def test_a_face_is_told_how_present_each_word_is(faces: Any) -> None:
     told = replace(picture_map(), presence=(1.5, -2.0, 0.0))
-    header, _ = read(faces.heatmap_bytes(Heatmap((told, picture_map()))))
+    header, _ = read(b"".join(faces.heatmap_file(Heatmap((told, picture_map())))))
     assert [found["presence"] for found in header["pictures"]] == [[1.5, -2.0, 0.0], []]
 
 
@@ -163,6 +163,48 @@ def test_files_used_longest_ago_evict_oldest(faces: Any, tmp_path: Path) -> None
     assert {path.name for path in tmp_path.iterdir()} == {"new", "older"}
     faces.evict_oldest(tmp_path, 200)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_file_that_is_there_is_not_replaced(faces: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a page is just being sent it, Windows would refuse."""
+    monkeypatch.setattr(importlib.import_module("pack.nodes.host"), "temporary_folder", lambda: tmp_path)
+    (first,) = faces.ui_entry(masks=[torch.zeros(4, 4)])[faces.KEY]
+    path = tmp_path / faces.KEY / first["masks"]["filename"]
+    os.utime(path, (1000, 1000))
+    monkeypatch.setattr(Path, "replace", _refuse)
+    (again,) = faces.ui_entry(masks=[torch.zeros(4, 4)])[faces.KEY]
+    assert again == first
+    assert path.stat().st_mtime > 1000
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_what_cannot_be_deleted_now_stays(faces: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).write_bytes(bytes(100))
+    monkeypatch.setattr(Path, "unlink", _refuse)
+    assert faces.evict_oldest(tmp_path, 50) == 200
+
+
+def _refuse(*_: Any, **__: Any) -> None:
+    raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+
+
+def test_the_folder_of_faces_stays_bounded_and_is_seldom_read(
+    faces: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a folder of thousands of files for each new one made long sessions slower and slower."""
+    monkeypatch.setattr(importlib.import_module("pack.nodes.host"), "temporary_folder", lambda: tmp_path)
+    monkeypatch.setattr(faces, "KEPT_BYTES", 100_000)
+    read_folders: list[Any] = []
+    scandir = os.scandir
+    monkeypatch.setattr(faces.os, "scandir", lambda folder: read_folders.append(folder) or scandir(folder))
+    for number in range(200):
+        (left,) = faces.ui_entry(masks=[torch.full((20, 25), number / 200)])[faces.KEY]
+        files = list((tmp_path / faces.KEY).iterdir())
+        assert left["masks"]["filename"] in {file.name for file in files}
+        assert sum(file.stat().st_size for file in files) <= 100_000
+    assert len(files) > 30
+    assert len(read_folders) < 60
 
 
 def test_results_do_not_need_a_face(

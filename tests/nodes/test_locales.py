@@ -5,6 +5,7 @@ What a language lacks, ComfyUI's page shows in English; that it lacks nothing is
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -110,6 +111,13 @@ class TestTranslation:
         assert not shown(set(locales.flat(given)) - set(locales.flat(source))), "no node has these any more"
         assert content(code) == locales.render(locales.complete(source, given)), "run `python tools/locales.py`"
 
+    def test_says_what_the_english_says_by_now(self, source: locales.Texts, code: str) -> None:
+        """Its help pages too."""
+        made_of = locales.read_digests(locales.MADE_OF.read_text(encoding="utf-8"))[code]
+        texts = locales.originals(code, source)
+        old = [f"{name}: {texts[name]}" for name in locales.outdated(made_of, texts)]
+        assert not old, "\n  ".join([f"mend these, then run `python tools/locales.py {code} --fresh`:", *old])
+
     def test_nothing_is_left_in_english(self, source: locales.Texts, code: str) -> None:
         given, original = locales.flat(locales.read(code)), locales.flat(source)
         same = {text for place, text in given.items() if text == original[place]}
@@ -169,3 +177,35 @@ def test_a_translation_is_brought_into_order() -> None:
     assert "Gone" not in found
     assert shown(locales.lacking(source, found)) == ["Node.display_name", "Node.inputs.a.tooltip"]
     assert json.loads(locales.render(found)) == found
+
+
+def test_a_translation_of_an_english_that_has_changed_is_outdated_until_someone_says_it_is_not() -> None:
+    made_of = locales.renewed({}, {"a": "Fades.", "b": "Blurs.", "gone": "x"}, set())
+    now = {"a": "Fades or magnifies.", "b": "Blurs.", "new": "Draws."}
+    assert locales.outdated(made_of, now) == ["a", "new"]
+    kept = locales.renewed(made_of, now, set())
+    assert locales.outdated(kept, now) == ["a"]
+    assert list(kept) == ["a", "b", "new"]
+    assert not locales.outdated(locales.renewed(kept, now, {"a"}), now)
+
+
+def test_digests_of_all_languages_stand_in_one_file() -> None:
+    one, other = locales.digest("Fades."), locales.digest("Fades or magnifies.")
+    digests = {code: {"a": other if code == "ja" else one} for code in TRANSLATED}
+    lines = locales.render_digests(digests)
+    assert f"\na {other} ja\n" in lines
+    assert locales.read_digests(lines) == digests
+    held = locales.MADE_OF.read_text(encoding="utf-8")
+    assert locales.render_digests(locales.read_digests(held)) == held
+
+
+def test_parts_of_a_help_page_are_texts_of_the_languages_that_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locales, "HELP_PAGES", tmp_path)
+    (tmp_path / "Node").mkdir()
+    (tmp_path / "Node" / "ja.md").touch()
+    (tmp_path / "Node.md").write_text("# Node\n\nDoes it.\n\n## Common mistakes\n- *None*: yet.\n", encoding="utf-8")
+    parts = {"Node.md#Node": "Does it.", "Node.md#Common-mistakes": "- *None*: yet."}
+    assert locales.originals("ja", {}) == parts
+    assert not locales.originals("ko", {})

@@ -202,10 +202,10 @@ class TestAsk:
         self, run: Run, lvlm: Any, image: Image, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         management = importlib.import_module("comfy.model_management")
-        from pack.nodes import host
+        from pack.nodes import page
 
         seen: list[int] = []
-        real = host.live_text
+        real = page.live_text
 
         def live_text(node_id: str | None, count: int) -> Any:
             show = real(node_id, count)
@@ -218,7 +218,7 @@ class TestAsk:
 
             return stop_after_three
 
-        monkeypatch.setattr(host, "live_text", live_text)
+        monkeypatch.setattr(page, "live_text", live_text)
         given = {**ASK, "max_new_tokens": 500, "decoding": {"decoding": "sample", "temperature": 5.0}}
         with pytest.raises(management.InterruptProcessingException):
             run("AttnPromptAsk", model=lvlm, image=image[:1], question=QUESTION, **given)

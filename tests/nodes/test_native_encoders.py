@@ -77,6 +77,14 @@ def nothing_left(clip: Any) -> None:
             assert found in (None, attention.optimized_attention_for_device)
 
 
+@pytest.mark.parametrize(("kind", "word"), [("qwen3vl", "assistant"), ("qwen35", "user"), ("gemma4_e2b", "model")])
+def test_a_question_in_the_words_of_the_chat_lies_where_it_is_asked(encoders: Encoders, kind: str, word: str) -> None:
+    model = wrapped(encoders(kind))
+    (found,), (other,) = (model.prepare([a_case(question=text)]).rows[0].question_words for text in (word, "star"))
+    assert found.text == word
+    assert found.first == other.first
+
+
 def compare_with_float64(kind: str, clip: Any) -> None:
     model = wrapped(clip)
     prepared = model.prepare([a_case()])

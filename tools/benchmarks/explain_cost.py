@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -39,6 +40,7 @@ from api_core.explanation.igos import fast, paper  # noqa: E402
 from api_core.explanation.igos.descent import TERMS, descend  # noqa: E402
 from api_core.explanation.word_evidence import tokens_of_words, word_evidence  # noqa: E402
 from api_core.models.conversation.case import Case  # noqa: E402
+from api_core.models.lvlm.generate import teacher_forcing  # noqa: E402
 from api_core.models.lvlm.load import load_lvlm  # noqa: E402
 
 CHUNKS, BLENDS = (1, 2, 4, 8), (4, 8, 16)
@@ -49,10 +51,17 @@ BASES = ("released loop", "paper", "released loop, one mask", "paper, one mask")
 class EveryPosition(AnswerObjective):
     """Has the model score the whole vocabulary at every position, as the released program does."""
 
-    def _logits(self, inputs: dict[str, Any], rows: torch.Tensor) -> torch.Tensor:
-        module: Any = self.model.module
-        scores: torch.Tensor = module(**inputs, use_cache=True).logits
-        return scores[:, rows]
+    def read(self, pixels: dict[str, torch.Tensor], count: int) -> torch.Tensor:
+        with patch.object(teacher_forcing, "log_likelihoods", likelihoods_of_all_scores):
+            return super().read(pixels, count)
+
+
+def likelihoods_of_all_scores(
+    module: Any, inputs: dict[str, Any], rows: torch.Tensor, wanted: torch.Tensor
+) -> torch.Tensor:
+    """`teacher_forcing.log_likelihoods` of scores that were made for every position."""
+    scores = module(**inputs, use_cache=True).logits[:, rows]
+    return scores.float().log_softmax(-1).gather(2, wanted[None, :, None].expand(len(scores), -1, 1))[..., 0]
 
 
 def answers(count: int) -> Iterator[tuple[AnswerObjective, AnswerObjective]]:

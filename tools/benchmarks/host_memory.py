@@ -5,7 +5,9 @@
     python tools/benchmarks/host_memory.py free --kind lvlm    # the same with a random LLaVA of 1.1 GB: asked,
     python tools/benchmarks/host_memory.py runs --kind lvlm    # and its attention read
     python tools/benchmarks/host_memory.py runs --kind explain --runs 100    # and its answers explained
+    python tools/benchmarks/host_memory.py runs --kind core    # as many nodes of ComfyUI alone: what the host keeps
     python tools/benchmarks/host_memory.py soak --runs 2000    # all of it in turn, and the surer of two answers
+    python tools/benchmarks/host_memory.py soak --runs 2000 --history cleared    # the same without ComfyUI's history
 
 Needs a ComfyUI at COMFYUI_PATH or ~/comfy/ComfyUI and its packages in this Python. Prints one line of JSON.
 """
@@ -17,6 +19,7 @@ import json
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -64,6 +67,8 @@ def free(server: Any, seconds: float = 30.0) -> dict[str, Any]:
 
 def graph(prompts: ModuleType, kind: str, model: str, query: str) -> dict[str, Any]:
     """A whole job whose pictures are only shown, and a node that remembers the model."""
+    if kind == "core":
+        return without_us(prompts, query)
     if kind == "explain":
         return explaining(prompts, model, query)
     if kind == "lvlm":
@@ -87,6 +92,17 @@ def graph(prompts: ModuleType, kind: str, model: str, query: str) -> dict[str, A
         "view": prompts.view("overlay", "mask"),
         "remember": prompts.node("ProbeRemember", model=["clip", 0]),
     }
+
+
+def without_us(prompts: ModuleType, query: str) -> dict[str, Any]:
+    """As many of ComfyUI's own nodes as there are in a job of ours, each picture a new one: what the host keeps."""
+    made = {
+        "empty": prompts.node("EmptyImage", width=96, height=64, batch_size=1, color=zlib.crc32(query.encode()) >> 8)
+    }
+    for number, before in enumerate(("empty", "0", "1")):
+        made[str(number)] = prompts.node("ImageInvert", image=[before, 0])
+        made[f"{number} shown"] = prompts.node("PreviewImage", images=[str(number), 0])
+    return made | {"text": prompts.node("PreviewAny", source=["empty", 0]), "remember": {}}
 
 
 def explaining(prompts: ModuleType, model: str, query: str) -> dict[str, Any]:
@@ -177,8 +193,12 @@ def keeping_the_surer(prompts: ModuleType, model: str, query: str) -> dict[str, 
     }
 
 
-def measure_soak(folder: Path, runs: int, options: tuple[str, ...]) -> dict[str, Any]:
-    """Everything in turn: what two thirds of the runs leave in memory and on disk, and how long each third takes."""
+def measure_soak(folder: Path, runs: int, *, keep_history: bool, options: tuple[str, ...]) -> dict[str, Any]:
+    """Everything in turn: what two thirds of the runs leave in memory and on disk, and how long each third takes.
+
+    keep_history: ComfyUI remembers the last 10,000 prompts with their results' names, which is most of what grows;
+    without, its page's *clear* is pressed after each turn, and what still grows is a leak.
+    """
     servers, prompts, *_ = load_tests()
     clip, _ = make_models(folder, "clip", large=False)
     lvlm, _ = make_models(folder, "lvlm", large=False)
@@ -197,8 +217,10 @@ def measure_soak(folder: Path, runs: int, options: tuple[str, ...]) -> dict[str,
             require_success(server.run(work))
             seconds.append(time.monotonic() - begun)
             if number % 6 == 5:
+                if not keep_history:
+                    server.post("/history", {"clear": True})
                 resident.append(server.get("/probe/memory")["resident"])
-                on_disk.append(sum(file.stat().st_size for file in (folder / "temp").rglob("*") if file.is_file()))
+                on_disk.append([file_bytes(folder / "temp" / "attention_prompting"), file_bytes(folder / "temp")])
     third = len(resident) // 3
     kept = np.asarray(resident[third:], dtype=np.float64)
     slope, _ = np.polyfit(6 * np.arange(len(kept)), kept, 1)
@@ -207,21 +229,26 @@ def measure_soak(folder: Path, runs: int, options: tuple[str, ...]) -> dict[str,
         "fitted": 6 * len(kept),
         "bytes_per_run": round(float(slope)),
         "resident_last": resident[-1],
-        "temp_bytes_after_thirds": [on_disk[third], on_disk[2 * third], on_disk[-1]],
+        "faces_and_all_temp_bytes_after_thirds": [on_disk[third], on_disk[2 * third], on_disk[-1]],
         "median_seconds_of_thirds": [round(float(np.median(part)), 3) for part in np.array_split(seconds, 3)],
     }
+
+
+def file_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["free", "runs", "soak"])
-    parser.add_argument("--kind", choices=["clip", "lvlm", "explain"], default="clip")
+    parser.add_argument("--kind", choices=["clip", "lvlm", "explain", "core"], default="clip")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--settle", type=int, default=50, help="runs at the start that are not fitted")
     parser.add_argument("--folder", type=Path, help="where the server keeps its files (default: a temporary folder)")
     parser.add_argument(
         "--cache", choices=["classic", "default"], default="classic", help="default keeps older runs' results in memory"
     )
+    parser.add_argument("--history", choices=["kept", "cleared"], default="kept", help="of ComfyUI, in a soak")
     given = parser.parse_args()
     options = ("--cache-classic",) if given.cache == "classic" else ()
     with tempfile.TemporaryDirectory() as temporary:
@@ -229,7 +256,7 @@ def main() -> None:
         if given.what == "free":
             report = measure_free(folder, given.kind, options)
         elif given.what == "soak":
-            report = measure_soak(folder, given.runs, options)
+            report = measure_soak(folder, given.runs, keep_history=given.history == "kept", options=options)
         else:
             report = measure_runs(folder, given.kind, given.runs, given.settle, options)
     sys.stdout.write(json.dumps(report) + "\n")

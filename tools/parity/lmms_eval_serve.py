@@ -83,26 +83,30 @@ def main() -> int:
 
 def draw_task(folder: Path, python: str, scenes: int) -> list[dict[str, Any]]:
     """Write the task for lmms-eval and the same cases for `run`; returns what is asked."""
-    rows, cases = [], []
-    for number, case in enumerate(existence_questions(HARD, "test", scenes)):
-        picture = folder / f"{number}.png"
-        to_pil(case.load()).save(picture)
-        (answer,) = case.answers
-        own = {"question_id": str(number), "question": case.question, "answer": answer}
-        rows.append({**own, "image": str(picture)})
-        cases.append(
-            {"id": str(number), "picture": str(picture), "question": case.question + ASKED, "query": case.question}
-        )
+    rows = draw_cases(folder, scenes)
     data, task = folder / "data", folder / "task"
     data.mkdir()
     task.mkdir()
     write_lines(folder / "rows.jsonl", rows)
-    write_lines(folder / "cases.jsonl", cases)
     subprocess.run([python, "-c", TO_PARQUET, str(folder / "rows.jsonl"), str(data / "test.parquet")], check=True)
     where = "import lmms_eval, pathlib; print(pathlib.Path(lmms_eval.__file__).parent / 'tasks/pope/pope.yaml')"
     built_in = subprocess.run([python, "-c", where], capture_output=True, text=True, check=True).stdout.splitlines()[-1]
     lines = [f"include: {built_in}", f"task: {TASK}", f"dataset_path: {data}", "dataset_kwargs: {}"]
     (task / f"{TASK}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return rows
+
+
+def draw_cases(folder: Path, scenes: int, shown: str = "png") -> list[dict[str, Any]]:
+    """Draw the pictures of eight questions a scene as PNG, and write `cases.jsonl`, of files <number>.shown beside."""
+    rows, cases = [], []
+    for number, case in enumerate(existence_questions(HARD, "test", scenes)):
+        picture = folder / f"{number}.png"
+        to_pil(case.load()).save(picture)
+        (answer,) = case.answers
+        rows.append({"question_id": str(number), "question": case.question, "answer": answer, "image": str(picture)})
+        asked = {"question": case.question + ASKED, "query": case.question}
+        cases.append({"id": str(number), "picture": str(picture.with_suffix(f".{shown}")), **asked})
+    write_lines(folder / "cases.jsonl", cases)
     return rows
 
 
@@ -158,16 +162,21 @@ def run_cases(cases: Path, prompted_by: str | None) -> dict[str, str]:
 def pope_table(rows: Sequence[Mapping[str, Any]], answers: Mapping[str, str]) -> dict[str, float]:
     """lmms-eval's rules: an answer must be the word itself; the share of yes is that of the truth."""
     pairs = [(row["answer"], answers[row["question_id"]].lower().strip()) for row in rows]
+    figures = rates(pairs, missed=sum(pair == ("yes", "no") for pair in pairs))
+    figures["yes_ratio"] = sum(truth == "yes" for truth, _ in pairs) / len(pairs)
+    return {f"pope_{name}": figure for name, figure in figures.items()}
+
+
+def rates(pairs: Sequence[tuple[str, str]], missed: int) -> dict[str, float]:
+    """pairs: the truth, and what was said. missed: how many a yes was not found."""
     hit = sum(pair == ("yes", "yes") for pair in pairs)
     false = sum(pair == ("no", "yes") for pair in pairs)
-    missed = sum(pair == ("yes", "no") for pair in pairs)
     precision, recall = hit / max(hit + false, 1), hit / max(hit + missed, 1)
     return {
-        "pope_accuracy": sum(truth == said for truth, said in pairs) / len(pairs),
-        "pope_precision": precision,
-        "pope_recall": recall,
-        "pope_f1_score": 2 * precision * recall / max(precision + recall, 1e-12),
-        "pope_yes_ratio": sum(truth == "yes" for truth, _ in pairs) / len(pairs),
+        "accuracy": sum(truth == said for truth, said in pairs) / len(pairs),
+        "precision": precision,
+        "recall": recall,
+        "f1_score": 2 * precision * recall / max(precision + recall, 1e-12),
     }
 
 

@@ -28,7 +28,7 @@ from api_core.evaluation.official.registry import find_data_set
 from tests.core.fixtures.official_scores import KEPT, differences
 from tools.parity import made_answers
 from tools.parity.made_answers import Made
-from tools.parity.official_program import Scorer, cases_of, export, printed_by, write_json
+from tools.parity.official_program import Scorer, cases_of, export, printed_by, write_json, write_lines
 from tools.parity.text_programs import TEXT_SCORERS
 
 _KEPT_ANSWERS = 84
@@ -118,6 +118,26 @@ def pope_by_avisc(folder: Path, made: Made) -> dict[str, float]:
         part = line.removeprefix("PART ") if line.startswith("PART ") else part
         if name in names:
             found[f"{part} {names[name]}"] = float(value) * 100
+    return found
+
+
+def pope_by_vcd(folder: Path, made: Made) -> dict[str, float]:
+    modules = folder / "stubs"
+    modules.mkdir()
+    (modules / "tqdm.py").write_text(_STUBS["tqdm.py"])
+    names = {"Accuracy": "accuracy", "Precision": "precision", "Recall": "recall", "F1": "F1", "yes": "yes ratio"}
+    found: dict[str, float] = {}
+    for answers in sorted(export(made, folder, "pope").glob("*.jsonl")):
+        truth = [
+            {"question_id": case["meta"]["question_id"], "label": case["meta"]["truth"]}
+            for case in made.cases
+            if case["kind"] == answers.stem
+        ]
+        files = ("--gt_files", str(write_lines(folder / "truth.jsonl", truth)), "--gen_files", str(answers))
+        for line in printed_by(folder, "eval_pope.py", *files, modules=modules).splitlines():
+            name, _, value = line.partition(": ")
+            if name in names:
+                found[f"{answers.stem} {names[name]}"] = float(value) * 100
     return found
 
 
@@ -270,6 +290,10 @@ SCORERS = (
     Scorer(
         "pope (AvisC)", "pope", "avisc", "sangminwoo/AvisC", ("eval_bench/pope_eval_llavab.py",),
         made_answers.pope, pope_by_avisc,
+    ),
+    Scorer(
+        "pope (VCD)", "pope", "vcd", "DAMO-NLP-SG/VCD", ("experiments/eval/eval_pope.py",),
+        made_answers.pope, pope_by_vcd,
     ),
     Scorer("mme", "mme", "official", "sangminwoo/AvisC", ("experiments/eval/calculation.py",), made_answers.mme, mme),
     Scorer(

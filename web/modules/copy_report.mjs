@@ -6,16 +6,30 @@ import { make } from "./dom.mjs";
 const PATH = "/attention_prompting/report";
 const SECONDS = 8;
 
+/** A report that was made but not copied: some browsers let a page copy only for seconds after a click. */
+let ready = "";
+
 export const copyReport = {
   id: "attention-prompting.copy-report",
   label: "Attention Prompting: Copy report",
   icon: "pi pi-clipboard",
   function: async () => {
-    const answer = await api.fetchApi(PATH);
-    const report = await answer.text();
-    if (!answer.ok) return tell("error", "The report could not be made", `${answer.status} ${report}`.slice(0, 300));
-    if (await copied(report)) tell("success", "Report copied", "Paste it into your issue. It holds no key and no name.");
-    else tell("error", "The report could not be copied", "This browser does not let a page copy. Run: python -m api_core doctor");
+    let report = ready;
+    if (!report) {
+      const answer = await api.fetchApi(PATH);
+      report = await answer.text();
+      if (!answer.ok) return tell("error", "The report could not be made", `${answer.status} ${report}`.slice(0, 300));
+    }
+    if (await copied(report)) {
+      ready = "";
+      return tell("success", "Report copied", "Paste it into your issue. It holds no key and no name.");
+    }
+    if (!ready) {
+      ready = report;
+      return tell("warn", "The report is ready", "This browser copies just after a click only: choose Copy report again.");
+    }
+    ready = "";
+    tell("error", "The report could not be copied", "This browser does not let a page copy. Run: python -m api_core doctor");
   },
 };
 
@@ -39,7 +53,7 @@ async function copied(text) {
 }
 
 /**
- * @param {"success" | "error"} severity
+ * @param {"success" | "warn" | "error"} severity
  * @param {string} summary
  * @param {string} detail
  */

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,28 @@ def write_cases(
     _require_pictures(cases)
     write_lines(out / CASES_FILE, (_relative_to(out, case).to_json() for case in cases))
     return cases
+
+
+def require_whole(cases: Sequence[QuestionCase], groups: Iterable[Sequence[int]], answers: Answers) -> None:
+    """InvalidInput where some cases of a group, given by their numbers, have an answer and others have none.
+
+    For official programs that go by the order of lines alone: a gap would give the lines behind it to other questions.
+    """
+    for numbers in groups:
+        missing = [cases[number].id for number in numbers if cases[number].id not in answers]
+        if 0 < len(missing) < len(numbers):
+            raise InvalidInput(
+                f"{missing[0]!r} has no answer, and the official program goes by the order of lines. Run its case "
+                "again."
+            )
+
+
+def groups_of(cases: Sequence[QuestionCase]) -> dict[str, list[int]]:
+    """The numbers of the cases that belong together by `meta.group`, such as those about one picture."""
+    found: dict[str, list[int]] = {}
+    for number, case in enumerate(cases):
+        found.setdefault(str(case.meta.get("group", case.id)), []).append(number)
+    return found
 
 
 def _one_of(what: str, named: str, data_set: DataSet, known: Mapping[str, Any]) -> str:

@@ -9,8 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidInput, shortened
+from ...errors import InvalidInput, reason, shortened
 from ...whole_file import whole_file
+
+_BEYOND = (ValueError, RecursionError)
+"""What Python says of JSON with numbers of thousands of digits, or as many brackets."""
 
 
 def text_of(path: Path) -> str:
@@ -34,6 +37,8 @@ def json_of(path: Path) -> Any:
         raise InvalidInput(
             f"{path} is no JSON, or is cut: {error.msg} in line {error.lineno}, column {error.colno}."
         ) from error
+    except _BEYOND as error:
+        raise InvalidInput(f"{path} is no official file: {reason(error)}.") from error
 
 
 def objects_of(path: Path) -> list[dict[str, Any]]:
@@ -48,7 +53,10 @@ def objects_of(path: Path) -> list[dict[str, Any]]:
 
 def table_of(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file by the names in its first line."""
-    rows = list(csv.DictReader(io.StringIO(text_of(path), newline="")))
+    try:
+        rows = list(csv.DictReader(io.StringIO(text_of(path), newline="")))
+    except csv.Error as error:
+        raise InvalidInput(f"{path} is no table, or is cut: {reason(error)}.") from error
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
             raise InvalidInput(f"{path}: row {number} has not as many cells as the first row names. Is the file cut?")
@@ -91,5 +99,5 @@ def _lines(text: str) -> list[tuple[int, str]]:
 def _line(path: Path, number: int, line: str) -> Any:
     try:
         return json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}, line {number} is no JSON, or is cut: {shortened(line)}.") from error

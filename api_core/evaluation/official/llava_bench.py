@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
-from .data_set import Answers, DataSet, Resources, Source
+from .data_set import Answers, DataSet, Resources, Source, require_whole
 from .files import field_of, first_below, objects_of, write_lines
 from .judge import judge_note, verdicts_in
 from .parquet import parquet_files, rows_of
@@ -113,11 +113,7 @@ def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
     Raises InvalidInput where an answer is missing: the program takes the lines of questions and answers together by
     their order alone.
     """
-    missing = [case.id for case in cases if case.id not in answers]
-    if missing:
-        raise InvalidInput(
-            f"{missing[0]!r} has no answer, and the official program goes by the order of lines. Run its case again."
-        )
+    require_whole(cases, [range(len(cases))], answers)
     further = {"answer_id": "", "model_id": "", "metadata": {}}
     write_lines(
         out,

@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import InvalidInput, shortened
 from ...whole_file import whole_file
 from ..cases import QuestionCase
-from .data_set import Answers, DataSet, Resources, Source
+from .data_set import Answers, DataSet, Resources, Source, groups_of, require_whole
 from .files import text_of
 from .parquet import parquet_files, rows_of
 from .pictures import write_picture
@@ -101,9 +101,7 @@ def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources:
 
 def _pairs(cases: Sequence[QuestionCase]) -> np.ndarray:
     """The numbers of the two questions of each picture: [pairs, 2]."""
-    found: dict[str, list[int]] = {}
-    for number, case in enumerate(cases):
-        found.setdefault(str(case.meta["group"]), []).append(number)
+    found = groups_of(cases)
     odd = [group for group, numbers in found.items() if len(numbers) != 2]
     if odd:
         raise InvalidInput(f"MME has two questions a picture, but {shortened(odd[0])} has {len(found[odd[0]])}.")
@@ -127,7 +125,11 @@ def _sum(figures: Sequence[Figure]) -> Figure:
 
 
 def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
-    """A folder with a file for each subtask: picture, question, truth, answer between tabs, on one line each."""
+    """A folder with a file for each subtask: picture, question, truth, answer between tabs, on one line each.
+
+    The program takes every two lines for the questions about one picture: InvalidInput where one of them has no answer.
+    """
+    require_whole(cases, groups_of(cases).values(), answers)
     for subtask in dict.fromkeys(case.kind for case in cases):
         own = [case for case in cases if case.kind == subtask and case.id in answers]
         lines = [

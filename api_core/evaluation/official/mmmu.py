@@ -108,7 +108,7 @@ def _worded(row: Mapping[str, Any]) -> str:
 
 
 def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources: Resources) -> ScoreTable:
-    draw = _lots() if rule == OFFICIAL else None
+    draw = _official_draws() if rule == OFFICIAL else None
     right, unparsed = np.zeros(len(cases)), np.zeros(len(cases), bool)
     for at, case in _in_order(cases):
         if case.id not in answers:
@@ -132,7 +132,7 @@ def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources:
     return score_table(cases, [case.id in answers for case in cases], rule, metrics, notes)
 
 
-def _lots() -> Callable[[Sequence[str]], str]:
+def _official_draws() -> Callable[[Sequence[str]], str]:
     """The official draws: one generator for all questions, which begins with the same seed."""
     return random.Random(_SEED).choice
 
@@ -157,7 +157,7 @@ def _accuracy(right: np.ndarray, kinds: np.ndarray, subjects: Sequence[str]) -> 
 
 def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
     """A folder: <subject>/output.json with all that the official reader wants, and all answers as it reads them."""
-    draw, parsed = _lots(), {}
+    draw, parsed = _official_draws(), {}
     subjects: dict[str, list[dict[str, Any]]] = {}
     for _, case in _in_order(cases):
         if case.id not in answers:

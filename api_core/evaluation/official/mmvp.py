@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
 from .choices import chosen, letters_of
-from .data_set import Answers, DataSet, Resources, Source
+from .data_set import Answers, DataSet, Resources, Source, groups_of, require_whole
 from .files import field_of, first_below, table_of, write_lines
 from .parquet import parquet_files, rows_of
 from .pictures import picture_file, write_picture
@@ -88,10 +88,7 @@ def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources:
     name, _, labels = rule.partition("/")
     said = chosen(cases, answers, lambda text, case: _reader(name, text, case))
     right = (said == letters_of(cases, labels or "original")).astype(float)
-    of_pair: dict[str, list[int]] = {}
-    for number, case in enumerate(cases):
-        of_pair.setdefault(str(case.meta["group"]), []).append(number)
-    pairs = np.array([numbers for numbers in of_pair.values() if len(numbers) == 2], int).reshape(-1, 2)
+    pairs = np.array([numbers for numbers in groups_of(cases).values() if len(numbers) == 2], int).reshape(-1, 2)
     both = right[pairs].min(1) if len(pairs) else np.zeros(0)
 
     def whole(weights: np.ndarray) -> float:
@@ -103,7 +100,11 @@ def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources:
 
 
 def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
-    """A line for each answer: which question, what was asked, the answer, the truth as published, the options."""
+    """A line for each answer: which question, what was asked, the answer, the truth as published, the options.
+
+    The program takes every two lines for a pair: InvalidInput where one of them has no answer.
+    """
+    require_whole(cases, groups_of(cases).values(), answers)
     lines = [
         {"question_id": int(case.meta["number"]) - 1, "prompt": case.question, "answer": answers[case.id]}
         | {"gt_answer": f"({case.meta['original'].lower()})", "text_options": list(case.meta["options"])}

@@ -34,13 +34,13 @@ def rows_of(files: Sequence[Path], required: Sequence[str]) -> Iterator[dict[str
 
 def _rows_of_one(parquet: Any, path: Path, required: Sequence[str]) -> Iterator[dict[str, Any]]:
     try:
-        file = parquet.ParquetFile(path)
-        names = set(file.schema_arrow.names)
-        lacking = [name for name in required if name not in names]
-        if lacking:
-            raise InvalidInput(f"{path} has no column {', '.join(lacking)}; it has {', '.join(sorted(names))}.")
-        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
-            yield from batch.to_pylist()
+        with parquet.ParquetFile(path) as file:
+            names = set(file.schema_arrow.names)
+            lacking = [name for name in required if name not in names]
+            if lacking:
+                raise InvalidInput(f"{path} has no column {', '.join(lacking)}; it has {', '.join(sorted(names))}.")
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
+                yield from batch.to_pylist()
     except InvalidInput:
         raise
     except (OSError, ValueError) as error:  # what pyarrow raises for a damaged file is a ValueError

@@ -29,7 +29,7 @@ def write_picture(found: Any, folder: Path, of: str) -> Path:
     try:
         with Image.open(io.BytesIO(content)) as image:
             kind = str(image.format)
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise InvalidInput(f"The picture of {of} cannot be read: {reason(error)}.") from error
     path = folder / (hashlib.sha256(content).hexdigest()[:24] + _SUFFIXES.get(kind, f".{kind.lower()}"))
     if not path.is_file() or path.stat().st_size != len(content):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
-from .data_set import Answers, DataSet, Resources, Source
+from .data_set import Answers, DataSet, Resources, Source, require_whole
 from .files import field_of, first_below, objects_of, write_lines
 from .parquet import parquet_files, rows_of
 from .pictures import picture_file, write_picture
@@ -20,13 +20,28 @@ from .wordings import SHORT
 
 FAMILIES = ("coco", "aokvqa", "gqa")
 DRAWN = ("random", "popular", "adversarial")
-RULES: Mapping[str, tuple[yes_no.YesNo, str]] = {
-    "official": (yes_no.pope, "before the first full stop the word No, no or not is a no, all else a yes, even NO"),
+Reading = Callable[[str, str], str]
+"""Gets an answer and the truth; gives "yes", "no", or "" for an answer that is neither."""
+
+
+def _blind(read_answer: yes_no.YesNo) -> Reading:
+    return lambda text, truth: read_answer(text)
+
+
+RULES: Mapping[str, tuple[Reading, str]] = {
+    "official": (
+        _blind(yes_no.pope),
+        "before the first full stop the word No, no or not is a no, all else a yes, even NO",
+    ),
     "avisc": (
-        yes_no.avisc,
+        _blind(yes_no.avisc),
         "as AvisC reads: the words No, no, not, NO or one in n't anywhere are a no, all else a yes",
     ),
-    "ours": (yes_no.first_word, "the first yes or no in any case; neither counts as wrong, and not as a yes"),
+    "vcd": (
+        yes_no.vcd,
+        "as VCD counts: right is what holds the true word, yes or no, anywhere, even in nothing",
+    ),
+    "ours": (_blind(yes_no.first_word), "the first yes or no in any case; neither counts as wrong, and not as a yes"),
 }
 _QUESTIONS = 3000
 _FOLDERS = ("val2014", "coco/val2014", "gqa/images", "images")
@@ -83,7 +98,7 @@ def _hub_rows(source: Source, part: str) -> Iterator[Row]:
 
 def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources: Resources) -> ScoreTable:
     read_answer, _ = RULES[rule]
-    said = np.array([read_answer(answers.get(case.id, "")) for case in cases])
+    said = np.array([read_answer(answers.get(case.id, ""), case.meta["truth"]) for case in cases])
     truth = np.array([case.meta["truth"] for case in cases])
     kinds = np.array([case.kind for case in cases])
     metrics: list[Metric] = []
@@ -132,12 +147,17 @@ def _mean(figures: Sequence[Figure]) -> Figure:
 
 
 def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:
-    """A folder with a file of lines for each part, in the order of its questions."""
-    for part in dict.fromkeys(case.kind for case in cases):
+    """A folder with a file of lines for each part, in the order of its questions, by which alone LLaVA's program takes
+    them together with the labels: InvalidInput where an answer is missing to a part that has some."""
+    parts: dict[str, list[int]] = {}
+    for number, case in enumerate(cases):
+        parts.setdefault(case.kind, []).append(number)
+    require_whole(cases, parts.values(), answers)
+    for part, numbers in parts.items():
         lines = [
             {"question_id": case.meta["question_id"], "question": case.query, "answer": said, "text": said}
-            for case in cases
-            if case.kind == part and (said := answers.get(case.id)) is not None
+            for case in map(cases.__getitem__, numbers)
+            if (said := answers.get(case.id)) is not None
         ]
         write_lines(out / f"{part}.jsonl", lines)
 

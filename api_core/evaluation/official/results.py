@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidInput, shortened
+from ...answering.keeping import ARMS
+from ...errors import InvalidInput
 from ..cases import QuestionCase
-from ..runner.prompt_and_ask import ARMS, about
-from .files import objects_of
+from ..runner.prompt_and_ask import case_fields
+from ..runner.results_file import read_results
 
 
 def results_of(path: Path, cases: Sequence[QuestionCase]) -> list[dict[str, Any]]:
@@ -19,15 +20,13 @@ def results_of(path: Path, cases: Sequence[QuestionCase]) -> list[dict[str, Any]
     Where the pictures are does not matter: answers may be scored on another machine.
     """
     known = {case.id: case for case in cases}
-    records = objects_of(path)
+    records = list(read_results(path, with_failed=True).values())
     for record in records:
-        if not {"id", "case", "settings"} <= set(record):
-            raise InvalidInput(f"{path} holds a line that is no result of a case: {shortened(json.dumps(record))}")
         if record["id"] not in known:
             raise InvalidInput(
                 f"{path} has a result of {record['id']!r}, which is none of the cases. Name its own cases."
             )
-        told = json.loads(json.dumps(about(known[record["id"]])))
+        told = json.loads(json.dumps(case_fields(known[record["id"]])))
         if "error" not in record and any(record.get(name) != value for name, value in told.items()):
             raise InvalidInput(
                 f"{path} has a result of {record['id']!r}, but what is asked there has changed since. Name the cases "

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InvalidInput, shortened
 from ..cases import QuestionCase
 from .data_set import Answers, DataSet, Resources, Source
 from .files import field_of, first_below, json_of, write_lines
 from .parquet import parquet_files, rows_of
 from .pictures import picture_file, write_picture
-from .rules.vqa_text import PEOPLE, m4c_accuracy, vqa_v2_accuracy
-from .score_table import Figure, Metric, ScoreTable, ratio, score_table
+from .rules.vqa_text import m4c_accuracy, vqa_v2_accuracy
+from .score_table import Metric, ScoreTable, score_table
+from .ten_people import m4c_mean, ten_answers, vqa_mean
 from .wordings import SHORT
 
 FILE = "TextVQA_0.5.1_val.json"
@@ -48,40 +48,14 @@ def _hub_rows(source: Source, files: Sequence[Path]) -> Iterator[tuple[Path, dic
         yield write_picture(row["image"], source.extracted, str(row["image_id"])), row
 
 
-def ten_answers(entry: dict[str, Any], of: str) -> list[str]:
-    """The answers of ten people, texts or objects with an `answer`. InvalidInput for any other number of them."""
-    given = entry.get("answers")
-    listed = given if isinstance(given, list) else []
-    plain = (one.get("answer") if isinstance(one, dict) else one for one in listed)
-    said = [one for one in plain if isinstance(one, str)]
-    if len(said) != PEOPLE:
-        raise InvalidInput(f"{of} has the answers of {len(said)} people, not of {PEOPLE}: {shortened(given)}.")
-    return said
-
-
 def score(cases: Sequence[QuestionCase], answers: Answers, rule: str, resources: Resources) -> ScoreTable:
     accuracy = {OFFICIAL: m4c_accuracy, VQA_V2: vqa_v2_accuracy}[rule]
-    shares = np.array([accuracy(answers.get(case.id, ""), case.meta["answers"]) for case in cases])
+    # The program knows a question by its picture and its words: of two alike the people of the last count for both.
+    keys = [(case.meta["group"], case.map_query.lower()) if rule == OFFICIAL else case.id for case in cases]
+    people = {key: case.meta["answers"] for key, case in zip(keys, cases, strict=True)}
+    shares = np.array([accuracy(answers.get(case.id, ""), people[key]) for key, case in zip(keys, cases, strict=True)])
     metric = Metric("accuracy", (m4c_mean if rule == OFFICIAL else vqa_mean)(shares), digits=2)
     return score_table(cases, [case.id in answers for case in cases], rule, [metric])
-
-
-def m4c_mean(shares: np.ndarray) -> Figure:
-    """Their mean in per cent, added up one after the other: many figures are exactly between two that are printed."""
-
-    def figure(weights: np.ndarray) -> float:
-        return 100 * ratio(np.cumsum(weights * shares)[-1], weights.sum())
-
-    return figure
-
-
-def vqa_mean(shares: np.ndarray) -> Figure:
-    """The same as VQA's programs round it."""
-
-    def figure(weights: np.ndarray) -> float:
-        return round(ratio(100 * np.cumsum(weights * shares)[-1], weights.sum()), 2)
-
-    return figure
 
 
 def export(cases: Sequence[QuestionCase], answers: Answers, out: Path) -> None:

@@ -17,7 +17,7 @@ from .parquet import parquet_files, rows_of
 from .pictures import picture_file, write_picture
 from .rules.vqa_text import m4c_accuracy, m4c_form, plain_form, vizwiz_accuracy
 from .score_table import Figure, Metric, ScoreTable, ratio, score_table
-from .textvqa import m4c_mean, ten_answers, vqa_mean
+from .ten_people import m4c_mean, ten_answers, vqa_mean
 from .wordings import SHORT
 
 OFFICIAL, M4C = "official", "m4c"

@@ -81,10 +81,14 @@ def _object(text: str) -> Any:
 
     try:
         return json.loads(text, object_pairs_hook=without_doubles, parse_constant=refuse)
+    except InvalidInput:
+        raise
     except json.JSONDecodeError as error:
         raise InvalidInput(f"no JSON at column {error.colno} ({error.msg}): {text[:80]}.") from error
     except RecursionError as error:
         raise InvalidInput("nested too deeply to be a case.") from error
+    except ValueError as error:
+        raise InvalidInput("a number of too many digits.") from error
 
 
 def case_of_line(line: Any, folder: Path) -> QuestionCase:

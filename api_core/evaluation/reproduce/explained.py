@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...choices import Baseline
+from ...choices import RESIZES, Baseline
 from ...explanation.explain import explain
+from ...models.lvlm.load import load_lvlm
 from ...models.lvlm.model import LvlmModel
-from ...progress import Progress
+from ...progress import Progress, ignore_progress
 from ...settings import Number
 from ..cases import QuestionCase
 from ..official.score_table import Metric, ScoreTable, ratio, score_table
 from ..runner.map_sources import identity
-from ..runner.prompt_and_ask import about
+from ..runner.prompt_and_ask import case_fields
 from ..runner.results_file import Record
+from ..runner.work_plan import LoadedModels, whole_path
 
 RULE = "released"
 FIGURES = ("deletion", "insertion")
@@ -74,13 +77,54 @@ class ExplainAnswers:
             seed=self.seed,
             on_progress=on_progress,
         )
-        told: dict[str, Any] = {**about(case), "answer": found.reply.text}
+        told: dict[str, Any] = {**case_fields(case), "answer": found.reply.text}
         if found.why_not:
             return {**told, LEFT_OUT: found.why_not}
         faithful = found.faithful[self.baseline]
         ends = faithful.baseline, faithful.picture
         areas = (faithful.deletion.released(*ends), faithful.insertion.released(*ends))
         return {**told, **dict(zip(FIGURES, areas, strict=True)), "evaluations": found.evaluations}
+
+
+@dataclass(frozen=True)
+class ExplainPlan:
+    """A `WorkPlan` for ExplainAnswers. model: its name. given, baseline …: as there. precision …: of loading."""
+
+    model: str
+    method: str
+    given: Mapping[str, Number]
+    baseline: Baseline
+    steps: int
+    max_new_tokens: int
+    system_prompt: str
+    seed: int
+    precision: str = "auto"
+    device: str = "auto"
+    max_pixels: int = 0
+    resize: str = RESIZES[0]
+    allow_download: bool = False
+    folders: tuple[Path, ...] = ()
+    saving: None = None
+    lanes: int = 1
+    cases_at_once: int = 1
+
+    def build(
+        self, on_progress: Progress = ignore_progress, loaded: LoadedModels | None = None
+    ) -> tuple[ExplainAnswers, dict[str, Any]]:
+        """As every `WorkPlan`."""
+        how = {name: getattr(self, name) for name in _OF_LOADING}
+        model: LvlmModel = (loaded or LoadedModels()).get(load_lvlm, self.model, how, on_progress)
+        told = {field.name: getattr(self, field.name) for field in fields(ExplainAnswers) if field.name != "model"}
+        work = ExplainAnswers(model, **told)
+        return work, work.settings
+
+    def everywhere(self) -> ExplainPlan:
+        """As every `WorkPlan`."""
+        folders = tuple(folder.absolute() for folder in self.folders)
+        return replace(self, model=whole_path(self.model), folders=folders)
+
+
+_OF_LOADING = ("precision", "device", "max_pixels", "resize", "allow_download", "folders")
 
 
 def explained_table(cases: Sequence[QuestionCase], records: Mapping[str, Record]) -> ScoreTable:

@@ -131,6 +131,6 @@ def _lines_in(path: Path) -> int:
     return len(read_results(path)) if path.is_file() else 0
 
 
-def together(needs: Sequence[Need]) -> list[Need]:
+def unique_needs(needs: Sequence[Need]) -> list[Need]:
     """Each need once."""
     return list({(need.kind, need.name, need.says): need for need in needs}.values())

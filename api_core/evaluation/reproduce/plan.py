@@ -55,6 +55,12 @@ _SET: Mapping[str, Kind] = {
     **dict.fromkeys(("settings", "arm settings", "published"), _OBJECT),
     "verdicts": _WHOLE,
 }
+_ENTRIES: Mapping[str, Kind] = {
+    **dict.fromkeys(("notes", "figures", "sources"), _TEXT),
+    **dict.fromkeys(("sets", "arm settings", "published"), _OBJECT),
+    "seeds": _WHOLE,
+}
+"""What lists and objects hold; `arms` and `models` are objects of objects in a plan, and lists of texts in a set."""
 _VALUE: Mapping[str, Kind] = {"value": _NUMBER, "sd": _NUMBER, "source": _TEXT}
 
 
@@ -157,7 +163,7 @@ def read_plan(named: str) -> Plan:
     return Plan(path.stem, title, tuple(found.get("notes", ())), tuple(rows))
 
 
-def chosen(rows: Sequence[Row], only: Sequence[str]) -> list[Row]:
+def select_rows(rows: Sequence[Row], only: Sequence[str]) -> list[Row]:
     """The rows that are named: by a whole name, its first parts, or a pattern with * in it; all where none is."""
     for one in only:
         if not any(_is_named(row, one) for row in rows):
@@ -174,6 +180,13 @@ def _rows(where: str, plan: Mapping[str, Any], one: Mapping[str, Any]) -> Iterat
     arms = {name: plan["arms"].get(name) for name in one.get("arms", plan["arms"])}
     models = {name: plan["models"].get(name) for name in one.get("models", plan["models"])}
     published = one.get("published", {})
+    for model, of in published.items():
+        _require_entries(f"{where}: an entry of published {model!r}", of, _OBJECT)
+    seeds = tuple(one.get("seeds", plan.get("seeds", (0,))))
+    if not seeds or one.get("verdicts", 1) < 1:
+        raise InvalidInput(
+            f"{where} has no seed, or no verdict: leave `seeds` and `verdicts` out, or have one at least."
+        )
     _require_known(where, "model", [*models, *published], plan["models"])
     _require_known(where, "arm", [*arms, *one.get("arm settings", {})], plan["arms"])
     _require_known(where, "arm", [arm for of in published.values() for arm in of], arms)
@@ -183,7 +196,12 @@ def _rows(where: str, plan: Mapping[str, Any], one: Mapping[str, Any]) -> Iterat
             layers = (plan.get("settings", {}), of_arm, own, one.get("settings", {}))
             settings = {key: value for layer in layers for key, value in layer.items()}
             settings |= one.get("arm settings", {}).get(name, {})
-            _require_known(where, "arm", [arm["after"]] if "after" in arm else [], arms)
+            before = {one: arms[one] for one in list(arms)[: list(arms).index(name)]}
+            _require_known(f"{where}, before the arm {name!r}", "arm", [arm["after"]] if "after" in arm else [], before)
+            if "after" in arm and not settings.get("template"):
+                raise InvalidInput(
+                    f"{where}: the arm {name!r} has no template to put the answers of {arm['after']!r} in."
+                )
             yield Row(
                 data_set=one["set"],
                 split=one.get("split", ""),
@@ -195,7 +213,7 @@ def _rows(where: str, plan: Mapping[str, Any], one: Mapping[str, Any]) -> Iterat
                 base=next(iter(arms)),
                 explained="explain" in arm,
                 after=arm.get("after", ""),
-                seeds=tuple(one.get("seeds", plan.get("seeds", (0,)))),
+                seeds=seeds,
                 verdicts=one.get("verdicts", 1),
             )
 
@@ -227,11 +245,22 @@ def _require(where: str, found: object, kinds: Mapping[str, Kind], needed: Seque
     for name, value in found.items():
         if name not in kinds:
             raise InvalidInput(f"{where} has a {shortened(name)!r}, which is not known. Known: {', '.join(kinds)}.")
-        if not isinstance(value, kinds[name]):
-            raise InvalidInput(f"{where}: {name} is no {_CALLED[kinds[name]]}: {shortened(json.dumps(value))}.")
+        _require_kind(f"{where}: {name}", value, kinds[name])
+        if name not in ("settings", "explain"):  # which the command itself reads
+            _require_entries(f"{where}: an entry of {name}", value, _ENTRIES.get(name))
     for name in needed:
         if not found.get(name):
             raise InvalidInput(f"{where} has no {name!r}, which a plan needs.")
+
+
+def _require_entries(where: str, found: object, kind: Kind | None = None) -> None:
+    for entry in found.values() if isinstance(found, dict) else found if isinstance(found, list) else ():
+        _require_kind(where, entry, kind or (_OBJECT if isinstance(found, dict) else _TEXT))
+
+
+def _require_kind(where: str, found: object, kind: Kind) -> None:
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise InvalidInput(f"{where} is no {_CALLED[kind]}: {shortened(json.dumps(found))}.")
 
 
 def _require_known(where: str, what: str, named: Sequence[str], known: Mapping[str, Any]) -> None:

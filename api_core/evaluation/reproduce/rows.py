@@ -11,7 +11,7 @@ from ...choices import CONTROLS
 from ...errors import InvalidInput
 from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
-from ..official.data_set import CASES_FILE, Answers, DataSet, write_cases
+from ..official.data_set import CASES_FILE, Answers, DataSet, groups_of, write_cases
 from ..official.registry import find_data_set
 from ..official.results import arms_of, results_of
 from ..readers.jsonl import read_cases
@@ -61,7 +61,7 @@ def _controls(row: Row) -> Iterator[Row]:
 def count_of(places: Places, row: Row) -> int:
     """How many cases a row has: of those that were read before, else of those that were published."""
     if places.cases(row).is_file():
-        return len(some_of(read_cases(places.cases(row)), places.quick))
+        return len(sample_of(read_cases(places.cases(row)), places.quick))
     count = _published(row)
     return count if places.quick is None else min(count, places.quick)
 
@@ -96,14 +96,11 @@ def _published(row: Row) -> int:
     return data_set.counts[row.split or next(iter(data_set.counts))]
 
 
-def some_of(cases: Sequence[QuestionCase], count: int | None) -> list[QuestionCase]:
+def sample_of(cases: Sequence[QuestionCase], count: int | None) -> list[QuestionCase]:
     """About so many cases, from all over the list: whole groups (pictures, pairs), two at least. All where None."""
     if count is None or len(cases) <= count:
         return list(cases)
-    groups: dict[str, list[int]] = {}
-    for number, case in enumerate(cases):
-        groups.setdefault(str(case.meta.get("group", case.id)), []).append(number)
-    several = list(groups.values())
+    several = list(groups_of(cases).values())
     wanted = max(2, min(len(several), round(count * len(several) / len(cases))))
     taken = {number for n in range(wanted) for number in several[n * len(several) // wanted]}
     return [case for number, case in enumerate(cases) if number in taken]
@@ -139,7 +136,7 @@ class Sets:
 
     def some(self, row: Row) -> list[QuestionCase]:
         """Those that are asked now: all, or a few in quick mode."""
-        return some_of(self.every(row), self.places.quick)
+        return sample_of(self.every(row), self.places.quick)
 
     def asked(self, row: Row, seed: int, cases: Sequence[QuestionCase]) -> list[QuestionCase]:
         """The cases as they are put: with an earlier answer in view where the row is after another; those without such

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -157,7 +157,7 @@ def _difference(found: Scored, base: Scored | None, figure: Figure) -> tuple[flo
         return None
 
 
-def lacking(row: Row, why: str) -> list[Line]:
+def empty_lines(row: Row, why: str) -> list[Line]:
     """The lines of a row of which there is nothing."""
     known = row.data_set in DATA_SETS
     rules = [RULE if row.explained else rule_of(row, one) if known else one.rule for one in row.figures]
@@ -203,8 +203,17 @@ def to_table(plan: Plan, lines: Sequence[Line], notes: Sequence[str]) -> Table:
     sources = list(dict.fromkeys(line.figure.source for line in lines if line.figure.source))
     rows = tuple(_cells(line, sources) for line in lines)
     named = tuple(f"[{number}] {source}" for number, source in enumerate(sources, 1))
-    lacks = dict.fromkeys(f"{line.row.name}: {line.lacks}" for line in lines if line.lacks)
-    return Table(plan.title, COLUMNS, rows, (_NOTE, *plan.notes, *notes, *lacks, *named))
+    return Table(plan.title, COLUMNS, rows, (_NOTE, *plan.notes, *notes, *_lacking(lines), *named))
+
+
+def _lacking(lines: Sequence[Line]) -> Iterator[str]:
+    """Why rows have no figure, and which."""
+    names: dict[str, dict[str, None]] = {}
+    for line in lines:
+        if line.lacks:
+            names.setdefault(line.lacks, {})[line.row.name] = None
+    for why, of in names.items():
+        yield f"{', '.join(of)}: {why}"
 
 
 def _cells(line: Line, sources: Sequence[str]) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def _in_order(
 ) -> dict[str, tuple[Record, Path]]:
     known = {case.id: case for case in cases}
     for name, (record, part) in found.items():
-        if name not in known or record["case"] != known[name].fingerprint:
+        if name not in known or not known[name].has_fingerprint(record["case"]):
             raise InvalidInput(
                 f"{part} has a result of {shortened(name)!r}, which is none of the cases as they are now."
             )
@@ -111,10 +111,10 @@ def _bring_files(record: Record, part: Path, out: Path) -> None:
     """Have the files of a record in the folder of `out`: as a second name for the same file, or as a copy."""
     for name in record.get("files", {}).values():
         source, target = part.with_suffix(".files") / Path(name).name, out.with_suffix(".files") / Path(name).name
-        if target.exists() and os.path.samefile(source, target):
-            continue
         if not source.is_file():
             raise InvalidInput(f"{part} speaks of {source}, which is not there. Bring the folder along.")
+        if target.exists() and os.path.samefile(source, target):
+            continue
         with whole_file(target) as aside:
             try:
                 os.link(source, aside)

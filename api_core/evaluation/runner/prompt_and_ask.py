@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from ...answering import Answer, SurestAnswer
+from ...answering.keeping import ARMS
 from ...answering.surest import Way
 from ...errors import InvalidInput
 from ...masks import tune
@@ -62,7 +63,6 @@ class Surest(Protocol):
     ) -> Sequence[SurestAnswer]: ...
 
 
-ARMS = ("plain", "prompted")
 _ONE_AT_A_TIME = threading.Lock()
 """Batches may be asked about side by side, but a model reads the maps of one after the other."""
 
@@ -97,7 +97,7 @@ class AskCases:
             raise InvalidInput("Masks and prompted pictures need a model that makes maps.")
 
     def __call__(self, cases: Sequence[QuestionCase], on_progress: Progress) -> list[Mapping[str, Any]]:
-        outcomes: list[dict[str, Any]] = [about(case) for case in cases]
+        outcomes: list[dict[str, Any]] = [case_fields(case) for case in cases]
         with Writing() as writing:
             self._do(pictures_of(cases), cases, outcomes, writing, on_progress)
             writing.require_written()
@@ -112,7 +112,7 @@ class AskCases:
         on_progress: Progress,
     ) -> None:
         if self.surest is not None:
-            for further, (shown, asked, told) in _alike(cases, pictures, cases, outcomes):
+            for further, (shown, asked, told) in _groups_of(cases, pictures, cases, outcomes):
                 self._keep_surest(self.surest, shown, asked, told, writing, on_progress, *further)
             return
         if self.answer is not None and (self.plain or self.prompting is None):
@@ -131,11 +131,11 @@ class AskCases:
         on_progress: Progress,
     ) -> None:
         assert self.answer is not None
-        for further, (shown, asked, told) in _alike(cases, pictures, cases, outcomes):
+        for further, (shown, asked, told) in _groups_of(cases, pictures, cases, outcomes):
             seeds = {} if self.seed is None else {"seeds": [seed_of(case.id, self.seed) for case in asked]}
             answers = self.answer(shown, [case.question for case in asked], on_progress, *further, **seeds)
             for case, given, outcome in zip(asked, answers, told, strict=True):
-                outcome[arm] = _told(case, given)
+                outcome[arm] = _answer_fields(case, given)
 
     def _keep_surest(
         self,
@@ -154,7 +154,7 @@ class AskCases:
         found = surest(pictures, [prompt], [case.question for case in cases], on_progress, *further)
         for case, one, outcome in zip(cases, found, outcomes, strict=True):
             for arm, given in zip(ARMS, one.answers, strict=False):
-                outcome[arm] = {**_told(case, given), "confidence": _short(given.confidence)}
+                outcome[arm] = {**_answer_fields(case, given), "confidence": _short(given.confidence)}
             kept = {"from": ARMS[one.which], "readings": len(one.answers)}
             outcome["kept"] = {**outcome[ARMS[one.which]], **kept}
 
@@ -188,7 +188,7 @@ class AskCases:
         return prompted
 
 
-def _alike(cases: Sequence[QuestionCase], *lists: Sequence[Any]) -> Iterator[tuple[list[Further], list[list[Any]]]]:
+def _groups_of(cases: Sequence[QuestionCase], *lists: Sequence[Any]) -> Iterator[tuple[list[Further], list[list[Any]]]]:
     """Cases with as many further pictures are asked at once: these pictures, if there are any, and the cases' part of
     each of `lists`."""
     for count in dict.fromkeys(len(case.more_pictures) for case in cases):
@@ -202,7 +202,7 @@ def seed_of(case: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {case}".encode("utf-8", "backslashreplace")).digest()[:4], "big") >> 1
 
 
-def about(case: QuestionCase) -> dict[str, Any]:
+def case_fields(case: QuestionCase) -> dict[str, Any]:
     """What a line of results says of its case."""
     said: dict[str, Any] = {"question": case.question}
     for name in ("kind", "answers", "query", "meta"):
@@ -211,7 +211,7 @@ def about(case: QuestionCase) -> dict[str, Any]:
     return said
 
 
-def _told(case: QuestionCase, given: Answer) -> dict[str, Any]:
+def _answer_fields(case: QuestionCase, given: Answer) -> dict[str, Any]:
     told: dict[str, Any] = {"answer": given.text, "complete": given.complete}
     told |= {"thinking": given.thinking} if given.thinking else {}
     told |= {"notes": list(given.notes)} if given.notes else {}

@@ -70,10 +70,11 @@ class Journal:
         record = self.records.get(case.id)
         if record is None:
             return False
-        if record["case"] != case.fingerprint:
+        if not case.has_fingerprint(record["case"]):
+            moved = "" if "." in record["case"] else " (or, as this file is of an earlier version, was elsewhere)"
             raise InvalidInput(
-                f"{self.path} has a result of {case.id!r}, but that case has changed since. Write to a new file, or "
-                "start this one afresh (--overwrite)."
+                f"{self.path} has a result of {case.id!r}, but that case or its picture has changed since{moved}. "
+                "Write to a new file, or start this one afresh (--overwrite)."
             )
         return True
 

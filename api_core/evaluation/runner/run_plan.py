@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .map_sources import ClipMaps, LvlmMaps, Prompting, identity
 from .prompt_and_ask import Answerer, AskCases, Further, Surest
 from .ready_pictures import ReadyPictures
 from .saving import Saving
+from .work_plan import LoadedModels, whole_path
 
 LANES = 8
 """Batches that are asked about side by side, of a server that answers many questions at once."""
@@ -78,8 +79,12 @@ class RunPlan:
 
     @property
     def lanes(self) -> int:
-        """How many batches are under way together."""
-        return min(LANES, self.at_once) if self.server and self.at_once else 1
+        """How many batches are under way together: so many that even parts of `at_once` leave the least of it over."""
+        if not (self.server and self.at_once):
+            return 1
+        count = self.at_once
+        most = min(LANES, count)
+        return max(range(most // 2 or 1, most + 1), key=lambda lanes: (count // lanes * lanes, lanes))
 
     @property
     def cases_at_once(self) -> int:
@@ -89,10 +94,7 @@ class RunPlan:
     def build(
         self, on_progress: Progress = ignore_progress, loaded: LoadedModels | None = None
     ) -> tuple[AskCases, dict[str, Any]]:
-        """Load the models: the work, and the settings that decide its results. on_progress: of what is downloaded.
-
-        loaded: the models of plans that were built before, which are taken where they are the same.
-        """
+        """As every `WorkPlan`."""
         loaded = loaded or LoadedModels()
         model = self._answering(loaded, on_progress)
         maps = self._map_source(model, loaded, on_progress)
@@ -122,6 +124,18 @@ class RunPlan:
         settings |= {"save_as": self.saving.kind} if self.saving and self.saving.kind != "png" else {}
         settings |= {"resize": self.resize} if self.resize != RESIZES[0] else {}
         return work, settings
+
+    def everywhere(self) -> RunPlan:
+        """As every `WorkPlan`."""
+        saving, ready = self.saving, self.ready
+        return replace(
+            self,
+            lvlm=self.lvlm and whole_path(self.lvlm),
+            map_model=self.map_model and whole_path(self.map_model),
+            saving=saving and replace(saving, folder=saving.folder.absolute()),
+            ready=ready and replace(ready, folder=ready.folder.absolute()),
+            folders=tuple(folder.absolute() for folder in self.folders),
+        )
 
     def _answering(self, loaded: LoadedModels, on_progress: Progress) -> LvlmModel | ServerModel | None:
         if self.server:
@@ -161,23 +175,6 @@ class RunPlan:
         shown = {"style": repr(self.style), "mask": mask, "strength": self.strength}
         control = {"control": self.control, "seed": self.seed} if self.control else {}
         return {"map": self.maps, **maps.settings, **shown, **control}
-
-
-class LoadedModels:
-    """The CLIP and the LVLM that were loaded last: plans of one model that are built in turn load it once."""
-
-    def __init__(self) -> None:
-        self._kept: dict[Callable[..., Any], tuple[tuple[str, dict[str, Any]], Any]] = {}
-
-    def get(self, load: Callable[..., Any], name: str, how: dict[str, Any], on_progress: Progress) -> Any:
-        """What `load` gives for these arguments; another model that it gave before is let go first."""
-        kept, model = self._kept.get(load, (None, None))
-        if kept != (name, how):
-            self._kept.pop(load, None)
-            model = None
-            model = load(name, on_progress=on_progress, **how)
-            self._kept[load] = ((name, how), model)
-        return model
 
 
 def answerer(model: LvlmModel | ServerModel, **how: Any) -> Answerer:

@@ -22,6 +22,7 @@ from ..cases import QuestionCase
 
 _UNSAFE = re.compile(r"[^\w.\-]+")
 _LONGEST_STEM = 80
+_MOST_BYTES = 220  # of the 255 that a name may have: others come before and behind
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Saving:
 def file_stem(name: str) -> str:
     """A file name for an id: letters, digits, dots and dashes stay; one that is changed or cut ends in a digest."""
     safe = _UNSAFE.sub("_", name).strip("._")[:_LONGEST_STEM]
+    safe = safe.encode()[:_MOST_BYTES].decode(errors="ignore")
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 

@@ -14,7 +14,7 @@ import os
 import socket
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase, SceneReference
 from ..readers.jsonl import case_of_line
 from .run_cases import Keep, RunResult, Watch, outcomes_of, run_groups, versions
-from .run_plan import RunPlan
+from .work_plan import LoadedModels, WorkPlan
 
 log = logging.getLogger(__name__)
 
@@ -50,23 +50,47 @@ class Workers:
             raise InvalidInput(f"There are 1 or more workers with 0 or more GPUs each, not {self.count}, {self.gpus}.")
 
 
-def run_scaled(
-    cases: Sequence[QuestionCase],
-    plan: RunPlan,
-    workers: Workers,
-    out: Path | None,
-    *,
-    overwrite: bool = False,
-    on_progress: Progress = ignore_progress,
-) -> RunResult:
-    """As `run_cases` with what `plan` builds, and with the same lines, by so many workers."""
-    ray = _require_ray()
-    plan = _everywhere(plan)
-    # Ray tells of every death on stdout, which holds what was asked for and nothing else.
-    with redirect_stdout(_ToLog()), _cluster(ray, workers, plan) as each:
-        settings = _settings_of(ray, plan, each)
+class Cluster:
+    """A context manager: Ray, started or joined, or as it runs in this process already, for one run or several."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._ray = _require_ray()
+        self._workers = workers
+        self._describer: Any = None
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Cluster:
+        with _quietly():
+            self._opened.enter_context(_started(self._ray, self._workers))
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        with _quietly(), self._opened:
+            self._make_room()  # where Ray was there before, it goes on
+
+    def run(
+        self,
+        cases: Sequence[QuestionCase],
+        plan: WorkPlan,
+        out: Path | None,
+        *,
+        overwrite: bool = False,
+        on_progress: Progress = ignore_progress,
+    ) -> RunResult:
+        """As `run_cases` with what `plan` builds, and with the same lines, by the workers."""
+        with _quietly():
+            return self._run(cases, plan.everywhere(), out, overwrite, on_progress)
+
+    def _run(
+        self, cases: Sequence[QuestionCase], plan: WorkPlan, out: Path | None, overwrite: bool, on_progress: Progress
+    ) -> RunResult:
+        ray, workers = self._ray, self._workers
+        each = _share(ray, workers, plan)
+        settings = self._settings_of(plan, each)
 
         def do(groups: Sequence[Sequence[QuestionCase]], keep: Keep, watch: Watch) -> None:
+            if groups:
+                self._make_room()
             waiting = {case.id: case for group in groups for case in group}
             _do(ray, plan, workers, each, groups, _TRIES, settings, waiting, keep)
             _do(ray, plan, workers, each, [[case] for case in waiting.values()], 1, settings, waiting, keep)
@@ -76,11 +100,58 @@ def run_scaled(
 
         return run_groups(cases, do, out, settings, plan.cases_at_once, overwrite, on_progress)
 
+    def _settings_of(self, plan: WorkPlan, each: Mapping[str, float]) -> dict[str, Any]:
+        """What decides the results, asked of a worker: the driver may have no place for the models. It stays, with the
+        models that it has loaded, until others need its place, so that runs that are done already cost little."""
+        ray = self._ray
+        try:
+            if self._describer is None:
+                self._describer = ray.remote(max_restarts=0, max_task_retries=0, **each)(_Describer).remote()
+            told: dict[str, Any] = json.loads(ray.get(self._describer.describe.remote(plan)))
+        except ray.exceptions.RayError as error:
+            self._describer = None
+            raise AttentionPromptingError(f"No worker could be started ({_cause(error)}).") from error
+        if "error" in told:
+            raise AttentionPromptingError(told["error"])
+        return told
+
+    def _make_room(self) -> None:
+        if self._describer is not None:
+            self._ray.kill(self._describer)
+            self._describer = None
+
+
+def run_scaled(
+    cases: Sequence[QuestionCase],
+    plan: WorkPlan,
+    workers: Workers,
+    out: Path | None,
+    *,
+    overwrite: bool = False,
+    on_progress: Progress = ignore_progress,
+) -> RunResult:
+    """As `Cluster.run`, with workers for this run alone."""
+    with Cluster(workers) as cluster:
+        return cluster.run(cases, plan, out, overwrite=overwrite, on_progress=on_progress)
+
+
+class _Describer:
+    """A process that builds plans only to say their settings."""
+
+    def __init__(self) -> None:
+        self._loaded = LoadedModels()
+
+    def describe(self, plan: WorkPlan) -> str:
+        try:
+            return json.dumps(plan.build(loaded=self._loaded)[1])
+        except AttentionPromptingError as error:
+            return json.dumps({"error": str(error)})
+
 
 class _Worker:
     """A process with models of its own, which Ray makes and hands one batch after another."""
 
-    def __init__(self, plan: RunPlan) -> None:
+    def __init__(self, plan: WorkPlan) -> None:
         self._work, self._settings = plan.build()
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -92,6 +163,11 @@ class _Worker:
         except AttentionPromptingError as error:  # such as a full disk: Ray would only try again
             told["stop"] = str(error)
         return {"told": [json.dumps(told)]}
+
+
+def _quietly() -> redirect_stdout[_ToLog]:
+    """Ray tells of every death on stdout, which holds what was asked for and nothing else."""
+    return redirect_stdout(_ToLog())
 
 
 class _ToLog(io.TextIOBase):
@@ -114,7 +190,7 @@ class _Unstopped:
 
 def _do(
     ray: Any,
-    plan: RunPlan,
+    plan: WorkPlan,
     workers: Workers,
     each: Mapping[str, float],
     groups: Sequence[Sequence[QuestionCase]],
@@ -174,30 +250,10 @@ def _restarts(batches: int, tries: int) -> dict[str, int]:
     return {"max_restarts": batches * tries, "max_task_retries": tries - 1}
 
 
-def _settings_of(ray: Any, plan: RunPlan, each: Mapping[str, float]) -> dict[str, Any]:
-    """What decides the results, asked of one worker that then goes: the driver may have no place for the models."""
-    asked = ray.remote(max_calls=1, max_retries=0, **each)(_describe)
-    try:
-        told: dict[str, Any] = json.loads(ray.get(asked.remote(plan)))
-    except ray.exceptions.RayError as error:
-        raise AttentionPromptingError(f"No worker could be started ({_cause(error)}).") from error
-    if "error" in told:
-        raise AttentionPromptingError(told["error"])
-    return told
-
-
-def _describe(plan: RunPlan) -> str:
-    try:
-        return json.dumps(plan.build()[1])
-    except AttentionPromptingError as error:
-        return json.dumps({"error": str(error)})
-
-
 @contextmanager
-def _cluster(ray: Any, workers: Workers, plan: RunPlan) -> Iterator[dict[str, float]]:
-    """Ray, started or joined, or as it runs in this process already; what each worker gets of the machines."""
+def _started(ray: Any, workers: Workers) -> Iterator[None]:
     if ray.is_initialized():
-        yield _share(ray, workers, plan)
+        yield
         return
     package = Path(__file__).resolve().parents[2]
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
@@ -217,12 +273,12 @@ def _cluster(ray: Any, workers: Workers, plan: RunPlan) -> Iterator[dict[str, fl
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise InvalidInput(f"There is no Ray cluster at {workers.address!r} ({reason(error)}).") from error
     try:
-        yield _share(ray, workers, plan)
+        yield
     finally:
         ray.shutdown()
 
 
-def _share(ray: Any, workers: Workers, plan: RunPlan) -> dict[str, float]:
+def _share(ray: Any, workers: Workers, plan: WorkPlan) -> dict[str, float]:
     """What each worker gets of the machines; refused where there is not enough for all, who would wait for ever."""
     there = ray.cluster_resources()
     gpus = 0.0 if plan.device == "cpu" else min(1.0, there.get("GPU", 0.0) / workers.count)
@@ -238,7 +294,6 @@ def _share(ray: Any, workers: Workers, plan: RunPlan) -> dict[str, float]:
 
 def _require_ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data
@@ -247,23 +302,6 @@ def _require_ray() -> Any:
             f"--workers needs the package 'ray'. Install it: python -m pip install '{REQUIREMENT}'"
         ) from error
     return ray
-
-
-def _everywhere(plan: RunPlan) -> RunPlan:
-    """The plan with the whole paths of its files and folders: a worker's own folder is another."""
-
-    def whole(name: str | None) -> str | None:
-        return str(Path(name).absolute()) if name and Path(name).exists() else name
-
-    saving, ready = plan.saving, plan.ready
-    return replace(
-        plan,
-        lvlm=whole(plan.lvlm),
-        map_model=whole(plan.map_model),
-        saving=saving and replace(saving, folder=saving.folder.absolute()),
-        ready=ready and replace(ready, folder=ready.folder.absolute()),
-        folders=tuple(folder.absolute() for folder in plan.folders),
-    )
 
 
 def _portable(case: QuestionCase) -> dict[str, Any]:

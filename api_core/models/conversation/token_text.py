@@ -126,10 +126,12 @@ def locate_words(
             return found
     text, spans = decode_with_spans(tokenizer, row, skip)
     wanted = prompt[slice(*question)]
-    later = prompt.count(wanted, question[1])  # the same words again, such as in the opening of the answer
+    behind = prompt[question[1] :]
+    for mark in filter(None, (tokenizer.decode([token]) for token in skip.intersection(row))):
+        behind = behind.replace(mark, "\n")  # "star" is in <|im_start|>, which is not spelled out
     place = len(text)
-    for _ in range(later + 1):
-        place = text.rfind(wanted, 0, place)
+    for _ in range(behind.count(wanted) + 1):  # the same words again, such as in the opening of the answer
+        place = text.rfind(wanted, 0, max(place, 0))
     if place < 0:
         return ()
     words = [(place + first, place + last) for first, last in word_spans(wanted)]

@@ -35,8 +35,11 @@ def normalise_base_url(address: str) -> str:
 
 
 def is_this_machine(address: str) -> bool:
-    """Whether the address is a loopback one, which no proxy can reach for us."""
-    host = (urlsplit(address).hostname or "").rstrip(".")
+    """Whether the address is a loopback one, which no proxy can reach for us; what is no address is not."""
+    try:
+        host = (urlsplit(address).hostname or "").rstrip(".")
+    except ValueError:
+        return False
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

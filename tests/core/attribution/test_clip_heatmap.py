@@ -1,3 +1,5 @@
+"""`clip_heatmap`: its parts and words, batches, what is kept of a picture, where the map lies, mistakes."""
+
 import math
 from collections.abc import Callable
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Which pictures a command reads and where its results go: names, collisions, whole files or none."""
+
 import errno
 import os
 from pathlib import Path

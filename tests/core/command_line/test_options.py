@@ -1,3 +1,5 @@
+"""Options of styles and masks as they are read."""
+
 import argparse
 import re
 from collections.abc import Sequence

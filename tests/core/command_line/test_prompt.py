@@ -14,22 +14,10 @@ import pytest
 from pack.api_core import VICUNA_SYSTEM_PROMPT
 from pack.api_core.command_line import main
 from pack.api_core.command_line import prompt as command
-from pack.tests import zoo
-from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[3]
 QUERY = "the red circle"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tiny_clip_folder(tmp_path_factory.mktemp("model") / "tiny"))
-
-
-@pytest.fixture(scope="module")
-def lvlm(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(zoo.folder("llava-1.5", tmp_path_factory.mktemp("zoo")))
 
 
 @pytest.fixture
@@ -44,8 +32,8 @@ def make_picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (60, 40)
     return path
 
 
-def prompt(source: Path, out: Path, model: str, *options: str, query: str = QUERY) -> int:
-    return main(["prompt", str(source), query, "-o", str(out), "--model", model, "--device", "cpu", *options])
+def prompt(source: Path, out: Path, clip: str, *options: str, query: str = QUERY) -> int:
+    return main(["prompt", str(source), query, "-o", str(out), "--model", clip, "--device", "cpu", *options])
 
 
 def names(folder: Path) -> list[str]:
@@ -53,9 +41,9 @@ def names(folder: Path) -> list[str]:
 
 
 def test_one_picture_becomes_a_prompted_one_of_its_size(
-    picture: Path, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+    picture: Path, tmp_path: Path, clip: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert prompt(picture, tmp_path / "out", model) == 0
+    assert prompt(picture, tmp_path / "out", clip) == 0
     assert names(tmp_path / "out") == ["scene.png"]
     before, after = np.asarray(Image.open(picture)), np.asarray(Image.open(tmp_path / "out" / "scene.png"))
     assert after.shape == before.shape
@@ -65,9 +53,9 @@ def test_one_picture_becomes_a_prompted_one_of_its_size(
     assert written.out.strip() == str(tmp_path / "out" / "scene.png")
 
 
-def test_all_results_are_written_and_belong_together(picture: Path, tmp_path: Path, model: str) -> None:
+def test_all_results_are_written_and_belong_together(picture: Path, tmp_path: Path, clip: str) -> None:
     options = ("--save-mask", "--save-heatmap", "--panel", "--words", "red", "--color", "255")
-    assert prompt(picture, tmp_path / "out", model, *options) == 0
+    assert prompt(picture, tmp_path / "out", clip, *options) == 0
     assert names(tmp_path / "out") == ["scene.heatmap.npz", "scene.mask.png", "scene.panel.png", "scene.png"]
     mask = np.asarray(Image.open(tmp_path / "out" / "scene.mask.png")).astype(float)
     before = np.asarray(Image.open(picture)).astype(float)
@@ -84,9 +72,9 @@ def test_all_results_are_written_and_belong_together(picture: Path, tmp_path: Pa
     assert panel.width >= 120
 
 
-def test_an_inverted_mask_is_the_complement(picture: Path, tmp_path: Path, model: str) -> None:
-    assert prompt(picture, tmp_path / "a", model, "--save-mask") == 0
-    assert prompt(picture, tmp_path / "b", model, "--save-mask", "--invert") == 0
+def test_an_inverted_mask_is_the_complement(picture: Path, tmp_path: Path, clip: str) -> None:
+    assert prompt(picture, tmp_path / "a", clip, "--save-mask") == 0
+    assert prompt(picture, tmp_path / "b", clip, "--save-mask", "--invert") == 0
     plain, inverted = (np.asarray(Image.open(tmp_path / x / "scene.mask.png")).astype(int) for x in "ab")
     assert np.abs(plain + inverted - 255).max() <= 1
 
@@ -109,11 +97,11 @@ def test_what_is_not_there_leaves_the_picture_as_it_is(tmp_path: Path, capsys: p
 
 
 def test_one_bad_picture_does_not_stop_the_others(
-    picture: Path, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+    picture: Path, tmp_path: Path, clip: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (picture.parent / "broken.png").write_bytes(b"not a picture")
     make_picture(picture.parent / "zebra.jpg", size=(33, 50))
-    assert prompt(picture.parent, tmp_path / "out", model) == 1
+    assert prompt(picture.parent, tmp_path / "out", clip) == 1
     assert names(tmp_path / "out") == ["scene.png", "zebra.png"]
     written = capsys.readouterr()
     failures = [line for line in written.err.splitlines() if line.startswith("failed:")]
@@ -124,18 +112,18 @@ def test_one_bad_picture_does_not_stop_the_others(
 
 
 def test_debug_shows_where_a_picture_failed(
-    picture: Path, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+    picture: Path, tmp_path: Path, clip: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (picture.parent / "broken.png").write_bytes(b"not a picture")
-    assert prompt(picture.parent, tmp_path / "out", model, "--debug") == 1
+    assert prompt(picture.parent, tmp_path / "out", clip, "--debug") == 1
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_transparency_is_kept_and_jpeg_lies_on_white(tmp_path: Path, model: str) -> None:
+def test_transparency_is_kept_and_jpeg_lies_on_white(tmp_path: Path, clip: str) -> None:
     picture = make_picture(tmp_path / "clear.png", mode="RGBA")
-    assert prompt(picture, tmp_path / "out", model, "--strength", "0") == 0
+    assert prompt(picture, tmp_path / "out", clip, "--strength", "0") == 0
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "clear.png")), np.asarray(Image.open(picture)))
-    assert prompt(picture, tmp_path / "out" / "clear.jpg", model) == 0
+    assert prompt(picture, tmp_path / "out" / "clear.jpg", clip) == 0
     assert Image.open(tmp_path / "out" / "clear.jpg").mode == "RGB"
 
 
@@ -152,13 +140,13 @@ def test_transparency_is_kept_and_jpeg_lies_on_white(tmp_path: Path, model: str)
 def test_what_cannot_be_done_as_asked_is_one_line_and_code_2(
     picture: Path,
     tmp_path: Path,
-    model: str,
+    clip: str,
     options: tuple[str, ...],
     query: str,
     said: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert prompt(picture, tmp_path / "out", model, *options, query=query) == 2
+    assert prompt(picture, tmp_path / "out", clip, *options, query=query) == 2
     written = capsys.readouterr()
     assert written.err.startswith("error: ")
     assert said in written.err
@@ -167,14 +155,14 @@ def test_what_cannot_be_done_as_asked_is_one_line_and_code_2(
 
 
 def test_a_missing_picture_an_input_as_result_and_an_old_result_are_refused(
-    picture: Path, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+    picture: Path, tmp_path: Path, clip: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = picture.read_bytes()
-    assert prompt(tmp_path / "missing.png", tmp_path / "out", model) == 2
-    assert prompt(picture, picture.parent, model, "--overwrite") == 2
-    assert prompt(picture, tmp_path / "out", model) == 0
-    assert prompt(picture, tmp_path / "out", model) == 2
-    assert prompt(picture, tmp_path / "out", model, "--overwrite") == 0
+    assert prompt(tmp_path / "missing.png", tmp_path / "out", clip) == 2
+    assert prompt(picture, picture.parent, clip, "--overwrite") == 2
+    assert prompt(picture, tmp_path / "out", clip) == 0
+    assert prompt(picture, tmp_path / "out", clip) == 2
+    assert prompt(picture, tmp_path / "out", clip, "--overwrite") == 0
     assert picture.read_bytes() == before
     assert "--overwrite" in capsys.readouterr().err
 
@@ -213,7 +201,7 @@ def test_help_needs_no_torch(arguments: list[str]) -> None:
 
 
 def test_a_full_disk_stops_the_folder_with_what_is_written(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clip: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for index in range(20):
         make_picture(tmp_path / "in" / f"{index:02}.png")
@@ -227,7 +215,7 @@ def test_a_full_disk_stops_the_folder_with_what_is_written(
         save(picture, target, path)
 
     monkeypatch.setattr(command, "save_picture", save_some)
-    assert prompt(tmp_path / "in", tmp_path / "out", model) == 2
+    assert prompt(tmp_path / "in", tmp_path / "out", clip) == 2
     written = capsys.readouterr()
     (line,) = written.err.splitlines()
     assert "cannot be written: the disk is full" in line
@@ -238,12 +226,12 @@ def test_a_full_disk_stops_the_folder_with_what_is_written(
 
 
 def test_a_file_that_cannot_be_written_does_not_stop_the_others(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, clip: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for index in range(4):
         make_picture(tmp_path / "in" / f"{index}.png")
     (tmp_path / "out" / "2.png").mkdir(parents=True)
-    assert prompt(tmp_path / "in", tmp_path / "out", model, "--overwrite") == 1
+    assert prompt(tmp_path / "in", tmp_path / "out", clip, "--overwrite") == 1
     written = capsys.readouterr()
     (line,) = written.err.splitlines()
     assert "there is a folder of that name" in line
@@ -254,11 +242,11 @@ def test_a_file_that_cannot_be_written_does_not_stop_the_others(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process group")
-def test_ctrl_c_leaves_whole_files_only(tmp_path: Path, model: str) -> None:
+def test_ctrl_c_leaves_whole_files_only(tmp_path: Path, clip: str) -> None:
     for index in range(300):
         make_picture(tmp_path / "in" / f"{index:03}.png")
     command = [sys.executable, "-m", "api_core", "prompt", str(tmp_path / "in"), QUERY]
-    command += ["-o", str(tmp_path / "out"), "--model", model, "--device", "cpu", "--save-mask"]
+    command += ["-o", str(tmp_path / "out"), "--model", clip, "--device", "cpu", "--save-mask"]
     # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
     process = subprocess.Popen(
         command,
@@ -335,10 +323,18 @@ def test_an_option_of_the_other_kind_of_model_is_refused(
     said: str,
     picture: Path,
     tmp_path: Path,
-    model: str,
+    clip: str,
     lvlm: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert prompt(picture, tmp_path / "out", lvlm if kind == "lvlm" else model, *options) == 2
+    assert prompt(picture, tmp_path / "out", lvlm if kind == "lvlm" else clip, *options) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_letter_that_a_pipe_cannot_take_ends_nothing() -> None:
+    code = r"from api_core import command_line as c; c.main = lambda: print('\u2264 1 \udce9.png \u00e9'); c.run()"
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, env=environment, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.decode("cp1252").strip() == r"\u2264 1 \udce9.png " + "\u00e9"

@@ -10,22 +10,10 @@ from pack.api_core.command_line import main
 from pack.api_core.models.lvlm.model import LvlmModel
 from pack.api_core.models.server import Profile
 from pack.api_core.models.server.profiles import save_profile
-from pack.tests import zoo
 from pack.tests.servers.process import running
-from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
 
 QUESTIONS = ("What is red?", "Is there a circle?", "How many?")
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tiny_clip_folder(tmp_path_factory.mktemp("clip") / "tiny"))
-
-
-@pytest.fixture(scope="module")
-def lvlm(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(zoo.folder("llava-1.5", tmp_path_factory.mktemp("lvlm")))
 
 
 @pytest.fixture

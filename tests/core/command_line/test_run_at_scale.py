@@ -1,6 +1,7 @@
 """`run` in parts, in batches, beside a server, and on pictures that are prompted already: the same lines each time."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,28 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pack.api_core.answering import Greedy
 from pack.api_core.command_line import main
+from pack.api_core.evaluation.runner.prompt_and_ask import AskCases
+from pack.api_core.evaluation.runner.run_plan import LANES, RunPlan
+from pack.api_core.masks import MaskSettings
 from pack.api_core.models.server import Profile
 from pack.api_core.models.server.profiles import save_profile
-from pack.tests import zoo
+from pack.api_core.overlay import FadeStyle
 from pack.tests.servers.process import running
-from pack.tests.tiny import tiny_clip_folder
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[3]
 COUNT = 9
 SERVER = ("--server", "stand-in", "--server-model", "scripted-lvlm")
 DRAWN = ("--temperature", "1.5", "--top-p", "1", "--seed", "7")
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tiny_clip_folder(tmp_path_factory.mktemp("clip") / "tiny"))
-
-
-@pytest.fixture(scope="module")
-def lvlm(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(zoo.folder("llava-1.5", tmp_path_factory.mktemp("lvlm")))
 
 
 @pytest.fixture
@@ -86,6 +80,27 @@ def test_parts_and_batches_of_any_size_give_equal_lines(
     else:
         assert len(said) == 1
         assert "seeds" not in whole[0]["settings"]  # files of before go on
+
+
+def test_parts_run_from_other_folders_and_a_copy_elsewhere_are_of_one_run(
+    cases: Path, clip: str, lvlm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--lvlm", lvlm, "--map-model", clip)
+    copy = tmp_path / "another" / "machine"
+    copy.mkdir(parents=True)
+    for name in ("cases.jsonl", "one.png"):
+        shutil.copyfile(tmp_path / name, copy / name)
+    whole = run(cases, tmp_path / "whole.jsonl", *options)
+    monkeypatch.chdir(tmp_path)
+    run(Path("cases.jsonl"), tmp_path / "1.jsonl", "--shard", "1/2", *options)
+    monkeypatch.chdir(copy.parent)
+    run(Path("machine/cases.jsonl"), tmp_path / "2.jsonl", "--shard", "2/2", *options)
+    merged = str(tmp_path / "R.jsonl")
+    parts = (str(tmp_path / "1.jsonl"), str(tmp_path / "2.jsonl"))
+    assert main(["merge", *parts, "--out", merged, "--cases", str(copy / "cases.jsonl")]) == 0
+    assert lines(tmp_path / "R.jsonl") == whole
+    monkeypatch.setattr(AskCases, "__call__", lambda *given: pytest.fail("it is done"))
+    assert run(cases, tmp_path / "R.jsonl", *options) == whole
 
 
 @pytest.mark.usefixtures("profiles")
@@ -150,6 +165,14 @@ def test_maps_and_answers_can_be_two_jobs(
     assert sum("error" in line for line in map(json.loads, (tmp_path / "less.jsonl").open(encoding="utf-8"))) == 1
 
 
+def test_batches_side_by_side_ask_nearly_as_many_questions_as_may_be() -> None:
+    for count in range(1, 130):
+        plan = RunPlan(Greedy(), MaskSettings(), FadeStyle(), server="any", at_once=count)
+        asked = plan.lanes * plan.cases_at_once
+        assert 1 <= plan.lanes <= LANES
+        assert count >= asked > 0.85 * count
+
+
 def test_a_part_without_cases_leaves_an_empty_file_for_merge(
     cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,7 +182,7 @@ def test_a_part_without_cases_leaves_an_empty_file_for_merge(
     assert "no case is in part 1/9999" in capsys.readouterr().out
     assert out.read_bytes() == b""
     assert main(["merge", str(out), "--out", str(tmp_path / "R.jsonl"), "--cases", str(cases)]) == 1
-    assert "9 cases have no result" in capsys.readouterr().err
+    assert "9 of 9 cases have no result" in capsys.readouterr().err
 
 
 def test_one_machine_needs_nothing_new() -> None:

@@ -1,3 +1,5 @@
+"""The progress bar and the one line of an error."""
+
 import io
 
 import pytest

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def facts(**given: Any) -> dict[str, str]:
-    return {fact.topic: fact.text for fact in machine.look(**given)}
+    return {fact.topic: fact.text for fact in machine.machine_facts(**given)}
 
 
 def test_it_says_what_an_issue_needs(tmp_path: Path):
@@ -45,6 +45,35 @@ def test_it_tells_no_key_no_name_and_no_address(tmp_path: Path, monkeypatch: pyt
     for private in ("anna", "sk-", "my-company", "other.example", "SECRET_KEY"):
         assert private not in whole
     assert "2 on other machines, not asked" in found["Servers"]
+
+
+def test_only_the_home_folder_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    home = tmp_path / "anna"
+    monkeypatch.setattr(machine.getpass, "getuser", lambda: "nobody")
+    monkeypatch.setattr(Path, "home", lambda: home)
+    assert machine.without_names(f"{home / 'x'}, {home}bel") == f"{Path('~') / 'x'}, {home}bel"
+    monkeypatch.setattr(Path, "home", lambda: Path(tmp_path.anchor))  # of a container's user without an entry
+    assert machine.without_names(str(home)) == str(home)
+
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    assert machine.without_names(str(home)) == str(home)
+
+
+def test_what_cannot_be_told_is_told_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def broken(index: int) -> Any:
+        raise RuntimeError("CUDA error: the driver is too old")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", broken)
+    monkeypatch.setattr(Path, "is_dir", lambda path: False)  # as of a cache on a disk that is not there
+    found = facts(folders={"LLM": [tmp_path]})
+    assert found["torch"] == "cannot be looked for: RuntimeError: CUDA error: the driver is too old"
+    assert "whose disk is not there" in found["Hub cache"]
+    assert "tiny-clip (embedded)" in found["Models here"]
 
 
 def test_a_server_of_this_machine_that_listens_answers(tmp_path: Path):
@@ -88,6 +117,18 @@ def test_what_fails_on_a_machine_becomes_a_line(monkeypatch: pytest.MonkeyPatch,
     said = capsys.readouterr().out
     assert "BAD cpu bf16: RuntimeError: no kernel for this device" in said
     assert "1 of 4 checks failed." in said
+
+
+def test_embedded_models_that_fail_everywhere_are_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fails(precision: str, device: str) -> dict[str, Any]:
+        raise ImportError("cannot import name 'Cache' from 'transformers'")
+
+    monkeypatch.setattr(checks, "_maps", fails)
+    assert main(["doctor", "--device", "cpu"]) == 1
+    said = capsys.readouterr().out
+    assert "BAD Embedded models, cpu fp32: ImportError: cannot import name 'Cache'" in said
 
 
 def test_without_any_package_it_still_says_what_is_missing():

@@ -44,7 +44,7 @@ class PlanForTests(RunPlan):
     settings_change: bool = False
     slow: float = 0.0
 
-    def build(self, on_progress: Progress = ignore_progress) -> Any:
+    def build(self, on_progress: Progress = ignore_progress, loaded: object = None) -> Any:
         if self.missing:
             raise InvalidInput(self.missing)
         return self.work, {"model": "m", "of": str(os.getpid()) if self.settings_change else "all"}

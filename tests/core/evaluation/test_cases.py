@@ -1,6 +1,7 @@
 """Case files: what is read, and what each mistake is told with its line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,7 @@ def test_marks_line_ends_and_blank_lines_do_not_matter(tmp_path: Path, mark: byt
     ("line", "said"),
     [
         ("{'id': 1}", "no JSON at column 2"),
+        ('{"id": 1' + "0" * 5000 + "}", "a number of too many digits"),
         ("[1, 2]", "object in braces"),
         ({"picture": "p.png", "question": "x"}, "'id' is missing"),
         ({"id": "b", "question": "x"}, "a picture or a scene"),
@@ -168,6 +170,35 @@ def test_the_fingerprint_is_of_the_content_and_not_of_the_name() -> None:
     assert case.fingerprint == QuestionCase("b", Path("p.png"), "What?").fingerprint
     assert case.fingerprint != QuestionCase("a", Path("p.png"), "Who?").fingerprint
     assert case.fingerprint != QuestionCase("a", Path("p.png"), "What?", ("x",)).fingerprint
+
+
+def test_the_fingerprint_is_of_the_pictures_content_and_not_of_where_they_lie(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    line = {"id": "a", "picture": "pictures/p.png", "question": "What?", "more_pictures": ["pictures/q.png"]}
+    for folder in (tmp_path / "here", tmp_path / "there" / "below"):
+        (folder / "pictures").mkdir(parents=True)
+        (folder / "cases.jsonl").write_text(json.dumps(line), encoding="utf-8")
+        for name in ("p", "q"):
+            (folder / "pictures" / f"{name}.png").write_bytes(f"bytes of {name}".encode())
+    (here,) = read_cases(tmp_path / "here" / "cases.jsonl")
+    (there,) = read_cases(tmp_path / "there" / "below" / "cases.jsonl")
+    assert here.picture != there.picture
+    assert here.fingerprint == there.fingerprint
+    written = here.fingerprint
+    (tmp_path / "here" / "pictures" / "q.png").write_bytes(b"another's bytes")
+    assert not here.has_fingerprint(written)
+    (tmp_path / "here" / "pictures" / "q.png").unlink()  # such as on a machine that only merges
+    assert here.has_fingerprint(written)
+    assert there.has_fingerprint(here.fingerprint)
+    assert not replace(here, question="Who?").has_fingerprint(written)
+
+
+def test_fingerprints_of_earlier_versions_still_hold() -> None:
+    case = QuestionCase("a", Path("p.png"), "What?", ("x",), query="y", more_pictures=(Path("q.png"),))
+    assert case.has_fingerprint("34ba80abcf9bdff0")
+    assert not replace(case, picture=Path("elsewhere/p.png")).has_fingerprint("34ba80abcf9bdff0")
+    scene = QuestionCase("b", SceneReference("development", 4, 20, 20), "x")
+    assert scene.fingerprint == "ed3fc74a72b54324"
 
 
 def test_a_shared_picture_is_loaded_once() -> None:

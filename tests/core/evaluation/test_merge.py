@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.evaluation.runner.file_lock import FileLock
 from pack.api_core.evaluation.runner.merge import merge_results
 from pack.api_core.evaluation.runner.run_cases import run_cases, select_shard
+from pack.api_core.evaluation.runner.saving import file_stem
 from pack.api_core.progress import Progress
+from pack.api_core.whole_file import whole_file
 
 CASES = [QuestionCase(f"set/{n}", Path(f"{n}.png"), f"What is {n}?") for n in range(60)]
 
@@ -73,6 +76,29 @@ def test_parts_make_the_file_that_one_run_writes(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_parts_of_machines_that_have_the_pictures_elsewhere_are_of_one_run(tmp_path: Path) -> None:
+    machines = []
+    for name in ("one", "two", "three"):
+        folder = tmp_path / name
+        folder.mkdir()
+        cases = [replace(case, picture=folder / str(case.picture)) for case in CASES]
+        for case in cases if name != "three" else ():
+            case.picture.write_bytes(case.id.encode())
+        machines.append(cases)
+    first = part(tmp_path, 1, select_shard(machines[0], "1/2"))
+    second = part(tmp_path, 2, select_shard(machines[1], "2/2"))
+    both = part(tmp_path, 3, machines[0][:5])
+    for cases in machines:  # the third has no pictures at all
+        found = merge_results([first, second, both], tmp_path / "R.jsonl", cases=cases, overwrite=True)
+        assert [record["id"] for record in found.records] == [case.id for case in CASES]
+        assert run_cases(cases, echo, tmp_path / "R.jsonl", settings={}).skipped == len(CASES)
+    machines[1][7].picture.write_bytes(b"another picture")
+    with pytest.raises(InvalidInput, match="none of the cases as they are now"):
+        merge_results([first, second], tmp_path / "R.jsonl", cases=machines[1], overwrite=True)
+    with pytest.raises(InvalidInput, match="that case or its picture has changed since"):
+        run_cases(machines[1], echo, tmp_path / "R.jsonl", settings={})
+
+
 def test_a_case_in_two_parts_must_have_one_result(tmp_path: Path) -> None:
     one, two = part(tmp_path, 1, CASES[:4]), part(tmp_path, 2, CASES[2:6])
     assert len(merge_results([one, two], tmp_path / "R.jsonl").records) == 6
@@ -128,5 +154,15 @@ def test_pictures_come_along(tmp_path: Path) -> None:
             "2.png": b"set/2",
         }
     (tmp_path / "R.1.files" / "2.png").unlink()
-    with pytest.raises(InvalidInput, match=r"2\.png, which is not there"):
-        merge_results([one], tmp_path / "other" / "R.jsonl")
+    for again in (tmp_path / "other" / "R.jsonl", out):  # which has one of that name already
+        with pytest.raises(InvalidInput, match=r"2\.png, which is not there"):
+            merge_results([one], again, overwrite=True)
+
+
+def test_a_long_name_leaves_room_for_what_comes_around_it(tmp_path: Path) -> None:
+    for letter in ("a", "\u732b", "\U0001f431a"):
+        name = file_stem(letter * 80)
+        with whole_file(tmp_path / f"{name}.mask.png") as aside:
+            aside.write_bytes(b"")
+        assert name == file_stem(letter * 80)
+    assert file_stem("\u732b" * 80) != file_stem("\u732b" * 79)

@@ -34,7 +34,10 @@ def start(scenario: str, folder: Path) -> "subprocess.Popen[str]":
 
 def tried(scenario: str, folder: Path) -> dict[str, Any]:
     process = start(scenario, folder)
-    said, errors = process.communicate(timeout=800)
+    try:
+        said, errors = process.communicate(timeout=800)
+    finally:
+        process.kill()  # where it hangs
     assert process.returncode == 0, errors
     (line,) = [line for line in said.splitlines() if line.startswith("{")]
     return dict(json.loads(line))

@@ -1,3 +1,5 @@
+"""Tiny random models of every family."""
+
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path

@@ -4,7 +4,6 @@ import hashlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import TracebackType
 
 COMMIT = "c0ffee" + "0" * 34
@@ -81,8 +80,3 @@ class HubStandIn:
             request.close_connection = True
             return
         request.wfile.write(data)
-
-
-def folder_files(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder, by its name in it."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,3 +1,5 @@
+"""What is kept of pictures: its keys, its bounds, and that it dies with its model."""
+
 import gc
 import weakref
 from dataclasses import dataclass

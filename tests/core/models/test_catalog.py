@@ -1,3 +1,5 @@
+"""The catalog: names and aliases, published values, sizes and licences."""
+
 import subprocess
 import sys
 from pathlib import Path

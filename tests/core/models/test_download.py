@@ -1,3 +1,5 @@
+"""Downloads: safe files only, resumed, checked, refused, and found again without a network."""
+
 import collections
 import errno
 import shutil

@@ -1,3 +1,5 @@
+"""Loading CLIPs of open_clip: folders, single files, precision, and files that are refused."""
+
 import builtins
 import json
 import pickle

@@ -1,3 +1,5 @@
+"""Loading CLIPs in transformers' layout."""
+
 import json
 from pathlib import Path
 

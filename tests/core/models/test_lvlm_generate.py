@@ -1,3 +1,5 @@
+"""Answers of local models: greedy and drawn, batches, streaming, Stop, memory, thinking."""
+
 import json
 import logging
 import math

@@ -1,3 +1,5 @@
+"""Loading vision-language models: weights, precision, options, templates, and folders that are refused."""
+
 import json
 import logging
 import shutil

@@ -1,3 +1,5 @@
+"""Prompts of vision-language models: templates, words on their tokens, padding, special words, large pictures."""
+
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -307,7 +307,6 @@ def plain_row(length: int, columns: Tensor) -> PromptRow:
 def test_what_a_reduction_is_given() -> None:
     scores = torch.tensor([[[0.0, 1.0, float("-inf")]], [[2.0, 2.0, 2.0]]])
     rows = LayerRows(plain_row(3, torch.arange(3)), 0, scores, torch.tensor([[2.0], [4.0]]), torch.ones(2, 3))
-    torch.testing.assert_close(rows.image_mass, rows.probabilities.sum(-1))
     torch.testing.assert_close(rows.probabilities[0, 0, 1], torch.tensor(1.0 - 2.0).exp())
     torch.testing.assert_close(rows.among_image().sum(-1), torch.ones(2, 1))
     kept = rows.among_image(torch.tensor([False, False, True]))

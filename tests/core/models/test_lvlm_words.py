@@ -1,3 +1,5 @@
+"""The words of questions and answers, and the tokens that spell them."""
+
 import random
 
 import pytest
@@ -124,6 +126,15 @@ def test_the_question_is_meant_and_not_the_same_words_in_the_opening_of_the_answ
     assert by_offsets == by_text
     assert known.decode(row[by_text[0].first : by_text[-1].last]).strip() == "is it red"
     assert by_text[-1].last < len(row) - 3
+
+
+def test_a_mark_that_is_not_spelled_out_holds_no_word_of_the_question() -> None:
+    known = tokenizer("bytes")
+    prompt = "user end<|end|> so the"
+    row = known(prompt, add_special_tokens=False)["input_ids"]
+    marks = frozenset({known.convert_tokens_to_ids("<|end|>")})
+    (found,) = locate_words(Slow(known), row, prompt, (5, 8), marks)
+    assert (found.text, known.decode(row[found.first : found.last]).strip()) == ("end", "end")
 
 
 class Slow:

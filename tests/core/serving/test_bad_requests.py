@@ -285,6 +285,7 @@ def test_many_pictures_count_together(plain: Endpoint, scene: Tensor) -> None:
         ({"method": "DELETE"}, 501),
         ({"headers": {"Content-Type": "text/plain"}}, 415),
         ({"headers": {"Host": "somewhere.example"}}, 403),
+        ({"headers": {"Host": "["}}, 403),
         ({"headers": {"Content-Length": "-5"}}, 400),
         ({"headers": {"Content-Length": "9" * 40}}, 413),
         ({"headers": {"Content-Length": str((32 << 20) + 1)}}, 413),
@@ -326,6 +327,31 @@ def test_one_connection_takes_several_requests_and_refusals(plain: Endpoint, sce
     assert [status for status, _ in seen] == [400, 200, 400]
     assert len({id(own) for _, own in seen}) == 1
     connection.close()
+
+
+def test_a_body_that_nobody_reads_is_no_request(plain: Endpoint) -> None:
+    host, port = urlsplit(plain.address).netloc.split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        body = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        connection.sendall(body[:-2] + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        connection.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert said.count(b"HTTP/1.1") == 1
+
+
+def test_a_thread_that_cannot_start_takes_no_place(
+    tiny: LvlmModel, scene: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Endpoint(Serving(tiny, "tiny-lvlm")) as endpoint, socket.socket() as nobody:
+
+        def start(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+        for _ in range(600):
+            with pytest.raises(RuntimeError):
+                endpoint.process_request(nobody, ("127.0.0.1", 1))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1"])

@@ -15,6 +15,7 @@ from pack.api_core.progress import ignore_progress
 from pack.api_core.prompting import prompt_picture
 from pack.api_core.serving.endpoint import Endpoint
 from pack.api_core.serving.prompt_then_answer import Prompter, Serving
+from pack.api_core.serving.read_messages import Conversation, Message
 from pack.tests.core.serving.conftest import QUESTION, chat, send, served, user
 from pack.tests.servers.process import running
 from torch import Tensor
@@ -87,6 +88,20 @@ def test_query_whole_and_the_original_beside(
         found = openai_client(endpoint).chat.completions.create(**chat(user(scene, question)))
     assert found.choices[0].message.content == local.text
     assert found.attention_prompting["confidence"] == pytest.approx(local.confidence, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("Hint: look well\nQuestion: the star\nOptions:\nA. red\nB. blue\nPick one.", "the star"),
+        ("the star\nAnswer with one word.", "the star"),
+        ("Question:\nthe star\nAnswer:", "the star"),
+        ("the star\nQuestion:", "the star"),
+    ],
+)
+def test_query_question_is_what_follows_the_word(prompter: Prompter, tiny: LvlmModel, text: str, query: str) -> None:
+    serving = Serving(tiny, "tiny-lvlm", prompter, query="question")
+    assert serving.query_of(Conversation("", (Message("user", (text,)),))) == query
 
 
 def test_only_the_first_picture_of_the_last_turn_is_prompted(

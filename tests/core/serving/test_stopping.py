@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,10 @@ from pack.api_core.models.lvlm.load import load_lvlm
 from pack.api_core.models.server import Profile, connect
 from pack.api_core.serving.endpoint import Endpoint
 from pack.api_core.serving.prompt_then_answer import Serving
+from pack.api_core.serving.read_messages import Conversation
+from pack.api_core.serving.read_request import ChatRequest
+from pack.api_core.serving.refusal import Refused
+from pack.api_core.serving.request_queue import Job, RequestQueue
 from pack.tests.core.serving.conftest import QUESTION, chat, send, served, user
 from pack.tests.servers.process import running
 from torch import Tensor
@@ -52,8 +56,8 @@ def asked(endpoint: Endpoint, body: bytes) -> socket.socket:
 
 
 def busy(endpoint: Endpoint) -> int:
-    line = endpoint.service.line
-    return len(line._under_way) + len(line._waiting)
+    requests = endpoint.service.requests
+    return len(requests._under_way) + len(requests._waiting)
 
 
 def wait_for(what: Callable[[], bool], seconds: float) -> bool:
@@ -130,6 +134,23 @@ def test_requests_that_wait_for_the_same_are_answered_together(lvlm: Callable[[s
     assert len(others) == 4
     assert len(texts) == 1
     assert sorted(counts) == [1, 1, 3]
+
+
+def test_a_window_that_is_shut_ends_no_answering() -> None:
+    def answer(jobs: Sequence[Job]) -> None:
+        raise ZeroDivisionError
+
+    def shut(text: str) -> None:
+        raise BrokenPipeError
+
+    requests = RequestQueue(answer, threads=1, at_once=1, on_trouble=shut)
+    for _ in range(2):
+        job = Job(ChatRequest("any", Conversation("", ())), key=None)
+        requests.add(job)
+        refused = job.events.get(timeout=SOON)
+        assert isinstance(refused, Refused)
+        assert refused.status == 500
+    requests.close()
 
 
 def serve(*options: str, **environment: str) -> subprocess.Popen[str]:

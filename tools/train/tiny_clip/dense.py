@@ -33,7 +33,6 @@ class DenseSettings:
     rate: float = 3e-3
     whole_from: float = 0.75
     checkpoint_every: int = 30
-    evaluate_every: int = 60
 
 
 class DenseHeads(nn.Module):

@@ -28,14 +28,6 @@ class Asked:
     scene: int
 
 
-@dataclass(frozen=True, eq=False)
-class Answered:
-    """What the model said, and per layer the answer's attention over the picture [layers, 14, 14] (None: not asked)."""
-
-    text: str
-    attention: Tensor | None
-
-
 class Judge:
     """An exported folder, in single precision on the CPU; eager attention where maps are wanted."""
 

@@ -147,11 +147,11 @@ class _NltkAndSpacy:
         self.name = f"{versions}, {SPACY_MODEL} {language.meta['version']}"
         self._nltk = nltk
         self._lemmatiser = lemmatiser
-        self._language = language
         self._read = cache(language)
+        self.nouns = cache(self._nouns)  # several rules read the same descriptions
         self._similarity = cache(lambda word, other: float(self._read(word).similarity(self._read(other))))
 
-    def nouns(self, text: str) -> Sequence[str]:
+    def _nouns(self, text: str) -> Sequence[str]:
         tagged = self._nltk.pos_tag(self._nltk.word_tokenize(text))
         return [self._lemmatiser.lemmatize(word) for word, kind in tagged if kind.startswith("NN")]
 

@@ -33,6 +33,12 @@ def avisc(text: str) -> str:
     return "no" if {"No", "not", "no", "NO"} & set(words) or any(word.endswith("n't") for word in words) else "yes"
 
 
+def vcd(text: str, truth: str) -> str:
+    """VCD's, which knows the truth: an answer that has it anywhere, in any case and inside any word, says it; all else
+    says the opposite ("I know" is a no where no is true, and a no where yes is)."""
+    return truth if truth in text.lower() else {"yes": "no", "no": "yes"}[truth]
+
+
 def first_word(text: str) -> str:
     """Ours: the first yes or no among the words, in any case and with any punctuation; else neither."""
     return next((word for word in normalise(text).split() if word in ("yes", "no")), "")

@@ -42,11 +42,6 @@ class LayerRows:
         """The attention itself, of the softmax over all keys: [H, R, n]."""
         return (self.scores - self.log_total.unsqueeze(-1)).exp()
 
-    @property
-    def image_mass(self) -> Tensor:
-        """The share of each row's attention that lies on the picture: [H, R]."""
-        return self.probabilities.sum(-1)
-
     def among_image(self, kept: Tensor | None = None) -> Tensor:
         """Softmax over the image tokens only, or the `kept` ones (bool [n]): [H, R, n]; 0 for a row that sees none."""
         scores = self.scores if kept is None else self.scores.masked_fill(~kept, float("-inf"))

@@ -14,7 +14,7 @@ from pack.api_core.evaluation.official import amber
 from pack.api_core.evaluation.official.amber import AMBER
 from pack.api_core.evaluation.official.data_set import Resources
 from pack.api_core.evaluation.official.rules.nouns import NounCounts, count_nouns, installed_taggers, read_word_lists
-from pack.tests.core.evaluation.official.circle import answers_of, ask, draw, export, read, refusal, score
+from pack.tests.core.evaluation.official.round_trip import answers_of, ask, draw, export, read, refusal, score
 
 RELATION = {"star": ["sun"], "moon": ["crescent"], "heart": [], "ring": ["circle", "hoop"], "cross": ["plus", "line"]}
 ENTRIES = (

@@ -9,7 +9,7 @@ from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.evaluation.official.cv_bench import CV_BENCH
 from pack.api_core.evaluation.official.data_set import NOTHING_MORE
 from pack.api_core.evaluation.official.mmvp import MMVP
-from pack.tests.core.evaluation.official.circle import (
+from pack.tests.core.evaluation.official.round_trip import (
     answers_of,
     ask,
     draw,

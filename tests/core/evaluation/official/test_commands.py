@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from pack.api_core.command_line import main
+from pack.api_core.errors import InvalidInput
+from pack.api_core.evaluation.cases import QuestionCase
+from pack.api_core.evaluation.official.files import json_of, objects_of, table_of
 from pack.api_core.evaluation.official.registry import DATA_SETS
-from pack.tests.core.evaluation.official.circle import refusal
+from pack.tests.core.evaluation.official.round_trip import refusal
 
 
 def line(number: int, **arms: str) -> dict[str, Any]:
@@ -79,6 +82,30 @@ def test_an_export_says_what_it_lacks(
     assert "has no answers 'kept'. Choose one of plain, prompted" in refusal(capsys, *command, "--shown", "kept")
 
 
+@pytest.mark.parametrize("name", ["mme", "mmvp", "pope"])
+def test_an_export_that_would_shift_lines_is_refused(name: str, tmp_path: Path) -> None:
+    """Official programs take lines together by their order: every two of a picture or a pair, or all of a part."""
+    meta = {"question_id": 1, "number": 1, "options": ["x", "y"], "original": "A", "group": "one"}
+    cases = [
+        QuestionCase(f"{name}/test/{number}", Path("1.jpg"), "Is it?", answers=("yes",), kind="existence", meta=meta)
+        for number in range(2)
+    ]
+    export = DATA_SETS[name].export
+    whole = {case.id: "yes" for case in cases}
+    export(cases, whole, tmp_path / "whole")
+    with pytest.raises(InvalidInput, match=f"{name}/test/0' has no answer, and the official program goes by"):
+        export(cases, {cases[1].id: "yes"}, tmp_path / "cut")
+    assert not (tmp_path / "cut").exists()
+
+
+def test_a_line_that_a_kill_tore_is_no_obstacle(asked: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    results, cases = asked
+    with results.open("ab") as file:
+        file.write(results.read_bytes()[:100])
+    assert main(["score", str(results), "--cases", str(cases), "--rule", "official"]) == 0
+    assert "| plain | existence | official | 50.00 | 4 | 2 | 0 |" in capsys.readouterr().out.replace(" ± 0.00", "")
+
+
 def test_mistakes_are_named_in_one_line(
     asked: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,7 +125,7 @@ def test_mistakes_are_named_in_one_line(
     results.write_text("")
     assert "There is no answer among the results" in refusal(capsys, *command)
     results.write_text("{}\n")
-    assert "holds a line that is no result of a case" in refusal(capsys, *command)
+    assert "results.jsonl, line 1 is no result of a case" in refusal(capsys, *command)
     results.unlink()
     assert "results.jsonl cannot be read" in refusal(capsys, *command)
 
@@ -110,3 +137,21 @@ def test_parquet_without_pyarrow_says_what_to_install(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     said = refusal(capsys, "data", "read", "mme", tmp_path, "--out", tmp_path / "out")
     assert 'pip install "attention-prompting[data]"' in said
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "read"),
+    [
+        ("a.csv", 'a,b\n1,"' + "x" * 200_000, table_of),
+        ("a.json", "[" * 100_000, json_of),
+        ("a.json", "[1" + "0" * 5000 + "]", json_of),
+        ("a.jsonl", '{"a": ' * 100_000, objects_of),
+        ("a.jsonl", '{"a": 1' + "0" * 5000 + "}", objects_of),
+    ],
+    ids=["long cell", "deep", "large number", "deep line", "large number in a line"],
+)
+def test_what_is_no_official_file_is_one_line(name: str, content: str, read: Any, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(InvalidInput, match=name) as error:
+        read(tmp_path / name)
+    assert len(str(error.value).splitlines()) == 1

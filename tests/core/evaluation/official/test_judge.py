@@ -7,21 +7,17 @@ import pytest
 from pack.api_core.command_line import main
 from pack.api_core.errors import InvalidInput
 from pack.api_core.evaluation.official.rules.judge_prompts import LlavaBenchJudging, MmVetJudging, digest_of
-from pack.tests.core.evaluation.official.circle import ask, draw, read, refusal
 from pack.tests.core.evaluation.official.judging import (
     KEY,
     VARIABLE,
     judge,
     llava_checkout,
     mm_vet_checkout,
-    profiles,
     says,
-    server,
     verdicts_in,
 )
+from pack.tests.core.evaluation.official.round_trip import ask, draw, read, refusal
 from pack.tests.servers.process import ServerProcess
-
-__all__ = ["profiles", "server"]
 
 
 @pytest.fixture

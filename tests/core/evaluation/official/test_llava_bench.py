@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pack.tests.core.evaluation.official.circle import (
+from pack.tests.core.evaluation.official.judging import judge, llava_checkout, says, verdicts_in
+from pack.tests.core.evaluation.official.round_trip import (
     answers_of,
     ask,
     draw,
@@ -16,17 +17,7 @@ from pack.tests.core.evaluation.official.circle import (
     score,
     write_parquet,
 )
-from pack.tests.core.evaluation.official.judging import (
-    judge,
-    llava_checkout,
-    profiles,
-    says,
-    server,
-    verdicts_in,
-)
 from pack.tests.servers.process import ServerProcess
-
-__all__ = ["profiles", "server"]
 
 QUESTIONS: list[dict[str, Any]] = [
     {"question_id": 0, "image": "001.jpg", "category": "conv", "text": "Which star is red?"},

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pack.tests.core.evaluation.official.circle import (
+from pack.tests.core.evaluation.official.judging import judge, mm_vet_checkout, says, verdicts_in
+from pack.tests.core.evaluation.official.round_trip import (
     answers_of,
     ask,
     draw,
@@ -16,17 +17,7 @@ from pack.tests.core.evaluation.official.circle import (
     score,
     write_parquet,
 )
-from pack.tests.core.evaluation.official.judging import (
-    judge,
-    mm_vet_checkout,
-    profiles,
-    says,
-    server,
-    verdicts_in,
-)
 from pack.tests.servers.process import ServerProcess
-
-__all__ = ["profiles", "server"]
 
 ENTRIES: dict[str, dict[str, Any]] = {
     "v1_0": {"imagename": "v1_0.png", "question": "What is x?", "answer": "-1<AND>-5", "capability": ["ocr", "math"]},

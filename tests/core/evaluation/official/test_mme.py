@@ -6,7 +6,7 @@ import pytest
 from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.evaluation.official.data_set import NOTHING_MORE
 from pack.api_core.evaluation.official.mme import MME
-from pack.tests.core.evaluation.official.circle import (
+from pack.tests.core.evaluation.official.round_trip import (
     answers_of,
     ask,
     draw,

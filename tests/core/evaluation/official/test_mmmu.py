@@ -9,7 +9,7 @@ import pytest
 from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.evaluation.official.data_set import NOTHING_MORE, Answers
 from pack.api_core.evaluation.official.mmmu import DOMAINS, MMMU, SUBJECTS
-from pack.tests.core.evaluation.official.circle import (
+from pack.tests.core.evaluation.official.round_trip import (
     answers_of,
     ask,
     export,

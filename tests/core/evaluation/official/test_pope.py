@@ -1,4 +1,4 @@
-"""POPE: lines and arrays, both names of a file, pictures apart, and its three ways to read an answer."""
+"""POPE: lines and arrays, both names of a file, pictures apart, and its four ways to read an answer."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import pytest
 from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.evaluation.official.data_set import NOTHING_MORE
 from pack.api_core.evaluation.official.pope import POPE
-from pack.tests.core.evaluation.official.circle import (
+from pack.tests.core.evaluation.official.round_trip import (
     answers_of,
     ask,
     draw,
@@ -55,7 +55,7 @@ def test_all_the_way(folder: Path, tmp_path: Path) -> None:
     assert cases[0].meta["group"] == cases[1].meta["group"] == cases[3].meta["group"] != cases[2].meta["group"]
     results = ask(out)
     scores = score(out, results)
-    assert {rule for rule, _ in scores} == {"official", "avisc", "ours"}
+    assert {rule for rule, _ in scores} == {"official", "avisc", "vcd", "ours"}
     assert scores["official", "coco-random accuracy"]["n"] == 3
     mean = sum(scores["ours", f"coco-{drawn} accuracy"]["value"] for drawn in ("random", "popular", "adversarial")) / 3
     assert scores["ours", "coco mean accuracy"]["value"] == pytest.approx(mean)
@@ -128,7 +128,7 @@ def figures(truths: str, said: list[str], rule: str) -> dict[str, float]:
     return {row.name.removeprefix("coco-random "): row.value for row in table.rows}
 
 
-def test_the_same_answers_by_three_rules() -> None:
+def test_the_same_answers_by_four_rules() -> None:
     truths, said = "yynnn", ["Yes", "NO.", "NO", "There isn't one", "Hm. No"]
     official, avisc, ours = (figures(truths, said, rule) for rule in ("official", "avisc", "ours"))
     assert official == pytest.approx(
@@ -136,6 +136,8 @@ def test_the_same_answers_by_three_rules() -> None:
     )
     assert avisc["accuracy"] == 80
     assert avisc["yes ratio"] == 20
+    vcd = figures(truths, [*said[:4], "Nothing, yes"], "vcd")  # "NO." where it is true, "isn't", "Nothing" where it is
+    assert (vcd["accuracy"], vcd["yes ratio"]) == (60, 40)
     assert ours["accuracy"] == 60  # "There isn't one" is neither
     assert ours["yes ratio"] == 20
     nothing = figures("nn", ["no", "no"], "official")

@@ -8,7 +8,7 @@ import pytest
 from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.evaluation.official.data_set import NOTHING_MORE
 from pack.api_core.evaluation.official.textvqa import FILE, TEXTVQA
-from pack.tests.core.evaluation.official.circle import (
+from pack.tests.core.evaluation.official.round_trip import (
     answers_of,
     ask,
     draw,
@@ -82,9 +82,21 @@ def test_what_is_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "out").exists()
 
 
+def test_of_one_question_asked_twice_the_last_people_count_for_both() -> None:
+    cases = [
+        QuestionCase(
+            f"textvqa/val/{number}", Path("p.jpg"), "", query=text, meta={"group": "p", "answers": [said] * 10}
+        )
+        for number, (text, said) in enumerate((("What?", "one"), ("what?", "two"), ("Why?", "three")))
+    ]
+    answers = {case.id: "two" for case in cases}
+    assert TEXTVQA.score(cases, answers, "official", NOTHING_MORE)["accuracy"].value == pytest.approx(200 / 3)
+    assert TEXTVQA.score(cases, answers, "vqa-v2", NOTHING_MORE)["accuracy"].value == pytest.approx(33.33)
+
+
 def test_the_rules_differ_where_all_agree() -> None:
     cases = [
-        QuestionCase(f"textvqa/val/{number}", Path("p.jpg"), "?", meta={"group": "p", "answers": answers})
+        QuestionCase(f"textvqa/val/{number}", Path("p.jpg"), "?", meta={"group": f"p{number}", "answers": answers})
         for number, answers in enumerate((["two"] * 10, ["Stop"] * 4 + ["go"] * 6))
     ]
     answers = {"textvqa/val/0": "2", "textvqa/val/1": "a stop."}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from pack.tests.core.evaluation.official import test_choices, test_mmmu
-from pack.tests.core.evaluation.official.circle import draw, write_parquet
 from pack.tests.core.evaluation.official.judging import llava_checkout, mm_vet_checkout, profiles, server
+from pack.tests.core.evaluation.official.round_trip import draw, write_parquet
 from pack.tests.core.evaluation.official.test_amber import folder as amber_files
 from pack.tests.core.evaluation.official.test_choices import mmvp as mmvp_files
 from pack.tests.core.evaluation.official.test_llava_bench import folder as llava_bench_files

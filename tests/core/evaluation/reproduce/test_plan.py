@@ -1,9 +1,11 @@
 """Plans: what a file may say, what is refused in one line, which rows are named, and how rows are put to `run`."""
 
 import argparse
+import contextlib
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ from pack.api_core.command_line.run import run_plan
 from pack.api_core.errors import InvalidInput
 from pack.api_core.evaluation.cases import QuestionCase
 from pack.api_core.evaluation.official.registry import DATA_SETS
-from pack.api_core.evaluation.reproduce.plan import Row, chosen, list_plans, read_plan
-from pack.api_core.evaluation.reproduce.rows import Places, some_of, with_controls
+from pack.api_core.evaluation.reproduce.plan import Row, list_plans, read_plan, select_rows
+from pack.api_core.evaluation.reproduce.rows import Places, sample_of, with_controls
 from pack.api_core.models.catalog import find_clip_model, find_lvlm_model
 from pack.api_core.models.server import Profile
 from pack.api_core.models.server.profiles import save_profile
@@ -61,7 +63,7 @@ def test_plans_that_come_with_it_name_what_there_is(name: str, tmp_path: Path) -
 
 def test_published_values_are_those_of_the_publications() -> None:
     def of(plan: str, row: str) -> dict[str, float | None]:
-        (found,) = chosen(read_plan(plan).rows, [row])
+        (found,) = select_rows(read_plan(plan).rows, [row])
         return {figure.name: figure.published for figure in reversed(found.figures)}
 
     assert of("tutorial", "mm-vet/llava-1.5-13b/clip") == {"total": 33.9}
@@ -70,7 +72,7 @@ def test_published_values_are_those_of_the_publications() -> None:
     assert of("avisc", "pope-all/llava-1.5-7b/m3id")["coco-adversarial F1"] == 79.66
     assert of("avisc", "mme-bare/instructblip-vicuna-7b/avisc")["existence + count + position + color"] == 473.8
     assert set(of("igos", "mmvp-open/llava-1.5-7b/igos+").values()) == {None}
-    (row,) = chosen(read_plan("avisc").rows, ["mme-bare/llava-1.5-7b/sample"])
+    (row,) = select_rows(read_plan("avisc").rows, ["mme-bare/llava-1.5-7b/sample"])
     assert (row.figures[-1].parts, row.figures[4].deviation, row.seeds) == (("cognition",), 30.57, (0, 1, 2, 3, 4))
 
 
@@ -88,6 +90,13 @@ def test_published_values_are_those_of_the_publications() -> None:
         ({"sets": [{"set": "pope", "published": {"tiny-lvlm": {"plain": {"a": "1"}}}}]}, "value is no number"),
         ({"sets": [{"set": "pope", "published": {"tiny-lvlm": {"plain": {"a": 1}}}, "source": "x"}]}, "no source 'x'"),
         ({"arms": {**ARMS, "more": {"settings": {}, "after": "first"}}}, "there is no arm 'first'"),
+        (
+            {"arms": {**ARMS, "more": {"settings": {}, "after": "more"}}},
+            "before the arm 'more': there is no arm 'more'",
+        ),
+        ({"arms": {**ARMS, "more": {"settings": {}, "after": "clip"}}}, "'more' has no template to put the answers"),
+        ({"models": {"tiny-lvlm": 5}}, "an entry of models is no object in braces: 5"),
+        ({"seeds": []}, "has no seed"),
         ({"settings": {"sharpness": 2}}, "The settings of pope/tiny-lvlm/plain: unrecognized arguments"),
         ({"settings": {"temperature": "hot"}}, "must be a number"),
         ({"settings": {"out": "elsewhere"}}, "'out' is for `reproduce` itself to say"),
@@ -103,14 +112,64 @@ def test_a_mistake_in_a_plan_is_one_line(
     assert told.count("\n") == 1
 
 
+WHOLE = {
+    "title": "t",
+    "notes": ["n"],
+    "sources": {"s": "x"},
+    "settings": {"map": "none"},
+    "arms": {
+        "a": {"settings": {"map": "none"}},
+        "b": {"settings": {"template": "step-by-step"}, "after": "a"},
+        "c": {"explain": {}},
+    },
+    "models": {"m": {}},
+    "seeds": [0],
+    "sets": [
+        {
+            "set": "pope",
+            "split": "coco",
+            "source": "s",
+            "models": ["m"],
+            "arms": ["a", "b", "c"],
+            "seeds": [0],
+            "figures": ["f"],
+            "settings": {},
+            "arm settings": {"a": {"x": 1}},
+            "verdicts": 1,
+            "published": {"m": {"a": {"accuracy": 1, "F1": {"value": 2, "sd": 1}}}},
+        }
+    ],
+}
+
+
+def changed(found: Any, wrong: Any) -> Iterator[Any]:
+    """A structure with each of its parts exchanged in turn."""
+    for key in list(found) if isinstance(found, dict) else range(len(found)) if isinstance(found, list) else ():
+        for other in (wrong, *changed(found[key], wrong)):
+            copy = dict(found) if isinstance(found, dict) else list(found)
+            copy[key] = other
+            yield copy
+
+
+@pytest.mark.parametrize("wrong", [None, 5, -1, True, "x", [], {}, [[]], [{}], [5], {"x": 5}, {"x": []}], ids=str)
+def test_wrong_kinds_anywhere_in_a_plan_are_named_or_harmless(wrong: Any, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(WHOLE), encoding="utf-8")
+    assert len(read_plan(str(path)).rows) == 3
+    for plan in changed(WHOLE, wrong):
+        path.write_text(json.dumps(plan), encoding="utf-8")
+        with contextlib.suppress(InvalidInput):
+            read_plan(str(path))
+
+
 def test_what_is_no_plan_and_no_row_is_named_with_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"no plan 'nothing'\. Choose one of avisc, igos, paper-main, tutorial"):
         read_plan("nothing")
     rows = read_plan("paper-main").rows
-    assert [row.arm for row in chosen(rows, ["mme"])] == ["plain", "step-by-step", "clip", "llava"]
-    assert {row.cases for row in chosen(rows, ["*/clip"])} >= {"vizwiz", "textvqa", "mmmu"}
+    assert [row.arm for row in select_rows(rows, ["mme"])] == ["plain", "step-by-step", "clip", "llava"]
+    assert {row.cases for row in select_rows(rows, ["*/clip"])} >= {"vizwiz", "textvqa", "mmmu"}
     with pytest.raises(InvalidInput, match=r"no row 'mm'\. It has vizwiz/llava"):
-        chosen(rows, ["mm"])
+        select_rows(rows, ["mm"])
 
 
 def test_the_plan_in_the_documentation_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,12 +182,12 @@ def test_the_plan_in_the_documentation_is_one(tmp_path: Path, capsys: pytest.Cap
 
 def test_quick_takes_whole_groups_from_all_over() -> None:
     cases = [QuestionCase(f"mme/test/{n}", Path("p"), "?", meta={"group": f"{n // 2}"}) for n in range(200)]
-    few = some_of(cases, 20)
+    few = sample_of(cases, 20)
     assert len(few) == 20
     assert [case.id for case in few[:2]] == ["mme/test/0", "mme/test/1"]
     assert few[-1].meta["group"] == "90"
     assert all(one.meta["group"] == other.meta["group"] for one, other in zip(few[::2], few[1::2], strict=True))
-    assert some_of(cases, None) == some_of(cases, 500) == cases
+    assert sample_of(cases, None) == sample_of(cases, 500) == cases
 
 
 def test_workers_are_those_of_run(tmp_path: Path) -> None:

@@ -21,8 +21,6 @@ SIZES = [(480, 640), (400, 1000), (640, 480), (911, 37), (21, 18), (1340, 2000)]
 PLACED = [name for name in zoo.FAMILIES if name not in zoo.WITHOUT_PLACES]
 QUESTION = "Where is the red ball?"
 
-Prepare = Callable[..., tuple[Any, Any, Any]]
-
 
 @pytest.fixture(scope="module")
 def parts(zoo_folder: Callable[[str], Path]) -> Callable[[str], tuple[Any, Any]]:

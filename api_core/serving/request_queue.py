@@ -6,6 +6,7 @@ import queue
 import threading
 import traceback
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,7 +44,7 @@ Event = Written | Finished | Refused
 
 @dataclass(eq=False)
 class Job:
-    """A request in the line. events: what has become of it, in order; the last is Finished or Refused. key: the same of
+    """A queued request. events: what has become of it, in order; the last is Finished or Refused. key: the same of
     jobs that can be answered together. ended: nothing more is wanted, as it is answered or its client went away."""
 
     request: ChatRequest
@@ -59,7 +60,7 @@ class Job:
             self.events.put(event)
 
 
-class WaitingLine:
+class RequestQueue:
     """Answers jobs in threads of its own.
 
     answer: answers some jobs of one key, and tells them. threads: how many such are under way. at_once: jobs that one
@@ -114,7 +115,7 @@ class WaitingLine:
                 self._under_way.difference_update(jobs)
 
     def _next(self) -> list[Job]:
-        """The job that has waited longest, and others of its key; none when the line is closed."""
+        """The job that has waited longest, and others of its key; none when the queue is closed."""
         with self._changed:
             while True:
                 self._waiting = [job for job in self._waiting if not job.ended.is_set()]
@@ -136,13 +137,13 @@ class WaitingLine:
                     if not job.ended.is_set():
                         self._do([job])
                 return
-            if isinstance(error, AttentionPromptingError):
-                refused = refusal_of(error)
-            else:
-                self._on_trouble(traceback.format_exc())
-                refused = Refused("Answering failed unexpectedly; the server's own window says where.", status=500)
+            known = isinstance(error, AttentionPromptingError)
+            why = "Answering failed unexpectedly; the server's own window says where."
             for job in jobs:
-                job.tell(refused)
+                job.tell(refusal_of(error) if isinstance(error, AttentionPromptingError) else Refused(why, status=500))
+            if not known:
+                with suppress(OSError, ValueError):  # a window that is shut must not end this thread
+                    self._on_trouble(traceback.format_exc())
 
 
 _STOPPING = Refused("The server is stopping.", status=503, code="stopping")
