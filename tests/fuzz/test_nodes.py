@@ -24,8 +24,6 @@ HEAVY = ("AttnPromptAsk", "AttnPromptSurerAnswer", "AttnPromptLVLMHeatmap", "Att
 PAIR = "AttnPromptPairCLIP"  # of what only a real ComfyUI has
 SIZES = [(2, 9, 12, 3), (1, 24, 32, 3), (1, 1, 1, 3)]
 SIZES += [(1, 40, 1, 3), (3, 5, 64, 3), (2, 16, 16, 4), (1, 2, 900, 3), (1, 240, 330, 3)] if MANY else []
-    : None if MANY else 3
-]
 FAMILIES = [name for name in zoo.FAMILIES if not zoo.available(name)] if MANY else ["llava-1.5"]
 PRECISIONS = ("fp32", "bf16", "fp16") if MANY else ("fp32",)
 
