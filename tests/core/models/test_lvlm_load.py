@@ -146,7 +146,7 @@ def test_half_precision_answers_on_the_cpu(folder: Path, precision: str) -> None
     [
         ({"precision": "fp8"}, "no precision 'fp8'. Choose one of auto, checkpoint, fp32"),
         ({"attention": "sage"}, "no attention 'sage'. Choose one of auto, sdpa, flash"),
-        ({"resize": "cv2"}, "no resize 'cv2'. Choose one of auto, pil"),
+        ({"resize": "cv2"}, "no resize 'cv2'. Choose auto or pil"),
         ({"max_pixels": -1}, "max_pixels must be 0"),
         ({"device": "toaster"}, "no device 'toaster'"),
     ],
