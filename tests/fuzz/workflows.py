@@ -86,8 +86,8 @@ def mutated(draw: Any, prompts: Mapping[str, Prompt]) -> tuple[str, Prompt]:
 
 
 def _without_false_wires(prompt: Prompt, before: Prompt) -> Prompt:
-    """Without wires from outputs that no node has, and without such from no node to what is no input, which ComfyUI does
-    not check: of these its own worker dies, before any node is asked."""
+    """Without wires from outputs that no node has, and from no node to what is no input, which ComfyUI does not check:
+    of these its own worker dies, before any node is asked."""
     used = {tuple(value) for node in before.values() for value in node["inputs"].values() if _is_wire(value)}
 
     def exists(kind: str, name: str, value: Any) -> bool:
