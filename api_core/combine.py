@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .errors import InvalidInput, quoted, require_one_of
-from .geometry import compose
+from .geometry import compose, require_box
 from .results import Box, Heatmap, Label, PictureMap, View
 from .scales import TWO_PARTS, is_constant, min_max, only_part, rescale, soft_or, valid_values, whole_or_words, z_score
 from .settings import PAPER_DEFAULTS
@@ -100,6 +100,8 @@ def _on_one_grid(maps: Sequence[tuple[View, ...]], size: tuple[int, int]) -> lis
     if all(_alike(own, maps[0]) for own in maps):
         return list(maps)
     views = [view for own in maps for view in own]
+    for view in views:
+        require_box(view.box)
     rows = min(size[0], math.ceil(max(view.grid[0] / view.box.height for view in views) * size[0] - 1e-6))
     columns = min(size[1], math.ceil(max(view.grid[1] / view.box.width for view in views) * size[1] - 1e-6))
     whole, seen = Box(0, 0, size[1], size[0]), torch.ones(rows, columns, dtype=torch.bool)

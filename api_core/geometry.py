@@ -11,7 +11,7 @@ from .choices import FITS
 from .errors import InvalidInput, quoted
 from .resample import interpolation_name, resample
 from .results import Box, View
-from .settings import require_number
+from .settings import is_number, require_number
 
 # Neighbouring crops share at least a quarter of their width, so that an object cut by one lies whole in the next.
 _CROP_STEP = 0.75
@@ -26,7 +26,7 @@ def place(grid: Tensor, box: Box, size: tuple[int, int], interpolation: str = "l
     The box may pass the picture's edge (padding) or lie inside it (a crop); outside the box the grid's edge goes on.
     Overshoot of the lanczos and bicubic kernels is kept.
     """
-    _require_box(box)
+    require_box(box)
     rows, columns = require_size(size)
     name = interpolation_name(interpolation)
     if grid.ndim < 2 or 0 in grid.shape:
@@ -48,7 +48,7 @@ def cut(
 
     Outside the picture lies `fill` (one level per channel), or the picture's edge goes on when it is None.
     """
-    _require_box(box)
+    require_box(box)
     rows, columns = require_size(size)
     name = interpolation_name(interpolation)
     down = (0, box.top, box.height / rows, rows)
@@ -143,9 +143,10 @@ def compose(views: Sequence[View], size: tuple[int, int], interpolation: str = "
     return _go_on(total.div_(weights.masked_fill_(uncovered, 1)), uncovered, trimmed, interpolation)
 
 
-def _require_box(box: Box) -> None:
+def require_box(box: Box) -> None:
+    """Raise InvalidInput for a box in which nothing can lie."""
     edges = (box.left, box.top, box.right, box.bottom)
-    if not all(math.isfinite(edge) for edge in edges) or box.width <= 0 or box.height <= 0:
+    if not all(map(is_number, edges)) or box.width <= 0 or box.height <= 0:
         raise InvalidInput(f"A box needs a width and a height above zero, not {box}.")
 
 

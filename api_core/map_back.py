@@ -5,11 +5,9 @@ and points are ComfyUI's: dictionaries of x, y, width, height in pixels, and JSO
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from numbers import Real
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -17,7 +15,9 @@ from torch import Tensor
 
 from .broadcast import broadcast
 from .errors import InvalidInput, shortened
+from .geometry import require_size
 from .pictures import as_masks
+from .settings import is_number
 
 Value = TypeVar("Value")
 BoundingBox = Mapping[str, Any]
@@ -49,6 +49,11 @@ class Cut:
     width: float
     height: float
     picture: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        _box_numbers({name: getattr(self, name) for name in _BOX})
+        if self.picture is not None:
+            require_size(self.picture)
 
     @classmethod
     def of(cls, box: BoundingBox, picture: tuple[int, int] | None = None) -> "Cut":
@@ -207,8 +212,11 @@ def read_points(text: str) -> list[Point]:
 _POINTS = 'They look like [{"x": 120, "y": 80}].'
 
 
+_BOX = ("x", "y", "width", "height")
+
+
 def _box_numbers(box: BoundingBox) -> tuple[float, ...]:
-    x, y, width, height = _numbers(box, ("x", "y", "width", "height"), "A box")
+    x, y, width, height = _numbers(box, _BOX, "A box")
     if width < 0 or height < 0:
         raise InvalidInput(f"The box {shortened(box)} has a width or height below 0.")
     return x, y, width, height
@@ -216,7 +224,7 @@ def _box_numbers(box: BoundingBox) -> tuple[float, ...]:
 
 def _numbers(given: Any, names: Sequence[str], what: str) -> list[float]:
     values = [given.get(name) if isinstance(given, Mapping) else None for name in names]
-    if not all(isinstance(value, Real) and math.isfinite(value) for value in values):
+    if not all(map(is_number, values)):
         raise InvalidInput(f"{what} needs finite numbers {', '.join(names)}; this is {shortened(given)}.")
     return [float(value) for value in values if value is not None]
 

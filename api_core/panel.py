@@ -28,7 +28,7 @@ def panel(picture: Tensor, mask: Tensor, prompted: Tensor, *, captions: Sequence
 
 def side_by_side(pictures: Sequence[Tensor], captions: Sequence[str], max_height: int = 768) -> Tensor:
     """Pictures [H, W, 3 or 4] in a row, all as high as the first (at most `max_height`), a caption over each."""
-    if not pictures or len(pictures) != len(captions):
+    if len(pictures) == 0 or len(pictures) != len(captions):  # a batch has no truth value
         raise InvalidInput(
             f"{len(pictures)} pictures and {len(captions)} captions do not go together; give one for each."
         )

@@ -3,6 +3,7 @@
 from .errors import InvalidInput
 from .results import Heatmap, PictureMap
 from .scales import whole_or_words
+from .settings import require_number
 
 
 def presence(heatmap: Heatmap) -> list[float]:
@@ -23,4 +24,7 @@ def presence_of(picture: PictureMap) -> float:
             f"The map by {picture.method!r} of {picture.model} does not say whether the thing is there. Maps of a CLIP "
             "do, before they are combined."
         )
-    return min(picture.presence[index] for index in whole_or_words(picture))
+    found = [picture.presence[index] for index in whole_or_words(picture)]
+    for value in found:
+        require_number(value, "A map's presence")
+    return min(found)

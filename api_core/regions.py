@@ -37,6 +37,12 @@ class Region:
     mass: float
     pixels: int
 
+    def __post_init__(self) -> None:
+        at = dict(zip(("the peak's x", "the peak's y"), self.peak, strict=True))
+        numbers = {name: value for name, value in vars(self).items() if name not in ("label", "peak")}
+        for name, value in {**numbers, **at}.items():
+            require_number(value, f"A region: {name}")
+
     def as_bounding_box(self) -> dict[str, int | float | str]:
         """The box as ComfyUI's BOUNDING_BOX dictionary."""
         box = {"x": self.x, "y": self.y, "width": self.width, "height": self.height}
@@ -71,7 +77,7 @@ def find_regions(
     values = masks[0].numpy()
     size = (values.shape[0], values.shape[1])
     regions = []
-    for part in _components(values, (values >= threshold) & (values > 0), max_regions):
+    for part in _components(values, (values >= threshold) & (values > 0), int(max_regions)):
         share_x, share_y = (part.width, part.height) if padding_unit == "fraction" else (1, 1)
         x, y, width, height = _fitted(part, size, padding * share_x, padding * share_y, aspect, multiple)
         value = part.mass / part.pixels if score == "mean" else part.peak_value

@@ -66,6 +66,8 @@ class View:
                 f"A view's values must be float32 [M, h, w] on the CPU, not {self.values.dtype} "
                 f"{list(self.values.shape)} on {self.values.device}."
             )
+        if 0 in self.values.shape[1:]:
+            raise InvalidInput(f"A view must have at least one cell, not {list(self.values.shape)}.")
         if self.valid.shape != self.values.shape[1:] or self.valid.dtype != torch.bool:
             raise InvalidInput(
                 f"A view's valid cells must be bool {list(self.values.shape[1:])}, not {self.valid.dtype} "

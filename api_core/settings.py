@@ -110,6 +110,11 @@ def require_number(
     raise InvalidInput(f"{name} must be {top if least > -math.inf else kind}, not {quoted(value)}.")
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number that the machine can hold."""
+    return _fits(value, -math.inf, math.inf, False)
+
+
 def require_seed(seed: Any) -> None:
     """Raise InvalidInput for what no random numbers can start from."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 1 << 64:

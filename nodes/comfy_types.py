@@ -40,8 +40,10 @@ def to_picture_batch(image: Tensor) -> Tensor:
 def to_batch(pictures: Sequence[Tensor], what: str) -> Tensor:
     """Pictures or masks of one size as a batch."""
     sizes = {tuple(picture.shape) for picture in pictures}
+    if not sizes:
+        raise InvalidInput(f"There are no {what.lower()} to give: what is connected holds no picture.")
     if len(sizes) != 1:
-        listed = ", ".join(" x ".join(map(str, size)) for size in sorted(sizes)) or "none"
+        listed = ", ".join(" x ".join(map(str, size)) for size in sorted(sizes))
         raise InvalidInput(f"{what} of several sizes cannot leave as one batch: {listed}. Use pictures of one size.")
     return torch.stack(list(pictures))
 

@@ -5,7 +5,6 @@ ComfyUI's page sends nothing else. A prompt that is made by hand, or a wire that
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -17,6 +16,7 @@ from ..api_core.errors import InvalidInput, quoted
 from ..api_core.models.server import ServerModel
 from ..api_core.overlay import Mapping as Moved
 from ..api_core.results import Heatmap
+from ..api_core.settings import is_number
 from ..api_core.texts import clean
 from . import host, sockets
 
@@ -45,7 +45,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    return isinstance(value, bool) or (isinstance(value, int | float) and is_number(value))
 
 
 def _is_moved(value: Any) -> bool:

@@ -70,7 +70,7 @@ def classes(nodes: Any) -> dict[str, Any]:
     return {node.define_schema().node_id: node for node in found}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run(classes: dict[str, Any]) -> Run:
     """Execute a node as ComfyUI does: on a clone with hidden values, inside inference mode.
 

@@ -13,9 +13,9 @@ from ..broadcast import broadcast_together
 from ..errors import InvalidInput, UnsupportedModel
 from ..models.conversation.case import Case, Prepared, Reply, WordTokens
 from ..models.conversation.reply import opens_thinking, split_thinking
+from ..models.own_code import runs_a_model
 from ..models.server.model import ServerModel
 from ..models.server.read_stream import ServerReply
-from ..models.threads import in_threads_of_its_size
 from ..models.vision_language import VisionLanguageModel
 from ..pictures import flatten_alpha
 from ..progress import Progress, ignore_progress
@@ -122,7 +122,7 @@ def ask(
     )
 
 
-@in_threads_of_its_size
+@runs_a_model
 def answer_cases(
     model: VisionLanguageModel | ServerModel,
     cases: Sequence[Case],
@@ -287,7 +287,7 @@ def listed_pictures(pictures: Tensor | Sequence[Tensor], what: str) -> list[Tens
     """Pictures of several cases one by one, without transparency; InvalidInput for what is no list of pictures."""
     if isinstance(pictures, Tensor) and pictures.ndim != 4:
         raise InvalidInput(f"The {what} must be [B, H, W, 3] or a list of [H, W, 3], not {list(pictures.shape)}.")
-    found = [flatten_alpha(picture) if picture.shape[-1] == 4 else picture for picture in pictures]
+    found = [flatten_alpha(picture) for picture in pictures]
     if not found:
         raise InvalidInput(f"There are no {what}. Give at least one.")
     return found

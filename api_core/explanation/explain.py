@@ -10,7 +10,7 @@ from ..broadcast import broadcast, broadcast_texts, broadcast_words
 from ..choices import BASELINES, Baseline
 from ..errors import AttentionPromptingError, InvalidInput, quoted, require_one_of
 from ..models.conversation.case import Case
-from ..models.threads import in_threads_of_its_size
+from ..models.own_code import runs_a_model
 from ..models.vision_language import VisionLanguageModel, require
 from ..pictures import AnyPicture, opaque_picture
 from ..progress import Progress, ignore_progress, share_of
@@ -24,7 +24,7 @@ Preview = Callable[[int, Tensor], None]
 """Gets a case's number and its importance [rows, columns] so far; raising from it stops the work."""
 
 
-@in_threads_of_its_size
+@runs_a_model
 def explain(
     model: VisionLanguageModel,
     pictures: Sequence[AnyPicture],

@@ -13,6 +13,10 @@ from ..results import Box
 _DIRECT_BLUR = 3.0
 # The deviation, in cells of the small picture, that making it smaller and larger again adds by itself.
 _RESIZE_BLUR = 0.6
+# The widest blur that is offered. Of one pixel nothing is left to blur, and a sum over a wider reach takes for ever.
+_WIDEST = 256.0
+# A narrower blur moves nothing either, and cannot be divided by.
+_NARROWEST = 1e-6
 # Rows worked out at once where a row needs those around it.
 _BLOCK_ROWS = 128
 
@@ -47,8 +51,7 @@ def blurred_rows(colors: Tensor, radius: float) -> Callable[[int, int], Tensor]:
     small_size = max(1, round(height / factor)), max(1, round(width / factor))
     factor_y, factor_x = height / small_size[0], width / small_size[1]
     small = cut(colors, whole, small_size, "bilinear")
-    remaining_y, remaining_x = (_remaining(radius, factor) for factor in (factor_y, factor_x))
-    small = _along(_along(small, remaining_y, 0), remaining_x, 1).movedim(-1, 0)
+    small = _rest(_rest(small, radius, factor_y, 0), radius, factor_x, 1).movedim(-1, 0)
 
     def enlarged(first: int, last: int) -> Tensor:
         window = Box(0, -first, width, height - first)
@@ -57,15 +60,18 @@ def blurred_rows(colors: Tensor, radius: float) -> Callable[[int, int], Tensor]:
     return in_blocks(enlarged, height)
 
 
-def _remaining(radius: float, factor: float) -> float:
-    return math.sqrt(max((radius / factor) ** 2 - _RESIZE_BLUR**2, 0.01))
+def _rest(small: Tensor, radius: float, factor: float, axis: int) -> Tensor:
+    """What the blur still has to do along an axis that was made smaller by `factor`."""
+    if small.shape[axis] == 1 and radius > _WIDEST:
+        return small
+    return _along(small, math.sqrt(max((radius / factor) ** 2 - _RESIZE_BLUR**2, 0.01)), axis)
 
 
 def _along(values: Tensor, deviation: float, axis: int) -> Tensor:
     """Gaussian mean of [H, W, C] along an axis; the edge pixels go on beyond the border."""
     reach = math.ceil(3 * deviation)
     offsets = torch.arange(-reach, reach + 1)
-    weights = torch.exp(-0.5 * (offsets / deviation) ** 2)
+    weights = torch.exp(-0.5 * (offsets / max(deviation, _NARROWEST)) ** 2)
     weights /= weights.sum()
     count = values.shape[axis]
     positions = torch.arange(-reach, count + reach).clamp(0, count - 1)

@@ -42,12 +42,13 @@ class OutlineStyle(Style):
         from .gaussian import in_blocks
 
         color = mask.new_tensor(self.color)
-        outwards = math.ceil(self.width / 2)
-        inwards = self.width - outwards
+        width = int(self.width)
+        outwards = math.ceil(width / 2)
+        inwards = width - outwards
 
         def line(first: int, last: int) -> "Tensor":
-            start = max(first - self.width, 0)
-            region = (mask[start : last + self.width] >= self.threshold).to(mask.dtype)
+            start = max(first - width, 0)
+            region = (mask[start : last + width] >= self.threshold).to(mask.dtype)
             edge = grow(region, outwards) - grow(region, -inwards)
             return edge[first - start : last - start]
 

@@ -15,7 +15,7 @@ from ..answering.asking import answer_cases, settings_for_server
 from ..answering.keeping import ARMS, PLAIN, PROMPTED, require_comparable
 from ..answering.surest import surest_of
 from ..choices import QUERIES
-from ..errors import Cancelled, InvalidInput
+from ..errors import Cancelled, InvalidInput, require_one_of
 from ..models.conversation.case import Case
 from ..models.lvlm.model import LvlmModel
 from ..models.server import ServerModel
@@ -69,8 +69,7 @@ class Serving:
     at_once: int = 8
 
     def __post_init__(self) -> None:
-        if self.query not in QUERIES:
-            raise InvalidInput(f"There is no query {self.query!r}. Choose one of {', '.join(QUERIES)}.")
+        require_one_of(self.query, QUERIES, "query")
         if isinstance(self.model, ServerModel):
             settings_for_server(self.decoding)
         if self.skip_above is not None:

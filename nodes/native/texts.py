@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,12 +30,15 @@ class Texts:
         outer = clip.tokenizer
         self.outer = getattr(outer, str(getattr(outer, "clip", "")), outer)
         self._inner = self.outer.tokenizer
+        sized = getattr(getattr(self._inner, "tokenizer", None), "get_piece_size", None)
+        self._end = sys.maxsize if sized is None else int(sized())
+        """Where the texts of tokens end: a model may have more tokens, and SentencePiece fails on those."""
         self.special = special_tokens(self._inner)
         """The marks that are read as commands, and their ids."""
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of tokens, special ones included: what `IncrementalDecoder` wants of a tokeniser."""
-        known = [token for token in ids if token != PICTURE]
+        known = [token for token in ids if token != PICTURE and token < self._end]
         return str(self._inner.decode(known, skip_special_tokens=False)) if known else ""
 
     def encode(self, text: str) -> list[int]:

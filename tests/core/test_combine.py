@@ -1,5 +1,7 @@
 """Several heatmaps made into one."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from pack.api_core.combine import combine
@@ -110,3 +112,11 @@ def test_one_picture_serves_all_and_inputs_stay():
 def test_refusals(maps, mode, scale, message):
     with pytest.raises(InvalidInput, match=message):
         combine(maps, mode, scale)
+
+
+def test_a_view_in_which_nothing_can_lie_is_refused():
+    (picture,) = heatmap(A).pictures
+    (view,) = picture.parts["attention"]
+    empty = Heatmap((replace(picture, parts={"attention": (replace(view, box=Box(3, 3, 3, 3)),)}),))
+    with pytest.raises(InvalidInput, match="A box needs a width and a height above zero"):
+        combine([heatmap(A), empty])

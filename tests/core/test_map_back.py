@@ -209,3 +209,13 @@ def test_every_form_of_boxes_and_points() -> None:
     for wrong in ("nonsense", '{"x": 1}', "[[1, 2]]"):
         with pytest.raises(InvalidInput, match=r'\[\{"x": 120'):
             read_points(wrong)
+
+
+@pytest.mark.parametrize("odd", [math.nan, -math.inf, 10**400, None, "x"])
+@pytest.mark.parametrize("name", ["x", "y", "width", "height"])
+def test_what_is_no_number_is_no_cut(name: str, odd: Any) -> None:
+    box = {"x": 1, "y": 2, "width": 5, "height": 5, name: odd}
+    for made in (Cut.of, lambda given: Cut(**given)):
+        with pytest.raises(InvalidInput, match=r"A box needs finite numbers x, y, width, height") as told:
+            made(box)
+        assert len(str(told.value)) < 200

@@ -184,3 +184,24 @@ def test_known_colours():
 def test_refusals(call, message):
     with pytest.raises(InvalidInput, match=message):
         call(torch.ones(2, 2, 3), torch.ones(2, 2))
+
+
+@pytest.mark.parametrize("radius", [1e4, 2**31, 1e30, 1e308])
+@pytest.mark.parametrize("size", [(24, 32), (1, 40), (1, 1)])
+def test_a_blur_wider_than_any_picture_is_its_mean_and_costs_nothing(radius: float, size: tuple[int, int]) -> None:
+    picture = torch.rand(*size, 3, generator=torch.Generator().manual_seed(0))
+    blurred = apply(picture, torch.zeros(size), BlurStyle(radius))
+    widest = apply(picture, torch.zeros(size), BlurStyle(256.0))
+    torch.testing.assert_close(blurred, widest, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("radius", [5e-324, 1e-30, 1e-6])
+def test_a_blur_narrower_than_any_pixel_is_none(radius: float) -> None:
+    picture = torch.rand(9, 12, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(apply(picture, torch.zeros(9, 12), BlurStyle(radius)), picture)
+
+
+def test_a_whole_width_may_be_a_float():
+    mask = torch.rand(9, 12, generator=torch.Generator().manual_seed(0))
+    picture = torch.zeros(9, 12, 3)
+    assert torch.equal(apply(picture, mask, OutlineStyle(width=4.0)), apply(picture, mask, OutlineStyle(width=4)))

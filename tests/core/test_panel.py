@@ -41,3 +41,10 @@ def test_a_long_caption_is_measured_a_few_times_and_holds_as_much_as_fits():
     assert measured < 30
     assert fitted("two words", Font(), 100.0) == "two words"
     assert fitted("words", Font(), 3.0) == ""
+
+
+def test_a_batch_stands_side_by_side_as_its_pictures_do():
+    batch = torch.rand(2, 20, 30, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(side_by_side(batch, ("a", "b")), side_by_side(list(batch), ("a", "b")))
+    with pytest.raises(InvalidInput, match="0 pictures and 0 captions"):
+        side_by_side(batch[:0], ())

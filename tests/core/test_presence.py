@@ -252,3 +252,12 @@ def test_a_mask_with_the_heatmap_s_own_settings_needs_nothing_else(model: ClipMo
     defaults = heatmap.pictures[0].defaults
     (own,) = tune(heatmap).masks
     assert torch.equal(own, tune(heatmap, contrast=defaults.contrast, smoothing=defaults.smoothing).masks[0])
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+def test_a_presence_that_is_no_number_is_refused(odd: float) -> None:
+    view = View(torch.rand(1, 2, 2), Box(0, 0, 4, 4), torch.ones(2, 2, dtype=torch.bool))
+    label = Label("a", "whole")
+    picture = PictureMap((4, 4), (label,), {"patch": (view,)}, "neighbours", "m", 1, presence=(odd,))
+    with pytest.raises(InvalidInput, match="A map's presence must be a number, not"):
+        presence(Heatmap((picture,)))

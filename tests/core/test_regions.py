@@ -1,5 +1,9 @@
 """Connected regions, their boxes and points, and the crop with its way back."""
 
+import math
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -118,3 +122,15 @@ def test_boxes_outside_the_picture_are_refused():
         crop(torch.ones(5, 4, 3), {"x": 2})
     with pytest.raises(InvalidInput, match="not in 2"):
         find_regions(torch.ones(2, 4, 4))
+
+
+@pytest.mark.parametrize("change", [{"x": math.nan}, {"peak": (0, 10**400)}, {"mass": math.inf}, {"score": 10**400}])
+def test_a_region_of_what_is_no_number_is_refused(change: dict[str, Any]) -> None:
+    (found,) = find_regions(torch.rand(9, 12), threshold=0.0, max_regions=1)
+    with pytest.raises(InvalidInput, match=r"A region: .* must be a number, not"):
+        replace(found, **change)
+
+
+def test_a_whole_count_may_be_a_float():
+    mask = picture_of_two()
+    assert find_regions(mask, max_regions=1.0) == find_regions(mask, max_regions=1)

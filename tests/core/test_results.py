@@ -71,3 +71,9 @@ def test_values_that_are_not_finite_are_counted():
     require_finite(torch.zeros(3), "The map")
     with pytest.raises(InvalidInput, match="The map holds 2 of 3 values"):
         require_finite(torch.tensor([0, torch.nan, torch.inf]), "The map")
+
+
+@pytest.mark.parametrize("grid", [(0, 3), (3, 0), (0, 0)])
+def test_a_view_without_cells_is_refused(grid: tuple[int, int]) -> None:
+    with pytest.raises(InvalidInput, match="A view must have at least one cell"):
+        View(torch.zeros(2, *grid), Box(0, 0, 30, 20), torch.ones(grid, dtype=torch.bool))

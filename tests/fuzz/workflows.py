@@ -86,17 +86,21 @@ def mutated(draw: Any, prompts: Mapping[str, Prompt]) -> tuple[str, Prompt]:
 
 
 def _without_false_wires(prompt: Prompt, before: Prompt) -> Prompt:
-    """Without wires from outputs that no node has: of these ComfyUI's own worker dies, before any node is asked."""
+    """Without wires from outputs that no node has, and from no node to what is no input, which ComfyUI does not check:
+    of these its own worker dies, before any node is asked."""
     used = {tuple(value) for node in before.values() for value in node["inputs"].values() if _is_wire(value)}
 
-    def exists(value: Any) -> bool:
-        if not _is_wire(value) or value[0] not in prompt:
+    def exists(kind: str, name: str, value: Any) -> bool:
+        if not _is_wire(value):
             return True
+        if value[0] not in prompt:
+            return kind in schemas() and name.split(".")[0] in inputs(kind)
         own = schemas().get(prompt[value[0]]["class_type"])
         return tuple(value) in used if own is None else value[1] < len(own["outputs"])
 
     for node in prompt.values():
-        node["inputs"] = {name: value for name, value in node["inputs"].items() if exists(value)}
+        kind, given = node["class_type"], node["inputs"]
+        node["inputs"] = {name: value for name, value in given.items() if exists(kind, name, value)}
     return prompt
 
 

@@ -38,6 +38,8 @@ def test_what_is_no_image(convert: Any, shape: tuple[int, ...]) -> None:
 def test_sizes_that_do_not_stack_are_named(convert: Any) -> None:
     with pytest.raises(InvalidInput, match="4 x 5, 6 x 5"):
         convert.to_batch([torch.rand(6, 5), torch.rand(4, 5)], "Masks")
+    with pytest.raises(InvalidInput, match="There are no masks to give: what is connected holds no picture"):
+        convert.to_batch([], "Masks")
 
 
 @pytest.mark.parametrize(("text", "layer"), [("auto", None), (" AUTO ", None), ("", None), ("-2", -2), ("+3", 3)])

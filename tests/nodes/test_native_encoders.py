@@ -191,3 +191,12 @@ def embedded(model: Any, prepared: Any) -> torch.Tensor:
     finally:
         hook.remove()
     return kept[0]
+
+
+@pytest.mark.parametrize("kind", tiny_encoders.KINDS)
+def test_a_token_beyond_the_tokenisers_own_has_no_text(kind: str, encoders: Encoders) -> None:
+    from pack.nodes.native.texts import Texts
+
+    texts = Texts(encoders(kind))
+    tokens = texts.encode("red star")
+    assert texts.decode([*tokens, 10**6]) == texts.decode(tokens)

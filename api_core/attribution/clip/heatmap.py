@@ -18,7 +18,7 @@ from ...errors import InvalidInput, quoted, require_one_of, shortened
 from ...models.catalog import DEFAULT_FIT, find_clip_model, mask_defaults
 from ...models.clip import ClipModel, Encoding
 from ...models.clip.cache import MOST_PICTURES
-from ...models.threads import in_threads_of_its_size
+from ...models.own_code import runs_a_model
 from ...pictures import AnyPicture, require_loaded, require_picture, to_picture
 from ...progress import Progress, ignore_progress
 from ...results import Heatmap, Label, PictureMap, View, require_finite
@@ -85,7 +85,7 @@ def list_methods() -> list[str]:
     return list(METHODS)
 
 
-@in_threads_of_its_size
+@runs_a_model
 def clip_heatmap(
     model: ClipModel,
     pictures: Sequence[AnyPicture],

@@ -18,7 +18,7 @@ from ...models.catalog import mask_defaults
 from ...models.conversation.case import Case, Prepared, Reply
 from ...models.lvlm.calibration import Head
 from ...models.lvlm.inputs.token_views import views_of_pictures
-from ...models.threads import in_threads_of_its_size
+from ...models.own_code import runs_a_model
 from ...models.vision_language import VisionLanguageModel, require
 from ...pictures import AnyPicture, opaque_picture
 from ...progress import Progress, ignore_progress, share_of
@@ -87,7 +87,7 @@ def list_lvlm_methods() -> list[str]:
     return list(LVLM_METHODS)
 
 
-@in_threads_of_its_size
+@runs_a_model
 def lvlm_heatmap(
     model: VisionLanguageModel,
     pictures: Sequence[AnyPicture],

@@ -13,7 +13,6 @@ with or without a byte order mark, with any line ends.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 from ...errors import InvalidInput
 from ...scenes import SceneOptions
 from ...scenes.world import STREAMS
+from ...settings import is_number
 from ..cases import QuestionCase, SceneReference
 from ..scorers.answers import SCORERS
 
@@ -157,7 +157,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and is_number(value)
 
 
 def _is_text(value: Any) -> bool:

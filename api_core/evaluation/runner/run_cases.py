@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ...errors import AttentionPromptingError, CannotWrite, InvalidInput, shortened
+from ...errors import AttentionPromptingError, CannotWrite, InvalidInput, quoted, shortened
 from ...progress import Progress, ignore_progress
 from ..cases import QuestionCase
 from .lanes import Stoppable, in_lanes
@@ -110,7 +110,7 @@ def select_range(cases: Sequence[QuestionCase], text: str) -> list[QuestionCase]
         colon = ""
         start = stop = 0
     if not colon or start < 0 or stop < 0:
-        raise InvalidInput(f"A range is A:B, from case A (counted from 0) up to, not including, B; not {text!r}.")
+        raise InvalidInput(f"A range is A:B, from case A (counted from 0) up to, not including, B; not {quoted(text)}.")
     chosen = list(cases[start:stop])
     if not chosen:
         raise InvalidInput(f"The range {text} holds none of the {len(cases)} cases.")

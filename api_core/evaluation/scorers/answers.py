@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from ...errors import InvalidInput
+from ...errors import require_one_of
 
 _ARTICLES = frozenset({"a", "an", "the"})
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -57,6 +57,5 @@ SCORERS: dict[str, Callable[[str, Sequence[str]], bool]] = {
 
 def is_right(answer: str, accepted: Sequence[str], scorer: str = "auto") -> bool | None:
     """Whether `answer` counts as one of `accepted`; None where there is nothing to judge it by."""
-    if scorer not in SCORERS:
-        raise InvalidInput(f"There is no scorer {scorer!r}. Choose one of {', '.join(SCORERS)}.")
+    require_one_of(scorer, SCORERS, "scorer")
     return SCORERS[scorer](answer, accepted) if accepted else None

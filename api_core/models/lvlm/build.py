@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ...choices import ATTENTIONS, RESIZES
-from ...errors import DamagedWeights, InvalidInput, MissingPackage, ModelNotFound, UnsupportedModel, reason
+from ...errors import DamagedWeights, MissingPackage, ModelNotFound, UnsupportedModel, reason, require_one_of
 from ..files.local import read_json
 from ..files.transformers_folder import (
     CONFIG_NAME,
@@ -110,8 +110,7 @@ def checkpoint_dtype(folder: Path, config: dict[str, Any]) -> torch.dtype:
 def build_module(folder: Path, dtype: torch.dtype, attention: str) -> nn.Module:
     """The module of a complete folder on the CPU, its weights read once and straight into `dtype`."""
     transformers = _transformers()
-    if attention not in ATTENTIONS:
-        raise InvalidInput(f"There is no attention {attention!r}. Choose one of {', '.join(ATTENTIONS)}.")
+    require_one_of(attention, ATTENTIONS, "attention")
     if not is_complete(folder):
         raise ModelNotFound(
             f"{folder} holds {CONFIG_NAME} but no weights as safetensors. Put model.safetensors, or all its parts with "
@@ -145,8 +144,7 @@ def build_processor(folder: Path, resize: str = "auto") -> Any:
     """What turns pictures and text into the model's inputs; it pads on the left, as generating needs. resize: one of
     `RESIZES`."""
     transformers = _transformers()
-    if resize not in RESIZES:
-        raise InvalidInput(f"There is no resize {resize!r}. Choose one of {', '.join(RESIZES)}.")
+    require_one_of(resize, RESIZES, "resize")
     require_tokenizer(folder)
     if not any((folder / name).is_file() for name in PROCESSOR_FILES):
         raise ModelNotFound(

@@ -1,5 +1,6 @@
 """Asking the embedded model: batches, seeds, further pictures, progress and Stop."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -163,3 +164,9 @@ def test_kinds_of_decoding_are_listed_and_others_refused(model: LvlmModel) -> No
             Sample(**wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="max_new_tokens must be 1 or more, not 0"):
         ask(model, pictures(1), "x", max_new_tokens=0)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (4,), (9, 12), (1, 9, 12, 3)])
+def test_a_list_of_what_is_no_picture_is_refused_with_its_shape(shape: tuple[int, ...], model: LvlmModel) -> None:
+    with pytest.raises(InvalidInput, match=rf"must have the shape \[H, W, 3 or 4\].*not {re.escape(str(list(shape)))}"):
+        ask(model, [torch.zeros(shape)], "what is it?")

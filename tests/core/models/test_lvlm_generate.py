@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory
+from pack.api_core.errors import Cancelled, InvalidInput, NotEnoughMemory, UnsupportedModel
 from pack.api_core.models.conversation.case import Case, Prepared
 from pack.api_core.models.lvlm.generate import decoding_loop as generation
 from pack.api_core.models.lvlm.generate.sampling import Sampler, Sampling, truncated_probabilities
@@ -384,3 +384,21 @@ def test_it_answers_inside_inference_mode_and_leaves_ordinary_weights(lvlm: Mode
         inside = model.generate(model.prepare([case()], with_places=False), max_new_tokens=3)
     assert inside == expected
     assert not any(tensor.is_inference() for tensor in [*model.module.parameters(), *model.module.buffers()])
+
+
+@pytest.mark.parametrize("sampling", [Sampling(temperature=5e-324), Sampling(top_p=5e-324), Sampling(1e-30, 1e-9, 3)])
+def test_the_coldest_sampling_draws_the_likeliest_token(sampling: Sampling) -> None:
+    scores = torch.tensor([[0.5, 7.0, 6.9, -math.inf], [3e4, -3e4, 0.0, 2.9e4]])
+    assert Sampler(sampling, 2)(scores).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("sampling", [None, SAMPLED])
+def test_scores_that_are_no_numbers_are_told_and_not_picked_from(
+    broken: float, sampling: Sampling | None, lvlm: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = lvlm("llava-1.5")
+    head = model.module.get_output_embeddings()
+    monkeypatch.setattr(head, "forward", lambda states: torch.full((*states.shape[:-1], head.out_features), broken))
+    with pytest.raises(UnsupportedModel, match="no finite numbers"):
+        model.generate(model.prepare(CASES[:1], with_places=False), max_new_tokens=2, sampling=sampling)

@@ -146,7 +146,7 @@ def test_half_precision_answers_on_the_cpu(folder: Path, precision: str) -> None
     [
         ({"precision": "fp8"}, "no precision 'fp8'. Choose one of auto, checkpoint, fp32"),
         ({"attention": "sage"}, "no attention 'sage'. Choose one of auto, sdpa, flash"),
-        ({"resize": "cv2"}, "no resize 'cv2'. Choose one of auto, pil"),
+        ({"resize": "cv2"}, "no resize 'cv2'. Choose auto or pil"),
         ({"max_pixels": -1}, "max_pixels must be 0"),
         ({"device": "toaster"}, "no device 'toaster'"),
     ],
@@ -348,3 +348,10 @@ def test_without_transformers_the_error_names_the_line(folder: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingPackage, match="pip install transformers"):
         load_lvlm(folder, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["attention", "resize"])
+def test_an_unknown_choice_is_told_shortly(name: str) -> None:
+    with pytest.raises(InvalidInput, match=f"There is no {name} 'xxx.*…'. Choose .*auto") as told:
+        load_lvlm("tiny-lvlm", **{name: "x" * 5000})
+    assert len(str(told.value)) < 200

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ....errors import InvalidInput
 from ...conversation.case import Case
 from .adapter import Family
 
@@ -16,6 +17,9 @@ class InstructBlipFamily(Family):
 
     def plain_prompt(self, processor: Any, case: Case) -> str:
         """System prompt and question, a line each; the processor puts the picture's query tokens before them."""
+        if len(case.pictures) > 1:
+            given = len(case.pictures)
+            raise InvalidInput(f"InstructBLIP takes one picture in a prompt, not {given}. Ask about one at a time.")
         return "\n".join(part for part in (case.system_prompt, case.question) if part)
 
     def with_answer(

@@ -2,6 +2,7 @@
 business there); what token follows is picked here, so a step and the picking of a token can be changed apart.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ....autograd import frozen, without_autocast
+from ....errors import UnsupportedModel
 from .sampling import Pick
 
 Step = Callable[[list[int | None]], None]
@@ -21,6 +23,12 @@ class Written(NamedTuple):
 
     token_ids: tuple[int, ...]
     log_probabilities: tuple[float, ...]
+
+
+_BROKEN = (
+    "The model's scores for the next word are no finite numbers, so none can be picked. In half precision a model may "
+    "come to that: load it with precision bf16 or fp32. With a decoding that weighs two readings, lower its weights."
+)
 
 
 class _Picker:
@@ -45,6 +53,8 @@ class _Picker:
             ended = bool(row) and row[-1] in self._ends
             new.append(None if ended else token)
             if not ended:
+                if not math.isfinite(value):
+                    raise UnsupportedModel(_BROKEN)
                 row.append(token)
                 told.append(value)
         self._on_step(new)

@@ -1,6 +1,5 @@
 """Picking the next token of every row from its scores."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,7 +7,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ....errors import InvalidInput
+from ....errors import InvalidInput, quoted
+from ....settings import is_number
+
+COLDEST = 1e-6
+"""A lower temperature draws no otherwise, and would make scores infinite."""
 
 
 class Pick(Protocol):
@@ -30,8 +33,10 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise InvalidInput(f"The temperature must be above 0, not {self.temperature}. For 0 decode greedily.")
+        if not (is_number(self.temperature) and self.temperature > 0):
+            raise InvalidInput(
+                f"The temperature must be above 0, not {quoted(self.temperature)}. For 0 decode greedily."
+            )
         if not 0 < self.top_p <= 1:
             raise InvalidInput(f"top_p must be above 0 and at most 1, not {self.top_p}.")
         if self.top_k < 0:
@@ -59,7 +64,7 @@ class Sampler:
         bounds = chances.cumsum(dim=-1)
         drawn = torch.cat([torch.rand(1, generator=generator) for generator in self._generators]).to(scores.device)
         chosen = (bounds <= drawn[:, None] * bounds[:, -1:]).sum(dim=-1, keepdim=True)
-        last = (chances > 0).sum(dim=-1, keepdim=True) - 1  # rounding must not draw what was cut off
+        last = (chances > 0).sum(dim=-1, keepdim=True).clamp(min=1) - 1  # rounding must not draw what was cut off
         return tokens.gather(1, torch.minimum(chosen, last))[:, 0]
 
 
@@ -68,7 +73,7 @@ def truncated_probabilities(scores: Tensor, sampling: Sampling) -> tuple[Tensor,
 
     What was cut off has chance 0. The token that crosses top_p is kept, so that there is always one.
     """
-    ordered, tokens = (scores.float() / sampling.temperature).sort(dim=-1, descending=True, stable=True)
+    ordered, tokens = (scores.float() / max(sampling.temperature, COLDEST)).sort(dim=-1, descending=True, stable=True)
     chances = ordered.softmax(dim=-1)
     if sampling.top_k:
         chances[:, sampling.top_k :] = 0
