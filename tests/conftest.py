@@ -5,6 +5,7 @@ The repository's root must not be on `sys.path`: its `nodes` would hide ComfyUI'
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ import pytest
 # The tests' models are tiny: more threads only wait for each other, many times as long on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# What a shell starts in the background ignores Ctrl-C, and so would all commands that the tests press it for.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
