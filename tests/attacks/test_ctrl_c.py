@@ -60,6 +60,7 @@ def long(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Long]
     (data / "judge" / "mm-vet").symlink_to(made.checkout)
     done(["data", "read", "mm-vet", data / "mm-vet", "--out", top, "--partial"])
     answered = json.loads(made.results.read_text().splitlines()[0])
+    answered.pop("files", None)  # of the pictures that were saved beside those results
     cases = read_cases(top / "cases.jsonl")
     lines = [json.dumps({**answered, **case_fields(case), "id": case.id, "case": case.fingerprint}) for case in cases]
     results = top / "results.jsonl"
@@ -85,7 +86,7 @@ def command(name: str, long: Long, made: Made, out: Path) -> list[object]:
         "ask": ["ask", long.pictures, "-q", "what is it?", "--server", "stalled", *server],
         "serve": ["serve", "--port", "0", "--device", "cpu", "--prompted-by", "tiny-clip"],
         "export": ["export", long.results, "--cases", long.cases, "-o", out / "mm-vet.json"],
-        "merge": ["merge", long.results, "-o", out / "merged.jsonl"],
+        "merge": ["merge", long.results, "-o", out / "merged.jsonl", "--overwrite"],
         "calibrate": ["calibrate", "tiny-lvlm", "--device", "cpu", "--scenes", "2000"],
     }
     return commands[name]
