@@ -50,6 +50,8 @@ COMMANDS = {
 
 _LEFT_OUT = ("evaluation", "serving")
 
+_INTERRUPTED = "interrupted; what was finished is complete, nothing is half-written"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Raises SystemExit only for argparse's own usage errors and --help."""
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return SOME_FAILED if _command(name).run(options) else DONE
     except KeyboardInterrupt:
-        complain("interrupted; what was finished is complete, nothing is half-written")
+        complain(_INTERRUPTED)
         return INTERRUPTED
     except AttentionPromptingError as error:
         if options.debug:
@@ -75,6 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(f"error: {one_line(error)}")
         return NOT_AS_ASKED
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # pressed while a class of a package was being made
+            complain(_INTERRUPTED)
+            return INTERRUPTED
         if options.debug:
             raise
         complain(f"error: {type(error).__name__}: {one_line(error)} (unexpected; --debug shows where)")

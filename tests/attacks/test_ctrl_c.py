@@ -169,10 +169,10 @@ def test_ctrl_c(long: Long, made: Made, name: str, tries: int, tmp_path: Path) -
             out = tmp_path / f"{number} {len(late)}" / "out"
             wait = chance.uniform(0.4, 4) if name in ("export", "merge", "calibrate") else chance.uniform(0, 0.5)
             seconds, process, said = stopped(name, long, made, out, wait)
-            if process.returncode == 0 and name in ("export", "merge"):
-                continue  # it was quicker
+            if (process.returncode == 0 or not said) and name in ("export", "merge"):
+                continue  # it was quicker, or Python had not begun or was ending
             late.append(seconds)
-            assert process.returncode == 130, said
+            assert process.returncode in (130, -signal.SIGINT), said  # a shell says 130 of both
             assert said.splitlines()[-1] == SAID
             assert "Traceback" not in said
             contents(out)
